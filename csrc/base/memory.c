@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define HUGE_PAGE ((size_t)2 << 20)
+
+#ifdef DEBERTA_TESTING
+static _Atomic long allocations;
+static _Atomic long fail_at;
+
+void memory_fail_at(long nth)
+{
+    fail_at = nth ? allocations + nth : 0;
+}
+
+long memory_count(void)
+{
+    return allocations;
+}
+
+static bool allowed(void)
+{
+    long number = ++allocations;
+    return fail_at == 0 || number != fail_at;
+}
+#else
+static bool allowed(void)
+{
+    return true;
+}
+#endif
+
+static enum deberta_status out_of_memory(size_t count, size_t size)
+{
+    return fail(DEBERTA_MEMORY, "out of memory: %zu x %zu bytes", count, size);
+}
+
+enum deberta_status memory_alloc(size_t count, size_t size, void **block)
+{
+    *block = NULL;
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || !allowed())
+        return out_of_memory(count, size);
+    bool huge = bytes >= 2 * HUGE_PAGE;
+    size_t alignment = huge ? HUGE_PAGE : MEMORY_ALIGNMENT;
+    bytes = round_up(max_size(bytes, 1), MEMORY_ALIGNMENT);
+    if (posix_memalign(block, alignment, bytes) != 0) {
+        *block = NULL;
+        return out_of_memory(count, size);
+    }
+    if (huge)
+        (void)madvise(*block, bytes, MADV_HUGEPAGE); /* a hint: without it only speed is lost */
+    return DEBERTA_OK;
+}
+
+enum deberta_status memory_calloc(size_t count, size_t size, void **block)
+{
+    TRY(memory_alloc(count, size, block));
+    memset(*block, 0, count * size);
+    return DEBERTA_OK;
+}
+
+enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block)
+{
+    void *larger;
+    TRY(memory_alloc(count, size, &larger));
+    if (used != 0)
+        memcpy(larger, *block, used);
+    memory_free(*block);
+    *block = larger;
+    return DEBERTA_OK;
+}
+
+void memory_free(void *block)
+{
+    free(block);
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Allocation that checks its arithmetic. Every block is aligned for the widest vector. */
+#ifndef DEBERTA_BASE_MEMORY_H
+#define DEBERTA_BASE_MEMORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/status.h"
+
+#define MEMORY_ALIGNMENT 64
+
+/* Sets *block to count * size bytes, uninitialised, freed by memory_free. A count of 0 is fine. */
+MUST_USE enum deberta_status memory_alloc(size_t count, size_t size, void **block);
+/* The same, filled with zeros. */
+MUST_USE enum deberta_status memory_calloc(size_t count, size_t size, void **block);
+/* Grows *block from `used` bytes to count * size bytes; on failure *block is unchanged. */
+MUST_USE enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block);
+void memory_free(void *block);
+
+static inline size_t round_up(size_t value, size_t multiple)
+{
+    return (value + multiple - 1) / multiple * multiple;
+}
+
+static inline size_t min_size(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline size_t max_size(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+#ifdef DEBERTA_TESTING
+/* Tests only: the nth allocation from now fails (1 is the next one; 0 switches this off). */
+void memory_fail_at(long nth);
+/* Tests only: how many allocations were made. */
+long memory_count(void);
+#endif
+
+#endif

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One pool of threads in the process. Work is cut by data, never by the number of threads. */
+#ifndef DEBERTA_BASE_THREADS_H
+#define DEBERTA_BASE_THREADS_H
+
+#include <stddef.h>
+
+/* `worker` is in [0, threads_count()): no two calls run at once with the same worker of one loop. */
+typedef void (*parallel_fn)(size_t index, int worker, void *context);
+
+/* Calls fn(0..n-1), in any order, on all threads; inside another parallel_for it runs in the calling worker. */
+void parallel_for(size_t n, parallel_fn fn, void *context);
+
+/* How many threads a loop of this thread uses. */
+int threads_count(void);
+/* Sets that number for the whole process; values below 1 restore the default. */
+void threads_set(int count);
+/* The default: DEBERTA_C_NUM_THREADS, OMP_NUM_THREADS, else the CPUs this process may use. */
+int threads_default(void);
+/* CPUs allowed by the quota of a cgroup v2 `cpu.max` text or v1 quota and period; 0 when unlimited. */
+int threads_quota(const char *quota, const char *period);
+
+#endif
