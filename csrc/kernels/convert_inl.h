@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+static void convert_f16(const uint16_t *from, size_t n, float *to)
+{
+    size_t whole = n / VEC * VEC;
+    for (size_t i = 0; i < whole; i += VEC)
+        vf_store(to + i, vf_from_f16(from + i));
+    if (whole < n) {
+        uint16_t rest[VEC] = {0};
+        memcpy(rest, from + whole, (n - whole) * sizeof *from);
+        vf_store_part(to + whole, vf_from_f16(rest), n - whole);
+    }
+}
+
+static void convert_bf16(const uint16_t *from, size_t n, float *to)
+{
+    for (size_t i = 0; i < n; i++)
+        to[i] = float_of_bits((uint32_t)from[i] << 16);
+}

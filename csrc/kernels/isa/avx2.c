@@ -1,0 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kernels/isa/vec_avx2.h"
+
+#include "kernels/table_inl.h"

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The kernels: floats in, floats out; no allocation, no failure, no threads.
+ *
+ * Each body (*_inl.h) is compiled once per instruction set; kernels_select chooses the table that `kernels` points to.
+ * Every matrix product is a sum over k in ascending order in one accumulator per element, so that a result does
+ * not depend on how rows are grouped, on what else is in a batch, or on the number of threads.
+ *
+ * A panel is [k][panel_width] floats, 64-byte aligned: the right operand of a product, or `panel_width` columns of it. */
+#ifndef DEBERTA_KERNELS_H
+#define DEBERTA_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+
+#define MAX_PANEL 32 /* the widest panel of any level, in floats */
+#define MAX_GROUP 12 /* the largest row group of any level */
+
+enum activation {
+    ACT_LINEAR = 0,
+    ACT_GELU,
+    ACT_GELU_TANH,
+    ACT_QUICK_GELU,
+    ACT_GELU_10,
+    ACT_RELU,
+    ACT_RELU2,
+    ACT_RELU6,
+    ACT_LEAKY_RELU,
+    ACT_SILU,
+    ACT_TANH,
+    ACT_SIGMOID,
+    ACT_MISH,
+    ACT_HARDSWISH,
+    ACT_LAPLACE,
+    ACT_COUNT
+};
+
+/* c[rows][columns] = (init + a[rows][k] . panel[k][columns]) * row_scale */
+struct product {
+    const float *a; /* (rows, k) with row stride lda */
+    size_t lda;
+    const float *panel; /* (k, panel_width) */
+    size_t k;
+    float *c; /* (rows, columns) with row stride ldc */
+    size_t ldc;
+    size_t rows, columns;   /* columns <= panel_width */
+    bool accumulate;        /* init is c */
+    const float *bias;      /* else init is bias (panel_width) or, when NULL, zero */
+    const float *row_scale; /* (rows) or NULL */
+    const float *next;      /* a panel to prefetch, or NULL */
+};
+
+/* name, parameters */
+#define KERNEL_LIST(K)                                                                                                 \
+    K(product, (const struct product *product))                                                                        \
+    /* panel[k][panel_width] from n <= panel_width rows of k values; absent columns become zeros */                    \
+    K(pack, (const float *rows, size_t ld, size_t n, size_t k, float *panel))                                          \
+    /* Softmax numerators in place: exp(x - max) over n values of each row, zero where mask is 0 and up to the next    \
+     * multiple of MAX_PANEL, which the row must have room for; inverse_sum[row] = 1 / their sum. */                   \
+    K(softmax, (float *tile, size_t ld, size_t rows, size_t n, const uint8_t *mask, float *inverse_sum))               \
+    /* tile[row][key] += part[key][row] */                                                                             \
+    K(add_transposed,                                                                                                  \
+      (const float *part, size_t ld_part, size_t keys, size_t rows, float *tile, size_t ld_tile))                      \
+    /* out = gain * (x + residual - mean) / sqrt(variance + eps) + bias over n values of each row; residual or NULL */ \
+    K(layernorm, (const float *x, const float *residual, const float *gain, const float *bias, float eps,              \
+                  size_t rows, size_t n, size_t ld, float *out))                                                       \
+    /* x[rows][columns] = act(x) in place; columns up to the next multiple of MAX_PANEL may change */                  \
+    K(activate, (enum activation act, float *x, size_t ld, size_t rows, size_t columns))                               \
+    K(convert_f16, (const uint16_t *from, size_t n, float *to))                                                        \
+    K(convert_bf16, (const uint16_t *from, size_t n, float *to))
+
+struct kernels {
+    enum isa isa;
+    size_t panel_width; /* divides MAX_PANEL */
+    size_t row_group;   /* rows that one step of `product` takes */
+#define K(name, parameters) void (*name) parameters;
+    KERNEL_LIST(K)
+#undef K
+};
+
+/* The table in use: NULL until kernels_select. */
+extern const struct kernels *kernels;
+
+extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
+
+/* The table of a level, or NULL when the CPU lacks it. */
+const struct kernels *kernels_of(enum isa level);
+void kernels_select(const struct kernels *table);
+
+#endif

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <float.h>
+
+/* The largest finite negative number stands for a masked score, as in transformers; its exp is exactly zero. */
+static void softmax(float *tile, size_t ld, size_t rows, size_t n, const uint8_t *mask, float *inverse_sum)
+{
+    size_t padded = (n + VEC - 1) / VEC * VEC;
+    for (size_t row = 0; row < rows; row++) {
+        float *score = tile + row * ld;
+        for (size_t i = n; i < padded; i++)
+            score[i] = -FLT_MAX;
+        for (size_t i = 0; mask && i < n; i++)
+            if (!mask[i])
+                score[i] = -FLT_MAX;
+        vf largest = vf_load(score);
+        for (size_t i = VEC; i < padded; i += VEC)
+            largest = vf_max(largest, vf_load(score + i));
+        const vf top = vf_set(vf_largest(largest));
+        vf sum = {0};
+        for (size_t i = 0; i < padded; i += VEC) {
+            vf value = vf_exp(vf_load(score + i) - top);
+            vf_store(score + i, value);
+            sum += value;
+        }
+        inverse_sum[row] = 1.0f / vf_sum(sum);
+    }
+}

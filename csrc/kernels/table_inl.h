@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Compiles every body for the level whose vec_*.h was included before, and lists them in its table. */
+#include "kernels/elementary_inl.h"
+
+#include "kernels/activate_inl.h"
+#include "kernels/convert_inl.h"
+#include "kernels/layernorm_inl.h"
+#include "kernels/product_inl.h"
+#include "kernels/softmax_inl.h"
+#include "kernels/transpose_inl.h"
+
+#define JOIN_(a, b) a##b
+#define JOIN(a, b) JOIN_(a, b)
+
+const struct kernels JOIN(kernels_, ISA_NAME) = {
+    .isa = ISA_LEVEL,
+    .panel_width = PANEL,
+    .row_group = GROUP,
+#define K(name, parameters) .name = name,
+    KERNEL_LIST(K)
+#undef K
+};
