@@ -40,7 +40,8 @@ INLINE void product_group(const int rows, const struct product *p, const float *
     for (size_t k = p->k; k > 0; k--) {
         vf left = vf_load(panel), right = vf_load(panel + VEC);
         __builtin_prefetch(next, 0, 2);
-        __builtin_prefetch(next + PANEL - 1, 0, 2);
+        if (PANEL * sizeof(float) > 64)
+            __builtin_prefetch(next + PANEL - 1, 0, 2);
         panel += PANEL;
         next += PANEL;
 #pragma GCC unroll 16

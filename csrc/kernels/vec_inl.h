@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the compiler's vectors give at every width; a level adds fma, max, min and the binary16 load. */
+/* What the compiler's vectors give at every width; a level adds set, fma, max, min and the binary16 load. */
 #include <stdint.h>
 #include <string.h>
 
@@ -20,11 +20,6 @@ INLINE vf vf_load(const float *from)
 INLINE void vf_store(float *to, vf value)
 {
     *(vf_unaligned *)to = value;
-}
-
-INLINE vf vf_set(float value)
-{
-    return (vf){0} + value;
 }
 
 INLINE vf vf_select(vi mask, vf yes, vf no)

@@ -9,6 +9,11 @@
 
 #include "kernels/vec_inl.h"
 
+static inline vf vf_set(float value)
+{
+    return _mm256_set1_ps(value);
+}
+
 static inline vf vf_fma(vf a, vf b, vf c)
 {
     return _mm256_fmadd_ps(a, b, c);

@@ -7,6 +7,11 @@
 
 #include "kernels/vec_inl.h"
 
+static inline vf vf_set(float value)
+{
+    return (vf){value, value, value, value};
+}
+
 static inline vf vf_fma(vf a, vf b, vf c)
 {
     return a * b + c;
