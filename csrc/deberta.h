@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/dtype.h"
 #include "base/status.h"
 
 const char *deberta_message(void);
@@ -88,8 +89,6 @@ void deberta_encodings_release(struct deberta_encodings *encodings);
 
 struct deberta_model;
 struct deberta_context; /* the workspace of a call: one thread's at a time */
-
-enum deberta_dtype { DEBERTA_F32 = 0, DEBERTA_F16, DEBERTA_BF16 };
 
 struct deberta_tensor {
     const char *name; /* as in the checkpoint, with the `deberta.` prefix */

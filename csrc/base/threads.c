@@ -91,6 +91,11 @@ void threads_set(int count)
     configured = count >= 1 ? count : threads_default();
 }
 
+void threads_lend(void)
+{
+    omp_set_num_threads(threads_count());
+}
+
 void parallel_for(size_t n, parallel_fn fn, void *context)
 {
     int threads = threads_count();

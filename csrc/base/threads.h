@@ -15,6 +15,8 @@ void parallel_for(size_t n, parallel_fn fn, void *context);
 int threads_count(void);
 /* Sets that number for the whole process; values below 1 restore the default. */
 void threads_set(int count);
+/* Lets a library that opens parallel regions of its own use as many, when called from this thread. */
+void threads_lend(void);
 /* The default: DEBERTA_C_NUM_THREADS, OMP_NUM_THREADS, else the CPUs this process may use. */
 int threads_default(void);
 /* CPUs allowed by the quota of a cgroup v2 `cpu.max` text or v1 quota and period; 0 when unlimited. */
