@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the binding share: Python, NumPy, and the door to the core.
+ * Functions that return an int return -1 with a Python exception set when they fail. */
+#ifndef DEBERTA_PYTHON_BINDING_H
+#define DEBERTA_PYTHON_BINDING_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#define PY_ARRAY_UNIQUE_SYMBOL deberta_numpy_api
+#ifndef BINDING_IMPORTS_NUMPY /* module.c */
+#define NO_IMPORT_ARRAY
+#endif
+#include <numpy/arrayobject.h>
+
+#include "deberta.h"
+
+/* ---- errors.c ---- */
+
+/* Turns a status into an exception with the core's message. */
+int binding_check(enum deberta_status status);
+
+/* ---- convert.c ---- */
+
+struct binding_texts {
+    PyObject *owner; /* a tuple that keeps the strings, and so their UTF-8, alive */
+    struct deberta_text *views;
+    size_t count;
+};
+
+/* A sequence of str; `name` is the argument's. Released by binding_texts_release, also after a failure. */
+int binding_texts_init(struct binding_texts *texts, PyObject *sequence, const char *name);
+void binding_texts_release(struct binding_texts *texts);
+
+/* A dict with the members of struct deberta_config; the strings stay its own. */
+int binding_config(PyObject *settings, struct deberta_config *config);
+
+/* A tuple of (name, dtype, shape, bytes): an array that PyMem_Free frees, or NULL with an exception set. What it
+ * points to belongs to the tuple's items. */
+struct deberta_tensor *binding_tensors(PyObject *tuple);
+
+/* The array behind an argument: C-contiguous, aligned, of this NumPy type and of rank 1, with `size` items unless that
+ * is -1. NULL for None. */
+int binding_vector(PyObject *argument, const char *name, int type, npy_intp size, PyArrayObject **array);
+
+/* ---- tokenizer.c, model.c ---- */
+
+extern PyType_Spec binding_tokenizer_spec, binding_model_spec;
+
+#endif

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "python/binding.h"
+
+#include <pthread.h>
+
+enum { IDLE_MAX = 16 }; /* contexts kept for the next call; a burst of more threads makes and frees its own */
+
+struct model_object {
+    PyObject_HEAD
+    PyObject *settings; /* the dict that owns the configuration's strings */
+    PyObject *tensors;  /* the tuple that owns the arrays which the model reads */
+    struct deberta_config config;
+    struct deberta_model *model;
+    pthread_mutex_t mutex; /* guards the two below, also where there is no GIL */
+    struct deberta_context *idle[IDLE_MAX];
+    int idle_count;
+};
+
+/* ---- contexts: one call's at a time ---- */
+
+static enum deberta_status take_context(struct model_object *self, struct deberta_context **context)
+{
+    *context = NULL;
+    pthread_mutex_lock(&self->mutex);
+    if (self->idle_count > 0)
+        *context = self->idle[--self->idle_count];
+    pthread_mutex_unlock(&self->mutex);
+    return *context ? DEBERTA_OK : deberta_context_new(self->model, context);
+}
+
+static void give_context(struct model_object *self, struct deberta_context *context)
+{
+    pthread_mutex_lock(&self->mutex);
+    bool kept = self->idle_count < IDLE_MAX;
+    if (kept)
+        self->idle[self->idle_count++] = context;
+    pthread_mutex_unlock(&self->mutex);
+    if (!kept)
+        deberta_context_free(context);
+}
+
+/* ---- the object ---- */
+
+static enum deberta_status build(struct model_object *self, const struct deberta_tensor *tensors, size_t count)
+{
+    enum deberta_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = deberta_model_new(&self->config, tensors, count, &self->model);
+    Py_END_ALLOW_THREADS
+    return status;
+}
+
+static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"config", "tensors", NULL};
+    PyObject *config, *tensors;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO:Model", names, &config, &tensors))
+        return NULL;
+    struct model_object *self = (struct model_object *)type->tp_alloc(type, 0);
+    if (!self)
+        return NULL;
+    pthread_mutex_init(&self->mutex, NULL);
+    struct deberta_tensor *table = NULL;
+    bool made = (self->settings = PyDict_New()) && PyDict_Update(self->settings, config) == 0 &&
+                binding_config(self->settings, &self->config) == 0 && (self->tensors = PySequence_Tuple(tensors)) &&
+                (table = binding_tensors(self->tensors)) &&
+                binding_check(build(self, table, (size_t)PyTuple_GET_SIZE(self->tensors))) == 0;
+    PyMem_Free(table);
+    if (!made)
+        Py_CLEAR(self);
+    return (PyObject *)self;
+}
+
+static void model_dealloc(PyObject *object)
+{
+    struct model_object *self = (struct model_object *)object;
+    PyTypeObject *type = Py_TYPE(object);
+    while (self->idle_count > 0)
+        deberta_context_free(self->idle[--self->idle_count]);
+    deberta_model_free(self->model);
+    pthread_mutex_destroy(&self->mutex);
+    Py_XDECREF(self->tensors);
+    Py_XDECREF(self->settings);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+static PyObject *model_has_head(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(deberta_model_has_head(((struct model_object *)self)->model));
+}
+
+static PyObject *model_memory(PyObject *self, void *unused)
+{
+    (void)unused;
+    return PyLong_FromSize_t(deberta_model_memory(((struct model_object *)self)->model));
+}
+
+/* ---- forward ---- */
+
+struct inputs {
+    PyObject *ids, *offsets, *types, *mask, *first;
+    int logits, hidden_states, attentions;
+};
+
+static int check_offsets(const int64_t *offsets, size_t count, npy_intp tokens)
+{
+    if (offsets[0] != 0 || offsets[count] != tokens) {
+        PyErr_Format(PyExc_ValueError, "offsets must go from 0 to the number of ids, %zd, not from %lld to %lld", tokens,
+                     (long long)offsets[0], (long long)offsets[count]);
+        return -1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (offsets[i] >= offsets[i + 1]) {
+            PyErr_Format(PyExc_ValueError, "offsets must be strictly increasing, but offsets[%zu] is %lld and the next %lld",
+                         i, (long long)offsets[i], (long long)offsets[i + 1]);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
+{
+    PyArrayObject *ids, *offsets, *types, *mask, *first;
+    if (binding_vector(inputs->ids, "ids", NPY_INT32, -1, &ids) < 0 ||
+        binding_vector(inputs->offsets, "offsets", NPY_INT64, -1, &offsets) < 0)
+        return -1;
+    if (!ids || !offsets || PyArray_SIZE(offsets) == 0) {
+        PyErr_SetString(PyExc_ValueError, "ids and offsets must be arrays, and offsets must start with 0");
+        return -1;
+    }
+    npy_intp tokens = PyArray_SIZE(ids), rows = PyArray_SIZE(offsets) - 1;
+    if (check_offsets(PyArray_DATA(offsets), (size_t)rows, tokens) < 0 ||
+        binding_vector(inputs->types, "types", NPY_UINT8, tokens, &types) < 0 ||
+        binding_vector(inputs->mask, "mask", NPY_UINT8, tokens, &mask) < 0 ||
+        binding_vector(inputs->first, "first", NPY_INT32, rows, &first) < 0)
+        return -1;
+    *batch = (struct deberta_batch){
+        .ids = PyArray_DATA(ids),
+        .types = types ? PyArray_DATA(types) : NULL,
+        .mask = mask ? PyArray_DATA(mask) : NULL,
+        .offsets = PyArray_DATA(offsets),
+        .first = first ? PyArray_DATA(first) : NULL,
+        .count = (size_t)rows,
+    };
+    return 0;
+}
+
+/* An uninitialised float32 array, or None when it is not `wanted`. */
+static PyObject *new_output(int wanted, int rank, npy_intp *shape, float **data)
+{
+    *data = NULL;
+    if (!wanted)
+        return Py_NewRef(Py_None);
+    PyObject *array = PyArray_SimpleNew(rank, shape, NPY_FLOAT32);
+    if (array)
+        *data = PyArray_DATA((PyArrayObject *)array);
+    return array;
+}
+
+/* Floats of all attention probabilities; NumPy refuses what exceeds its sizes. */
+static npy_intp attention_size(const struct deberta_config *config, const struct deberta_batch *batch)
+{
+    npy_intp squares = 0;
+    bool overflow = false;
+    for (size_t i = 0; i < batch->count; i++) {
+        npy_intp length = batch->offsets[i + 1] - batch->offsets[i], square;
+        overflow |= __builtin_mul_overflow(length, length, &square);
+        overflow |= __builtin_add_overflow(squares, square, &squares);
+    }
+    overflow |= __builtin_mul_overflow(squares, (npy_intp)(config->layers * config->heads), &squares);
+    return overflow ? NPY_MAX_INTP : squares;
+}
+
+/* (logits, hidden states, attentions), each an array or None, and their memory in `outputs`. */
+static PyObject *new_outputs(const struct deberta_config *config, const struct inputs *inputs,
+                             const struct deberta_batch *batch, struct deberta_outputs *outputs)
+{
+    npy_intp rows = (npy_intp)batch->count;
+    npy_intp logits_shape[] = {rows, (npy_intp)config->num_labels};
+    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, batch->offsets[rows], (npy_intp)config->hidden_size};
+    npy_intp attention_shape[] = {inputs->attentions ? attention_size(config, batch) : 0};
+    PyObject *logits = new_output(inputs->logits, 2, logits_shape, &outputs->logits);
+    PyObject *hidden = new_output(inputs->hidden_states, 3, hidden_shape, &outputs->hidden);
+    PyObject *attentions = new_output(inputs->attentions, 1, attention_shape, &outputs->attentions);
+    PyObject *result = NULL;
+    if (logits && hidden && attentions)
+        result = PyTuple_Pack(3, logits, hidden, attentions);
+    Py_XDECREF(logits);
+    Py_XDECREF(hidden);
+    Py_XDECREF(attentions);
+    return result;
+}
+
+static enum deberta_status forward(struct model_object *self, const struct deberta_batch *batch,
+                                   const struct deberta_outputs *outputs)
+{
+    struct deberta_context *context;
+    enum deberta_status status = take_context(self, &context);
+    if (status != DEBERTA_OK)
+        return status;
+    status = deberta_model_forward(self->model, context, batch, outputs);
+    give_context(self, context);
+    return status;
+}
+
+static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"ids",    "offsets",       "types",      "mask", "first",
+                            "logits", "hidden_states", "attentions", NULL};
+    struct model_object *self = (struct model_object *)object;
+    struct inputs inputs = {.types = Py_None, .mask = Py_None, .first = Py_None, .logits = 1};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOppp:forward", names, &inputs.ids, &inputs.offsets,
+                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.logits,
+                                     &inputs.hidden_states, &inputs.attentions))
+        return NULL;
+    struct deberta_batch batch;
+    struct deberta_outputs outputs;
+    if (read_batch(&inputs, &batch) < 0)
+        return NULL;
+    PyObject *result = new_outputs(&self->config, &inputs, &batch, &outputs);
+    if (!result)
+        return NULL;
+    enum deberta_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = forward(self, &batch, &outputs);
+    Py_END_ALLOW_THREADS
+    if (binding_check(status) < 0)
+        Py_CLEAR(result);
+    return result;
+}
+
+static PyMethodDef methods[] = {
+    {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("forward($self, ids, offsets, *, types=None, mask=None, first=None, logits=True,\n"
+               "        hidden_states=False, attentions=False)\n--\n\n"
+               "logits (N, C), hidden states (L + 1, T, H) and flat attentions of a packed batch; None where not wanted.")},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef properties[] = {
+    {"has_head", model_has_head, NULL, PyDoc_STR("Whether the classification head was among the tensors."), NULL},
+    {"memory", model_memory, NULL, PyDoc_STR("Bytes that the model holds beside the tensors that it reads in place."),
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, (void *)PyDoc_STR("Model(config, tensors)\n--\n\n"
+                                  "An immutable network: config has the members of struct deberta_config, tensors are\n"
+                                  "(name, dtype, shape, bytes) with dtype F32, F16 or BF16.")},
+    {Py_tp_new, model_new},
+    {Py_tp_dealloc, model_dealloc},
+    {Py_tp_methods, methods},
+    {Py_tp_getset, properties},
+    {0, NULL},
+};
+
+PyType_Spec binding_model_spec = {
+    .name = "deberta_c._core.Model",
+    .basicsize = sizeof(struct model_object),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_IMMUTABLETYPE,
+    .slots = slots,
+};

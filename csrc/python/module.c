@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define BINDING_IMPORTS_NUMPY
+#include "python/binding.h"
+
+static PyObject *get_num_threads(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    return PyLong_FromLong(deberta_threads());
+}
+
+static PyObject *set_num_threads(PyObject *module, PyObject *argument)
+{
+    (void)module;
+    enum { MOST = 4096 };
+    int overflow;
+    long count = PyLong_AsLongAndOverflow(argument, &overflow);
+    if (count == -1 && PyErr_Occurred())
+        return NULL;
+    if (overflow || count < 0 || count > MOST)
+        return PyErr_Format(PyExc_ValueError, "count must be between 0 (the default) and %d, not %R", MOST, argument);
+    deberta_set_threads((int)count);
+    Py_RETURN_NONE;
+}
+
+static PyObject *isa(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    return PyUnicode_FromString(deberta_isa());
+}
+
+static PyObject *onednn_version(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    return PyUnicode_FromString(deberta_onednn());
+}
+
+static PyMethodDef methods[] = {
+    {"get_num_threads", get_num_threads, METH_NOARGS,
+     PyDoc_STR("get_num_threads()\n--\n\nThreads that a call uses.")},
+    {"set_num_threads", set_num_threads, METH_O,
+     PyDoc_STR("set_num_threads(count, /)\n--\n\nSets the threads of the whole process; 0 restores the default.")},
+    {"isa", isa, METH_NOARGS, PyDoc_STR("isa()\n--\n\nThe instruction set in use: scalar, avx2 or avx512.")},
+    {"onednn_version", onednn_version, METH_NOARGS,
+     PyDoc_STR("onednn_version()\n--\n\nThe version of oneDNN in use, such as \"3.2.0\".")},
+    {NULL, NULL, 0, NULL},
+};
+
+static int add_type(PyObject *module, PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromModuleAndSpec(module, spec, NULL);
+    if (!type)
+        return -1;
+    int status = PyModule_AddType(module, (PyTypeObject *)type);
+    Py_DECREF(type);
+    return status;
+}
+
+static int execute(PyObject *module)
+{
+    if (PyArray_ImportNumPyAPI() < 0 || binding_check(deberta_start()) < 0)
+        return -1;
+    if (add_type(module, &binding_tokenizer_spec) < 0 || add_type(module, &binding_model_spec) < 0)
+        return -1;
+    return 0;
+}
+
+static PyModuleDef_Slot slots[] = {
+    {Py_mod_exec, execute},
+#if PY_VERSION_HEX >= 0x030c0000
+    {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED}, /* NumPy's rule */
+#endif
+#if PY_VERSION_HEX >= 0x030d0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT, .m_name = "deberta_c._core", .m_methods = methods, .m_slots = slots,
+};
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&definition);
+}
