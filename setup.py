@@ -24,7 +24,6 @@ from setuptools.command.build_clib import build_clib
 from setuptools.command.build_ext import build_ext
 
 HERE = Path(__file__).resolve().parent
-os.chdir(HERE)
 
 ONEDNN_LIBRARY = "libdnnl.so.3"
 C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fvisibility=hidden"]
@@ -32,7 +31,7 @@ C_FLAGS += ["-Wall", "-Wextra", "-Wvla"]
 ISA_FLAGS = {
     "scalar": [],
     "avx2": ["-mavx2", "-mfma", "-mf16c"],
-    "avx512": "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512".split(),
+    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c", "-mprefer-vector-width=512"],
 }
 DEFINES = [("_GNU_SOURCE", "1")]
 NUMPY_DEFINES = [("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"), ("NPY_NO_DEPRECATED_API", "NPY_1_25_API_VERSION")]
@@ -51,7 +50,9 @@ def onednn() -> tuple[Path, Path]:
     if root:
         found = [path for path in Path(root).glob("lib*/**/" + ONEDNN_LIBRARY) if path.is_file()]
         if not found:
-            raise Missing(f"ONEDNN_ROOT={root} holds no lib/{ONEDNN_LIBRARY}", "name the folder of an installed oneDNN 3")
+            raise Missing(
+                f"ONEDNN_ROOT={root} holds no lib/{ONEDNN_LIBRARY}", "name the folder of an installed oneDNN 3"
+            )
         return Path(root, "include"), found[0]
     try:
         include = installed_file("onednn-devel-cpu-gomp", "dnnl.h").parent
@@ -76,7 +77,6 @@ def probes() -> list[tuple[str, list[str], str, str]]:
     levels = [flag for flags in ISA_FLAGS.values() for flag in flags]
     python = sysconfig.get_paths()["include"]
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    # setup's own arguments come first so that CFLAGS and LDFLAGS of the environment may add to them.
     return [
         (
             'int main(void) { return __builtin_cpu_supports("f16c"); }',
@@ -122,7 +122,16 @@ def compiles(source: str, arguments: list[str]) -> bool:
         path = Path(folder, "probe.c")
         path.write_text(source + "\n")
         flags = [shlex.split(os.environ.get(name, "")) for name in ("CFLAGS", "LDFLAGS")]
-        command = [*compiler(), "-std=c11", *flags[0], str(path), *flags[1], *arguments, "-o", str(path.with_suffix(""))]
+        command = [
+            *compiler(),
+            "-std=c11",
+            *flags[0],
+            str(path),
+            *flags[1],
+            *arguments,
+            "-o",
+            str(path.with_suffix("")),
+        ]
         return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
 
 
@@ -137,7 +146,7 @@ def check_machine() -> None:
     if not shutil.which(compiler()[0]):
         remedy = "install gcc (Debian, Ubuntu: `apt install gcc`; Fedora: `dnf install gcc`) or name yours with CC="
         raise Missing(f"the C compiler `{compiler()[0]}` is not there", remedy)
-    if not compiles("#include <stdio.h>\nint main(void) { return puts(\"\"); }", []):
+    if not compiles('#include <stdio.h>\nint main(void) { return puts(""); }', []):
         remedy = "install its C library (Debian, Ubuntu: `apt install libc6-dev`) and check CC, CFLAGS and LDFLAGS"
         raise Missing(f"the C compiler `{compiler()[0]}` makes no programs", remedy)
     for source, arguments, what, remedy in probes():
@@ -201,40 +210,37 @@ def sources(*folders: str) -> list[str]:
     return sorted(str(path) for folder in folders for path in Path("csrc", folder).glob("*.c"))
 
 
-HEADERS = sorted(str(path) for path in Path("csrc").rglob("*.h"))
-KERNEL_HEADERS = [header for header in HEADERS if header.startswith(("csrc/base/", "csrc/kernels/"))]
-
-check_platform()
-setup(
-    libraries=[
-        (
-            "deberta_" + level,
-            {
-                "sources": [f"csrc/kernels/isa/{level}.c"],
-                "obj_deps": {"": KERNEL_HEADERS},
-                "include_dirs": ["csrc"],
-                "macros": DEFINES,
-                "cflags": C_FLAGS + flags,
-            },
-        )
+def configuration() -> dict[str, object]:
+    headers = sorted(str(path) for path in Path("csrc").rglob("*.h"))
+    kernels = {
+        level: {
+            "sources": [f"csrc/kernels/isa/{level}.c"],
+            "obj_deps": {"": [header for header in headers if header.startswith(("csrc/base/", "csrc/kernels/"))]},
+            "include_dirs": ["csrc"],
+            "macros": DEFINES,
+            "cflags": C_FLAGS + flags,
+        }
         for level, flags in ISA_FLAGS.items()
-    ],
-    ext_modules=[
-        Extension(
-            "deberta_c._core",
-            sources("base", "kernels", "nn", "model", "train", "text", "python"),
-            depends=[*HEADERS, *(f"csrc/kernels/isa/{level}.c" for level in ISA_FLAGS)],
-            include_dirs=["csrc"],
-            define_macros=DEFINES + NUMPY_DEFINES,
-            extra_compile_args=C_FLAGS,
-            # --exclude-libs: nothing of a static library is exported; RPATH, not RUNPATH: LD_LIBRARY_PATH cannot
-            # put another oneDNN in the place of ours.
-            extra_link_args=[
-                "-fopenmp",
-                "-Wl,--exclude-libs,ALL",
-                "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib",
-            ],
-        )
-    ],
-    cmdclass={"build_clib": BuildKernels, "build_ext": BuildCore},
-)
+    }
+    core = Extension(
+        "deberta_c._core",
+        sources("base", "kernels", "nn", "model", "train", "text", "python"),
+        depends=[*headers, *sources("kernels/isa")],
+        include_dirs=["csrc"],
+        define_macros=DEFINES + NUMPY_DEFINES,
+        extra_compile_args=C_FLAGS,
+        # --exclude-libs: nothing of a static library is exported. RPATH, not RUNPATH: LD_LIBRARY_PATH cannot put
+        # another oneDNN in the place of ours.
+        extra_link_args=["-fopenmp", "-Wl,--exclude-libs,ALL", "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib"],
+    )
+    return {
+        "libraries": [("deberta_" + level, build) for level, build in kernels.items()],
+        "ext_modules": [core],
+        "cmdclass": {"build_clib": BuildKernels, "build_ext": BuildCore},
+    }
+
+
+if __name__ == "__main__":
+    check_platform()
+    os.chdir(HERE)
+    setup(**configuration())

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+# Two commands for a stranger: `make demo` and `make test`. VENV names the environment that they make or use.
+VENV ?= .venv
+PYTHON = $(VENV)/bin/python
+BOOTSTRAP = VENV=$(VENV) scripts/bootstrap.sh
+C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]')
+
+.PHONY: help demo test parity parity-full check-c fuzz bench lint format coverage wheel
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
+
+demo: ## classify a table of messages with the default model
+	@$(BOOTSTRAP)
+	@$(PYTHON) -m deberta_c demo
+
+test: ## the tests that need no other framework
+	@$(BOOTSTRAP) test
+	@$(PYTHON) -m pytest tests --ignore=tests/parity
+
+parity: ## the comparison with transformers (installs torch)
+	@$(BOOTSTRAP) test torch parity
+	@$(PYTHON) -m pytest tests/parity
+
+parity-full: ## the same with the full-size configurations (an hour)
+	@$(BOOTSTRAP) test torch parity
+	@DEBERTA_C_PARITY_FULL=1 $(PYTHON) -m pytest tests/parity
+
+check-c: ## the C tests under the address and undefined-behaviour sanitizers
+	@$(BOOTSTRAP)
+	@$(PYTHON) scripts/check_c.py check
+
+fuzz: ## the fuzz targets over their corpus and a minute of mutations
+	@$(BOOTSTRAP)
+	@$(PYTHON) scripts/check_c.py fuzz
+
+bench: ## the benchmark against transformers
+	@$(BOOTSTRAP) bench torch parity
+	@$(PYTHON) benchmarks/run.py
+
+lint: ## ruff, mypy, stubtest, clang-format, warnings as errors
+	@$(BOOTSTRAP) test dev
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m mypy.stubtest deberta_c._core
+	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
+	CFLAGS=-Werror $(PYTHON) setup.py -q build_ext --force --build-temp build/lint --build-lib build/lint
+
+format: ## ruff and clang-format, in place
+	@$(BOOTSTRAP) dev
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+	$(VENV)/bin/clang-format -i $(C_FILES)
+
+coverage: ## lines of csrc that the tests reach: build/coverage/index.html
+	@$(BOOTSTRAP) test dev
+	CFLAGS="--coverage -O1" $(PYTHON) setup.py -q build -b build/coverage --build-lib build/coverage/lib \
+	    -t build/coverage/temp
+	PYTHONPATH=build/coverage/lib $(VENV)/bin/pytest tests --ignore=tests/parity
+	$(PYTHON) -m gcovr -r . --filter csrc/ --html-details build/coverage/index.html --txt build/coverage/temp
+
+wheel: ## a wheel of this interpreter in dist/
+	@$(BOOTSTRAP)
+	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps -w dist .
