@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/memory.h"
 
+#include <assert.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,6 +68,7 @@ enum deberta_status memory_calloc(size_t count, size_t size, void **block)
 enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block)
 {
     void *larger;
+    assert(used == 0 || used / size <= count);
     TRY(memory_alloc(count, size, &larger));
     if (used != 0)
         memcpy(larger, *block, used);

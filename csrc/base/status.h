@@ -14,18 +14,17 @@ enum deberta_status {
 #define MUST_USE __attribute__((warn_unused_result))
 
 /* Records the message of the calling thread and returns `status`. */
-enum deberta_status fail(enum deberta_status status, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+enum deberta_status fail(enum deberta_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* The message of the last failure in the calling thread. */
 const char *status_message(void);
 
 /* Returns from the calling function when `expression` is not DEBERTA_OK. */
-#define TRY(expression)                                                                            \
-    do {                                                                                           \
-        enum deberta_status try_status_ = (expression);                                            \
-        if (try_status_ != DEBERTA_OK)                                                             \
-            return try_status_;                                                                    \
+#define TRY(expression)                                                                                                \
+    do {                                                                                                               \
+        enum deberta_status try_status_ = (expression);                                                                \
+        if (try_status_ != DEBERTA_OK)                                                                                 \
+            return try_status_;                                                                                        \
     } while (0)
 
 #endif

@@ -4,14 +4,20 @@
 #include <omp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { MOST_THREADS = 4096, PATH_SIZE = 4096 };
+
 static _Atomic int configured; /* 0: the default */
 static _Atomic bool forked;    /* libgomp cannot open a parallel region in the child of a fork */
 static _Thread_local int nested_worker = -1;
+/* What threads_count told this thread last, 0 before: it has sized its memory by that, and another thread may call
+ * threads_set at any time. */
+static _Thread_local int promised;
 
 static void after_fork_in_child(void)
 {
@@ -26,7 +32,7 @@ __attribute__((constructor)) static void watch_forks(void)
 static int positive(const char *text)
 {
     long value = text ? strtol(text, NULL, 10) : 0;
-    return value > 0 && value < 4096 ? (int)value : 0;
+    return value > 0 && value <= MOST_THREADS ? (int)value : 0;
 }
 
 int threads_quota(const char *quota, const char *period)
@@ -40,12 +46,20 @@ int threads_quota(const char *quota, const char *period)
     if (allowed <= 0.0 || every <= 0.0) /* "max", -1, or nothing */
         return 0;
     double cpus = allowed / every;
-    return cpus < 1.0 ? 1 : (int)cpus;
+    return cpus < 1.0 ? 1 : cpus < MOST_THREADS ? (int)cpus : 0;
 }
 
-static bool read_line(const char *path, char *line, int size)
+/* The first line of a file. */
+static bool read_line(char *line, int size, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+static bool read_line(char *line, int size, const char *format, ...)
 {
-    FILE *file = fopen(path, "r");
+    char path[2 * PATH_SIZE];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(path, sizeof path, format, arguments);
+    va_end(arguments);
+    FILE *file = length < (int)sizeof path ? fopen(path, "r") : NULL;
     if (!file)
         return false;
     bool read = fgets(line, size, file) != NULL;
@@ -53,15 +67,69 @@ static bool read_line(const char *path, char *line, int size)
     return read;
 }
 
-static int quota_of_this_process(void)
+static int quota_of_group(const char *root, bool unified, const char *group)
 {
     char quota[64], period[64];
-    if (read_line("/sys/fs/cgroup/cpu.max", quota, sizeof quota))
-        return threads_quota(quota, NULL);
-    if (read_line("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", quota, sizeof quota) &&
-        read_line("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period, sizeof period))
+    if (unified)
+        return read_line(quota, sizeof quota, "%s/sys/fs/cgroup%s/cpu.max", root, group) ? threads_quota(quota, NULL)
+                                                                                         : 0;
+    if (read_line(quota, sizeof quota, "%s/sys/fs/cgroup/cpu%s/cpu.cfs_quota_us", root, group) &&
+        read_line(period, sizeof period, "%s/sys/fs/cgroup/cpu%s/cpu.cfs_period_us", root, group))
         return threads_quota(quota, period);
     return 0;
+}
+
+/* The lowest quota of a group and of those that it lies in; `group` is cut down to nothing on the way. */
+static int lowest_quota(const char *root, bool unified, char *group)
+{
+    int lowest = 0;
+    while (true) {
+        char *slash = strrchr(group, '/');
+        if (slash && slash[1] == '\0')
+            *slash = '\0';
+        int quota = quota_of_group(root, unified, group);
+        if (quota && (!lowest || quota < lowest))
+            lowest = quota;
+        if (*group == '\0')
+            return lowest;
+        slash = strrchr(group, '/');
+        *(slash ? slash : group) = '\0';
+    }
+}
+
+/* Whether the comma-separated names of a line of /proc/self/cgroup have the cpu controller. */
+static bool has_cpu(const char *names, const char *end)
+{
+    while (names < end) {
+        size_t length = strcspn(names, ",:");
+        if (length == 3 && memcmp(names, "cpu", 3) == 0)
+            return true;
+        names += length + 1;
+    }
+    return false;
+}
+
+int threads_cgroup(const char *root)
+{
+    char path[PATH_SIZE], line[PATH_SIZE];
+    if (snprintf(path, sizeof path, "%s/proc/self/cgroup", root) >= (int)sizeof path)
+        return 0;
+    FILE *file = fopen(path, "r");
+    int lowest = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        line[strcspn(line, "\n")] = '\0';
+        char *names = strchr(line, ':');
+        char *group = names ? strchr(names + 1, ':') : NULL;
+        bool unified = group && group == names + 1;
+        if (!group || (!unified && !has_cpu(names + 1, group)))
+            continue;
+        int quota = lowest_quota(root, unified, group + 1);
+        if (quota && (!lowest || quota < lowest))
+            lowest = quota;
+    }
+    if (file)
+        fclose(file);
+    return lowest;
 }
 
 int threads_default(void)
@@ -73,7 +141,7 @@ int threads_default(void)
         return wanted;
     cpu_set_t set;
     int cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
-    int quota = quota_of_this_process();
+    int quota = threads_cgroup("");
     return quota && quota < cpus ? quota : cpus;
 }
 
@@ -83,22 +151,28 @@ int threads_count(void)
         return 1;
     if (configured == 0)
         configured = threads_default();
-    return configured;
+    return promised = configured;
+}
+
+static int team(void)
+{
+    return promised && !forked && nested_worker < 0 ? promised : threads_count();
 }
 
 void threads_set(int count)
 {
+    promised = 0;
     configured = count >= 1 ? count : threads_default();
 }
 
 void threads_lend(void)
 {
-    omp_set_num_threads(threads_count());
+    omp_set_num_threads(team());
 }
 
 void parallel_for(size_t n, parallel_fn fn, void *context)
 {
-    int threads = threads_count();
+    int threads = team();
     if (threads == 1 || n <= 1) {
         int worker = nested_worker < 0 ? 0 : nested_worker;
         for (size_t i = 0; i < n; i++)

@@ -5,13 +5,15 @@
 
 #include <stddef.h>
 
-/* `worker` is in [0, threads_count()): no two calls run at once with the same worker of one loop. */
+/* `worker` is below the last threads_count() of the calling thread; no two calls run at once with the same worker of
+ * one loop. */
 typedef void (*parallel_fn)(size_t index, int worker, void *context);
 
 /* Calls fn(0..n-1), in any order, on all threads; inside another parallel_for it runs in the calling worker. */
 void parallel_for(size_t n, parallel_fn fn, void *context);
 
-/* How many threads a loop of this thread uses. */
+/* How many threads a loop of this thread uses, until it asks again: threads_set of another thread cannot make
+ * more workers than a caller has made room for. */
 int threads_count(void);
 /* Sets that number for the whole process; values below 1 restore the default. */
 void threads_set(int count);
@@ -21,5 +23,8 @@ void threads_lend(void);
 int threads_default(void);
 /* CPUs allowed by the quota of a cgroup v2 `cpu.max` text or v1 quota and period; 0 when unlimited. */
 int threads_quota(const char *quota, const char *period);
+/* The quota of this process by <root>/proc/self/cgroup and <root>/sys/fs/cgroup, v1 or v2, the groups above its own
+ * included; 0 when unlimited. */
+int threads_cgroup(const char *root);
 
 #endif
