@@ -106,7 +106,7 @@ def probes() -> list[tuple[str, list[str], str, str]]:
         ),
         (
             "#include <utf8proc.h>\nint main(void) { return utf8proc_version() == 0; }",
-            ["-l:libutf8proc.a"],
+            [utf8proc()],
             "utf8proc (utf8proc.h, libutf8proc) is not there",
             "install libutf8proc-dev (Debian, Ubuntu: `apt install libutf8proc-dev`; Fedora: utf8proc-devel)",
         ),
@@ -135,6 +135,12 @@ def compiles(source: str, arguments: list[str]) -> bool:
         return subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL).returncode == 0
 
 
+def utf8proc() -> str:
+    """The linker's argument: the static library, or the shared one where there is no other."""
+    static = "-l:libutf8proc.a"
+    return static if compiles("int main(void) { return 0; }", [static]) else "-lutf8proc"
+
+
 def check_platform() -> None:
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         what = f"it runs on Linux on x86-64 only for now, and this is {sys.platform} on {platform.machine()}"
@@ -150,8 +156,7 @@ def check_machine() -> None:
         remedy = "install its C library (Debian, Ubuntu: `apt install libc6-dev`) and check CC, CFLAGS and LDFLAGS"
         raise Missing(f"the C compiler `{compiler()[0]}` makes no programs", remedy)
     for source, arguments, what, remedy in probes():
-        shared = [argument.replace("-l:libutf8proc.a", "-lutf8proc") for argument in arguments]
-        if not compiles(source, arguments) and not compiles(source, shared):
+        if not compiles(source, arguments):
             raise Missing(what, remedy)
 
 
@@ -175,10 +180,7 @@ class BuildCore(build_ext):
 
         include, library = onednn()
         ext.include_dirs += [numpy.get_include(), str(include)]
-        utf8proc = "-l:libutf8proc.a"
-        if not compiles("int main(void) { return 0; }", [utf8proc]):
-            utf8proc = "-lutf8proc"
-        ext.extra_link_args += [str(library), utf8proc]
+        ext.extra_link_args += [str(library), utf8proc()]
         super().build_extension(ext)
         carry(library, self.library_path())
 

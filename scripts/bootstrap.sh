@@ -69,7 +69,7 @@ pip() {
 }
 
 stale() { # STAMP FILE...: whether a file is newer than the stamp
-    [ ! -e "$1" ] || [ -n "$(find "$@" -newer "$1" -name '*.[cthp]*')" ]
+    [ ! -e "$1" ] || [ -n "$(find "$@" -newer "$1")" ]
 }
 
 packages=$(lacking "$(find_python)")

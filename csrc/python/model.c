@@ -107,14 +107,15 @@ struct inputs {
 static int check_offsets(const int64_t *offsets, size_t count, npy_intp tokens)
 {
     if (offsets[0] != 0 || offsets[count] != tokens) {
-        PyErr_Format(PyExc_ValueError, "offsets must go from 0 to the number of ids, %zd, not from %lld to %lld", tokens,
-                     (long long)offsets[0], (long long)offsets[count]);
+        PyErr_Format(PyExc_ValueError, "offsets must go from 0 to the number of ids, %zd, not from %lld to %lld",
+                     tokens, (long long)offsets[0], (long long)offsets[count]);
         return -1;
     }
     for (size_t i = 0; i < count; i++) {
         if (offsets[i] >= offsets[i + 1]) {
-            PyErr_Format(PyExc_ValueError, "offsets must be strictly increasing, but offsets[%zu] is %lld and the next %lld",
-                         i, (long long)offsets[i], (long long)offsets[i + 1]);
+            PyErr_Format(PyExc_ValueError,
+                         "offsets must be strictly increasing, but offsets[%zu] is %lld and the next %lld", i,
+                         (long long)offsets[i], (long long)offsets[i + 1]);
             return -1;
         }
     }
@@ -208,13 +209,12 @@ static enum deberta_status forward(struct model_object *self, const struct deber
 
 static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"ids",    "offsets",       "types",      "mask", "first",
-                            "logits", "hidden_states", "attentions", NULL};
+    static char *names[] = {"ids", "offsets", "types", "mask", "first", "logits", "hidden_states", "attentions", NULL};
     struct model_object *self = (struct model_object *)object;
     struct inputs inputs = {.types = Py_None, .mask = Py_None, .first = Py_None, .logits = 1};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOppp:forward", names, &inputs.ids, &inputs.offsets,
-                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.logits,
-                                     &inputs.hidden_states, &inputs.attentions))
+                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.logits, &inputs.hidden_states,
+                                     &inputs.attentions))
         return NULL;
     struct deberta_batch batch;
     struct deberta_outputs outputs;
@@ -234,9 +234,10 @@ static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *
 
 static PyMethodDef methods[] = {
     {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("forward($self, ids, offsets, *, types=None, mask=None, first=None, logits=True,\n"
-               "        hidden_states=False, attentions=False)\n--\n\n"
-               "logits (N, C), hidden states (L + 1, T, H) and flat attentions of a packed batch; None where not wanted.")},
+     PyDoc_STR(
+         "forward($self, ids, offsets, *, types=None, mask=None, first=None, logits=True,\n"
+         "        hidden_states=False, attentions=False)\n--\n\n"
+         "logits (N, C), hidden states (L + 1, T, H) and flat attentions of a packed batch; None where not wanted.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -35,8 +35,7 @@ static PyObject *onednn_version(PyObject *module, PyObject *unused)
 }
 
 static PyMethodDef methods[] = {
-    {"get_num_threads", get_num_threads, METH_NOARGS,
-     PyDoc_STR("get_num_threads()\n--\n\nThreads that a call uses.")},
+    {"get_num_threads", get_num_threads, METH_NOARGS, PyDoc_STR("get_num_threads()\n--\n\nThreads that a call uses.")},
     {"set_num_threads", set_num_threads, METH_O,
      PyDoc_STR("set_num_threads(count, /)\n--\n\nSets the threads of the whole process; 0 restores the default.")},
     {"isa", isa, METH_NOARGS, PyDoc_STR("isa()\n--\n\nThe instruction set in use: scalar, avx2 or avx512.")},
@@ -76,7 +75,10 @@ static PyModuleDef_Slot slots[] = {
 };
 
 static PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT, .m_name = "deberta_c._core", .m_methods = methods, .m_slots = slots,
+    PyModuleDef_HEAD_INIT,
+    .m_name = "deberta_c._core",
+    .m_methods = methods,
+    .m_slots = slots,
 };
 
 PyMODINIT_FUNC PyInit__core(void)

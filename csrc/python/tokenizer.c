@@ -18,8 +18,8 @@ static PyObject *tokenizer_new(PyTypeObject *type, PyObject *arguments, PyObject
     static char *names[] = {"spm", "lower_case", "split_by_punct", "byte_fallback", NULL};
     PyObject *spm;
     int lower_case = 0, split_by_punct = 0, byte_fallback = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|$ppp:Tokenizer", names, &spm, &lower_case,
-                                     &split_by_punct, &byte_fallback))
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|$ppp:Tokenizer", names, &spm, &lower_case, &split_by_punct,
+                                     &byte_fallback))
         return NULL;
     struct tokenizer_object *self = (struct tokenizer_object *)type->tp_alloc(type, 0);
     if (!self)
