@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What happens to the characters of a text before it is cut into words. Two ways: that of the `tokenizers` library,
+ * and sentencepiece's own. */
+#ifndef DEBERTA_TEXT_NORMALIZER_H
+#define DEBERTA_TEXT_NORMALIZER_H
+
+#include "base/array.h"
+#include "text/charsmap.h"
+#include "text/spm.h"
+#include "text/trie.h"
+
+struct normalizer {
+    struct charsmap charsmap;
+    bool keeps_ascii; /* see charsmap_keeps_ascii */
+    bool add_dummy_prefix, remove_extra_whitespaces, escape_whitespaces, treat_whitespace_as_suffix;
+    struct trie user_defined; /* strings that sentencepiece leaves as they are */
+};
+
+MUST_USE enum deberta_status normalizer_init(struct normalizer *normalizer, const struct spm *spm);
+void normalizer_release(struct normalizer *normalizer);
+
+/* All of these append to `out`, and what they append is valid UTF-8 whatever they are given. */
+
+MUST_USE enum deberta_status normalizer_lower(const char *text, size_t size, struct bytes *out);
+
+/* Moves both ends of [*start, *end) past White_Space. */
+void normalizer_strip(const char *text, size_t *start, size_t *end);
+
+/* As `tokenizers`: replacements by grapheme cluster, then runs of spaces become one space. */
+MUST_USE enum deberta_status normalizer_replace(const struct normalizer *normalizer, const char *text, size_t size,
+                                                struct bytes *out);
+
+/* As sentencepiece: longest replacements, spaces folded and escaped, a space in front. */
+MUST_USE enum deberta_status normalizer_spm(const struct normalizer *normalizer, const char *text, size_t size,
+                                            struct bytes *out);
+
+#endif
