@@ -1,0 +1,7 @@
+"""`python -m deberta_c`."""
+
+import sys
+
+from deberta_c._cli import main
+
+sys.exit(main())

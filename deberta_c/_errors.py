@@ -1,0 +1,45 @@
+"""Categories of warnings, so that a program can silence one or turn it into an error; and the failed import."""
+
+_REMEDIES = {
+    "libgomp.so.1": "it needs the OpenMP runtime: `apt install libgomp1` (Fedora: `dnf install libgomp`)",
+    "libdnnl.so.3": "oneDNN (deberta_c/_lib/libdnnl.so.3) is not beside the module: install deberta_c again",
+    "cannot import name '_core'": "deberta_c._core is not built: run `pip install -e .` in the checkout",
+}
+
+
+class TruncationWarning(UserWarning):
+    """Texts lost tokens to a length limit that the caller did not choose.
+
+    Source: tokenizer calls and `predict` with truncation on and no `max_length`. Attribute `count`: rows cut.
+
+    >>> TruncationWarning("2 rows were cut", count=2).count
+    2
+    """
+
+    def __init__(self, message: str, count: int = 0) -> None:
+        super().__init__(message)
+        self.count = count
+
+
+class MissingHeadWarning(UserWarning):
+    """A checkpoint lacks tensors of the classification head; attribute `tensors` holds their names.
+
+    >>> MissingHeadWarning("no head", tensors=("classifier.weight",)).tensors
+    ('classifier.weight',)
+    """
+
+    def __init__(self, message: str, tensors: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.tensors = tensors
+
+
+def explain_import(error: ImportError) -> ImportError:
+    """The error to raise when the core cannot be imported, with the remedy where one is known.
+
+    >>> print(explain_import(ImportError("libgomp.so.1: cannot open shared object file")))
+    deberta_c cannot start: it needs the OpenMP runtime: `apt install libgomp1` (Fedora: `dnf install libgomp`)
+    """
+    for symptom, remedy in _REMEDIES.items():
+        if symptom in str(error):
+            return ImportError(f"deberta_c cannot start: {remedy}")
+    return ImportError(f"deberta_c cannot start: {error}")

@@ -1,0 +1,98 @@
+"""A column of texts, whatever holds it, as a list of str; nothing heavier than NumPy is imported."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Missing = Literal["raise", "empty", "skip"]
+
+
+def texts_of(column: Iterable[Any], name: str, na: Missing = "raise") -> tuple[list[str], NDArray[np.bool_] | None]:
+    """The texts of a column in their order, and which rows are missing, None when no row is.
+
+    `column` is a list, tuple, pandas or polars Series, Index, pyarrow array, ndarray of str or an iterator.
+    Missing values are None, NaN, pd.NA and pd.NaT. With `na="raise"` they are an error; otherwise they become "".
+
+    Errors: TypeError names the row that holds something else than a str, or tells what the column should be;
+    ValueError for a missing value under `na="raise"`, for an unknown `na` and for a table instead of a column.
+
+    >>> texts_of(["a", None], "texts", na="empty")
+    (['a', ''], array([False,  True]))
+    """
+    if na not in ("raise", "empty", "skip"):
+        raise ValueError(f'na is {na!r}; it must be "raise", "empty" or "skip"')
+    values = _as_list(column, name)
+    missing: NDArray[np.bool_] | None = None
+    for row, value in enumerate(values):
+        if type(value) is str:
+            continue
+        if isinstance(value, str):  # np.str_ and other subclasses
+            values[row] = str(value)
+        elif not is_missing(value):
+            raise TypeError(f"{name}[{row}] is {_shown(value)} of type {type(value).__name__}; it must be a str")
+        elif na == "raise":
+            raise ValueError(
+                f'{name}[{row}] is missing ({value!r}); drop such rows, or give na="empty" to read them as empty '
+                'texts or na="skip" to get NaN for them'
+            )
+        else:
+            if missing is None:
+                missing = np.zeros(len(values), np.bool_)
+            missing[row] = True
+            values[row] = ""
+    return values, missing
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is None, NaN, pd.NA or pd.NaT.
+
+    >>> is_missing(float("nan")), is_missing(""), is_missing(0)
+    (True, False, False)
+    """
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, (float, np.floating)) and value != value
+
+
+def is_column(value: object) -> bool:
+    """Whether a value holds one text a row: an array, a Series, a pyarrow array, an iterator; not a str or mapping."""
+    if isinstance(value, (str, bytes, Mapping)):
+        return False
+    return isinstance(value, Iterable) or hasattr(value, "__array__")
+
+
+def find_surrogate(texts: list[str], name: str) -> None:
+    """Raises the ValueError that names the first row with a lone surrogate; returns when there is none."""
+    for row, text in enumerate(texts):
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(
+                f"{name}[{row}] has a lone surrogate at index {error.start}, which is no character; "
+                "text.encode('utf-8', 'replace').decode() puts '?' in its place"
+            ) from None
+
+
+def _as_list(column: Any, name: str) -> list[Any]:
+    if isinstance(column, (str, bytes)):
+        raise TypeError(f"{name} is one {type(column).__name__}, not a column of texts; give a list: [{name}]")
+    if isinstance(column, Mapping):
+        raise TypeError(f"{name} is a {type(column).__name__}; give one column of texts")
+    dimensions = getattr(column, "ndim", 1)
+    if dimensions != 1 or hasattr(column, "columns"):
+        shape = getattr(column, "shape", None)
+        raise ValueError(f'{name} has shape {shape}, it is no single column; give one, such as frame["text"]')
+    for method in ("to_pylist", "to_list", "tolist"):  # pyarrow; polars and pandas; NumPy
+        convert = getattr(column, method, None)
+        if convert is not None:
+            return list(convert())
+    if not isinstance(column, Iterable):
+        raise TypeError(f"{name} is {_shown(column)} of type {type(column).__name__}; give a column of texts")
+    return list(column)
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

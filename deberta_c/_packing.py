@@ -1,0 +1,157 @@
+"""From a padded batch with its mask to the packed rows of the core, and back."""
+
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Packed(NamedTuple):
+    """Rows without padding: T tokens of N rows.
+
+    `mask` (T) is None unless a row has a hole, `first` (N) is None unless a row begins with padding, `types` (T) is
+    None when every token is of type 0. `valid` (N, S) tells which tokens of the padded batch count.
+    """
+
+    ids: NDArray[np.int32]
+    offsets: NDArray[np.int64]
+    types: NDArray[np.uint8] | None
+    mask: NDArray[np.uint8] | None
+    first: NDArray[np.int32] | None
+    valid: NDArray[np.bool_] | None
+    shape: tuple[int, int]
+
+
+def pack(
+    input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None, *, vocab_size: int, type_vocab_size: int
+) -> Packed:
+    """Packs (N, S) arrays; padding at either end of a row is dropped, holes within it become a key mask.
+
+    Errors: TypeError for a wrong dtype; ValueError for a wrong rank or shape, a mask value other than 0 and 1, a row
+    without any token, an id outside [0, vocab_size), a token type outside [0, type_vocab_size).
+    """
+    ids = _integers("input_ids", input_ids)
+    rows, width = ids.shape
+    types = None if token_type_ids is None else _integers("token_type_ids", token_type_ids, ids.shape)
+    if type_vocab_size == 0:
+        types = None
+    valid = None if attention_mask is None else _mask(attention_mask, ids.shape)
+    if width == 0 and rows:
+        raise ValueError("input_ids has rows without any token; give each at least [CLS]")
+    if valid is None or bool(valid.all()):
+        span, first, mask, valid = None, None, None, None
+        offsets = np.arange(rows + 1, dtype=np.int64) * width
+    else:
+        span, first, offsets = _spans(valid)
+        holes = valid[span]
+        mask = None if bool(holes.all()) else holes.view(np.uint8)
+    flat = _take(ids, span)
+    _check_range("input_ids", flat, span, ids.shape, vocab_size, "vocab_size")
+    packed_types = None
+    if types is not None:
+        kinds = _take(types, span)
+        _check_range("token_type_ids", kinds, span, ids.shape, type_vocab_size, "type_vocab_size")
+        packed_types = kinds.astype(np.uint8)
+    return Packed(flat.astype(np.int32), offsets, packed_types, mask, first, valid, (rows, width))
+
+
+def unpack_hidden(packed: Packed, hidden: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
+    """(L + 1, T, H) as L + 1 arrays (N, S, H) with zeros for masked tokens."""
+    layers, _, size = hidden.shape
+    if packed.valid is None:
+        return tuple(hidden.reshape(layers, *packed.shape, size))
+    padded = np.zeros((layers, *packed.shape, size), np.float32)
+    padded[:, packed.valid] = hidden if packed.mask is None else hidden[:, packed.mask.view(np.bool_)]
+    return tuple(padded)
+
+
+def unpack_attentions(
+    packed: Packed, attentions: NDArray[np.float32], layers: int, heads: int
+) -> tuple[NDArray[np.float32], ...]:
+    """The core's attentions as L arrays (N, A, S, S) with zeros in the rows and columns of masked tokens."""
+    rows, width = packed.shape
+    flat = attentions.reshape(layers, -1)
+    if packed.valid is None:
+        return tuple(flat.reshape(layers, rows, heads, width, width))
+    padded = np.zeros((layers, rows, heads, width, width), np.float32)
+    begin = 0
+    for row, length in enumerate(np.diff(packed.offsets).tolist()):
+        block = flat[:, begin : begin + heads * length * length].reshape(layers, heads, length, length)
+        column = 0 if packed.first is None else int(packed.first[row])
+        padded[:, row, :, column : column + length, column : column + length] = block
+        begin += heads * length * length
+    if packed.mask is not None:
+        padded *= packed.valid[:, None, :, None]
+    return tuple(padded)
+
+
+def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.integer[Any]]:
+    array = _array(name, value)
+    if array.dtype.kind not in "iu" and array.size:
+        raise TypeError(f"{name} has dtype {array.dtype}; it must hold integers")
+    if array.ndim != 2:
+        raise ValueError(f"{name} has shape {array.shape}; it must be (rows, tokens), for one row {name}[None, :]")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, but input_ids {shape}; they must be equal")
+    return array
+
+
+def _mask(value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    array = _array("attention_mask", value)
+    if array.shape != shape:
+        raise ValueError(f"attention_mask has shape {array.shape}, but input_ids {shape}; they must be equal")
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"attention_mask has dtype {array.dtype}; it must hold 0 and 1")
+    valid: NDArray[np.bool_] = array != 0
+    if array.dtype.kind != "b" and not bool((array == valid).all()):
+        row, column = np.argwhere(array != valid)[0].tolist()
+        raise ValueError(f"attention_mask[{row}, {column}] is {array[row, column]}; a mask holds nothing but 0 and 1")
+    empty = ~valid.any(axis=1)
+    if bool(empty.any()):
+        raise ValueError(f"row {int(empty.argmax())} of attention_mask is all zeros; every row needs a token")
+    return valid
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    if value is None:
+        raise ValueError(f"{name} is missing; give what the tokenizer returned")
+    try:
+        array = np.asarray(value)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{name} is no (rows, tokens) array ({error}); tokenize with padding=True") from error
+    if array.dtype.kind == "O":
+        raise ValueError(f"{name} has rows of different lengths or ids too large; tokenize with padding=True")
+    return array
+
+
+def _spans(
+    valid: NDArray[np.bool_],
+) -> tuple[NDArray[np.bool_], NDArray[np.int32] | None, NDArray[np.int64]]:
+    """What lies between the first and the last token of each row; where each begins; the offsets of packed rows."""
+    width = valid.shape[1]
+    first = valid.argmax(axis=1)
+    last = width - valid[:, ::-1].argmax(axis=1)
+    columns = np.arange(width)
+    span = (columns >= first[:, None]) & (columns < last[:, None])
+    offsets = np.zeros(len(valid) + 1, np.int64)
+    np.cumsum(last - first, out=offsets[1:])
+    return span, first.astype(np.int32) if bool(first.any()) else None, offsets
+
+
+def _take(values: NDArray[Any], span: NDArray[np.bool_] | None) -> NDArray[Any]:
+    return values.ravel() if span is None else values[span]
+
+
+def _check_range(
+    name: str, flat: NDArray[Any], span: NDArray[np.bool_] | None, shape: Iterable[int], limit: int, limit_name: str
+) -> None:
+    if not flat.size or (flat.min() >= 0 and flat.max() < limit):
+        return
+    index = int(((flat < 0) | (flat >= limit)).argmax())
+    cell = index if span is None else int(np.flatnonzero(span)[index])
+    row, column = np.unravel_index(cell, tuple(shape))
+    raise ValueError(
+        f"{name}[{int(row)}, {int(column)}] is {int(flat[index])}; "
+        f"it must be at least 0 and below {limit_name}, which is {limit}"
+    )

@@ -1,0 +1,194 @@
+"""`pipeline("text-classification")`: labels and scores for texts, in the shapes of transformers."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._defaults import default_model
+from deberta_c._frame import is_column
+from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
+from deberta_c._outputs import sigmoid, softmax
+from deberta_c._tokenizer import DebertaV2Tokenizer, require_cpu
+
+_TASKS = (None, "text-classification", "sentiment-analysis")
+_FUNCTIONS = ("softmax", "sigmoid", "none")
+_UNSET: Any = object()  # a value that nobody can give
+
+
+class TextClassificationPipeline:
+    """Classifies texts: call it with a str, a column of them, or a dict {"text", "text_pair"}.
+
+    One str gives `[{"label": ..., "score": ...}]`, a column a list of such dicts, an iterator an iterator of them.
+    With `top_k` (None: all labels) in the call each text gives a list of dicts, best first; with `top_k` given to
+    `pipeline` one str gives a list that holds that list. Scores are probabilities by softmax, by sigmoid for
+    multi-label models and a single logit, and the logit itself for regression; `function_to_apply` ("softmax",
+    "sigmoid", "none") overrides that.
+
+    Errors: TypeError and ValueError as in `predict`.
+
+    >>> import deberta_c
+    >>> classifier = deberta_c.pipeline("text-classification")
+    >>> [sorted(answer) for answer in classifier("See you at home")]
+    [['label', 'score']]
+    """
+
+    def __init__(
+        self,
+        model: DebertaV2ForSequenceClassification,
+        tokenizer: DebertaV2Tokenizer | None,
+        batch_size: int,
+        options: dict[str, Any],
+    ) -> None:
+        self.model = model
+        self.tokenizer = model.tokenizer if tokenizer is None else tokenizer
+        self.task = "text-classification"
+        self._batch_size = batch_size
+        self._options = options
+        self._plan = _Plan(self, options, nested=False)
+
+    def __call__(self, inputs: Any, **options: Any) -> Any:
+        """Classifies `inputs`; `top_k`, `function_to_apply`, `truncation`, `max_length` replace what was set."""
+        plan = _Plan(self, {**self._options, **options}, nested="top_k" in options) if options else self._plan
+        if isinstance(inputs, str):
+            return plan.one(inputs)
+        if isinstance(inputs, Mapping):
+            first, second = _pair(inputs, "inputs")
+            return plan.many([first], None if second is None else [second])[0]
+        if isinstance(inputs, Iterator):
+            return self._stream(inputs, plan)
+        if not is_column(inputs):
+            raise ValueError(f"inputs is of type {type(inputs).__name__}; give a str, a column of them or a dict")
+        return plan.column(inputs)
+
+    def _stream(self, inputs: Iterator[Any], plan: "_Plan") -> Iterator[Any]:
+        while batch := list(islice(inputs, self._batch_size)):
+            yield from plan.column(batch)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r})"
+
+
+class _Plan:
+    """The checked options of a call."""
+
+    def __init__(self, owner: TextClassificationPipeline, options: dict[str, Any], nested: bool) -> None:
+        options = dict(options)
+        self.model, self.tokenizer = owner.model, owner.tokenizer
+        self.nested = nested  # whether the answer to one str is the list of labels itself
+        self.top_k = options.pop("top_k", _UNSET)
+        function = options.pop("function_to_apply", None)
+        self.truncation = options.pop("truncation", None)
+        self.max_length = options.pop("max_length", None)
+        padding = options.pop("padding", False)
+        if options:
+            raise TypeError(
+                f"unknown option {next(iter(options))!r}; a pipeline takes top_k, function_to_apply, truncation, "
+                "max_length and padding"
+            )
+        if self.top_k is not _UNSET and self.top_k is not None and type(self.top_k) is not int:
+            raise TypeError(f"top_k is {self.top_k!r}; it must be an integer, or None for all labels")
+        if function is None:
+            function = self.model.probability_function() or "none"
+        if not isinstance(function, str) or function.lower() not in _FUNCTIONS:
+            raise ValueError(f"function_to_apply is {function!r}; it must be one of {', '.join(_FUNCTIONS)}")
+        self.function = function.lower()
+        if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
+            self.truncation = self.max_length is not None and padding in (False, None, "do_not_pad")
+        self.labels = list(self.model.config.id2label.values())
+        self.one_options = self.tokenizer.encode_options(self.truncation, self.max_length)
+
+    def one(self, text: str) -> list[Any]:
+        answer = self.answers(self.model.logits_of(text, self.tokenizer, self.one_options))[0]
+        return answer if self.nested else [answer]
+
+    def many(self, firsts: Any, seconds: Any) -> list[Any]:
+        logits = self.model.predict(
+            firsts, seconds, truncation=self.truncation, max_length=self.max_length, tokenizer=self.tokenizer
+        )
+        return self.answers(logits)
+
+    def column(self, inputs: Iterable[Any]) -> list[Any]:
+        if not isinstance(inputs, (list, tuple)) or not any(isinstance(row, (Mapping, list)) for row in inputs):
+            return self.many(inputs, None)
+        pairs = [_pair(row, f"inputs[{index}]") for index, row in enumerate(inputs)]
+        answers: list[Any] = [None] * len(pairs)
+        for paired in (False, True):
+            chosen = [index for index, pair in enumerate(pairs) if (pair[1] is not None) == paired]
+            if chosen:
+                firsts = [pairs[index][0] for index in chosen]
+                seconds = [pairs[index][1] for index in chosen] if paired else None
+                for index, answer in zip(chosen, self.many(firsts, seconds), strict=True):
+                    answers[index] = answer
+        return answers
+
+    def answers(self, logits: NDArray[np.float32]) -> list[Any]:
+        """One answer for each row of logits."""
+        scores = logits
+        if self.function != "none":
+            scores = softmax(logits) if self.function == "softmax" else sigmoid(logits)
+        labels = self.labels
+        if self.top_k is _UNSET:
+            return [
+                {"label": labels[label], "score": score}
+                for label, score in zip(scores.argmax(axis=1).tolist(), scores.max(axis=1).tolist(), strict=True)
+            ]
+        ranked = []
+        for row in scores.tolist():
+            order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[: self.top_k]
+            ranked.append([{"label": labels[label], "score": row[label]} for label in order])
+        return ranked
+
+
+def pipeline(
+    task: str | None = None,
+    model: str | Path | DebertaV2ForSequenceClassification | None = None,
+    *,
+    tokenizer: str | Path | DebertaV2Tokenizer | None = None,
+    device: Any = None,
+    batch_size: int = 1,
+    **options: Any,
+) -> TextClassificationPipeline:
+    """A classifier of texts for the task "text-classification" (also called "sentiment-analysis").
+
+    `model` is a directory or an opened model; without it the default model answers: ham or spam for short messages.
+    `tokenizer` is a directory or a tokenizer, by default that of the model's directory. `batch_size` is the number of
+    texts taken at once from an iterator; columns are packed by tokens. Options: `top_k`, `function_to_apply`,
+    `truncation`, `max_length`.
+
+    Errors: OSError for a missing directory or file, ValueError for an unknown task or another device than the CPU.
+
+    >>> import deberta_c
+    >>> classifier = deberta_c.pipeline("text-classification", top_k=None)
+    >>> len(classifier(["See you at home", "Free entry!"]))
+    2
+    """
+    if task not in _TASKS:
+        raise ValueError(f'task is {task!r}; this version has "text-classification" (or "sentiment-analysis") only')
+    require_cpu(device)
+    if type(batch_size) is not int or batch_size < 1:
+        raise ValueError(f"batch_size is {batch_size!r}; it must be an integer of at least 1")
+    if model is None:
+        model = default_model()
+    if isinstance(model, (str, Path)):
+        model = AutoModelForSequenceClassification.from_pretrained(model)
+    if isinstance(tokenizer, (str, Path)):
+        tokenizer = DebertaV2Tokenizer.from_pretrained(tokenizer)
+    return TextClassificationPipeline(model, tokenizer, batch_size, options)
+
+
+def _pair(inputs: Any, name: str) -> tuple[str, str | None]:
+    """The text and the second text or None of a str, a dict, or a list that holds one pair."""
+    if isinstance(inputs, Mapping):
+        unknown = set(inputs) - {"text", "text_pair"}
+        if "text" not in inputs or unknown:
+            raise ValueError(f'{name} has the keys {sorted(map(str, inputs))}; give "text" and "text_pair"')
+        return inputs["text"], inputs.get("text_pair") or None
+    if isinstance(inputs, list):
+        if len(inputs) == 1 and isinstance(inputs[0], list) and len(inputs[0]) == 2:
+            return inputs[0][0], inputs[0][1]
+        raise ValueError(f'{name} is a list; give a pair as {{"text": first, "text_pair": second}}')
+    return inputs, None
