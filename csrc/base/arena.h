@@ -24,7 +24,7 @@ static inline float *arena_floats(struct arena *arena, size_t count)
 /* `count` pointers. */
 static inline const float **arena_pointers(struct arena *arena, size_t count)
 {
-    return (const float **)(void *)arena_floats(arena, count * (sizeof(float *) / sizeof(float)));
+    return (const float **)(void *)arena_floats(arena, 2 * count);
 }
 
 #endif

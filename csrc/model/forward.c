@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The door to the network: checks a batch and runs its chunks. */
+#include <stdio.h>
+
+#include "base/threads.h"
+#include "model/encoder.h"
+
+static enum deberta_status check_offsets(const struct deberta_batch *batch)
+{
+    if (batch->count == 0)
+        return fail(DEBERTA_ARGUMENT, "the batch has no sequence");
+    if (batch->count > INT32_MAX || batch->offsets[0] != 0)
+        return fail(DEBERTA_ARGUMENT, "offsets must start at 0 and hold at most 2**31 sequences");
+    for (size_t i = 0; i < batch->count; i++)
+        if (batch->offsets[i + 1] <= batch->offsets[i])
+            return fail(DEBERTA_ARGUMENT, "sequence %zu has no token; leave empty sequences out", i);
+    if (batch->offsets[batch->count] > INT32_MAX)
+        return fail(DEBERTA_ARGUMENT, "the batch has %lld tokens; at most 2**31 - 1 fit",
+                    (long long)batch->offsets[batch->count]);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status check_tokens(const struct deberta_config *c, const struct deberta_batch *batch)
+{
+    for (int64_t t = 0; t < batch->offsets[batch->count]; t++) {
+        if (batch->ids[t] < 0 || (size_t)batch->ids[t] >= c->vocab_size)
+            return fail(DEBERTA_ARGUMENT, "input_ids: id %d of token %lld is outside the vocabulary of %zu ids",
+                        (int)batch->ids[t], (long long)t, c->vocab_size);
+        if (c->type_vocab_size > 0 && batch->types && batch->types[t] >= c->type_vocab_size)
+            return fail(DEBERTA_ARGUMENT, "token_type_ids: type %d of token %lld is outside the %zu token types",
+                        (int)batch->types[t], (long long)t, c->type_vocab_size);
+    }
+    return DEBERTA_OK;
+}
+
+static enum deberta_status check_sequence(const struct deberta_config *c, const struct deberta_batch *batch, size_t i)
+{
+    int64_t begin = batch->offsets[i], end = batch->offsets[i + 1], first = batch->first ? batch->first[i] : 0;
+    if (first < 0)
+        return fail(DEBERTA_ARGUMENT, "first: position %lld of sequence %zu is negative", (long long)first, i);
+    if (c->position_biased_input && (size_t)(first + end - begin) > c->max_positions)
+        return fail(DEBERTA_ARGUMENT,
+                    "sequence %zu reaches position %lld, but the position table of this model ends at "
+                    "max_position_embeddings = %zu; truncate it",
+                    i, (long long)(first + end - begin), c->max_positions);
+    int64_t t = begin;
+    while (batch->mask && t < end && !batch->mask[t])
+        t++;
+    if (t == end)
+        return fail(DEBERTA_ARGUMENT, "attention_mask: sequence %zu has no token that may be attended to", i);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status check_batch(const struct deberta_model *model, const struct deberta_batch *batch,
+                                       const struct deberta_outputs *outputs)
+{
+    if (outputs->logits && !model->has_head)
+        return fail(DEBERTA_ARGUMENT, "the model has no trained head: its checkpoint lacks pooler.dense.* or classifier.*");
+    TRY(check_offsets(batch));
+    TRY(check_tokens(&model->config, batch));
+    for (size_t i = 0; i < batch->count; i++)
+        TRY(check_sequence(&model->config, batch, i));
+    return DEBERTA_OK;
+}
+
+/* Chunks run on several threads; the first failure is kept. */
+struct run {
+    struct pass pass;
+    _Atomic int status;
+    char message[512];
+};
+
+static void run_chunk(size_t index, int worker, void *context)
+{
+    struct run *run = context;
+    const struct deberta_context *work = run->pass.context;
+    if (run->status != DEBERTA_OK)
+        return;
+    struct workspace workspace = context_workspace(work, work->plan.apart ? worker : 0);
+    enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace);
+    int none = DEBERTA_OK;
+    if (status != DEBERTA_OK && __atomic_compare_exchange_n((int *)&run->status, &none, (int)status, false,
+                                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        snprintf(run->message, sizeof run->message, "%s", status_message());
+}
+
+enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,
+                                          const struct deberta_batch *batch, const struct deberta_outputs *outputs)
+{
+    if (context->model != model)
+        return fail(DEBERTA_ARGUMENT, "the context was made for another model");
+    TRY(check_batch(model, batch, outputs));
+    TRY(context_prepare(context, batch));
+    struct run run = {.pass = {model, context, batch, outputs}};
+    if (context->plan.apart)
+        parallel_for(context->plan.count, run_chunk, &run);
+    else
+        for (size_t i = 0; i < context->plan.count; i++)
+            run_chunk(i, 0, &run);
+    int status = run.status;
+    return status == DEBERTA_OK ? DEBERTA_OK : fail((enum deberta_status)status, "%s", run.message);
+}

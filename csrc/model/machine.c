@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The door to the machine: instruction set, threads, oneDNN. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/threads.h"
+#include "deberta.h"
+#include "kernels/kernels.h"
+#include "nn/matmul.h"
+
+static enum deberta_status choose(enum isa *level)
+{
+    const char *forced = getenv("DEBERTA_C_ISA");
+    *level = cpu_has(ISA_AVX512) ? ISA_AVX512 : cpu_has(ISA_AVX2) ? ISA_AVX2 : ISA_SCALAR;
+    if (!forced || !*forced)
+        return DEBERTA_OK;
+    for (int i = 0; i < ISA_COUNT; i++) {
+        if (strcmp(forced, isa_names[i]) != 0)
+            continue;
+        *level = (enum isa)i;
+        return cpu_has(*level) ? DEBERTA_OK
+                               : fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s', which this CPU lacks", forced);
+    }
+    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s'; it may be scalar, avx2 or avx512", forced);
+}
+
+enum deberta_status deberta_start(void)
+{
+    enum isa level;
+    TRY(choose(&level));
+    kernels_select(kernels_of(level));
+    return matmul_start();
+}
+
+const char *deberta_isa(void)
+{
+    return isa_names[kernels->isa];
+}
+
+const char *deberta_onednn(void)
+{
+    return matmul_onednn_version();
+}
+
+int deberta_threads(void)
+{
+    return threads_count();
+}
+
+void deberta_set_threads(int count)
+{
+    threads_set(count);
+}
+
+const char *deberta_message(void)
+{
+    return status_message();
+}

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every weight of the network, named once: P(member, name in the checkpoint, rows, columns, needed when).
+ * Columns 0: a vector. Letters: V vocabulary, E embedding, H hidden, A heads * head size, I intermediate, R rows of the
+ * position table, M absolute positions, Y token types, C labels; `c` is the configuration. */
+
+#ifndef DEBERTA_MODEL_PARAMS_H
+#define DEBERTA_MODEL_PARAMS_H
+
+#include "deberta.h"
+
+#define PARAMS_OF_MODEL(P)                                                                                             \
+    P(word, "deberta.embeddings.word_embeddings.weight", V, E, true)                                                   \
+    P(absolute, "deberta.embeddings.position_embeddings.weight", M, E, c->position_biased_input)                       \
+    P(type, "deberta.embeddings.token_type_embeddings.weight", Y, E, Y > 0)                                            \
+    P(projection, "deberta.embeddings.embed_proj.weight", H, E, E != H)                                                \
+    P(gain, "deberta.embeddings.LayerNorm.weight", H, 0, true)                                                         \
+    P(bias, "deberta.embeddings.LayerNorm.bias", H, 0, true)                                                           \
+    P(relative, "deberta.encoder.rel_embeddings.weight", R, H, R > 0)                                                  \
+    P(relative_gain, "deberta.encoder.LayerNorm.weight", H, 0, R > 0 && c->norm_rel_ebd)                               \
+    P(relative_bias, "deberta.encoder.LayerNorm.bias", H, 0, R > 0 && c->norm_rel_ebd)
+
+#define PARAMS_OF_HEAD(P)                                                                                              \
+    P(pooler, "pooler.dense.weight", H, H, true)                                                                       \
+    P(pooler_bias, "pooler.dense.bias", H, 0, true)                                                                    \
+    P(classifier, "classifier.weight", C, H, true)                                                                     \
+    P(classifier_bias, "classifier.bias", C, 0, true)
+
+/* behind "deberta.encoder.layer.<number>." */
+#define PARAMS_OF_LAYER(P)                                                                                             \
+    P(query, "attention.self.query_proj.weight", A, H, true)                                                           \
+    P(query_bias, "attention.self.query_proj.bias", A, 0, true)                                                        \
+    P(key, "attention.self.key_proj.weight", A, H, true)                                                               \
+    P(key_bias, "attention.self.key_proj.bias", A, 0, true)                                                            \
+    P(value, "attention.self.value_proj.weight", A, H, true)                                                           \
+    P(value_bias, "attention.self.value_proj.bias", A, 0, true)                                                        \
+    P(position_key, "attention.self.pos_key_proj.weight", A, H, R > 0 && c->c2p && !c->share_att_key)                  \
+    P(position_key_bias, "attention.self.pos_key_proj.bias", A, 0, R > 0 && c->c2p && !c->share_att_key)               \
+    P(position_query, "attention.self.pos_query_proj.weight", A, H, R > 0 && c->p2c && !c->share_att_key)              \
+    P(position_query_bias, "attention.self.pos_query_proj.bias", A, 0, R > 0 && c->p2c && !c->share_att_key)           \
+    P(output, "attention.output.dense.weight", H, A, true)                                                             \
+    P(output_bias, "attention.output.dense.bias", H, 0, true)                                                          \
+    P(attention_gain, "attention.output.LayerNorm.weight", H, 0, true)                                                 \
+    P(attention_bias, "attention.output.LayerNorm.bias", H, 0, true)                                                   \
+    P(up, "intermediate.dense.weight", I, H, true)                                                                     \
+    P(up_bias, "intermediate.dense.bias", I, 0, true)                                                                  \
+    P(down, "output.dense.weight", H, I, true)                                                                         \
+    P(down_bias, "output.dense.bias", H, 0, true)                                                                      \
+    P(final_gain, "output.LayerNorm.weight", H, 0, true)                                                               \
+    P(final_bias, "output.LayerNorm.bias", H, 0, true)
+
+#define POINTER_MEMBER(member, name, rows, columns, needed) const struct deberta_tensor *member;
+
+/* The tensors of a checkpoint; NULL where the configuration needs none. */
+struct model_tensors {
+    PARAMS_OF_MODEL(POINTER_MEMBER)
+};
+
+struct head_tensors {
+    PARAMS_OF_HEAD(POINTER_MEMBER)
+};
+
+struct layer_tensors {
+    PARAMS_OF_LAYER(POINTER_MEMBER)
+};
+#undef POINTER_MEMBER
+
+struct checkpoint {
+    const struct deberta_config *config;
+    const struct deberta_tensor *tensors;
+    size_t count;
+};
+
+/* Rows of the relative position table; 0 when there is no relative term. */
+size_t params_relative_rows(const struct deberta_config *config);
+
+/* Find the tensors that the configuration needs and check their shapes; a missing one is a DEBERTA_FORMAT failure. */
+MUST_USE enum deberta_status params_of_model(const struct checkpoint *checkpoint, struct model_tensors *out);
+MUST_USE enum deberta_status params_of_layer(const struct checkpoint *checkpoint, size_t number,
+                                             struct layer_tensors *out);
+/* *complete is false when a tensor of the head is absent; those there are checked all the same. */
+MUST_USE enum deberta_status params_of_head(const struct checkpoint *checkpoint, struct head_tensors *out,
+                                            bool *complete);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Disentangled attention of ragged sequences, fused: no array of all pairs of tokens, memory linear in the length.
+ *
+ *     score[i][j] = q_i . k_j + q_i . PK[row(i - j)] + k_j . PQ[row(i - j)]      (He et al. 2021, DeBERTa, section 3.1)
+ *
+ * The divisor of the scores is folded into q and PQ. Distances are i - j, query minus key. */
+#ifndef DEBERTA_NN_ATTENTION_H
+#define DEBERTA_NN_ATTENTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Which row of the position tables serves a distance. */
+struct distances {
+    size_t span;        /* the tables have 2 * span rows */
+    ptrdiff_t direct;   /* up to this |distance|, row = distance + span */
+    ptrdiff_t reach;    /* beyond this |distance| the row does not change any more */
+    const int32_t *row; // (2 * reach + 1) of the distances -reach to reach
+};
+
+static inline size_t distance_row(const struct distances *distances, ptrdiff_t distance)
+{
+    ptrdiff_t reach = distances->reach;
+    ptrdiff_t near = distance < -reach ? -reach : distance > reach ? reach : distance;
+    return (size_t)distances->row[near + reach];
+}
+
+/* One layer's. A table is stored per head in panels of `panel_width` positions: that of the queries by row, that
+ * of the keys from its last row to its first, so that both run with the columns of the product they make. */
+struct attention {
+    size_t heads, head_size;
+    const struct distances *distances; /* NULL: plain attention */
+    const float *position_keys;        // (heads, panels, head_size, panel_width) or NULL
+    const float *position_queries;     // (heads, panels, head_size, panel_width) or NULL
+    size_t ld_query, ld_key, ld_value, ld_context;
+};
+
+struct attention_sequence {
+    size_t length;          /* S: keys and values */
+    size_t queries;         /* S, or fewer: the first ones */
+    const float *query;     // (queries, heads * head_size)
+    const float *key;       // (S, heads * head_size)
+    const float *value;     // (S, heads * head_size)
+    const uint8_t *mask;    // (S) or NULL: keys that may be attended to; at least one
+    float *context;         // (queries, heads * head_size)
+    float *probabilities;   // (heads, queries, S) or NULL
+};
+
+/* Floats of scratch that a worker needs for sequences of up to `length` tokens. */
+size_t attention_scratch(const struct attention *attention, size_t length);
+
+/* Fills the contexts (and probabilities) of all sequences, shared among the threads by sequence and head.
+ * scratch: (threads, scratch_floats). */
+void attention_apply(const struct attention *attention, const struct attention_sequence *sequences, size_t count,
+                     float *scratch, size_t scratch_floats);
+
+/* Packs (2 * span, heads * head_size) projected positions into a table; `rows` has row stride ld and must already
+ * be in the order of the table's positions. */
+size_t position_table_floats(const struct distances *distances, size_t heads, size_t head_size);
+void position_table_pack(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
+                         size_t ld, float *table);
+
+#endif
