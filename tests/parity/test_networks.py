@@ -45,10 +45,26 @@ SHAPES = {
     "one_wide": {"hidden_size": 6, "num_attention_heads": 6, "intermediate_size": 1},
 }
 
-ACTIVATIONS = (
-    "gelu gelu_10 gelu_fast gelu_new gelu_pytorch_tanh hardswish laplace leaky_relu linear mish "
-    "quick_gelu relu relu2 relu6 sigmoid silu swish tanh"
-).split()
+ACTIVATIONS = [
+    "gelu",
+    "gelu_10",
+    "gelu_fast",
+    "gelu_new",
+    "gelu_pytorch_tanh",
+    "hardswish",
+    "laplace",
+    "leaky_relu",
+    "linear",
+    "mish",
+    "quick_gelu",
+    "relu",
+    "relu2",
+    "relu6",
+    "sigmoid",
+    "silu",
+    "swish",
+    "tanh",
+]
 
 
 @pytest.mark.parametrize("length", LENGTHS)

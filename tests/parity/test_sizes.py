@@ -1,0 +1,109 @@
+"""Networks of the published sizes with random weights. v3-xsmall runs always; `-m full` adds v3-base and v3-large.
+
+A full run writes results.json: the errors that it found, and on which machine.
+"""
+
+import json
+import os
+import platform
+import shutil
+from datetime import date
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from parity.oracle import LENGTHS, Pair, batch, check_wide, errors, run_ours, run_theirs, tiny
+
+import deberta_c
+
+RESULTS = Path(__file__).with_name("results.json")
+TOLERANCE = 1e-4
+
+SIZES = {
+    "v3-xsmall": {"hidden_size": 384, "num_hidden_layers": 12, "num_attention_heads": 6, "intermediate_size": 1536},
+    "v3-base": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
+    "v3-large": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
+}
+
+MIXED = [5, 130, 64, 1, 257, 17, 512, 2]
+
+# name: (lengths, layout); a row or two of one length, then rows of many
+BATCHES = {f"{length}": ([length] * (6 if length <= 2 else 2 if length <= 130 else 1), "right") for length in LENGTHS}
+BATCHES |= {"mixed": (MIXED, "right"), "mixed_left": (MIXED, "left"), "mixed_holes": (MIXED, "holes")}
+
+
+@pytest.fixture(scope="module")
+def network(request, tmp_path_factory):
+    directory = tmp_path_factory.mktemp(request.param)
+    yield request.param, Pair(directory, tiny(**SIZES[request.param], vocab_size=128100))
+    shutil.rmtree(directory)
+
+
+@pytest.fixture(scope="module")
+def record(request):
+    """name of a network -> name of a batch -> errors; written to results.json when a full run ends."""
+    measured = {}
+    yield measured
+    if "full" not in request.config.option.markexpr:
+        return
+    names = ("torch", "transformers", "numpy")
+    text = {
+        "what": "greatest absolute difference between deberta_c and transformers, both in float32, on valid rows; "
+        "where `float64` is given, the differences of each from transformers in float64",
+        "rule": f"at most {TOLERANCE}, or at most twice transformers' own difference from float64",
+        "machine": {"cpu": processor(), "instruction_set": deberta_c._core.isa(), "cpus": os.cpu_count()},
+        "versions": {name: version(name) for name in names}
+        | {"python": platform.python_version(), "deberta_c": deberta_c.__version__}
+        | {"onednn": deberta_c._core.onednn_version()},
+        "date": date.today().isoformat(),
+        "networks": measured,
+    }
+    RESULTS.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
+
+
+def processor():
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return next(line.partition(": ")[2] for line in lines if line.startswith("model name"))
+
+
+def sizes(*names):
+    return pytest.mark.parametrize("network", names, indirect=True)
+
+
+def check(network, name, record, doubled):
+    """Compare one batch; `doubled` asks for the float64 run even where the plain tolerance holds."""
+    size, pair = network
+    inputs = batch(pair.config, *BATCHES[name])
+    mask = inputs["attention_mask"]
+    attentions = mask.shape[1] <= 513  # beyond, they take gigabytes
+    theirs, ours = run_theirs(pair.theirs, inputs, attentions), run_ours(pair.ours, inputs, attentions)
+    check_wide(theirs, mask)
+    found = errors(ours, theirs, mask)
+    entry = record.setdefault(size, {})[name] = {key: float(f"{value:.2e}") for key, value in found.items()}
+    passed = max(found.values()) <= TOLERANCE
+    if doubled or not passed:
+        pair.theirs.double()
+        try:
+            truth = run_theirs(pair.theirs, inputs, attentions)
+        finally:
+            pair.theirs.float()
+        own, other = errors(ours, truth, mask), errors(theirs, truth, mask)
+        entry["float64"] = {
+            who: {key: float(f"{value:.2e}") for key, value in part.items()}
+            for who, part in (("deberta_c", own), ("transformers", other))
+        }
+        passed = passed or all(own[key] <= max(TOLERANCE, 2 * other[key]) for key in own)
+    assert passed, entry
+
+
+@sizes("v3-xsmall")
+@pytest.mark.parametrize("name", BATCHES)
+def test_xsmall(network, name, record):
+    check(network, name, record, doubled=False)
+
+
+@pytest.mark.full
+@sizes("v3-xsmall", "v3-base", "v3-large")
+@pytest.mark.parametrize("name", BATCHES)
+def test_full(network, name, record):
+    check(network, name, record, doubled=max(BATCHES[name][0]) <= 130)
