@@ -110,26 +110,32 @@ def layout(config):
         norm(f"{layer}output.LayerNorm")
     if config.get("relative_attention", False):
         matrix("deberta.encoder.rel_embeddings", relative_rows(config), hidden, 1)
-    if "layer_norm" in config.get("norm_rel_ebd", "none"):
+    if "layer_norm" in config.get("norm_rel_ebd", "none").lower():
         norm("deberta.encoder.LayerNorm")
     dense("pooler.dense", hidden, hidden, 1.5)
     dense("classifier", len(config["id2label"]), hidden, 2)
     return tensors
 
 
+def attention_terms(config):
+    """Which of c2p and p2c the configuration names."""
+    named = config.get("pos_att_type") or []
+    named = [item.strip() for item in named.lower().split("|")] if isinstance(named, str) else named
+    return [term for term in ("c2p", "p2c") if term in named]
+
+
 def query_gain(config):
     """Gain of queries and keys that gives the scores a standard deviation near 1.7, whatever divides them."""
-    terms = [term for term in ("c2p", "p2c") if term in (config.get("pos_att_type") or [])]
-    summed = 1 + len(terms) if config.get("relative_attention", False) else 1
-    return 1.3 * ((1 + len(terms)) / summed) ** 0.25
+    divided = 1 + len(attention_terms(config))
+    summed = divided if config.get("relative_attention", False) else 1
+    return 1.3 * (divided / summed) ** 0.25
 
 
 def position_projections(config):
     """The projections of positions that a layer has of its own."""
     if not config.get("relative_attention", False) or config.get("share_att_key", False):
         return []
-    terms = config.get("pos_att_type") or []
-    return [name for term, name in (("c2p", "pos_key_proj"), ("p2c", "pos_query_proj")) if term in terms]
+    return [{"c2p": "pos_key_proj", "p2c": "pos_query_proj"}[term] for term in attention_terms(config)]
 
 
 def draw(config, seed=0):
