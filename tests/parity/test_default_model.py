@@ -19,7 +19,7 @@ TEXTS = [
     "",
     "   \t two  spaces\nand a line   ",
     "ok",
-    "Ｆｕｌｌ　ｗｉｄｔｈ, ﬁne print, naïve café, 50 €, 20°",
+    "Ｆｕｌｌ　ｗｉｄｔｈ, ﬁne print, naïve café, 50 €, 20°",  # noqa: RUF001
     "emoji 😀😀 and a family 👨‍👩‍👧, then plain text",
     "Ваш код 1234. 您的验证码是 5678",
     "[MASK] in the middle [SEP] and [CLS] [UNK]",
