@@ -1,0 +1,203 @@
+"""safetensors: what is read, under which names, and every lie that a header can tell."""
+
+import json
+import struct
+
+import numpy as np
+import pytest
+from conftest import safetensors_bytes
+
+from deberta_c._checkpoint import normal_name, read_checkpoint, read_safetensors
+
+A = np.arange(6, dtype=np.float32).reshape(2, 3)
+B = np.arange(4, dtype=np.float16)
+
+
+def lying(tmp_path, header, body=b"\0" * 8, length=None):
+    """A file with a header that need not fit its body."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + body)
+    return path
+
+
+def entry(dtype="F32", shape=(2,), begin=0, end=8):
+    return {"dtype": dtype, "shape": list(shape), "data_offsets": [begin, end]}
+
+
+def values(tensor):
+    numpy_type = {"F32": np.float32, "F16": np.float16}[tensor.dtype]
+    return tensor.data.view(numpy_type).reshape(tensor.shape)
+
+
+def test_reads_what_was_written(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors_bytes({"a": A, "b": B, "none": np.zeros((0, 4), np.float32)}))
+    a, b, none = read_safetensors(path)
+    assert [a.name, b.name, none.name] == ["a", "b", "none"]
+    np.testing.assert_array_equal(values(a), A)
+    np.testing.assert_array_equal(values(b), B)
+    assert none.shape == (0, 4)
+
+
+def test_tensors_are_views_of_the_file(tmp_path):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(safetensors_bytes({"a": A}))
+    (tensor,) = read_safetensors(path)
+    assert not tensor.data.flags.owndata
+    assert not tensor.data.flags.writeable
+
+
+def test_misaligned_tensors_are_copied_to_an_aligned_place(tmp_path):
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2, 3], "data_offsets": [0, 24]}}).encode()
+    header += b" " * (5 - len(header) % 4)  # the format asks for a multiple of 8, old writers did not
+    path = lying(tmp_path, header, A.tobytes())
+    (tensor,) = read_safetensors(path)
+    assert (8 + len(header)) % 4 == 1
+    assert tensor.data.ctypes.data % 4 == 0
+    np.testing.assert_array_equal(values(tensor), A)
+
+
+def test_metadata_is_skipped(tmp_path):
+    path = lying(tmp_path, {"__metadata__": {"format": "pt"}, "a": entry()})
+    assert [tensor.name for tensor in read_safetensors(path)] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ({"a": entry(end=16, shape=(4,))}, "'a' ends at byte"),
+        ({"a": entry(), "b": entry(begin=4, end=8, shape=(1,))}, "'b' begins at byte 4 and overlaps"),
+        ({"a": entry(begin=4, shape=(1,))}, "bytes 0 to 4 belong to no tensor"),
+        ({"a": entry(end=4, shape=(1,))}, "its tensors end at byte"),
+        ({"a": entry(dtype="F31")}, "unknown dtype 'F31'"),
+        ({"a": entry(dtype=["F32"])}, r"unknown dtype \['F32'\]"),
+        ({"a": entry(shape=(3,))}, r"F32 of shape \[3\], which does not fill its 8 bytes"),
+        ({"a": entry(dtype="F16")}, "does not fill"),
+        ({"a": entry(shape=(2**63, 2**63))}, "does not fill"),
+        ({"a": entry(shape=(2**62, 2**62, 0))}, "does not fill"),
+        ({"a": entry(shape=(-2,))}, "not a list of sizes"),
+        ({"a": entry(shape=(2.0,))}, "not a list of sizes"),
+        ({"a": entry(shape=(True, 2))}, "not a list of sizes"),
+        ({"a": entry(begin=8, end=0)}, "not .begin, end."),
+        ({"a": entry(begin=-8, end=0)}, "not .begin, end."),
+        ({"a": entry(end=2**64)}, "ends at byte"),
+        ({"a": {"dtype": "F32", "shape": [2]}}, "data_offsets None"),
+        ({"a": [1]}, "data_offsets None"),
+        ({"a": None}, "data_offsets None"),
+        (b"[]", "JSON list"),
+        (b"{", "not JSON"),
+        (b"\xff\xfe", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"a": 1, "a": 2}', "names 'a' twice"),
+        (b'{"a": ' + b"9" * 10_000 + b"}", "not JSON"),
+    ],
+)
+def test_lies_are_refused(tmp_path, header, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        read_safetensors(lying(tmp_path, header))
+    assert "model.safetensors" in str(caught.value)
+
+
+@pytest.mark.parametrize("size", [0, 1, 7])
+def test_too_short_for_a_header(tmp_path, size):
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"\1" * size)
+    with pytest.raises(ValueError, match=f"{size} bytes"):
+        read_safetensors(path)
+
+
+@pytest.mark.parametrize(("length", "message"), [(1000, "cut short"), (2**63, "limit"), (2**64 - 1, "limit")])
+def test_header_longer_than_the_file(tmp_path, length, message):
+    with pytest.raises(ValueError, match=message):
+        read_safetensors(lying(tmp_path, {"a": entry()}, length=length))
+
+
+def test_every_truncation_is_refused(tmp_path):
+    whole = safetensors_bytes({"a": A, "b": B})
+    path = tmp_path / "model.safetensors"
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="not a sound safetensors file"):
+            read_safetensors(path)
+    path.write_bytes(whole + b"\0")
+    with pytest.raises(ValueError, match="its tensors end at byte"):
+        read_safetensors(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("deberta.encoder.layer.0.output.dense.weight", "deberta.encoder.layer.0.output.dense.weight"),
+        ("bert.encoder.layer.0.output.LayerNorm.gamma", "deberta.encoder.layer.0.output.LayerNorm.weight"),
+        ("embeddings.LayerNorm.beta", "deberta.embeddings.LayerNorm.bias"),
+        ("encoder.rel_embeddings.weight", "deberta.encoder.rel_embeddings.weight"),
+        ("pooler.dense.weight", "pooler.dense.weight"),
+        ("classifier.bias", "classifier.bias"),
+        ("lm_predictions.lm_head.LayerNorm.weight", "lm_predictions.lm_head.LayerNorm.weight"),
+    ],
+)
+def test_names(name, expected):
+    assert normal_name(name) == expected
+
+
+def test_integer_buffers_are_left_out(tmp_path):
+    ids = np.arange(4).reshape(1, 4)
+    tensors = {"deberta.embeddings.position_ids": ids, "classifier.bias": A}
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
+    assert [tensor.name for tensor in read_checkpoint(tmp_path)] == ["classifier.bias"]
+
+
+def test_weights_of_another_type_are_refused(tmp_path):
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes({"classifier.bias": A.astype(np.float64)}))
+    with pytest.raises(ValueError, match=r"classifier.bias' has dtype F64; store it as F32"):
+        read_checkpoint(tmp_path)
+
+
+def test_one_name_twice_is_refused(tmp_path):
+    tensors = {"bert.embeddings.LayerNorm.gamma": A, "deberta.embeddings.LayerNorm.weight": A}
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
+    with pytest.raises(ValueError, match=r"are both 'deberta.embeddings.LayerNorm.weight'"):
+        read_checkpoint(tmp_path)
+
+
+def shard(tmp_path, weight_map):
+    (tmp_path / "one.safetensors").write_bytes(safetensors_bytes({"classifier.weight": A}))
+    (tmp_path / "two.safetensors").write_bytes(safetensors_bytes({"classifier.bias": B}))
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": weight_map}))
+
+
+def test_shards(tmp_path):
+    shard(tmp_path, {"classifier.weight": "one.safetensors", "classifier.bias": "two.safetensors"})
+    assert {tensor.name for tensor in read_checkpoint(tmp_path)} == {"classifier.weight", "classifier.bias"}
+
+
+def test_a_missing_shard_is_named(tmp_path):
+    shard(tmp_path, {"classifier.weight": "one.safetensors", "classifier.bias": "three.safetensors"})
+    with pytest.raises(OSError, match=r"three.safetensors', which is missing"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../one.safetensors", "/etc/passwd", "", None, 3, ".."])
+def test_shards_lie_in_the_directory(tmp_path, name):
+    shard(tmp_path, {"classifier.weight": name})
+    with pytest.raises((ValueError, OSError), match=r"index.json"):
+        read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("weight_map", [{}, None, []])
+def test_an_index_without_a_map(tmp_path, weight_map):
+    shard(tmp_path, weight_map)
+    with pytest.raises(ValueError, match="no weight_map"):
+        read_checkpoint(tmp_path)
+
+
+def test_pickled_weights_tell_how_to_convert(tmp_path):
+    (tmp_path / "pytorch_model.bin").write_bytes(b"PK")
+    with pytest.raises(OSError, match="save_pretrained"):
+        read_checkpoint(tmp_path)
+
+
+def test_no_weights(tmp_path):
+    with pytest.raises(OSError, match=r"neither model.safetensors nor"):
+        read_checkpoint(tmp_path)

@@ -1,0 +1,122 @@
+"""config.json: defaults, labels, and errors that name key, value and remedy."""
+
+import json
+
+import pytest
+
+from deberta_c import AutoConfig, DebertaV2Config
+
+
+@pytest.fixture
+def read(tmp_path, tiny):
+    """Reads the tiny config.json with some keys replaced; None removes one."""
+
+    def read_with(**keys):
+        values = {**json.loads((tiny / "config.json").read_text()), **keys}
+        (tmp_path / "config.json").write_text(json.dumps({k: v for k, v in values.items() if v is not None}))
+        return AutoConfig.from_pretrained(tmp_path)
+
+    return read_with
+
+
+def test_defaults_are_those_of_transformers():
+    config = DebertaV2Config()
+    assert (config.hidden_size, config.num_hidden_layers, config.intermediate_size) == (1536, 24, 6144)
+    assert (config.layer_norm_eps, config.relative_attention, config.position_biased_input) == (1e-7, False, True)
+    assert (config.num_labels, config.id2label, config.problem_type) == (2, {0: "LABEL_0", 1: "LABEL_1"}, None)
+
+
+def test_labels_have_int_keys(read):
+    config = read()
+    assert config.id2label == {0: "ham", 1: "spam", 2: "other"}
+    assert config.label2id == {"ham": 0, "spam": 1, "other": 2}
+    assert config.num_labels == 3
+
+
+def test_another_number_of_labels_renames_them(tiny):
+    config = AutoConfig.from_pretrained(tiny, num_labels=5)
+    assert list(config.id2label.values()) == [f"LABEL_{i}" for i in range(5)]
+    assert AutoConfig.from_pretrained(tiny, num_labels=3).id2label[1] == "spam"
+    assert AutoConfig.from_pretrained(tiny, id2label={0: "no", 1: "yes"}).label2id == {"no": 0, "yes": 1}
+    config.num_labels = 2
+    assert config.label2id == {"LABEL_0": 0, "LABEL_1": 1}
+
+
+def test_undeclared_keys_are_kept(read):
+    config = read(z_steps=0, tasks=["a", "b"])
+    assert config.tasks == ["a", "b"]
+    assert config.to_dict()["z_steps"] == 0
+    assert json.loads(config.to_json_string())["tasks"] == ["a", "b"]
+    with pytest.raises(AttributeError, match="nothing_such"):
+        _ = config.nothing_such
+
+
+@pytest.mark.parametrize(
+    ("value", "c2p", "p2c", "terms"),
+    [
+        ("p2c|c2p", True, True, 3),
+        ("C2P | p2c", True, True, 3),
+        (["c2p"], True, False, 2),
+        ("p2c", False, True, 2),
+        ([], False, False, 1),
+        (None, False, False, 1),
+    ],
+)
+def test_position_terms(read, value, c2p, p2c, terms):
+    core = read(pos_att_type=value).for_core()
+    assert (core["c2p"], core["p2c"], core["attention_terms"]) == (c2p, p2c, terms)
+
+
+def test_for_core_resolves_defaults(read):
+    core = read(max_relative_positions=-1, position_buckets=-1, norm_rel_ebd="none").for_core()
+    assert (core["max_relative_positions"], core["position_buckets"], core["norm_rel_ebd"]) == (64, 0, False)
+    assert core["embedding_size"] == core["hidden_size"] == 16
+    assert read(embedding_size=8).for_core()["embedding_size"] == 8
+    assert read(max_relative_positions=32).for_core()["max_relative_positions"] == 32
+
+
+@pytest.mark.parametrize(
+    ("keys", "error", "message"),
+    [
+        ({"model_type": "bert"}, ValueError, "model_type is 'bert'"),
+        ({"model_type": None}, ValueError, "no model_type"),
+        ({"conv_kernel_size": 3}, ValueError, "conv_kernel_size is 3"),
+        ({"talking_head": True}, ValueError, "talking_head"),
+        ({"hidden_size": 17}, ValueError, "hidden_size is 17.*num_attention_heads, which is 2"),
+        ({"hidden_size": 0}, ValueError, "hidden_size is 0; it must be at least 1"),
+        ({"hidden_size": "16"}, TypeError, "hidden_size is '16'"),
+        ({"hidden_size": True}, TypeError, "hidden_size is True"),
+        ({"vocab_size": 2**63}, ValueError, f"vocab_size is {2**63}"),
+        ({"num_hidden_layers": -1}, ValueError, "num_hidden_layers is -1"),
+        ({"relative_attention": "yes"}, TypeError, "relative_attention is 'yes'"),
+        ({"layer_norm_eps": 0}, ValueError, "layer_norm_eps is 0"),
+        ({"hidden_act": 3}, TypeError, "hidden_act is 3"),
+        ({"problem_type": "ranking"}, ValueError, "problem_type is 'ranking'"),
+        ({"attention_head_size": 4}, ValueError, "attention_head_size is 4"),
+        ({"pooler_hidden_size": 4}, ValueError, "pooler_hidden_size is 4"),
+        ({"pos_att_type": 3}, TypeError, "pos_att_type is 3"),
+        ({"id2label": {"1": "a", "2": "b"}}, ValueError, r"id2label has the keys \[1, 2\]"),
+        ({"id2label": {"x": "a"}}, ValueError, "id2label is"),
+        ({"id2label": None, "num_labels": 0}, ValueError, "num_labels is 0"),
+        ({"id2label": None, "num_labels": 2**63}, ValueError, "num_labels is"),
+    ],
+)
+def test_errors_name_key_and_value(read, keys, error, message):
+    with pytest.raises(error, match=message):
+        read(**keys)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000, "\x00"])
+def test_broken_json(tmp_path, text):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(ValueError, match="config.json"):
+        AutoConfig.from_pretrained(tmp_path)
+
+
+def test_missing_files(tmp_path, tiny):
+    with pytest.raises(OSError, match="no config.json"):
+        AutoConfig.from_pretrained(tmp_path)
+    with pytest.raises(OSError, match="hf download"):
+        AutoConfig.from_pretrained("microsoft/deberta-v3-base")
+    with pytest.raises(OSError, match="is a file"):
+        AutoConfig.from_pretrained(tiny / "config.json")
