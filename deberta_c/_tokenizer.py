@@ -289,6 +289,10 @@ class DebertaV2Tokenizer:
         self, rows: Rows, lengths: NDArray[np.int64], width: int | None, return_tensors: str | None, single: bool
     ) -> BatchEncoding:
         longest = int(lengths.max()) if len(lengths) else 0
+        if width is not None and longest > width and len(lengths) > 1 and lengths.min() < longest:
+            raise ValueError(
+                f"a row has {longest} tokens, more than max_length, which is {width}; give truncation=True"
+            )
         columns = np.arange(max(longest, width or 0))
         if self.padding_side == "left":
             filled = columns >= len(columns) - lengths[:, None]

@@ -1,0 +1,196 @@
+"""The pipeline answers in the shapes of transformers 5."""
+
+import time
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c import AutoModelForSequenceClassification, pipeline
+
+TEXT, OTHER = "hello world", "free entry now"
+
+
+@pytest.fixture(scope="module")
+def classifier(model):
+    return pipeline("text-classification", model=model)
+
+
+def best(logits):
+    """What transformers answers: the label of the largest softmax score, and that score."""
+    scores = np.exp(logits - logits.max())
+    scores /= scores.sum()
+    return {"label": ("ham", "spam", "other")[scores.argmax()], "score": pytest.approx(float(scores.max()), abs=1e-6)}
+
+
+def test_shapes_without_top_k(classifier, model):
+    one, two = (best(logits) for logits in model.predict([TEXT, OTHER]))
+    assert classifier(TEXT) == [one]
+    assert classifier([TEXT]) == [one]
+    assert classifier([TEXT, OTHER]) == classifier((TEXT, OTHER)) == [one, two]
+    assert classifier(np.array([TEXT, OTHER])) == [one, two]
+    assert classifier({"text": TEXT}) == one
+    assert classifier([{"text": TEXT}, {"text": OTHER}]) == [one, two]
+    assert classifier([]) == []
+    assert type(classifier(TEXT)[0]["score"]) is float
+
+
+def test_shapes_with_top_k_in_the_call(classifier, model):
+    one, _ = (best(logits) for logits in model.predict([TEXT, OTHER]))
+    everything = classifier(TEXT, top_k=None)
+    assert classifier(TEXT, top_k=1) == [one]
+    assert len(everything) == 3
+    assert everything[0] == one
+    scores = [answer["score"] for answer in everything]
+    assert scores == sorted(scores, reverse=True)
+    assert sum(scores) == pytest.approx(1, abs=1e-5)
+    assert classifier(TEXT, top_k=2) == everything[:2]
+    assert classifier(TEXT, top_k=0) == []
+    assert classifier([TEXT, OTHER], top_k=None)[0] == [
+        {**answer, "score": pytest.approx(answer["score"], abs=1e-6)} for answer in everything
+    ]
+    assert len(classifier([TEXT, OTHER], top_k=2)[1]) == 2
+    assert classifier({"text": TEXT}, top_k=None)[0] == one
+
+
+def test_shapes_with_top_k_at_construction(model):
+    one, two = (best(logits) for logits in model.predict([TEXT, OTHER]))
+    every = pipeline("text-classification", model=model, top_k=None)
+    assert [len(answer) for answer in every(TEXT)] == [3]
+    assert every(TEXT)[0][0] == one
+    assert [answer[0] for answer in every([TEXT, OTHER])] == [one, two]
+    assert every(TEXT, top_k=1) == [one]
+    assert every({"text": TEXT})[0] == one
+    first = pipeline("text-classification", model=model, top_k=1)
+    assert first(TEXT) == [[one]]
+    assert first([TEXT]) == [[one]]
+
+
+def test_pairs(classifier, model):
+    expected = best(model.predict([TEXT], [OTHER])[0])
+    assert classifier({"text": TEXT, "text_pair": OTHER}) == expected
+    assert classifier([[[TEXT, OTHER]]]) == [expected]
+    mixed = classifier([{"text": TEXT, "text_pair": OTHER}, {"text": OTHER}, OTHER])
+    single = best(model.predict([OTHER])[0])
+    assert mixed == [expected, single, single]
+
+
+def test_iterators_stream(classifier, model):
+    taken = []
+
+    def texts():
+        for text in [TEXT, OTHER, TEXT]:
+            taken.append(text)
+            yield text
+
+    answers = classifier(texts())
+    assert taken == []
+    assert next(answers) == best(model.predict([TEXT])[0])
+    assert taken == [TEXT]
+    assert len(list(answers)) == 2
+    batched = pipeline(model=model, batch_size=2)(texts())
+    taken.clear()
+    next(batched)
+    assert taken == [TEXT, OTHER]
+
+
+def test_functions(classifier, model, tiny):
+    logits = model.predict([TEXT])[0]
+    plain = {answer["label"]: answer["score"] for answer in classifier(TEXT, function_to_apply="none", top_k=None)}
+    assert [plain[label] for label in ("ham", "spam", "other")] == pytest.approx(logits.tolist(), abs=1e-5)
+    squashed = {answer["label"]: answer["score"] for answer in classifier(TEXT, function_to_apply="SIGMOID", top_k=3)}
+    assert squashed["spam"] == pytest.approx(1 / (1 + np.exp(-float(logits[1]))), abs=1e-6)
+    load = AutoModelForSequenceClassification.from_pretrained
+    regression = pipeline(model=load(tiny, problem_type="regression"))
+    assert regression(TEXT)[0]["score"] == pytest.approx(float(logits.max()), abs=1e-5)
+    several = pipeline(model=load(tiny, problem_type="multi_label_classification"))
+    assert several(TEXT)[0]["score"] == pytest.approx(1 / (1 + np.exp(-float(logits.max()))), abs=1e-6)
+
+
+def test_truncation_is_off_unless_asked_for(classifier, model):
+    long = "hello now " * 50
+    whole = best(model.predict([long], truncation=False)[0])
+    cut = best(model.predict([long], max_length=8)[0])
+    assert classifier(long) == [whole]
+    assert classifier([long]) == [whole]
+    for arguments in ({"max_length": 8}, {"max_length": 8, "truncation": True}):
+        assert classifier(long, **arguments) == [cut]
+        assert classifier([long], **arguments) == [cut]
+        assert pipeline(model=model, **arguments)(long) == [cut]
+    assert classifier(long, max_length=8, truncation=False) == [whole]
+    assert classifier(long, max_length=8, padding=True) == [whole]
+
+
+def test_apply(classifier, model):
+    pandas = pytest.importorskip("pandas")
+    series = pandas.Series([TEXT, OTHER], index=[7, 3])
+    expected = [[best(logits)] for logits in model.predict(series)]
+    assert series.apply(classifier).tolist() == expected
+    assert classifier(series) == [answer[0] for answer in expected]
+
+
+def test_construction(tiny, model, tokenizer):
+    expected = [best(model.predict([TEXT])[0])]
+    assert pipeline(model=tiny)(TEXT) == expected
+    assert pipeline("sentiment-analysis", str(tiny), tokenizer=str(tiny))(TEXT) == expected
+    assert pipeline("text-classification", model=model, tokenizer=tokenizer, device=-1)(TEXT) == expected
+    assert pipeline(model=model, device="cpu").task == "text-classification"
+    with pytest.raises(ValueError, match="task is 'ner'"):
+        pipeline("ner", model=model)
+    with pytest.raises(ValueError, match="CPU only"):
+        pipeline(model=model, device=0)
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        pipeline(model=model, batch_size=0)
+    with pytest.raises(OSError, match="there is no directory"):
+        pipeline(model="distilbert-base-uncased-finetuned-sst-2-english")
+
+
+@pytest.mark.parametrize(
+    ("inputs", "options", "error", "message"),
+    [
+        (None, {}, ValueError, "NoneType"),
+        (3, {}, ValueError, "type int"),
+        ([TEXT, None], {}, ValueError, r"texts\[1\] is missing"),
+        ([TEXT, 3], {}, TypeError, r"texts\[1\] is 3"),
+        ([[TEXT, OTHER]], {}, ValueError, r"inputs\[0\] is a list"),
+        ({"txt": TEXT}, {}, ValueError, "'txt'"),
+        ({"text": TEXT, "pair": OTHER}, {}, ValueError, "'pair'"),
+        ("a\ud800", {}, ValueError, "lone surrogate"),
+        (TEXT, {"function_to_apply": "tanh"}, ValueError, "function_to_apply is 'tanh'"),
+        (TEXT, {"top_k": "all"}, TypeError, "top_k is 'all'"),
+        (TEXT, {"topk": 3}, TypeError, "unknown option 'topk'"),
+        (TEXT, {"max_length": 1}, ValueError, "special tokens"),
+    ],
+)
+def test_wrong_calls(classifier, inputs, options, error, message):
+    with pytest.raises(error, match=message):
+        classifier(inputs, **options)
+    assert len(classifier(TEXT)) == 1
+
+
+def test_overhead_of_one_text(classifier, model, tokenizer):
+    """Under 50 microseconds beyond what the core takes for tokenizer and encoder."""
+    encode, forward = tokenizer._core.encode, model._core.forward
+
+    def core():
+        ids, types, offsets, _ = encode([TEXT])
+        forward(ids, offsets, types=types)
+
+    def quickest(function):
+        times = []
+        for _ in range(300):
+            start = time.perf_counter()
+            function()
+            times.append(time.perf_counter() - start)
+        return sorted(times)[len(times) // 4]
+
+    extra = min(quickest(lambda: classifier(TEXT)) - quickest(core) for _ in range(5))
+    assert extra < 50e-6
+
+
+def test_default_model():
+    classifier = pipeline("text-classification")
+    assert classifier.model.name_or_path == deberta_c.default_model()
+    spam = classifier("WINNER! Claim your free prize now, call 0900 555 0142")
+    ham = classifier("see you at home tonight, mum is cooking")
+    assert (spam[0]["label"], ham[0]["label"]) == ("spam", "ham")

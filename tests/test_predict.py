@@ -1,0 +1,188 @@
+"""predict and predict_proba: order, duplicates, pairs, missing values, limits, progress, interruption."""
+
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+from deberta_c import AutoModelForSequenceClassification, TruncationWarning
+from deberta_c import _predict as predict_module
+
+TEXTS = ["hello world", "free entry at home now call now", "", "now", "hello world", "see you at home", "now"] * 3
+TOLERANCE = 1e-5
+
+
+class Counting:
+    """A core model that records the rows and tokens of each forward pass."""
+
+    def __init__(self, core):
+        self.core = core
+        self.batches = []
+
+    def forward(self, ids, offsets, **arguments):
+        self.batches.append(np.diff(offsets).tolist())
+        return self.core.forward(ids, offsets, **arguments)
+
+
+@pytest.fixture
+def counted(tiny):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny)
+    model._core = Counting(model._core)
+    return model
+
+
+def test_order_is_restored(model, tokenizer):
+    expected = np.concatenate([model(**tokenizer(text, return_tensors="np")).logits for text in TEXTS])
+    for budget in (1, 7, 10**6):
+        found = model.predict(TEXTS, batch_tokens=budget)
+        assert found.shape == (len(TEXTS), 3)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=TOLERANCE)
+    inputs = tokenizer(TEXTS, padding=True, return_tensors="np")
+    np.testing.assert_allclose(model(**inputs).logits, expected, atol=TOLERANCE)
+    assert len(np.unique(expected, axis=0)) == 5
+
+
+def test_each_text_once_and_within_the_budget(counted):
+    counted.predict(TEXTS, batch_tokens=10)
+    batches = counted._core.batches
+    assert [length for batch in batches for length in batch] == [9, 6, 4, 3, 2]
+    assert [sum(batch) for batch in batches] == [9, 10, 5]
+    counted._core.batches.clear()
+    counted.predict(TEXTS, batch_tokens=1)
+    assert [len(batch) for batch in counted._core.batches] == [1] * 5
+
+
+def test_many_texts_are_encoded_in_pieces(model, monkeypatch):
+    expected = model.predict(TEXTS)
+    monkeypatch.setattr(predict_module, "_ENCODE_TEXTS", 2)
+    np.testing.assert_array_equal(model.predict(TEXTS), expected)
+
+
+def test_columns(model):
+    pandas = pytest.importorskip("pandas")
+    expected = model.predict(TEXTS)
+    for column in (pandas.Series(TEXTS), np.array(TEXTS), tuple(TEXTS), iter(TEXTS), (text for text in TEXTS)):
+        np.testing.assert_array_equal(model.predict(column), expected)
+
+
+def test_pairs(model, tokenizer):
+    firsts, seconds = ["hello", "hello", "now", "hello"], ["world", "home", "", "world"]
+    expected = [model(**tokenizer([a], [b], return_tensors="np")).logits for a, b in zip(firsts, seconds, strict=True)]
+    found = model.predict(firsts, seconds)
+    np.testing.assert_allclose(found, np.concatenate(expected), atol=TOLERANCE)
+    np.testing.assert_array_equal(found[0], found[3])
+    assert np.abs(found - model.predict(firsts)).max() > 1e-4
+
+
+def test_missing_values(model):
+    texts = ["hello", None, "now", float("nan")]
+    filled = model.predict(["hello", "", "now", ""])
+    with pytest.raises(ValueError, match=r"texts\[1\] is missing"):
+        model.predict(texts)
+    np.testing.assert_array_equal(model.predict(texts, na="empty"), filled)
+    skipped = model.predict(texts, na="skip")
+    np.testing.assert_array_equal(skipped[[0, 2]], filled[[0, 2]])
+    assert np.isnan(skipped[[1, 3]]).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(model.predict_proba(texts, na="skip")).any(axis=1).tolist() == [False, True, False, True]
+    pairs = model.predict(["a", None, "c"], ["a", "b", None], na="skip")
+    assert np.isnan(pairs).any(axis=1).tolist() == [False, True, True]
+
+
+def test_no_rows(model):
+    for empty in ([], iter([]), np.array([], dtype=str)):
+        assert model.predict(empty).shape == (0, 3)
+        assert model.predict_proba(empty).shape == (0, 3)
+    assert model.predict([], []).dtype == np.float32
+
+
+def test_probabilities(model, tiny):
+    logits = model.predict(TEXTS).astype(np.float64)
+    found = model.predict_proba(TEXTS)
+    expected = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    load = AutoModelForSequenceClassification.from_pretrained
+    several = load(tiny, problem_type="multi_label_classification")
+    np.testing.assert_allclose(several.predict_proba(TEXTS), 1 / (1 + np.exp(-logits)), atol=1e-6)
+    with pytest.raises(ValueError, match=r"regression.*call predict"):
+        load(tiny, problem_type="regression").predict_proba(TEXTS)
+
+
+def test_a_single_logit_is_a_probability(make_model):
+    model = AutoModelForSequenceClassification.from_pretrained(make_model(id2label={"0": "score"}))
+    logits = model.predict(TEXTS)
+    assert logits.shape == (len(TEXTS), 1)
+    np.testing.assert_allclose(model.predict_proba(TEXTS), 1 / (1 + np.exp(-logits.astype(float))), atol=1e-6)
+
+
+def test_truncation(model, tokenizer):
+    long = "hello now " * 50
+    with pytest.warns(TruncationWarning, match="1 of 2 different texts lost tokens to the limit of 64") as caught:
+        found = model.predict([long, "now", long])
+    assert caught[0].filename == __file__
+    assert caught[0].message.count == 1
+    with pytest.warns(TruncationWarning) as caught:
+        model.predict_proba([long])
+    assert caught[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_allclose(model.predict([long], max_length=64), found[:1], atol=TOLERANCE)
+        whole = model.predict([long], truncation=False)
+        inputs = tokenizer(long, return_tensors="np")
+        assert inputs.input_ids.shape == (1, 102)
+        np.testing.assert_allclose(whole, model(**inputs).logits, atol=TOLERANCE)
+
+
+def test_another_tokenizer(model, make_model):
+    directory = make_model()
+    (directory / "tokenizer_config.json").write_text('{"do_lower_case": true}')
+    other = AutoModelForSequenceClassification.from_pretrained(directory).tokenizer
+    np.testing.assert_array_equal(model.predict(["HELLO"], tokenizer=other), model.predict(["hello"]))
+
+
+def test_progress(model, capsys, monkeypatch):
+    expected = model.predict(TEXTS)
+    np.testing.assert_array_equal(model.predict(TEXTS, progress=True), expected)
+    monkeypatch.setitem(sys.modules, "tqdm.auto", None)  # not installed
+    capsys.readouterr()
+    np.testing.assert_array_equal(model.predict(TEXTS, progress=True, batch_tokens=10), expected)
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.endswith(f"\r{len(TEXTS)} of {len(TEXTS)} texts\n")
+
+
+def test_interruption_ends_after_the_batch(counted):
+    class Interrupting(Counting):
+        def forward(self, *arguments, **keywords):
+            super().forward(*arguments, **keywords)
+            raise KeyboardInterrupt
+
+    counted._core = Interrupting(counted._core.core)
+    with pytest.raises(KeyboardInterrupt):
+        counted.predict(TEXTS, batch_tokens=1)
+    assert len(counted._core.batches) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"texts": "one text"}, TypeError, "texts is one str"),
+        ({"texts": ["a", 3]}, TypeError, r"texts\[1\] is 3"),
+        ({"texts": ["a", "a", "b\ud800", "b\ud800"]}, ValueError, r"texts\[2\] has a lone surrogate at index 1"),
+        ({"texts": ["a"], "text_pairs": ["b\udfff"]}, ValueError, r"text_pairs\[0\] has a lone surrogate"),
+        ({"texts": ["a", "b"], "text_pairs": ["b"]}, ValueError, "texts has 2 rows, but text_pairs 1"),
+        ({"texts": ["a"], "batch_tokens": 0}, ValueError, "batch_tokens is 0"),
+        ({"texts": ["a"], "batch_tokens": "many"}, ValueError, "batch_tokens is 'many'"),
+        ({"texts": ["a"], "na": "drop"}, ValueError, "na is 'drop'"),
+        ({"texts": ["a"], "truncation": "left"}, ValueError, "truncation is 'left'"),
+        ({"texts": ["a"], "max_length": 1}, ValueError, "at least the 2 special tokens"),
+    ],
+)
+def test_wrong_calls(model, arguments, error, message):
+    with pytest.raises(error, match=message):
+        model.predict(**arguments)
+    assert model.predict(["a"]).shape == (1, 3)
