@@ -128,7 +128,7 @@ static enum deberta_status read_trainer(struct reader reader, struct spm *spm)
         struct field field;
         TRY(read_field(&reader, &field));
         if (is(&field, TRAINER_MODEL_TYPE, WIRE_VARINT) && field.value >= 2 && field.value <= 4) {
-            static const char *const names[] = {"WORD", "BPE", "CHAR"};
+            static const char *const names[] = {"BPE", "WORD", "CHAR"};
             return fail(DEBERTA_FORMAT, "spm.model: the model type is %s, but only UNIGRAM is supported",
                         names[field.value - 2]);
         }

@@ -211,7 +211,8 @@ static enum deberta_status encode_piece(const struct deberta_tokenizer *tokenize
     return DEBERTA_OK;
 }
 
-/* Where the piece that has its first special byte at `from` ends: behind a space that no neighbour can combine with. */
+/* Where the piece that begins at `from` and needs the normalizer ends: behind a space that no neighbour can combine
+ * with. */
 static size_t piece_end(const char *text, size_t from, size_t end)
 {
     for (size_t i = from + 1; i + 1 < end; i++)
@@ -220,6 +221,20 @@ static size_t piece_end(const char *text, size_t from, size_t end)
     return end;
 }
 
+/* Bytes of the word at the start that the normalizer leaves alone, if the space behind it, too, is one that it leaves
+ * alone: a mark that follows a space can take it away, and the word would go on. */
+static size_t plain_word(const struct deberta_tokenizer *tokenizer, const char *text, size_t size)
+{
+    size_t end = 0;
+    while (end < size && tokenizer->plain[(unsigned char)text[end]])
+        end++;
+    if (end == size)
+        return end;
+    bool separate = text[end] == ' ' && end + 1 < size && (unsigned char)text[end + 1] < 0x80;
+    return separate ? end : 0;
+}
+
+/* White space at the ends is gone. */
 static enum deberta_status encode_stripped(const struct deberta_tokenizer *tokenizer, struct tokenizer_scratch *scratch,
                                            const char *text, size_t size, struct ids *ids)
 {
@@ -227,20 +242,19 @@ static enum deberta_status encode_stripped(const struct deberta_tokenizer *token
     if (!tokenizer->has_plain)
         return encode_piece(tokenizer, scratch, &state, text, size, true, ids);
     for (size_t i = 0, end; i < size; i = end) {
-        for (end = i; end < size && tokenizer->plain[(unsigned char)text[end]];)
-            end++;
-        if (end == i || (end < size && text[end] != ' ')) {
-            end = piece_end(text, end, size);
+        size_t word = plain_word(tokenizer, text + i, size - i);
+        if (word == 0) {
+            end = piece_end(text, i, size);
             TRY(encode_piece(tokenizer, scratch, &state, text + i, end - i, end == size, ids));
             continue;
         }
-        TRY(unigram_encode_word(&tokenizer->unigram, &scratch->unigram, text + i, end - i, ids));
-        size_t spaces = end;
+        TRY(unigram_encode_word(&tokenizer->unigram, &scratch->unigram, text + i, word, ids));
+        end = i + word;
         while (end < size && text[end] == ' ')
             end++;
         if (end < size && (unsigned char)text[end] >= 0x80)
-            end--; /* the last space may combine with what follows */
-        state.space = end != spaces;
+            end--; /* the last of several spaces belongs to what follows */
+        state.space = end != i + word;
     }
     return DEBERTA_OK;
 }
