@@ -6,15 +6,16 @@
 (2, 2)
 """
 
-from deberta_c._errors import MissingHeadWarning, TruncationWarning, explain_import
-
 try:
     from deberta_c import _core  # noqa: F401
 except ImportError as error:
-    raise explain_import(error) from error
+    from deberta_c import _errors
+
+    raise _errors.explain_import(error) from error
 
 from deberta_c._config import AutoConfig, DebertaV2Config
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
+from deberta_c._errors import MissingHeadWarning, TruncationWarning
 from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification, no_grad
 from deberta_c._outputs import SequenceClassifierOutput
 from deberta_c._pipelines import TextClassificationPipeline, pipeline

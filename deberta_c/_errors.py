@@ -1,5 +1,11 @@
 """Categories of warnings, so that a program can silence one or turn it into an error; and the failed import."""
 
+import os
+import sys
+import warnings
+from pathlib import Path
+
+_HERE = str(Path(__file__).parent) + os.sep
 _REMEDIES = {
     "libgomp.so.1": "it needs the OpenMP runtime: `apt install libgomp1` (Fedora: `dnf install libgomp`)",
     "libdnnl.so.3": "oneDNN (deberta_c/_lib/libdnnl.so.3) is not beside the module: install deberta_c again",
@@ -31,6 +37,14 @@ class MissingHeadWarning(UserWarning):
     def __init__(self, message: str, tensors: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.tensors = tensors
+
+
+def warn_caller(warning: Warning) -> None:
+    """Issues a warning that points to the line which called the package, however deep this is called."""
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(warning, stacklevel=level)
 
 
 def explain_import(error: ImportError) -> ImportError:

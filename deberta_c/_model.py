@@ -5,7 +5,6 @@ from contextlib import ContextDecorator
 from math import prod
 from pathlib import Path
 from typing import Any
-from warnings import warn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._checkpoint import Tensor, read_checkpoint
 from deberta_c._config import DebertaV2Config, require_directory
-from deberta_c._errors import MissingHeadWarning
+from deberta_c._errors import MissingHeadWarning, warn_caller
 from deberta_c._frame import Missing
 from deberta_c._outputs import SequenceClassifierOutput, sigmoid, softmax
 from deberta_c._packing import pack, unpack_attentions, unpack_hidden
@@ -53,13 +52,12 @@ class DebertaV2ForSequenceClassification:
         names = {tensor.name for tensor in tensors}
         self._missing = tuple(name for name in _HEAD if name not in names)
         if self._missing:
-            warn(
+            warn_caller(
                 MissingHeadWarning(
                     f"{self.name_or_path!r} lacks {', '.join(self._missing)}: it is not a trained classifier, and "
                     "predicting raises an error; train it, or load a directory that holds them",
                     tensors=self._missing,
-                ),
-                stacklevel=4,
+                )
             )
 
     @classmethod
@@ -294,7 +292,7 @@ class DebertaV2ForSequenceClassification:
     ) -> NDArray[np.float32]:
         self._require_head()
         tokenizer = self.tokenizer if tokenizer is None else tokenizer
-        return predict(self._core, self.config.num_labels, tokenizer, texts, text_pairs, stacklevel=5, **arguments)
+        return predict(self._core, self.config.num_labels, tokenizer, texts, text_pairs, **arguments)
 
     def _require_head(self) -> None:
         if self._missing:

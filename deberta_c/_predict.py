@@ -28,7 +28,6 @@ def predict(
     batch_tokens: int,
     na: Missing,
     progress: bool,
-    stacklevel: int = 4,
 ) -> NDArray[np.float32]:
     """float32 logits (N, labels) in the order of the rows; see `predict` of the model."""
     if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
@@ -52,7 +51,7 @@ def predict(
         find_surrogate(seconds or [], "text_pairs")
         raise
     if rows.cut and max_length is None:
-        warn_of_cuts(rows.cut, f"{len(firsts_once)} different texts", options["max_length"], stacklevel)
+        warn_of_cuts(rows.cut, f"{len(firsts_once)} different texts", options["max_length"])
     repeats = np.bincount(where, minlength=len(firsts_once))
     logits = np.empty((len(firsts_once), labels), np.float32)
     with _progress(progress, len(firsts)) as advance:

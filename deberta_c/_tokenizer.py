@@ -1,6 +1,5 @@
 """Texts to ids: the tokenizer of a model directory behind the call of transformers."""
 
-import warnings
 from collections import UserDict
 from collections.abc import Sequence
 from itertools import pairwise
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._config import read_json, require_directory
-from deberta_c._errors import TruncationWarning
+from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import is_column, is_missing, texts_of
 
 _SPECIAL = {
@@ -180,7 +179,7 @@ class DebertaV2Tokenizer:
         options = self.encode_options(truncation, max_length, add_special_tokens, pairs=seconds is not None)
         rows = self.encode_with(firsts, seconds, options)
         if rows.cut and max_length is None:
-            warn_of_cuts(rows.cut, f"{len(firsts)} rows", options["max_length"], stacklevel=4)
+            warn_of_cuts(rows.cut, f"{len(firsts)} rows", options["max_length"])
         return rows
 
     def encode_options(
@@ -328,15 +327,14 @@ def require_cpu(device: object) -> None:
         raise ValueError(f'device is {str(device)!r}; deberta_c runs on the CPU only, leave it out or give "cpu"')
 
 
-def warn_of_cuts(cut: int, rows: str, limit: int, stacklevel: int) -> None:
+def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
     """The one warning of a call whose implied length limit cut rows."""
-    warnings.warn(
+    warn_caller(
         TruncationWarning(
             f"{cut} of {rows} lost tokens to the limit of {limit}; give max_length to choose another limit, or "
             "truncation=False to keep everything",
             count=cut,
-        ),
-        stacklevel=stacklevel,
+        )
     )
 
 

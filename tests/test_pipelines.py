@@ -117,6 +117,9 @@ def test_truncation_is_off_unless_asked_for(classifier, model):
         assert classifier(long, **arguments) == [cut]
         assert classifier([long], **arguments) == [cut]
         assert pipeline(model=model, **arguments)(long) == [cut]
+    with pytest.warns(deberta_c.TruncationWarning, match="limit of 64") as caught:
+        classifier([long], truncation=True)
+    assert caught[0].filename == __file__
     assert classifier(long, max_length=8, truncation=False) == [whole]
     assert classifier(long, max_length=8, padding=True) == [whole]
 

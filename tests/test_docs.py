@@ -1,0 +1,37 @@
+"""The examples in the docstrings run."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import deberta_c
+
+NAMES = sorted(
+    f"deberta_c.{module.name}" for module in pkgutil.iter_modules(deberta_c.__path__) if module.name != "__main__"
+)
+
+
+@pytest.mark.parametrize("name", ["deberta_c", *NAMES])
+def test_examples(name):
+    result = doctest.testmod(importlib.import_module(name), optionflags=doctest.ELLIPSIS)
+    assert result.failed == 0
+
+
+def test_what_is_public_is_documented():
+    for name in deberta_c.__all__:
+        if name.startswith("__"):
+            continue
+        value = getattr(deberta_c, name)
+        assert value.__doc__, name
+        for member, attribute in vars(value).items() if isinstance(value, type) else ():
+            if not member.startswith("_") and callable(attribute):
+                assert attribute.__doc__, f"{name}.{member}"
+
+
+def test_there_are_examples():
+    finder = doctest.DocTestFinder()
+    public = [getattr(deberta_c, name) for name in deberta_c.__all__ if not name.startswith(("__", "Auto"))]
+    without = [value.__name__ for value in public if not any(test.examples for test in finder.find(value))]
+    assert without == []

@@ -1,0 +1,33 @@
+"""`import deberta_c` pulls NumPy and little else, quickly; and what it offers is listed in order."""
+
+import statistics
+import subprocess
+import sys
+
+import deberta_c
+
+HEAVY = ("pandas", "pyarrow", "polars", "tqdm", "torch", "matplotlib", "argparse", "csv", "logging", "asyncio")
+TIME = "import time, numpy; start = time.process_time(); import deberta_c; print(time.process_time() - start)"
+NEW = "import sys, numpy; before = set(sys.modules); import deberta_c; print(*sorted(set(sys.modules) - before))"
+
+
+def run(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_import_adds_less_than_a_tenth_of_a_second():
+    run(TIME)  # writes the byte code
+    assert statistics.median(float(run(TIME)) for _ in range(5)) < 0.1
+
+
+def test_import_pulls_nothing_heavy():
+    added = {name.partition(".")[0] for name in run(NEW).split()}
+    assert not added.intersection(HEAVY)
+    assert "deberta_c" in added
+
+
+def test_the_face_is_flat_sorted_and_there():
+    assert deberta_c.__all__ == sorted(deberta_c.__all__)
+    assert all(hasattr(deberta_c, name) for name in deberta_c.__all__)
+    public = {name for name in vars(deberta_c) if not name.startswith("_")}
+    assert public == {name for name in deberta_c.__all__ if not name.startswith("_")}
