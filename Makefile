@@ -24,7 +24,7 @@ parity: ## the comparison with transformers (installs torch)
 
 parity-full: ## the same with the full-size configurations (an hour)
 	@$(BOOTSTRAP) test torch parity
-	@DEBERTA_C_PARITY_FULL=1 $(PYTHON) -m pytest tests/parity
+	@$(PYTHON) -m pytest tests/parity -m full
 
 check-c: ## the C tests under the address and undefined-behaviour sanitizers
 	@$(BOOTSTRAP)
@@ -43,7 +43,7 @@ lint: ## ruff, mypy, stubtest, clang-format, warnings as errors
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
-	$(PYTHON) -m mypy.stubtest deberta_c._core
+	$(PYTHON) -m mypy.stubtest --mypy-config-file pyproject.toml deberta_c._core
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
 	CFLAGS=-Werror $(PYTHON) setup.py -q build_ext --force --build-temp build/lint --build-lib build/lint
 

@@ -26,6 +26,7 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).resolve().parent
 
 ONEDNN_LIBRARY = "libdnnl.so.3"
+EXPORTS = "csrc/python/exports.map"
 C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fvisibility=hidden"]
 C_FLAGS += ["-Wall", "-Wextra", "-Wvla"]
 ISA_FLAGS = {
@@ -227,13 +228,12 @@ def configuration() -> dict[str, object]:
     core = Extension(
         "deberta_c._core",
         sources("base", "kernels", "nn", "model", "train", "text", "python"),
-        depends=[*headers, *sources("kernels/isa")],
+        depends=[EXPORTS, *headers, *sources("kernels/isa")],
         include_dirs=["csrc"],
         define_macros=DEFINES + NUMPY_DEFINES,
         extra_compile_args=C_FLAGS,
-        # --exclude-libs: nothing of a static library is exported. RPATH, not RUNPATH: LD_LIBRARY_PATH cannot put
-        # another oneDNN in the place of ours.
-        extra_link_args=["-fopenmp", "-Wl,--exclude-libs,ALL", "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib"],
+        # RPATH, not RUNPATH: LD_LIBRARY_PATH cannot put another oneDNN in the place of ours.
+        extra_link_args=["-fopenmp", f"-Wl,--version-script={EXPORTS}", "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib"],
     )
     return {
         "libraries": [("deberta_" + level, build) for level, build in kernels.items()],

@@ -201,10 +201,7 @@ static int read_shape(PyObject *shape, struct deberta_tensor *tensor, size_t *by
     tensor->rank = (int)rank;
     for (Py_ssize_t i = 0; i < rank; i++) {
         size_t size = PyLong_AsSize_t(PyTuple_GET_ITEM(shape, i));
-        bool fits = !PyErr_Occurred() && !__builtin_mul_overflow(*bytes, size, bytes);
-        if (PyErr_Occurred() && !PyErr_ExceptionMatches(PyExc_OverflowError))
-            return -1;
-        if (!fits) {
+        if (PyErr_Occurred() || __builtin_mul_overflow(*bytes, size, bytes)) {
             PyErr_Format(PyExc_ValueError, "tensor %s has an impossible shape %R", tensor->name, shape);
             return -1;
         }

@@ -56,6 +56,8 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     PyObject *config, *tensors;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO:Model", names, &config, &tensors))
         return NULL;
+    if (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys"))
+        return PyErr_Format(PyExc_TypeError, "config must be a mapping, not %.100s", Py_TYPE(config)->tp_name);
     struct model_object *self = (struct model_object *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
