@@ -15,7 +15,7 @@ from deberta_c._config import DebertaV2Config, require_directory
 from deberta_c._errors import MissingHeadWarning, warn_caller
 from deberta_c._frame import Missing
 from deberta_c._outputs import SequenceClassifierOutput, sigmoid, softmax
-from deberta_c._packing import pack, unpack_attentions, unpack_hidden
+from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, predict
 from deberta_c._tokenizer import DebertaV2Tokenizer, require_cpu
 
@@ -117,16 +117,7 @@ class DebertaV2ForSequenceClassification:
             vocab_size=config.vocab_size,
             type_vocab_size=config.type_vocab_size,
         )
-        logits, hidden, attentions = self._core.forward(
-            packed.ids,
-            packed.offsets,
-            types=packed.types,
-            mask=packed.mask,
-            first=packed.first,
-            hidden_states=output_hidden_states,
-            attentions=output_attentions,
-        )
-        assert logits is not None
+        logits, hidden, attentions = self._run(packed, output_hidden_states, output_attentions)
         output = SequenceClassifierOutput(
             logits,
             None if hidden is None else unpack_hidden(packed, hidden),
@@ -293,6 +284,30 @@ class DebertaV2ForSequenceClassification:
         self._require_head()
         tokenizer = self.tokenizer if tokenizer is None else tokenizer
         return predict(self._core, self.config.num_labels, tokenizer, texts, text_pairs, **arguments)
+
+    def _run(
+        self, packed: Packed, hidden_states: bool, attentions: bool
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        """The core's outputs; those of no row at all are empty."""
+        if len(packed.offsets) == 1:
+            config = self.config
+            hidden = np.empty((config.num_hidden_layers + 1, 0, config.hidden_size), np.float32)
+            return (
+                np.empty((0, config.num_labels), np.float32),
+                hidden if hidden_states else None,
+                np.empty(0, np.float32) if attentions else None,
+            )
+        logits, *others = self._core.forward(
+            packed.ids,
+            packed.offsets,
+            types=packed.types,
+            mask=packed.mask,
+            first=packed.first,
+            hidden_states=hidden_states,
+            attentions=attentions,
+        )
+        assert logits is not None
+        return logits, others[0], others[1]
 
     def _require_head(self) -> None:
         if self._missing:
