@@ -62,4 +62,4 @@ coverage: ## lines of csrc that the tests reach: build/coverage/index.html
 
 wheel: ## a wheel of this interpreter in dist/
 	@$(BOOTSTRAP)
-	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps -w dist .
+	$(PYTHON) -m pip wheel -qq --disable-pip-version-check --no-deps -w dist .

@@ -182,6 +182,11 @@ class BuildCore(build_ext):
         include, library = onednn()
         ext.include_dirs += [numpy.get_include(), str(include)]
         ext.extra_link_args += [str(library), utf8proc()]
+        # Ours is the first folder to be searched: RPATH, not RUNPATH, so that LD_LIBRARY_PATH cannot put another oneDNN
+        # in its place, and before the folders that Python's own LDFLAGS add.
+        rpath = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib"
+        if rpath not in self.compiler.linker_so:
+            self.compiler.linker_so.insert(1, rpath)
         super().build_extension(ext)
         carry(library, self.library_path())
 
@@ -232,8 +237,7 @@ def configuration() -> dict[str, object]:
         include_dirs=["csrc"],
         define_macros=DEFINES + NUMPY_DEFINES,
         extra_compile_args=C_FLAGS,
-        # RPATH, not RUNPATH: LD_LIBRARY_PATH cannot put another oneDNN in the place of ours.
-        extra_link_args=["-fopenmp", f"-Wl,--version-script={EXPORTS}", "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib"],
+        extra_link_args=["-fopenmp", f"-Wl,--version-script={EXPORTS}"],
     )
     return {
         "libraries": [("deberta_" + level, build) for level, build in kernels.items()],

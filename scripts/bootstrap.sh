@@ -65,7 +65,7 @@ END
 }
 
 pip() {
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check "$@"
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@"
 }
 
 stale() { # STAMP FILE...: whether a file is newer than the stamp
