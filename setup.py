@@ -220,10 +220,13 @@ def sources(*folders: str) -> list[str]:
 
 def configuration() -> dict[str, object]:
     headers = sorted(str(path) for path in Path("csrc").rglob("*.h"))
+    kernel_headers = [header for header in headers if header.startswith(("csrc/base/", "csrc/kernels/"))]
     kernels = {
         level: {
             "sources": [f"csrc/kernels/isa/{level}.c"],
-            "obj_deps": {"": [header for header in headers if header.startswith(("csrc/base/", "csrc/kernels/"))]},
+            "obj_deps": {
+                "": ["setup.py"] + [header for header in headers if header.startswith(("csrc/base/", "csrc/kernels/"))]
+            },
             "include_dirs": ["csrc"],
             "macros": DEFINES,
             "cflags": C_FLAGS + flags,
@@ -233,7 +236,7 @@ def configuration() -> dict[str, object]:
     core = Extension(
         "deberta_c._core",
         sources("base", "kernels", "nn", "model", "train", "text", "python"),
-        depends=[EXPORTS, *headers, *sources("kernels/isa")],
+        depends=["setup.py", EXPORTS, *headers, *sources("kernels/isa")],
         include_dirs=["csrc"],
         define_macros=DEFINES + NUMPY_DEFINES,
         extra_compile_args=C_FLAGS,
