@@ -224,9 +224,7 @@ def configuration() -> dict[str, object]:
     kernels = {
         level: {
             "sources": [f"csrc/kernels/isa/{level}.c"],
-            "obj_deps": {
-                "": ["setup.py"] + [header for header in headers if header.startswith(("csrc/base/", "csrc/kernels/"))]
-            },
+            "obj_deps": {"": ["setup.py", *kernel_headers]},
             "include_dirs": ["csrc"],
             "macros": DEFINES,
             "cflags": C_FLAGS + flags,
