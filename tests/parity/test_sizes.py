@@ -4,10 +4,9 @@ A full run writes results.json: the errors that it found, and on which machine.
 """
 
 import json
-import os
 import platform
 import shutil
-from datetime import date
+from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
 
@@ -41,22 +40,28 @@ def network(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def record(request):
-    """name of a network -> name of a batch -> errors; written to results.json when a full run ends."""
+    """name of a network -> name of a batch -> errors; a full run puts whole networks into results.json."""
     measured = {}
     yield measured
     if "full" not in request.config.option.markexpr:
         return
-    names = ("torch", "transformers", "numpy")
-    text = {
-        "what": "greatest absolute difference between deberta_c and transformers, both in float32, on valid rows; "
-        "where `float64` is given, the differences of each from transformers in float64",
-        "rule": f"at most {TOLERANCE}, or at most twice transformers' own difference from float64",
-        "machine": {"cpu": processor(), "instruction_set": deberta_c._core.isa(), "cpus": os.cpu_count()},
-        "versions": {name: version(name) for name in names}
+    old = json.loads(RESULTS.read_text(encoding="utf-8"))["networks"] if RESULTS.exists() else {}
+    where = {
+        "date": datetime.now(tz=timezone.utc).date().isoformat(),
+        "processor": processor(),
+        "instruction_set": deberta_c._core.isa(),
+        "threads": deberta_c.get_num_threads(),
+        "versions": {name: version(name) for name in ("torch", "transformers", "numpy")}
         | {"python": platform.python_version(), "deberta_c": deberta_c.__version__}
         | {"onednn": deberta_c._core.onednn_version()},
-        "date": date.today().isoformat(),
-        "networks": measured,
+    }
+    whole = {size: {**where, "batches": found} for size, found in measured.items() if len(found) == len(BATCHES)}
+    networks = {size: {**old, **whole}[size] for size in SIZES if size in {**old, **whole}}
+    text = {
+        "what": "greatest absolute difference between deberta_c and transformers, both in float32, on valid rows; "
+        "where `float64` is given, the difference of each from transformers in float64",
+        "rule": f"at most {TOLERANCE}, or at most twice transformers' own difference from float64",
+        "networks": networks,
     }
     RESULTS.write_text(json.dumps(text, indent=1) + "\n", encoding="utf-8")
 

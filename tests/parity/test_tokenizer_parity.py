@@ -1,0 +1,187 @@
+"""Ids against the `tokenizers` and `sentencepiece` libraries, live.
+
+Models are trained here by sentencepiece, and the published one of DeBERTa-v3 is taken from DEBERTA_C_TEST_DATA.
+"""
+
+import io
+import itertools
+import json
+import random
+
+import pytest
+from parity.tokenizer_live import (
+    SPECIAL,
+    SlowTokenizer,
+    charsmap_keys,
+    code_points,
+    data_folder,
+    fast_tokenizer,
+    generate,
+    read_model,
+    sentencepiece,
+    texts_of,
+)
+
+from deberta_c._core import Tokenizer
+
+PIPELINES = {
+    "hf4": {},
+    "hf4_lower": {"lower_case": True},
+    "hf4_punct": {"split_by_punct": True},
+    "hf4_both": {"lower_case": True, "split_by_punct": True},
+}
+CONTEXTS = ["{}", "a{}b", " {} ", "{}\u0301", "e {}"]
+SYLLABLES = [
+    "ka",
+    "to",
+    "mi",
+    "re",
+    "su",
+    "no",
+    "the",
+    "ing",
+    "qu",
+    "é",
+    "ß",
+    "да",
+    "नि",
+    "한",
+    "日",
+    "1",
+    "20",
+    "\u2019s",
+]
+
+
+def words(count=4000, seed=3):
+    draw = random.Random(seed)
+    return ["".join(draw.choices(SYLLABLES, k=draw.randint(1, 4))) for _ in range(count)]
+
+
+def train(**options):
+    """An spm.model with the special pieces where DeBERTa has them."""
+    draw, vocabulary = random.Random(5), words()
+    lines = [" ".join(draw.choices(vocabulary, k=12)) + draw.choice([".", "!", ", ab", ""]) for _ in range(2000)]
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=model, model_type="unigram", pad_id=0, bos_id=1, eos_id=2,
+        unk_id=3, pad_piece="[PAD]", bos_piece="[CLS]", eos_piece="[SEP]", unk_piece="[UNK]", minloglevel=2,
+        hard_vocab_limit=False,
+        **{"vocab_size": 700, "character_coverage": 0.99, **options},
+    )  # fmt: skip
+    return model.getvalue()
+
+
+MODELS = {
+    "small": {},
+    "bytes": {"byte_fallback": True, "vocab_size": 900},
+    "identity": {"normalization_rule_name": "identity"},
+    "casefold": {"normalization_rule_name": "nmt_nfkc_cf"},
+    "loose": {"remove_extra_whitespaces": False},
+    "no_prefix": {"add_dummy_prefix": False},
+    "suffix": {"treat_whitespace_as_suffix": True},
+    "across": {"split_by_whitespace": False},
+    "user": {"user_defined_symbols": ["<sep>", "日1", "x y", "[MASK]", "no"], "control_symbols": ["<ctl>"]},
+}
+trained = {}
+
+
+@pytest.fixture(params=["v3", *MODELS])
+def spm(request):
+    if request.param == "v3":
+        return (data_folder() / "tokenizers" / "deberta-v3" / "spm.model").read_bytes()
+    if request.param not in trained:
+        trained[request.param] = train(**MODELS[request.param])
+    return trained[request.param]
+
+
+@pytest.fixture
+def v3():
+    return (data_folder() / "tokenizers" / "deberta-v3" / "spm.model").read_bytes()
+
+
+def rows(tokenizer, texts, pairs=None, **options):
+    ids, _, offsets, _ = tokenizer.encode(texts, pairs, **options)
+    ids, offsets = ids.tolist(), offsets.tolist()
+    return [ids[start:end] for start, end in itertools.pairwise(offsets)]
+
+
+def check(texts, ours, theirs):
+    """Every text has the same ids; the first few that have not are shown."""
+    assert len(ours) == len(theirs) == len(texts)
+    different = [i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
+    shown = [f"{texts[i]!a}: {ours[i]}, expected {theirs[i]}" for i in different[:5]]
+    assert not different, f"{len(different)} of {len(texts)} texts differ:\n" + "\n".join(shown)
+
+
+def compare(spm, texts, pipelines=(*PIPELINES, "sentencepiece")):
+    for name in pipelines:
+        if name == "sentencepiece":
+            slow = SlowTokenizer(spm)
+            ours = rows(Tokenizer(spm, byte_fallback=True), texts, add_special_tokens=False)
+            check(texts, ours, [slow.encode(text) for text in texts])
+            continue
+        fast = fast_tokenizer(spm, **PIPELINES[name])
+        check(texts, rows(Tokenizer(spm, **PIPELINES[name]), texts), [e.ids for e in fast.encode_batch_fast(texts)])
+
+
+def test_generated_texts(spm):
+    extra = [piece.piece for piece in read_model(spm).pieces if piece.type == 4] + ["<ctl>", "<ctl", "日1no"]
+    compare(spm, list(generate(1500, 11, charsmap_keys(spm), words(300) + extra)))
+
+
+def test_every_low_code_point(spm):
+    compare(spm, [text for context in CONTEXTS for text in code_points(context, 0x3FF)])
+
+
+def test_golden_texts(v3):
+    golden = json.loads((data_folder() / "oracles" / "golden_tokenizer.json").read_text("utf-8"))
+    texts = [entry["text"] for entry in golden]
+    for name in ("hf4", "hf4_lower", "hf4_punct"):
+        check(texts, rows(Tokenizer(v3, **PIPELINES[name]), texts), [entry[name]["ids"] for entry in golden])
+    plain = [entry for entry in golden if not any(name in entry["text"] for name in SPECIAL)]
+    ours = rows(Tokenizer(v3, byte_fallback=True), [entry["text"] for entry in plain], add_special_tokens=False)
+    check([entry["text"] for entry in plain], ours, [entry["spm_ids"] for entry in plain])
+
+
+def test_real_texts(v3):
+    for texts in texts_of(data_folder()).values():
+        compare(v3, texts, ("hf4", "sentencepiece"))
+
+
+@pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])
+@pytest.mark.parametrize("special", [True, False])
+def test_truncation(spm, strategy, special):
+    ours, theirs = Tokenizer(spm), fast_tokenizer(spm)
+    draw, vocabulary = random.Random(2), words(50)
+    for max_length in range(3, 14):
+        theirs.enable_truncation(max_length, strategy=strategy)
+        for paired in (True, False):
+            first, second = (" ".join(draw.choices(vocabulary, k=draw.randint(0, 6))) for _ in range(2))
+            pairs = [second] if paired else None
+            options = {"add_special_tokens": special, "truncation": strategy, "max_length": max_length}
+            try:
+                encoding = theirs.encode(first, *(pairs or []), add_special_tokens=special)
+            except Exception:  # the library has no class for it: ours must refuse too
+                with pytest.raises(ValueError, match=strategy):
+                    ours.encode([first], pairs, **options)
+                continue
+            ids, types, _, cut = ours.encode([first], pairs, **options)
+            assert ids.tolist() == encoding.ids
+            assert types.tolist() == encoding.type_ids
+            whole = ours.encode([first], pairs, add_special_tokens=special)[0]
+            assert cut == (len(whole) > len(ids))
+
+
+@pytest.mark.full
+def test_many_generated_texts(v3):
+    vocabulary = texts_of(data_folder())["sms_spam"]
+    vocabulary = [word for text in vocabulary for word in text.split()]
+    for seed in range(6):
+        compare(v3, list(generate(20_000, seed, charsmap_keys(v3), vocabulary)))
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("context", CONTEXTS)
+def test_every_code_point(v3, context):
+    compare(v3, code_points(context))
