@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/unigram.h"
 
+#include <float.h>
+
 #include "text/unicode.h"
 
 #define UNSET UINT32_MAX
@@ -17,18 +19,19 @@ static bool matches(enum unigram_rule rule, enum spm_type type)
     return rule == UNIGRAM_TOKENIZERS || type == SPM_NORMAL || type == SPM_USER_DEFINED;
 }
 
-/* The scores that sentencepiece gives: a piece that the user defined always wins. */
+/* sentencepiece lets the pieces that the user defined win by a score near zero: it takes the largest of all scores,
+ * where it starts from FLT_MIN, which is above zero. */
 static void set_scores(struct unigram *unigram, const struct spm *spm)
 {
     bool all = unigram->rule == UNIGRAM_TOKENIZERS, any = false;
-    float smallest = 0.0f, largest = 0.0f;
+    float smallest = 0.0f, largest = FLT_MIN;
     for (size_t id = 0; id < spm->count; id++) {
         float score = spm->pieces[id].score;
         unigram->scores[id] = (double)score;
         if (!all && spm->pieces[id].type != SPM_NORMAL)
             continue;
         smallest = any && smallest < score ? smallest : score;
-        largest = any && largest > score ? largest : score;
+        largest = largest > score ? largest : score;
         any = true;
     }
     for (size_t id = 0; id < spm->count && !all; id++)
