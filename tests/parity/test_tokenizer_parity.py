@@ -7,6 +7,9 @@ import io
 import itertools
 import json
 import random
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from parity.tokenizer_live import (
@@ -132,6 +135,12 @@ def test_generated_texts(spm):
 
 def test_every_low_code_point(spm):
     compare(spm, [text for context in CONTEXTS for text in code_points(context, 0x3FF)])
+
+
+def test_unicode_tables_are_what_the_library_does():
+    script = Path(__file__).parents[2] / "scripts" / "measure_unicode.py"
+    checked = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
 
 
 def test_golden_texts(v3):

@@ -90,15 +90,17 @@ def charsmap_keys(spm: bytes) -> list[str]:
         return []
     size = int.from_bytes(blob[:4], "little")
     units = memoryview(blob[4 : 4 + size]).cast("I")
+    children: dict[int, list[tuple[int, int]]] = {}  # base of a node -> byte and unit of each child
+    for unit, value in enumerate(units):
+        if not value >> 31:
+            children.setdefault(unit ^ (value & 0xFF), []).append((value & 0xFF, unit))
     keys, waiting = [], [(0, b"")]
     while waiting:
         node, prefix = waiting.pop()
+        if units[node] >> 8 & 1:
+            keys.append(prefix.decode())
         base = node ^ (units[node] >> 10) << (units[node] >> 6 & 8)
-        for byte in range(1, 256):
-            if units[base ^ byte] & 0x800000FF == byte:
-                waiting.append((base ^ byte, prefix + bytes([byte])))
-                if units[base ^ byte] >> 8 & 1:
-                    keys.append((prefix + bytes([byte])).decode())
+        waiting += [(unit, prefix + bytes([byte])) for byte, unit in children.get(base, []) if byte]
     return sorted(keys)
 
 
