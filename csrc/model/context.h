@@ -14,11 +14,11 @@ struct chunk {
 };
 
 struct plan {
-    struct chunk *chunks; /* dearest first */
-    size_t *pairs;        // (N): pairs of tokens in the sequences before this one
-    double *loads;        // (threads)
-    size_t count;         /* chunks */
-    bool apart;           /* each thread takes chunks of its own; else all threads share each chunk */
+    struct chunk *chunks;             /* dearest first */
+    size_t *pairs;                    // (N): pairs of tokens in the sequences before this one
+    double *loads;                    // (threads)
+    size_t count;                     /* chunks */
+    bool apart;                       /* each thread takes chunks of its own; else all threads share each chunk */
     size_t max_tokens, max_sequences; /* of a chunk */
     size_t max_length;                /* of a sequence */
     size_t total_pairs;
@@ -26,16 +26,16 @@ struct plan {
 
 /* Activations of one chunk: Tc tokens, Nc sequences. Rows are rounded up to the panel. */
 struct workspace {
-    float *x;         // (Tc, H): what goes from layer to layer
-    float *y;         // (Tc, H): what is added to it
-    float *query;     // (Tc, H)
-    float *key_value; // (Tc, 2 H)
-    float *context;   // (Tc, H)
-    float *up;        // (block of Tc, I)
-    float *embedded;  // (Tc, E) when E is not H
-    float *first;     // (Nc, H): the rows that the head reads
-    float *pooled;    // (Nc, H)
-    float *logits;    // (Nc, C)
+    float *x;                             // (Tc, H): what goes from layer to layer
+    float *y;                             // (Tc, H): what is added to it
+    float *query;                         // (Tc, H)
+    float *key_value;                     // (Tc, 2 H)
+    float *context;                       // (Tc, H)
+    float *up;                            // (block of Tc, I)
+    float *embedded;                      // (Tc, E) when E is not H
+    float *first;                         // (Nc, H): the rows that the head reads
+    float *pooled;                        // (Nc, H)
+    float *logits;                        // (Nc, C)
     struct attention_sequence *sequences; // (Nc)
 };
 
@@ -43,7 +43,7 @@ struct deberta_context {
     const struct deberta_model *model;
     struct plan plan;
     size_t room; /* sequences and threads that the plan's arrays hold */
-    void *block;          /* workspaces, then attention scratch */
+    void *block; /* workspaces, then attention scratch */
     size_t block_bytes;
     size_t workspace_bytes, scratch_floats; /* of one worker */
     float *scratch;                         // (threads, scratch_floats)

@@ -124,9 +124,10 @@ static void attend_chunk(const struct pass *pass, const struct chunk *chunk, con
             .value = w->key_value + row * 2 * ld + ld,
             .mask = batch->mask ? batch->mask + token : NULL,
             .context = w->context + query * ld,
-            .probabilities = pass->outputs->attentions ? pass->outputs->attentions +
-                                                             (number * plan->total_pairs + plan->pairs[sequence]) * heads
-                                                       : NULL,
+            .probabilities =
+                pass->outputs->attentions
+                    ? pass->outputs->attentions + (number * plan->total_pairs + plan->pairs[sequence]) * heads
+                    : NULL,
         };
     }
     attention_apply(&m->layers[number].attention, w->sequences, chunk->count, pass->context->scratch,

@@ -55,7 +55,8 @@ static enum deberta_status check_batch(const struct deberta_model *model, const 
                                        const struct deberta_outputs *outputs)
 {
     if (outputs->logits && !model->has_head)
-        return fail(DEBERTA_ARGUMENT, "the model has no trained head: its checkpoint lacks pooler.dense.* or classifier.*");
+        return fail(DEBERTA_ARGUMENT,
+                    "the model has no trained head: its checkpoint lacks pooler.dense.* or classifier.*");
     TRY(check_offsets(batch));
     TRY(check_tokens(&model->config, batch));
     for (size_t i = 0; i < batch->count; i++)
@@ -79,8 +80,8 @@ static void run_chunk(size_t index, int worker, void *context)
     struct workspace workspace = context_workspace(work, work->plan.apart ? worker : 0);
     enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace);
     int none = DEBERTA_OK;
-    if (status != DEBERTA_OK && __atomic_compare_exchange_n((int *)&run->status, &none, (int)status, false,
-                                                            __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    if (status != DEBERTA_OK &&
+        __atomic_compare_exchange_n((int *)&run->status, &none, (int)status, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         snprintf(run->message, sizeof run->message, "%s", status_message());
 }
 

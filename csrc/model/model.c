@@ -18,13 +18,27 @@ static enum deberta_status activation_named(const char *field, const char *name,
         const char *name;
         enum activation activation;
     } names[] = {
-        {"gelu", ACT_GELU},           {"gelu_python", ACT_GELU},         {"gelu_new", ACT_GELU_TANH},
-        {"gelu_fast", ACT_GELU_TANH}, {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_python_tanh", ACT_GELU_TANH},
-        {"gelu_accurate", ACT_GELU_TANH}, {"quick_gelu", ACT_QUICK_GELU}, {"gelu_10", ACT_GELU_10},
-        {"relu", ACT_RELU},           {"relu2", ACT_RELU2},              {"relu6", ACT_RELU6},
-        {"leaky_relu", ACT_LEAKY_RELU}, {"silu", ACT_SILU},              {"swish", ACT_SILU},
-        {"tanh", ACT_TANH},           {"sigmoid", ACT_SIGMOID},          {"linear", ACT_LINEAR},
-        {"mish", ACT_MISH},           {"hardswish", ACT_HARDSWISH},      {"laplace", ACT_LAPLACE},
+        {"gelu", ACT_GELU},
+        {"gelu_python", ACT_GELU},
+        {"gelu_new", ACT_GELU_TANH},
+        {"gelu_fast", ACT_GELU_TANH},
+        {"gelu_pytorch_tanh", ACT_GELU_TANH},
+        {"gelu_python_tanh", ACT_GELU_TANH},
+        {"gelu_accurate", ACT_GELU_TANH},
+        {"quick_gelu", ACT_QUICK_GELU},
+        {"gelu_10", ACT_GELU_10},
+        {"relu", ACT_RELU},
+        {"relu2", ACT_RELU2},
+        {"relu6", ACT_RELU6},
+        {"leaky_relu", ACT_LEAKY_RELU},
+        {"silu", ACT_SILU},
+        {"swish", ACT_SILU},
+        {"tanh", ACT_TANH},
+        {"sigmoid", ACT_SIGMOID},
+        {"linear", ACT_LINEAR},
+        {"mish", ACT_MISH},
+        {"hardswish", ACT_HARDSWISH},
+        {"laplace", ACT_LAPLACE},
     };
     for (size_t i = 0; name && i < sizeof names / sizeof *names; i++) {
         if (strcmp(name, names[i].name) == 0) {
@@ -32,8 +46,8 @@ static enum deberta_status activation_named(const char *field, const char *name,
             return DEBERTA_OK;
         }
     }
-    return fail(DEBERTA_ARGUMENT, "%s is '%s', an activation that is not known here; gelu, relu, silu and tanh are", field,
-                name ? name : "(none)");
+    return fail(DEBERTA_ARGUMENT, "%s is '%s', an activation that is not known here; gelu, relu, silu and tanh are",
+                field, name ? name : "(none)");
 }
 
 static enum deberta_status check_config(const struct deberta_config *c)
@@ -41,10 +55,10 @@ static enum deberta_status check_config(const struct deberta_config *c)
     const struct {
         const char *name;
         size_t value;
-    } positive[] = {{"vocab_size", c->vocab_size},   {"embedding_size", c->embedding_size},
-                    {"hidden_size", c->hidden_size}, {"num_hidden_layers", c->layers},
+    } positive[] = {{"vocab_size", c->vocab_size},     {"embedding_size", c->embedding_size},
+                    {"hidden_size", c->hidden_size},   {"num_hidden_layers", c->layers},
                     {"num_attention_heads", c->heads}, {"intermediate_size", c->intermediate_size},
-                    {"num_labels", c->num_labels},   {"max_position_embeddings", c->max_positions}};
+                    {"num_labels", c->num_labels},     {"max_position_embeddings", c->max_positions}};
     for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
         if (positive[i].value == 0 || positive[i].value > INT32_MAX)
             return fail(DEBERTA_ARGUMENT, "%s is %zu; it must be a positive number", positive[i].name,

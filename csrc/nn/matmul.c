@@ -176,7 +176,8 @@ struct onednn {
 static dnnl_status_t describe(const struct matrix *m, size_t rows, const_dnnl_memory_desc_t layout,
                               dnnl_primitive_desc_t *out)
 {
-    dnnl_dims_t in = {(dnnl_dim_t)rows, (dnnl_dim_t)m->in_stride}, result = {(dnnl_dim_t)rows, (dnnl_dim_t)m->out_stride};
+    dnnl_dims_t in = {(dnnl_dim_t)rows, (dnnl_dim_t)m->in_stride},
+                result = {(dnnl_dim_t)rows, (dnnl_dim_t)m->out_stride};
     dnnl_dims_t both = {(dnnl_dim_t)m->out_stride, (dnnl_dim_t)m->in_stride}, bias = {(dnnl_dim_t)m->out_stride};
     dnnl_memory_desc_t in_md = NULL, weights_md = NULL, bias_md = NULL, out_md = NULL;
     dnnl_status_t status = dnnl_memory_desc_create_with_tag(&in_md, 2, in, dnnl_f32, dnnl_ab);

@@ -24,9 +24,9 @@ struct weight {
 
 struct matrix {
     size_t in, in_stride;
-    size_t out_stride;    /* of all parts together; each part starts at a multiple of the panel width */
-    float *packed;        /* panels (out_stride / panel_width, in, panel_width), or oneDNN's layout */
-    float *bias;          // (out_stride)
+    size_t out_stride;     /* of all parts together; each part starts at a multiple of the panel width */
+    float *packed;         /* panels (out_stride / panel_width, in, panel_width), or oneDNN's layout */
+    float *bias;           // (out_stride)
     struct onednn *onednn; /* NULL: our own kernel multiplies */
 };
 

@@ -1,0 +1,471 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Linear layers, relative positions, attention and a whole small network: against plain formulas in double precision,
+ * with every path and instruction set of this machine, and with every allocation failing once. */
+#include "check.h"
+
+#include <math.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "deberta.h"
+#include "kernels/kernels.h"
+#include "model/positions.h"
+#include "nn/attention.h"
+#include "nn/matmul.h"
+
+static uint64_t seed = 7;
+
+static float draw(void) /* uniform on [-1, 1) */
+{
+    seed = seed * 6364136223846793005u + 1442695040888963407u;
+    return (float)((double)(seed >> 40) / (1 << 23) - 1.0);
+}
+
+static float *drawn(size_t count)
+{
+    void *block;
+    CHECK(memory_alloc(count, sizeof(float), &block) == DEBERTA_OK);
+    float *floats = block;
+    for (size_t i = 0; i < count; i++)
+        floats[i] = draw();
+    return floats;
+}
+
+/* ---- linear layers ---- */
+
+/* Two parts of a fused weight, the second scaled and in bfloat16 without bias. */
+static void check_matrix(size_t in, size_t out, size_t rows)
+{
+    float *first = drawn(out * in), *bias = drawn(out), *second = drawn(out * in);
+    uint16_t *halves = malloc(out * in * sizeof *halves);
+    for (size_t i = 0; i < out * in; i++) {
+        uint32_t bits;
+        memcpy(&bits, &second[i], sizeof bits);
+        halves[i] = (uint16_t)(bits >> 16);
+        bits &= 0xffff0000u;
+        memcpy(&second[i], &bits, sizeof bits);
+    }
+    struct weight parts[] = {
+        {.data = first, .bias = bias, .rows = out, .scale = 1.0f},
+        {.data = halves, .dtype = DEBERTA_BF16, .rows = out, .scale = 0.5f},
+    };
+    struct matrix matrix;
+    CHECK(matrix_init(&matrix, parts, 2, in) == DEBERTA_OK);
+    CHECK(matrix.out_stride == 2 * round_up(out, kernels->panel_width) && matrix_bytes(&matrix) >= 8 * in * out);
+    float *x = drawn(rows * matrix.in_stride), *y = drawn(rows * matrix.out_stride);
+    CHECK(matrix_apply(&matrix, x, rows, ACT_RELU, y) == DEBERTA_OK);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t o = 0; o < 2 * out; o++) {
+            size_t row = o % out, column = o < out ? o : matrix.out_stride / 2 + row;
+            double sum = o < out ? (double)bias[row] : 0.0;
+            for (size_t i = 0; i < in; i++)
+                sum += (double)x[r * matrix.in_stride + i] *
+                       (o < out ? (double)first[row * in + i] : 0.5 * (double)second[row * in + i]);
+            double wanted = fmax(sum, 0.0);
+            CHECK(fabs((double)y[r * matrix.out_stride + column] - wanted) < 2e-6 * sqrt((double)in) + 1e-6);
+        }
+    }
+    CHECK(matrix_apply(&matrix, x, 0, ACT_RELU, y) == DEBERTA_OK);
+    matrix_release(&matrix);
+    memory_free(first), memory_free(bias), memory_free(second), free(halves), memory_free(x), memory_free(y);
+}
+
+static void check_linear(void)
+{
+    for (size_t rows = 1; rows <= 26; rows += rows < 8 ? 1 : 5)
+        check_matrix(24, 40, rows);
+    check_matrix(1, 1, 1);
+    check_matrix(7, 3, 5);
+    check_matrix(1537, 17, 3); /* more than one block of k */
+    check_matrix(32, 70, 401); /* more than one block of rows, a last group of panels that is not full */
+}
+
+/* ---- relative positions ---- */
+
+/* Buckets of make_log_bucket_position for (256, 512), from transformers. */
+static void check_positions(void)
+{
+    static const struct {
+        ptrdiff_t distance, bucket;
+    } wanted[] = {{0, 0},     {1, 1},     {127, 127}, {128, 128}, {129, 129}, {131, 131}, {140, 137},
+                  {160, 149}, {192, 166}, {200, 169}, {255, 192}, {256, 192}, {257, 192}, {300, 207},
+                  {384, 229}, {400, 233}, {500, 254}, {510, 255}, {511, 255}, {512, 256}, {600, 270}};
+    struct distances d;
+    CHECK(positions_init(&d, 256, 512) == DEBERTA_OK);
+    CHECK(d.span == 256 && d.direct == 131 && d.reach == 512);
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        ptrdiff_t up = wanted[i].bucket + 256, down = 256 - wanted[i].bucket;
+        CHECK(distance_row(&d, wanted[i].distance) == (size_t)(up > 511 ? 511 : up));
+        CHECK(distance_row(&d, -wanted[i].distance) == (size_t)(down < 0 ? 0 : down));
+    }
+    CHECK(distance_row(&d, 100000) == 511 && distance_row(&d, -100000) == 0);
+    positions_release(&d);
+    CHECK(positions_init(&d, 0, 4) == DEBERTA_OK);
+    for (ptrdiff_t r = -9; r <= 9; r++)
+        CHECK(distance_row(&d, r) == (size_t)(r < -4 ? 0 : r > 3 ? 7 : r + 4));
+    positions_release(&d);
+    CHECK(positions_init(&d, 256, 100) == DEBERTA_ARGUMENT && strstr(deberta_message(), "position_buckets"));
+    CHECK(positions_init(&d, 1, 100) == DEBERTA_ARGUMENT);
+}
+
+/* ---- attention ---- */
+
+struct setting {
+    size_t heads, depth, buckets, max_relative;
+    bool c2p, p2c, masked, first_only;
+};
+
+/* Rows of a table in the order of its positions, packed. */
+static float *table_of(const struct distances *d, const struct setting *s, const float *rows, bool from_the_end)
+{
+    size_t ld = s->heads * s->depth, count = 2 * d->span;
+    void *table;
+    float *ordered = drawn(count * ld);
+    for (size_t r = 0; r < count; r++)
+        memcpy(ordered + r * ld, rows + (from_the_end ? count - 1 - r : r) * ld, ld * sizeof(float));
+    CHECK(memory_alloc(position_table_floats(d, s->heads, s->depth), sizeof(float), &table) == DEBERTA_OK);
+    position_table_pack(d, s->heads, s->depth, ordered, ld, table);
+    memory_free(ordered);
+    return table;
+}
+
+static double dot(const float *a, const float *b, size_t n)
+{
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += (double)a[i] * (double)b[i];
+    return sum;
+}
+
+static void compare(const struct setting *s, const struct attention_sequence *q, const struct distances *d,
+                    const float *pk, const float *pq)
+{
+    size_t ld = s->heads * s->depth;
+    double *score = malloc(q->length * sizeof *score);
+    for (size_t h = 0; h < s->heads; h++) {
+        for (size_t i = 0; i < q->queries; i++) {
+            const float *query = q->query + i * ld + h * s->depth;
+            double top = -INFINITY, sum = 0.0;
+            for (size_t j = 0; j < q->length; j++) {
+                const float *key = q->key + j * ld + h * s->depth;
+                size_t row = distance_row(d, (ptrdiff_t)i - (ptrdiff_t)j) * ld + h * s->depth;
+                score[j] = dot(query, key, s->depth) + (s->c2p ? dot(query, pk + row, s->depth) : 0.0) +
+                           (s->p2c ? dot(key, pq + row, s->depth) : 0.0);
+                if (q->mask && !q->mask[j])
+                    score[j] = -INFINITY;
+                top = fmax(top, score[j]);
+            }
+            for (size_t j = 0; j < q->length; j++)
+                sum += score[j] = exp(score[j] - top);
+            for (size_t j = 0; j < q->length; j++)
+                CHECK(fabs((double)q->probabilities[(h * q->queries + i) * q->length + j] - score[j] / sum) < 4e-6);
+            for (size_t c = 0; c < s->depth; c++) {
+                double wanted = 0.0;
+                for (size_t j = 0; j < q->length; j++)
+                    wanted += score[j] / sum * (double)q->value[j * ld + h * s->depth + c];
+                CHECK(fabs((double)q->context[i * ld + h * s->depth + c] - wanted) < 6e-6);
+            }
+        }
+    }
+    free(score);
+}
+
+static void check_attention(const struct setting *s, const size_t *lengths, size_t count)
+{
+    struct distances d;
+    CHECK(positions_init(&d, s->buckets, s->max_relative) == DEBERTA_OK);
+    size_t ld = s->heads * s->depth, longest = 0;
+    float *pk = drawn(2 * d.span * ld), *pq = drawn(2 * d.span * ld);
+    float *keys = table_of(&d, s, pk, true), *queries = table_of(&d, s, pq, false);
+    struct attention a = {.heads = s->heads,
+                          .head_size = s->depth,
+                          .distances = s->c2p || s->p2c ? &d : NULL,
+                          .position_keys = s->c2p ? keys : NULL,
+                          .position_queries = s->p2c ? queries : NULL,
+                          .ld_query = ld,
+                          .ld_key = ld,
+                          .ld_value = ld,
+                          .ld_context = ld};
+    struct attention_sequence *sequences = calloc(count, sizeof *sequences);
+    for (size_t i = 0; i < count; i++) {
+        size_t n = lengths[i], q = s->first_only ? 1 : n;
+        uint8_t *mask = malloc(n);
+        for (size_t j = 0; j < n; j++)
+            mask[j] = j % 3 != 1;
+        sequences[i] = (struct attention_sequence){
+            n, q, drawn(n * ld), drawn(n * ld), drawn(n * ld), mask, drawn(q * ld), drawn(s->heads * q * n)};
+        if (!s->masked)
+            sequences[i].mask = NULL, free(mask);
+        longest = max_size(longest, n);
+    }
+    size_t scratch_floats = attention_scratch(&a, longest);
+    float *scratch = drawn(scratch_floats * (size_t)threads_count());
+    attention_apply(&a, sequences, count, scratch, scratch_floats);
+    for (size_t i = 0; i < count; i++) {
+        struct attention_sequence *q = &sequences[i];
+        compare(s, q, &d, pk, pq);
+        memory_free((void *)(uintptr_t)q->query), memory_free((void *)(uintptr_t)q->key);
+        memory_free((void *)(uintptr_t)q->value), memory_free(q->context), memory_free(q->probabilities);
+        free((void *)(uintptr_t)q->mask);
+    }
+    free(sequences), memory_free(scratch);
+    memory_free(pk), memory_free(pq), memory_free(keys), memory_free(queries);
+    positions_release(&d);
+}
+
+static void check_attentions(void)
+{
+    static const size_t ragged[] = {1, 2, 15, 16, 17, 31, 33, 48, 49, 97}, lengthy[] = {197, 385, 130};
+    struct setting s = {.heads = 2, .depth = 8, .buckets = 256, .max_relative = 512};
+    for (int terms = 0; terms < 4; terms++) {
+        s.c2p = terms & 1, s.p2c = terms & 2;
+        for (int how = 0; how < 4; how++) {
+            s.masked = how & 1, s.first_only = how & 2;
+            check_attention(&s, ragged, 10);
+        }
+    }
+    s = (struct setting){.heads = 3, .depth = 10, .buckets = 8, .max_relative = 40, .c2p = true, .p2c = true};
+    check_attention(&s, ragged, 10); /* lags far beyond the tables, whose rows are no multiple of a panel */
+    s = (struct setting){.heads = 1, .depth = 24, .max_relative = 20, .c2p = true, .p2c = true, .masked = true};
+    check_attention(&s, ragged, 10);
+    s = (struct setting){.heads = 1, .depth = 32, .buckets = 256, .max_relative = 512, .c2p = true, .p2c = true};
+    check_attention(&s, lengthy, 3); /* several tiles of queries, repeated rows */
+}
+
+/* ---- a whole network ---- */
+
+enum { V = 19, H = 24, I = 36, L = 2, C = 3, BUCKETS = 8, MAX_TENSORS = 64 };
+
+struct network {
+    struct deberta_config config;
+    struct deberta_tensor tensors[MAX_TENSORS];
+    char names[MAX_TENSORS][96];
+    size_t count;
+};
+
+static void add(struct network *n, const char *name, size_t rows, size_t columns)
+{
+    size_t i = n->count++;
+    CHECK(i < MAX_TENSORS);
+    snprintf(n->names[i], sizeof n->names[i], "%s", name);
+    n->tensors[i] = (struct deberta_tensor){.name = n->names[i],
+                                            .rank = columns ? 2 : 1,
+                                            .shape = {rows, columns},
+                                            .data = drawn(rows * (columns ? columns : 1))};
+}
+
+static void add_dense(struct network *n, const char *name, size_t rows, size_t columns)
+{
+    char full[96];
+    snprintf(full, sizeof full, "%s.weight", name);
+    add(n, full, rows, columns);
+    snprintf(full, sizeof full, "%s.bias", name);
+    add(n, full, rows, 0);
+}
+
+static void make_network(struct network *n)
+{
+    static const struct {
+        const char *name;
+        size_t rows, columns;
+    } of_layer[] = {{"attention.self.query_proj", H, H},
+                    {"attention.self.key_proj", H, H},
+                    {"attention.self.value_proj", H, H},
+                    {"attention.output.dense", H, H},
+                    {"attention.output.LayerNorm", H, 0},
+                    {"intermediate.dense", I, H},
+                    {"output.dense", H, I},
+                    {"output.LayerNorm", H, 0}};
+    *n = (struct network){.config = {.vocab_size = V,
+                                     .embedding_size = H,
+                                     .hidden_size = H,
+                                     .layers = L,
+                                     .heads = 3,
+                                     .intermediate_size = I,
+                                     .max_positions = 64,
+                                     .num_labels = C,
+                                     .position_buckets = BUCKETS,
+                                     .max_relative_positions = 64,
+                                     .relative_attention = true,
+                                     .c2p = true,
+                                     .p2c = true,
+                                     .share_att_key = true,
+                                     .norm_rel_ebd = true,
+                                     .attention_terms = 3,
+                                     .layer_norm_eps = 1e-7f,
+                                     .hidden_act = "gelu",
+                                     .pooler_hidden_act = "gelu"}};
+    add(n, "deberta.embeddings.word_embeddings.weight", V, H);
+    add_dense(n, "deberta.embeddings.LayerNorm", H, 0);
+    add(n, "deberta.encoder.rel_embeddings.weight", 2 * BUCKETS, H);
+    add_dense(n, "deberta.encoder.LayerNorm", H, 0);
+    for (int layer = 0; layer < L; layer++) {
+        for (size_t i = 0; i < sizeof of_layer / sizeof *of_layer; i++) {
+            char name[96];
+            snprintf(name, sizeof name, "deberta.encoder.layer.%d.%s", layer, of_layer[i].name);
+            add_dense(n, name, of_layer[i].rows, of_layer[i].columns);
+        }
+    }
+    add_dense(n, "pooler.dense", H, H);
+    add_dense(n, "classifier", C, H);
+}
+
+static void free_network(struct network *n)
+{
+    for (size_t i = 0; i < n->count; i++)
+        memory_free((void *)(uintptr_t)n->tensors[i].data);
+}
+
+static const int32_t ids[] = {1, 5, 2, 1, 7, 8, 9, 10, 11, 2, 1, 2, 1, 18, 0, 3, 2};
+static const int64_t offsets[] = {0, 3, 10, 12, 17};
+static const struct deberta_batch batch = {.ids = ids, .offsets = offsets, .count = 4};
+
+/* A row of logits does not depend on what else is in the batch, nor on the outputs that are asked for. */
+static void check_rows(const struct deberta_model *model, struct deberta_context *context)
+{
+    enum { T = 17 };
+    float together[4 * C], asked[4 * C], hidden[(L + 1) * T * H], attentions[L * 3 * (9 + 49 + 4 + 25)];
+    CHECK(deberta_model_forward(model, context, &batch, &(struct deberta_outputs){.logits = together}) == DEBERTA_OK);
+    struct deberta_outputs all = {asked, hidden, attentions};
+    CHECK(deberta_model_forward(model, context, &batch, &all) == DEBERTA_OK);
+    CHECK(memcmp(together, asked, sizeof asked) == 0 || matmul_path() == MATMUL_ONEDNN);
+    for (size_t i = 0; i < 4; i++) {
+        int64_t alone_offsets[] = {0, offsets[i + 1] - offsets[i]};
+        struct deberta_batch alone = {.ids = ids + offsets[i], .offsets = alone_offsets, .count = 1};
+        float logits[C];
+        CHECK(deberta_model_forward(model, context, &alone, &(struct deberta_outputs){.logits = logits}) == DEBERTA_OK);
+        for (size_t c = 0; c < C; c++)
+            CHECK(fabs((double)(logits[c] - together[i * C + c])) < 1e-5 && isfinite(logits[c]));
+    }
+    double sum = 0.0;
+    for (size_t j = 0; j < 3; j++)
+        sum += (double)attentions[j];
+    CHECK(fabs(sum - 1.0) < 1e-6);
+}
+
+static void check_refusals(const struct deberta_model *model, struct deberta_context *context)
+{
+    float logits[4 * C];
+    struct deberta_outputs outputs = {.logits = logits};
+    int32_t wrong[17];
+    memcpy(wrong, ids, sizeof ids);
+    struct deberta_batch bad = batch;
+    bad.ids = wrong;
+    wrong[4] = V;
+    CHECK(deberta_model_forward(model, context, &bad, &outputs) == DEBERTA_ARGUMENT && strstr(deberta_message(), "19"));
+    wrong[4] = -1;
+    CHECK(deberta_model_forward(model, context, &bad, &outputs) == DEBERTA_ARGUMENT && strstr(deberta_message(), "-1"));
+    bad = batch;
+    bad.offsets = (const int64_t[]){0, 3, 3, 12, 17};
+    CHECK(deberta_model_forward(model, context, &bad, &outputs) == DEBERTA_ARGUMENT);
+    bad = batch;
+    bad.mask = (const uint8_t[17]){1, 1, 1};
+    CHECK(deberta_model_forward(model, context, &bad, &outputs) == DEBERTA_ARGUMENT);
+    bad.count = 0;
+    CHECK(deberta_model_forward(model, context, &bad, &outputs) == DEBERTA_ARGUMENT);
+}
+
+static void check_wrong_weights(struct network *n)
+{
+    struct deberta_model *model;
+    for (size_t i = 0; i < n->count; i++) {
+        struct deberta_tensor *tensor = &n->tensors[i];
+        bool head = strstr(tensor->name, "pooler") || strstr(tensor->name, "classifier");
+        tensor->shape[0]++;
+        CHECK(deberta_model_new(&n->config, n->tensors, n->count, &model) == DEBERTA_FORMAT && !model);
+        CHECK(strstr(deberta_message(), tensor->name));
+        tensor->shape[0]--;
+        const char *name = tensor->name;
+        tensor->name = "absent";
+        enum deberta_status status = deberta_model_new(&n->config, n->tensors, n->count, &model);
+        CHECK(status == (head ? DEBERTA_OK : DEBERTA_FORMAT));
+        CHECK(head ? !deberta_model_has_head(model) : strstr(deberta_message(), name) != NULL);
+        deberta_model_free(model);
+        tensor->name = name;
+    }
+    struct deberta_config wrong = n->config;
+    wrong.heads = 5;
+    CHECK(deberta_model_new(&wrong, n->tensors, n->count, &model) == DEBERTA_ARGUMENT);
+    wrong = n->config, wrong.hidden_act = "sine";
+    CHECK(deberta_model_new(&wrong, n->tensors, n->count, &model) == DEBERTA_ARGUMENT);
+    CHECK(strstr(deberta_message(), "sine"));
+}
+
+/* Every allocation fails once, in the making and in the first pass; the second pass makes none. */
+static void check_memory(const struct network *n)
+{
+    float logits[4 * C];
+    struct deberta_outputs outputs = {.logits = logits};
+    for (long nth = 1;; nth++) {
+        struct deberta_model *model = NULL;
+        struct deberta_context *context = NULL;
+        memory_fail_at(nth);
+        enum deberta_status status = deberta_model_new(&n->config, n->tensors, n->count, &model);
+        if (status == DEBERTA_OK)
+            status = deberta_context_new(model, &context);
+        if (status == DEBERTA_OK)
+            status = deberta_model_forward(model, context, &batch, &outputs);
+        memory_fail_at(0);
+        CHECK(status == DEBERTA_OK || status == DEBERTA_MEMORY);
+        if (status == DEBERTA_OK) {
+            long before = memory_count();
+            CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && memory_count() == before);
+        }
+        deberta_context_free(context);
+        deberta_model_free(model);
+        if (status == DEBERTA_OK)
+            break;
+    }
+}
+
+static void check_network(void)
+{
+    struct network n;
+    make_network(&n);
+    struct deberta_model *model;
+    struct deberta_context *context;
+    CHECK(deberta_model_new(&n.config, n.tensors, n.count, &model) == DEBERTA_OK);
+    CHECK(deberta_model_has_head(model) && deberta_model_memory(model) > 4 * L * (4 * H * H + 2 * H * I));
+    CHECK(deberta_context_new(model, &context) == DEBERTA_OK);
+    for (int threads = 1; threads <= 3; threads++) {
+        deberta_set_threads(threads);
+        check_rows(model, context);
+    }
+    check_refusals(model, context);
+    deberta_context_free(context);
+    deberta_model_free(model);
+    check_wrong_weights(&n);
+    check_memory(&n);
+    free_network(&n);
+}
+
+int main(void)
+{
+    static const char *const paths[] = {"own", "onednn"};
+    for (int level = 0; level < ISA_COUNT; level++) {
+        for (int path = 0; path < 2; path++) {
+            setenv("DEBERTA_C_ISA", isa_names[level], 1);
+            setenv("DEBERTA_C_MATMUL", paths[path], 1);
+            if (!cpu_has((enum isa)level)) {
+                CHECK(deberta_start() == DEBERTA_ARGUMENT && strstr(deberta_message(), isa_names[level]));
+                printf("check_nn: no %s on this machine\n", isa_names[level]);
+                break;
+            }
+            CHECK(deberta_start() == DEBERTA_OK);
+            deberta_set_threads(2);
+            check_linear();
+            if (path == 0)
+                check_attentions();
+            check_network();
+            printf("check_nn: %s is right with %s\n", isa_names[level], paths[path]);
+        }
+    }
+    check_positions();
+    setenv("DEBERTA_C_ISA", "mmx", 1);
+    CHECK(deberta_start() == DEBERTA_ARGUMENT && strstr(deberta_message(), "mmx"));
+    return 0;
+}
