@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The binding: what it refuses names the argument and what was found; what it gives owns its memory; nothing leaks."""
+
+import gc
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import spm_bytes
+
+import deberta_c
+from deberta_c import _core
+
+IDS = np.array([1, 9, 2, 1, 7, 2], np.int32)
+OFFSETS = np.array([0, 3, 6], np.int64)
+
+
+@pytest.fixture(scope="module")
+def parts(tiny: Path) -> tuple[dict[str, Any], list[Any]]:
+    """The arguments of _core.Model for the tiny model, as the package passes them."""
+    given: list[Any] = []
+
+    class Spy:
+        def __init__(self, settings: Any, tensors: Any) -> None:
+            given.extend([dict(settings), list(tensors)])
+            self.has_head = True
+
+    patch = pytest.MonkeyPatch()
+    with patch.context() as context:
+        context.setattr(_core, "Model", Spy)
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(str(tiny))
+    return given[0], given[1]
+
+
+@pytest.fixture(scope="module")
+def core(parts: tuple[dict[str, Any], list[Any]]) -> _core.Model:
+    return _core.Model(*parts)
+
+
+@pytest.fixture(scope="module")
+def spm() -> _core.Tokenizer:
+    return _core.Tokenizer(spm_bytes())
+
+
+def test_forward_shapes(core: _core.Model, parts: tuple[dict[str, Any], list[Any]]) -> None:
+    config = parts[0]
+    logits, hidden, attentions = core.forward(IDS, OFFSETS, hidden_states=True, attentions=True)
+    assert logits is not None
+    assert hidden is not None
+    assert attentions is not None
+    assert logits.shape == (2, config["num_labels"])
+    assert hidden.shape == (config["layers"] + 1, 6, config["hidden_size"])
+    assert attentions.shape == (config["layers"] * config["heads"] * (9 + 9),)
+    np.testing.assert_allclose(attentions.reshape(-1, 3).sum(axis=1), 1.0, rtol=1e-5)
+    assert core.forward(IDS, OFFSETS, logits=False) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"ids": IDS.astype(np.int64)}, "ids must be a contiguous array of int32 of rank 1, not int64 of rank 1"),
+        ({"ids": IDS[None]}, "ids must be .* not int32 of rank 2"),
+        ({"ids": np.repeat(IDS, 2)[::2]}, "ids must be .* not scattered int32"),
+        ({"ids": [1, 2]}, "ids must be a NumPy array of int32, not list"),
+        ({"ids": -IDS}, "id -1 of token 0"),
+        ({"ids": IDS + 1000}, "id 1001 of token 0"),
+        ({"offsets": OFFSETS.astype(np.int32)}, "offsets must be .* not int32"),
+        ({"offsets": OFFSETS[:-1]}, "from 0 to the number of ids, 6, not from 0 to 3"),
+        ({"offsets": OFFSETS + 1}, "not from 1 to 7"),
+        ({"offsets": np.array([0, 0, 6])}, r"offsets\[0\] is 0 and the next 0"),
+        ({"offsets": np.array([0, 9, 6])}, r"offsets\[1\] is 9 and the next 6"),
+        ({"offsets": OFFSETS[:0]}, "offsets must start with 0"),
+        ({"mask": np.ones(5, np.uint8)}, "mask must have 6 items, not 5"),
+        ({"mask": np.ones(6, bool)}, "mask must be .* not bool"),
+        ({"first": np.zeros(6, np.int32)}, "first must have 2 items, not 6"),
+    ],
+)
+def test_forward_refuses(core: _core.Model, arguments: dict[str, Any], told: str) -> None:
+    before = core.forward(IDS, OFFSETS)[0]
+    with pytest.raises((TypeError, ValueError), match=told):
+        core.forward(**{"ids": IDS, "offsets": OFFSETS, **arguments})
+    np.testing.assert_array_equal(core.forward(IDS, OFFSETS)[0], before)
+
+
+@pytest.mark.parametrize("value", [-1, 2**40, 10**30, True, "2", None])
+def test_config_sizes(parts: tuple[dict[str, Any], list[Any]], value: Any) -> None:
+    with pytest.raises((TypeError, ValueError), match=r'config\["layers"\] must be'):
+        _core.Model({**parts[0], "layers": value}, parts[1])
+
+
+def test_config_must_be_whole(parts: tuple[dict[str, Any], list[Any]]) -> None:
+    for name in parts[0]:
+        rest = {key: value for key, value in parts[0].items() if key != name}
+        with pytest.raises(ValueError, match=f'config lacks the entry "{name}"'):
+            _core.Model(rest, parts[1])
+    with pytest.raises(TypeError, match="config must be a mapping, not list"):
+        _core.Model([], parts[1])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda n, d, s, b: (n, "F64", s, b), 'dtype "F64", which is none of F32, F16, BF16'),
+        (lambda n, d, s, b: (n, d, (s[0], s[1] - 1), b), "needs .* bytes, not"),
+        (lambda n, d, s, b: (n, d, (2**62, 2**62), b), "impossible shape"),
+        (lambda n, d, s, b: (n, d, (-1, 3), b), "impossible shape"),
+        (lambda n, d, s, b: (n, d, (1, 1, 1, 1, 1), b), "rank 5; at most 4"),
+        (lambda n, d, s, b: (n, d, s, b[::2]), "not scattered uint8"),
+        (lambda n, d, s, b: (n, d, s, b.view(np.int8)), "not int8"),
+        (lambda n, d, s, b: (n, d, s, np.concatenate([b[:1], b])[1:]), "not aligned to"),
+        (lambda n, d, s, b: (n, d, s), r"tensors\[0\] must be a tuple of name, dtype, shape and bytes"),
+        (lambda n, d, s, b: n, r"tensors\[0\] must be a tuple"),
+    ],
+)
+def test_tensors_are_checked(parts: tuple[dict[str, Any], list[Any]], change: Callable[..., Any], told: str) -> None:
+    config, tensors = parts
+    name = next(i for i, tensor in enumerate(tensors) if len(tensor[2]) == 2)
+    name_, dtype, shape, data = tensors[name]
+    with pytest.raises((TypeError, ValueError), match=told):
+        _core.Model(config, [change(name_, dtype, shape, np.array(data)), *tensors])
+
+
+def test_texts_are_checked(spm: _core.Tokenizer) -> None:
+    with pytest.raises(ValueError, match=r"texts\[1\] has a lone surrogate at index 3"):
+        spm.encode(["fine", "bad\ud800"])
+    with pytest.raises(TypeError, match=r"pairs\[0\] must be str, not NoneType"):
+        spm.encode(["fine"], [None])  # type: ignore[list-item]
+    with pytest.raises(TypeError, match=r"write \[text\] for a single one"):
+        spm.encode("one text")
+    with pytest.raises(ValueError, match="pairs must have as many rows as texts: 1, not 2"):
+        spm.encode(["a"], ["b", "c"])
+    with pytest.raises(ValueError, match='not "sometimes"'):
+        spm.encode(["a"], truncation="sometimes")
+    with pytest.raises(ValueError, match="max_length must not be negative, but is -1"):
+        spm.encode(["a"], max_length=-1)
+    for wrong in (-1, len(spm), 10**30):
+        with pytest.raises(IndexError, match=f"id {wrong} is outside of the vocabulary"):
+            spm.piece(wrong)
+
+
+def test_encodings_outlive_the_tokenizer() -> None:
+    tokenizer = _core.Tokenizer(spm_bytes())
+    ids, types, offsets, cut = tokenizer.encode(["hello world", ""])
+    wanted = ids.tolist()
+    del tokenizer, types, offsets
+    gc.collect()
+    assert (ids.tolist(), cut) == (wanted, 0)
+
+
+def test_nothing_leaks(parts: tuple[dict[str, Any], list[Any]], spm: _core.Tokenizer) -> None:
+    watched = [parts[0]["hidden_act"], parts[1], parts[1][0], parts[1][0][3], IDS, OFFSETS, _core.Model]
+
+    def use() -> None:
+        model = _core.Model(*parts)
+        model.forward(IDS, OFFSETS, hidden_states=True)
+        spm.encode(["hello", "world"], ["a", "b"], truncation="only_second", max_length=8)
+        for wrong in (IDS[None], -IDS):
+            with pytest.raises(ValueError):  # noqa: PT011
+                model.forward(wrong, OFFSETS)
+        with pytest.raises(ValueError, match="surrogate"):
+            spm.encode(["hello", "\udfff"])
+        with pytest.raises(ValueError, match="layers"):
+            _core.Model({**parts[0], "layers": -1}, parts[1])
+
+    use()
+    gc.collect()
+    before = [sys.getrefcount(thing) for thing in watched]
+    for _ in range(50):
+        use()
+    gc.collect()
+    assert [sys.getrefcount(thing) for thing in watched] == before
+
+
+def test_threads_share_a_model_while_the_count_changes(core: _core.Model) -> None:
+    wanted = core.forward(IDS, OFFSETS)[0]
+    wrong: list[str] = []
+
+    def run() -> None:
+        for _ in range(100):
+            if not np.array_equal(core.forward(IDS, OFFSETS)[0], wanted):  # type: ignore[arg-type]
+                wrong.append("other bits")
+
+    threads = [threading.Thread(target=run) for _ in range(20)]  # more than the idle contexts that are kept
+    for thread in threads:
+        thread.start()
+    for count in range(200):
+        _core.set_num_threads(count % 4)
+    for thread in threads:
+        thread.join()
+    _core.set_num_threads(0)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("count", [-1, 4097, 10**30])
+def test_thread_counts_are_checked(count: int) -> None:
+    with pytest.raises(ValueError, match="count must be between 0"):
+        _core.set_num_threads(count)
