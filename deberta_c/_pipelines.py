@@ -97,7 +97,7 @@ class _Plan:
             raise ValueError(f"function_to_apply is {function!r}; it must be one of {', '.join(_FUNCTIONS)}")
         self.function = function.lower()
         if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
-            self.truncation = self.max_length is not None and padding in (False, None, "do_not_pad")
+            self.truncation = self.max_length is not None and padding is False
         self.labels = list(self.model.config.id2label.values())
         self.one_options = self.tokenizer.encode_options(self.truncation, self.max_length)
 

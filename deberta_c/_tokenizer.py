@@ -154,7 +154,7 @@ class DebertaV2Tokenizer:
             raise ValueError(f'return_tensors is {return_tensors!r}; it must be "np", "pt" or None')
         pad = _choice("padding", padding, _PADDINGS)
         firsts, seconds, single = _split_inputs(text, text_pair)
-        if truncation is None and max_length is not None and pad is None:
+        if truncation is None and max_length is not None and padding is False:
             truncation = True
         rows = self.rows(firsts, seconds, truncation, max_length, add_special_tokens)
         width = None
@@ -288,7 +288,8 @@ class DebertaV2Tokenizer:
         self, rows: Rows, lengths: NDArray[np.int64], width: int | None, return_tensors: str | None, single: bool
     ) -> BatchEncoding:
         longest = int(lengths.max()) if len(lengths) else 0
-        if width is not None and longest > width and len(lengths) > 1 and lengths.min() < longest:
+        ragged = width is not None and longest > width and int(lengths.min()) < longest
+        if ragged and return_tensors is not None:
             raise ValueError(
                 f"a row has {longest} tokens, more than max_length, which is {width}; give truncation=True"
             )
@@ -305,7 +306,14 @@ class DebertaV2Tokenizer:
         types[filled] = rows.types
         arrays = {"input_ids": ids, "token_type_ids": types, "attention_mask": filled.astype(np.int64)}
         if return_tensors is None:
-            return BatchEncoding({name: array.tolist() for name, array in arrays.items()})
+            lists = {name: array.tolist() for name, array in arrays.items()}
+            if ragged:  # rows longer than max_length are left alone, the others have exactly max_length
+                for name, column in lists.items():
+                    lists[name] = [
+                        _trimmed(row, max(n, width or 0), self.padding_side)
+                        for row, n in zip(column, lengths, strict=True)
+                    ]
+            return BatchEncoding(lists)
         return BatchEncoding(arrays if return_tensors == "np" else _as_torch(arrays))
 
 
@@ -385,6 +393,10 @@ def _as_lists(rows: Rows, single: bool) -> BatchEncoding:
         "attention_mask": [[1] * (span.stop - span.start) for span in spans],
     }
     return BatchEncoding({name: column[0] for name, column in columns.items()} if single else columns)
+
+
+def _trimmed(row: list[int], size: int, padding_side: str) -> list[int]:
+    return row[:size] if padding_side == "right" else row[len(row) - size :]
 
 
 def _as_torch(arrays: dict[str, NDArray[np.int64]]) -> dict[str, Any]:

@@ -50,9 +50,10 @@ def test_padding_to_max_length(tokenizer):
         [1, 1, 1, 1, 0, 0],
         [1, 1, 1, 0, 0, 0],
     ]
-    assert len(tokenizer(LONG, padding="max_length", max_length=6).input_ids) == 9  # nothing is cut
+    assert [len(row) for row in tokenizer([LONG, SHORT], padding="max_length", max_length=6).input_ids] == [9, 6]
     with pytest.raises(ValueError, match=r"a row has 9 tokens.*give truncation=True"):
-        tokenizer([SHORT, LONG], padding="max_length", max_length=6)
+        tokenizer([SHORT, LONG], padding="max_length", max_length=6, return_tensors="np")
+    assert tokenizer(LONG, padding="max_length", max_length=6).input_ids == tokenizer(LONG).input_ids  # nothing is cut
     assert len(tokenizer(SHORT, padding="max_length").input_ids) == 64
     encoding = tokenizer(LONG, padding="max_length", truncation=True, max_length=12)
     assert len(encoding.input_ids) == 12
