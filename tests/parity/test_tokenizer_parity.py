@@ -34,6 +34,18 @@ PIPELINES = {
     "hf4_both": {"lower_case": True, "split_by_punct": True},
 }
 CONTEXTS = ["{}", "a{}b", " {} ", "{}\u0301", "e {}"]
+RULES = {  # charsmaps of our own: source -> target
+    "spaces": {
+        "\u2003": " ",
+        " \u0301": "\u00b4",
+        " \u0301\u0302": "x",
+        "e\u0301": "\u00e9",
+        "\u0600": "no",
+        "\u0602 ": "y",
+    },
+    "ascii": {"k": "q", "to": "no", "  ": "_", "[": "\u00bf", "\u00e9": "  e", "a\u0301": " "},
+    "unk": {"U": " ", "\uff35": "U", "N": "", "\uff2e": "N", "\u00df": "ss"},
+}
 SYLLABLES = [
     "ka",
     "to",
@@ -61,8 +73,16 @@ def words(count=4000, seed=3):
     return ["".join(draw.choices(SYLLABLES, k=draw.randint(1, 4))) for _ in range(count)]
 
 
-def train(**options):
+def train(name, folder):
     """An spm.model with the special pieces where DeBERTa has them."""
+    options = dict(MODELS[name])
+    if name in RULES:
+        lines = [
+            " ".join(f"{ord(c):X}" for c in source) + "\t" + " ".join(f"{ord(c):X}" for c in target)
+            for source, target in RULES[name].items()
+        ]
+        (folder / "rules.tsv").write_text("\n".join(lines) + "\n")
+        options["normalization_rule_tsv"] = str(folder / "rules.tsv")
     draw, vocabulary = random.Random(5), words()
     lines = [" ".join(draw.choices(vocabulary, k=12)) + draw.choice([".", "!", ", ab", ""]) for _ in range(2000)]
     model = io.BytesIO()
@@ -84,17 +104,20 @@ MODELS = {
     "no_prefix": {"add_dummy_prefix": False},
     "suffix": {"treat_whitespace_as_suffix": True},
     "across": {"split_by_whitespace": False},
+    "spaces": {},
+    "ascii": {},
+    "unk": {},
     "user": {"user_defined_symbols": ["<sep>", "日1", "x y", "[MASK]", "no"], "control_symbols": ["<ctl>"]},
 }
 trained = {}
 
 
 @pytest.fixture(params=["v3", *MODELS])
-def spm(request):
+def spm(request, tmp_path):
     if request.param == "v3":
         return (data_folder() / "tokenizers" / "deberta-v3" / "spm.model").read_bytes()
     if request.param not in trained:
-        trained[request.param] = train(**MODELS[request.param])
+        trained[request.param] = train(request.param, tmp_path)
     return trained[request.param]
 
 
@@ -130,6 +153,7 @@ def compare(spm, texts, pipelines=(*PIPELINES, "sentencepiece")):
 
 def test_generated_texts(spm):
     extra = [piece.piece for piece in read_model(spm).pieces if piece.type == 4] + ["<ctl>", "<ctl", "日1no"]
+    extra += [" \u0301", " \u0301\u0302", "\u0602 ", "\u0600 ", "a\u0301", "é ", "[U", "NK]"]
     compare(spm, list(generate(1500, 11, charsmap_keys(spm), words(300) + extra)))
 
 
