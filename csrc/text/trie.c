@@ -9,7 +9,7 @@
 #define BLOCK 256u
 #define NO_LABEL 256u
 #define MAX_UNITS ((size_t)1 << 23) /* what a link can address */
-#define OPEN_BLOCKS 16u             /* only the last blocks are searched for room: the older ones are nearly full */
+#define OPEN_BLOCKS 8u              /* only the last blocks are searched for room: the older ones are nearly full */
 #define NONE UINT32_MAX
 
 /* What is needed only while building. Free units of open blocks form a ring. */
@@ -136,6 +136,12 @@ static enum deberta_status push(struct builder *b, struct pending pending)
     return DEBERTA_OK;
 }
 
+/* The byte of a key at `depth`; most are read from its head, which lies at hand. */
+static unsigned char byte_at(const struct trie_key *key, uint32_t depth)
+{
+    return depth < 8 ? (unsigned char)(key->head >> (56 - 8 * depth)) : (unsigned char)key->text[depth];
+}
+
 /* Places the children of a node and leaves each on the stack. */
 static enum deberta_status expand(struct builder *b, const struct trie_key *keys, struct pending node)
 {
@@ -145,7 +151,7 @@ static enum deberta_status expand(struct builder *b, const struct trie_key *keys
     uint32_t starts[257];
     size_t count = 0;
     for (uint32_t k = node.first; k < node.last; k++) {
-        unsigned char label = (unsigned char)keys[k].text[node.depth];
+        unsigned char label = byte_at(&keys[k], node.depth);
         if (count == 0 || labels[count - 1] != label) {
             labels[count] = label;
             starts[count++] = k;
@@ -194,6 +200,18 @@ static uint64_t head_of(const struct trie_key *key)
     return head;
 }
 
+/* For the few keys that share their first eight bytes. */
+static void insertion_sort(struct trie_key *keys, size_t count)
+{
+    for (size_t i = 1; i < count; i++) {
+        struct trie_key key = keys[i];
+        size_t at = i;
+        for (; at > 0 && compare(&keys[at - 1], &key) > 0; at--)
+            keys[at] = keys[at - 1];
+        keys[at] = key;
+    }
+}
+
 /* Radix sort on the first eight bytes, a byte at a time, then a comparison sort of what these do not tell apart. */
 static enum deberta_status sort(struct trie_key *keys, size_t count)
 {
@@ -218,8 +236,10 @@ static enum deberta_status sort(struct trie_key *keys, size_t count)
     for (size_t start = 0, end; start < count; start = end) {
         for (end = start + 1; end < count && keys[end].head == keys[start].head;)
             end++;
-        if (end - start > 1)
+        if (end - start > 16)
             qsort(keys + start, end - start, sizeof *keys, compare);
+        else
+            insertion_sort(keys + start, end - start);
     }
     return DEBERTA_OK;
 }
@@ -227,7 +247,7 @@ static enum deberta_status sort(struct trie_key *keys, size_t count)
 static enum deberta_status check_distinct(const struct trie_key *keys, size_t count)
 {
     for (size_t i = 1; i < count; i++)
-        if (compare(&keys[i - 1], &keys[i]) == 0)
+        if (keys[i - 1].head == keys[i].head && compare(&keys[i - 1], &keys[i]) == 0)
             return fail(DEBERTA_FORMAT, "piece '%.*s' occurs twice", (int)min_size(keys[i].size, 100), keys[i].text);
     return DEBERTA_OK;
 }

@@ -25,7 +25,7 @@ struct trie_key {
     const char *text;
     size_t size;
     int32_t number;
-    uint64_t head; /* scratch */
+    uint64_t head; /* set by trie_init: the first eight bytes, zeros after the end */
 };
 
 /* Sorts the keys and builds. A string that occurs twice is an error; an empty one is never found. */
