@@ -32,13 +32,17 @@ class Pair:
 
     def __init__(self, directory, config, seed=1, dtype="float32", max_shard_size="50GB"):
         self.directory, self.config = directory, config
+        self.save(directory, config, seed, dtype, max_shard_size)
+        self.theirs = load_theirs(directory)
+        self.ours = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+
+    @staticmethod
+    def save(directory, config, seed=1, dtype="float32", max_shard_size="50GB"):
+        """Write a checkpoint of random weights, as transformers writes it."""
         model = empty(config)
         tensors = draw(config, seed)
         model.load_state_dict({name: torch.from_numpy(array) for name, array in tensors.items()}, strict=True)
         model.to(getattr(torch, dtype)).save_pretrained(directory, max_shard_size=max_shard_size)
-        del model, tensors
-        self.theirs = load_theirs(directory)
-        self.ours = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
     def batch(self, lengths, layout="right", seed=1):
         return batch(self.config, lengths, layout, seed)

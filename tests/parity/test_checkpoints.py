@@ -86,3 +86,16 @@ def test_buckets_depend_on_max_position_embeddings(tmp_path):
     after = run_ours(ours, inputs)
     assert max(errors(after, theirs, inputs["attention_mask"]).values()) <= 2e-5
     assert errors(after, before, inputs["attention_mask"])["hidden"] > 1e-2
+
+
+def test_more_token_types_than_a_byte_holds(tmp_path):
+    """No published model has them: to refuse is right, to answer with the wrong row is not."""
+    Pair.save(tmp_path, config := tiny(type_vocab_size=300))
+    try:
+        ours = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    except ValueError as error:
+        assert "type_vocab_size" in str(error)
+        return
+    inputs = batch(config, [40, 40])
+    found = errors(run_ours(ours, inputs), run_theirs(load_theirs(tmp_path), inputs), inputs["attention_mask"])
+    assert max(found.values()) <= 2e-5, found
