@@ -94,7 +94,8 @@ def test_more_token_types_than_a_byte_holds(tmp_path):
     try:
         ours = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path)
     except ValueError as error:
-        assert "type_vocab_size" in str(error)
+        if "type_vocab_size" not in str(error):
+            raise
         return
     inputs = batch(config, [40, 40])
     found = errors(run_ours(ours, inputs), run_theirs(load_theirs(tmp_path), inputs), inputs["attention_mask"])
