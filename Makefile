@@ -5,7 +5,8 @@ PYTHON = $(VENV)/bin/python
 BOOTSTRAP = VENV=$(VENV) scripts/bootstrap.sh
 C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: help demo test parity parity-full check-c fuzz bench lint format coverage wheel
+.PHONY: help demo test parity parity-full check-c fuzz bench lint lint-python lint-types lint-c dev-environment \
+    format coverage wheel
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -38,14 +39,19 @@ bench: ## the benchmark against transformers
 	@$(BOOTSTRAP) bench torch parity
 	@$(PYTHON) benchmarks/run.py
 
-lint: ## ruff, mypy, stubtest, clang-format, warnings as errors
-	@$(BOOTSTRAP) test dev
+lint: lint-python lint-types lint-c ## ruff, mypy, stubtest, clang-format, warnings as errors; -k runs all
+
+lint-python: dev-environment
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
+lint-types: dev-environment
 	$(PYTHON) -m mypy
 	$(PYTHON) -m mypy.stubtest --mypy-config-file pyproject.toml deberta_c._core
-	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
+lint-c: dev-environment
 	CFLAGS=-Werror $(PYTHON) setup.py -q build_ext --force --build-temp build/lint --build-lib build/lint
+	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
+dev-environment:
+	@$(BOOTSTRAP) test dev
 
 format: ## ruff and clang-format, in place
 	@$(BOOTSTRAP) dev
