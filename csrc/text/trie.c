@@ -139,7 +139,9 @@ static enum deberta_status push(struct builder *b, struct pending pending)
 /* The byte of a key at `depth`; most are read from its head, which lies at hand. */
 static unsigned char byte_at(const struct trie_key *key, uint32_t depth)
 {
-    return depth < 8 ? (unsigned char)(key->head >> (56 - 8 * depth)) : (unsigned char)key->text[depth];
+    if (depth < 8)
+        return (unsigned char)(key->head >> (56 - 8 * depth) & 0xFF);
+    return (unsigned char)key->text[depth];
 }
 
 /* Places the children of a node and leaves each on the stack. */
