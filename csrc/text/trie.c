@@ -254,13 +254,18 @@ static enum deberta_status check_distinct(const struct trie_key *keys, size_t co
     return DEBERTA_OK;
 }
 
+enum deberta_status trie_sort(struct trie_key *keys, size_t count)
+{
+    TRY(sort(keys, count));
+    return check_distinct(keys, count);
+}
+
 enum deberta_status trie_init(struct trie *trie, struct trie_key *keys, size_t count)
 {
     *trie = (struct trie){0};
     if (count > INT32_MAX)
         return fail(DEBERTA_FORMAT, "%zu strings are too many", count);
-    TRY(sort(keys, count));
-    TRY(check_distinct(keys, count));
+    TRY(trie_sort(keys, count));
     struct builder b = {.head = NONE};
     enum deberta_status status = build(&b, keys, count);
     if (status == DEBERTA_OK) {

@@ -25,10 +25,12 @@ struct trie_key {
     const char *text;
     size_t size;
     int32_t number;
-    uint64_t head; /* set by trie_init: the first eight bytes, zeros after the end */
+    uint64_t head; /* set by trie_sort: the first eight bytes, zeros after the end */
 };
 
-/* Sorts the keys and builds. A string that occurs twice is an error; an empty one is never found. */
+/* Sorts the keys by their bytes. A string that occurs twice is an error. */
+MUST_USE enum deberta_status trie_sort(struct trie_key *keys, size_t count);
+/* Sorts the keys and builds. An empty string is never found. */
 MUST_USE enum deberta_status trie_init(struct trie *trie, struct trie_key *keys, size_t count);
 void trie_release(struct trie *trie);
 

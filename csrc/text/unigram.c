@@ -44,10 +44,9 @@ static enum deberta_status build_trie(struct unigram *unigram, const struct spm 
 {
     for (size_t id = 0; id < spm->count; id++)
         keys[id] = (struct trie_key){spm->pieces[id].text, spm->pieces[id].size, (int32_t)id, 0};
-    TRY(trie_init(&unigram->trie, keys, spm->count));
     if (unigram->rule == UNIGRAM_TOKENIZERS)
-        return DEBERTA_OK;
-    trie_release(&unigram->trie); /* it has shown that all pieces differ */
+        return trie_init(&unigram->trie, keys, spm->count);
+    TRY(trie_sort(keys, spm->count)); /* all pieces must differ, also those that cannot match */
     size_t count = 0;
     for (size_t id = 0; id < spm->count; id++)
         if (matches(unigram->rule, spm->pieces[id].type))
