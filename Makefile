@@ -63,8 +63,8 @@ coverage: ## lines of csrc that the tests reach: build/coverage/index.html
 	@$(BOOTSTRAP) test dev
 	CFLAGS="--coverage -O1" $(PYTHON) setup.py -q build -b build/coverage --build-lib build/coverage/lib \
 	    -t build/coverage/temp
-	PYTHONPATH=build/coverage/lib $(VENV)/bin/pytest tests --ignore=tests/parity
-	$(PYTHON) -m gcovr -r . --filter csrc/ --html-details build/coverage/index.html --txt build/coverage/temp
+	-PYTHONPATH=$(CURDIR)/build/coverage/lib $(VENV)/bin/pytest tests --ignore=tests/parity
+	$(PYTHON) -m gcovr -r . --filter csrc/ --html-details build/coverage/index.html --txt - build/coverage/temp
 
 wheel: ## a wheel of this interpreter in dist/
 	@$(BOOTSTRAP)
