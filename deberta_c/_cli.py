@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit status: 0, 1 after an error, 2 for a wrong call, 130 after Ctrl-C."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
-    if words and words[0] not in _COMMANDS and not words[0].startswith("-"):
+    if words and words[0] not in _COMMANDS and (words[0] == "--" or not words[0].startswith("-")):
         words.insert(0, "text")
     options = parser.parse_args(words)
     if options.command is None:
@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("--max-length", type=int, help="cut texts to so many tokens (default: the model's limit)")
     classify.add_argument("--na", choices=("raise", "empty", "skip"), default="raise", help="what null texts do")
     classify.add_argument("--chunk-rows", type=int, default=4096, help="rows read at a time (default: 4096)")
+    classify.add_argument("--no-quotes", action="store_true", help="quotes in csv and tsv mean nothing")
     classify.add_argument("--encoding", default="utf-8-sig", help="of the input (default: utf-8)")
     classify.set_defaults(run=_classify)
 
@@ -108,7 +109,7 @@ def _classify(options: argparse.Namespace) -> None:
     kind_of(target)
     if options.chunk_rows < 1:
         raise ValueError(f"--chunk-rows is {options.chunk_rows}; it must be at least 1")
-    chunks = read_chunks(source, options.chunk_rows, options.encoding)
+    chunks = read_chunks(source, options.chunk_rows, options.encoding, quotes=not options.no_quotes)
     first = next(chunks, None)  # a wrong file fails before the model is opened
     model = _open_model(options.model)
     start, done = time.perf_counter(), 0

@@ -1,6 +1,6 @@
 """From a padded batch with its mask to the packed rows of the core, and back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -116,6 +116,8 @@ def _mask(value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
 def _array(name: str, value: Any) -> NDArray[Any]:
     if value is None:
         raise ValueError(f"{name} is missing; give what the tokenizer returned")
+    if isinstance(value, Mapping):
+        raise TypeError(f"{name} is a {type(value).__name__}; call model(**inputs), with two stars")
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:

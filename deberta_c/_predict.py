@@ -49,6 +49,7 @@ def predict(
     except ValueError:
         find_surrogate(firsts, "texts")
         find_surrogate(seconds or [], "text_pairs")
+        _find_row(tokenizer, firsts, seconds, options)
         raise
     if rows.cut and max_length is None:
         warn_of_cuts(rows.cut, f"{len(firsts_once)} different texts", options["max_length"])
@@ -101,6 +102,17 @@ def _encode(
         offsets,
         sum(part.cut for part in parts),
     )
+
+
+def _find_row(
+    tokenizer: DebertaV2Tokenizer, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]
+) -> None:
+    """Raises the ValueError of the first row that cannot be encoded."""
+    for row, first in enumerate(firsts):
+        try:
+            tokenizer.encode_with([first], None if seconds is None else [seconds[row]], options)
+        except ValueError as error:
+            raise ValueError(f"texts[{row}] {str(error).removeprefix('row 0 ')}") from error
 
 
 def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:

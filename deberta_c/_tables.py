@@ -25,7 +25,7 @@ def kind_of(path: Path) -> str:
     return suffix
 
 
-def read_chunks(path: Path, rows: int, encoding: str) -> Iterator[tuple[Chunk, float]]:
+def read_chunks(path: Path, rows: int, encoding: str, quotes: bool = True) -> Iterator[tuple[Chunk, float]]:
     """Rows of a file in chunks, each with the share of the file that has been read, from 0 to 1.
 
     Errors: OSError when the file cannot be read; ValueError names the line that is not as the format asks.
@@ -36,7 +36,7 @@ def read_chunks(path: Path, rows: int, encoding: str) -> Iterator[tuple[Chunk, f
         return
     size = max(path.stat().st_size, 1)
     with path.open("rb") as raw, open(raw.fileno(), encoding=encoding, newline="", closefd=False) as file:
-        records = _read_lines(path, file) if kind in _LINES else _read_csv(path, file, _DELIMITERS[kind])
+        records = _read_lines(path, file) if kind in _LINES else _read_csv(path, file, _DELIMITERS[kind], quotes)
         chunk: Chunk = []
         try:
             for record in records:
@@ -71,9 +71,9 @@ def writing(path: Path, like: Path) -> Iterator[Callable[[Chunk], None]]:
         partial.unlink(missing_ok=True)
 
 
-def _read_csv(path: Path, file: IO[str], delimiter: str) -> Iterator[Row]:
+def _read_csv(path: Path, file: IO[str], delimiter: str, quotes: bool) -> Iterator[Row]:
     csv.field_size_limit(_MAX_FIELD)
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=True)
     try:
         names = next(reader, None)
         if not names:
@@ -91,7 +91,7 @@ def _read_csv(path: Path, file: IO[str], delimiter: str) -> Iterator[Row]:
             yield dict(zip(names, fields, strict=True))
     except csv.Error as error:
         raise ValueError(
-            f"{str(path)!r}, line {reader.line_num}: {error}; double the quotes in quoted fields"
+            f"{str(path)!r}, line {reader.line_num}: {error}; double the quotes in quoted fields, or give --no-quotes"
         ) from error
 
 

@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from conftest import safetensors_bytes, tiny_tensors
+from tiny_models import safetensors_bytes, tiny_tensors
 
 from deberta_c import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -67,6 +67,11 @@ def test_arrays(model, arguments, error, message):
     with pytest.raises(error, match=message):
         model(**arguments)
     assert np.isfinite(model(IDS, MASK).logits).all()
+
+
+def test_a_mapping_without_stars(model, tokenizer):
+    with pytest.raises(TypeError, match=r"call model\(\*\*inputs\)"):
+        model(tokenizer("hello", return_tensors="np"))
 
 
 def test_unknown_arguments(model):

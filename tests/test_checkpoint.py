@@ -5,7 +5,7 @@ import struct
 
 import numpy as np
 import pytest
-from conftest import safetensors_bytes
+from tiny_models import safetensors_bytes
 
 from deberta_c._checkpoint import normal_name, read_checkpoint, read_safetensors
 

@@ -2,12 +2,14 @@
 
 import copy
 import json
+import os
 import pickle
+import signal
 import threading
 
 import numpy as np
 import pytest
-from conftest import safetensors_bytes, tiny_tensors
+from tiny_models import safetensors_bytes, tiny_tensors
 
 import deberta_c
 from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, MissingHeadWarning
@@ -295,6 +297,20 @@ def test_threads_share_a_model(model):
     for worker in workers:
         worker.join()
     assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_fork_after_a_forward_pass(model):
+    """A child of a process whose thread pool has run computes too, instead of waiting for threads that it lacks."""
+    ids, mask = padded(ROWS)
+    expected = model(ids, mask).logits
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        os._exit(0 if np.allclose(model(ids, mask).logits, expected, atol=TOLERANCE) else 1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
 
 
 def test_number_of_threads(model):

@@ -174,6 +174,16 @@ def test_interruption_ends_after_the_batch(counted):
         ({"texts": ["a", 3]}, TypeError, r"texts\[1\] is 3"),
         ({"texts": ["a", "a", "b\ud800", "b\ud800"]}, ValueError, r"texts\[2\] has a lone surrogate at index 1"),
         ({"texts": ["a"], "text_pairs": ["b\udfff"]}, ValueError, r"text_pairs\[0\] has a lone surrogate"),
+        (
+            {
+                "texts": ["a"] * 3 + ["now"],
+                "text_pairs": [""] * 3 + ["a b"],
+                "truncation": "only_first",
+                "max_length": 4,
+            },
+            ValueError,
+            r"texts\[3\] has .* tokens more than max_length",
+        ),
         ({"texts": ["a", "b"], "text_pairs": ["b"]}, ValueError, "texts has 2 rows, but text_pairs 1"),
         ({"texts": ["a"], "batch_tokens": 0}, ValueError, "batch_tokens is 0"),
         ({"texts": ["a"], "batch_tokens": "many"}, ValueError, "batch_tokens is 'many'"),
