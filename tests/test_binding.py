@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import spm_bytes
+from tiny_models import spm_bytes
 
 import deberta_c
 from deberta_c import _core
