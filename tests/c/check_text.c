@@ -70,6 +70,7 @@ static const struct deberta_tokenizer_options hf4 = {false, false, false};
 static const struct deberta_tokenizer_options lowered = {true, false, false};
 static const struct deberta_tokenizer_options punctuated = {false, true, false};
 static const struct deberta_tokenizer_options fallback = {false, false, true};
+static const struct deberta_tokenizer_options fallback_punctuated = {false, true, true};
 
 static struct deberta_tokenizer *make(const struct file *file, const struct deberta_tokenizer_options *options)
 {
@@ -172,8 +173,19 @@ static void check_trie(void)
         CHECK(found == wanted);
     }
     trie_release(&trie);
+    static char alike[40][12]; /* the first eight bytes tell nothing */
+    for (size_t i = 0; i < COUNT(alike); i++) {
+        snprintf(alike[i], sizeof alike[i], "alikelike%zu", 39 - i);
+        keys[i] = (struct trie_key){alike[i], strlen(alike[i]), (int32_t)i, 0};
+    }
+    CHECK(trie_init(&trie, keys, COUNT(alike)) == DEBERTA_OK);
+    for (size_t i = 0; i < COUNT(alike); i++) {
+        int32_t found;
+        CHECK(trie_longest(&trie, alike[i], strlen(alike[i]), &found) == strlen(alike[i]) && found == (int32_t)i);
+    }
+    trie_release(&trie);
     keys[1] = keys[0];
-    CHECK(trie_init(&trie, keys, count) == DEBERTA_FORMAT);
+    CHECK(trie_init(&trie, keys, COUNT(alike)) == DEBERTA_FORMAT);
     CHECK(trie_init(&trie, keys, 0) == DEBERTA_OK && trie_longest(&trie, "a", 1, &(int32_t){0}) == 0);
     trie_release(&trie);
 }
@@ -280,6 +292,41 @@ static void check_small(void)
     check_ids(t, "x\xE2\x80\x8B", IDS(4, 3));
     check_ids(t, "a [UNK] b", IDS(4, 5, 3, 4, 6));
     deberta_tokenizer_free(t);
+    t = make(&file, &fallback_punctuated); /* each mark and what lies between two is a text of its own */
+    check_ids(t, "a , b,x", IDS(4, 5, 4, 13, 4, 6, 4, 13, 4, 3));
+    deberta_tokenizer_free(t);
+}
+
+/* What the file says of white space, and a charsmap with ASCII keys, which closes the short way. */
+static void check_other_rules(void)
+{
+    static const struct rule ascii[] = {{"x", "a"}}, two[] = {{"xy", "a"}};
+    static struct file file;
+    write_small(&file);
+    write_string(&file, 3, "\x18\x00\x20\x00", 4); /* no dummy prefix, nothing removed */
+    write_string(&file, 2, "\xC0\x01\x01", 3);     /* white space as suffix */
+    struct deberta_tokenizer *t = make(&file, &fallback);
+    check_ids(t, " a", IDS(4, 5));
+    check_ids(t, "a ", IDS(5, 4));
+    deberta_tokenizer_free(t);
+    write_small(&file);
+    write_string(&file, 3, "\x18\x00\x28\x00", 4); /* spaces stay spaces */
+    t = make(&file, &fallback);
+    check_ids(t, "a b", IDS(5, 3, 6));
+    deberta_tokenizer_free(t);
+    write_small(&file);
+    write_normalizer(&file, ascii, 1);
+    t = make(&file, &hf4);
+    CHECK(!t->has_plain);
+    check_ids(t, "x xb", IDS(4, 5, 8));
+    deberta_tokenizer_free(t);
+    write_small(&file);
+    write_normalizer(&file, two, 1); /* no cluster of its own: never found, but not looked into either */
+    t = make(&file, &hf4);
+    CHECK(!t->has_plain);
+    check_ids(t, "xy", IDS(4, 3));
+    deberta_tokenizer_free(t);
+    deberta_tokenizer_free(NULL);
 }
 
 static void check_bytes_and_user_defined(void)
@@ -603,6 +650,11 @@ static void check_errors(void)
     check_refused(&file, "none of the 0 pieces");
     write_piece(&file, "<unk>", 0, SPM_UNKNOWN);
     check_refused(&file, "no piece [PAD]");
+    for (int name = 0; name < 4; name++) {
+        static const char *const names[] = {"[PAD]", "[CLS]", "[SEP]", "[UNK]"};
+        write_piece(&file, names[name], 0, SPM_NORMAL);
+    }
+    check_refused(&file, "type UNKNOWN is '<unk>', not [UNK]");
 }
 
 /* The blob of the charsmap with one 32-bit word of it changed. */
@@ -724,6 +776,7 @@ int main(void)
     check_trie();
     check_normalizer();
     check_small();
+    check_other_rules();
     check_bytes_and_user_defined();
     check_plain_way();
     check_viterbi();
