@@ -32,6 +32,8 @@ PIPELINES = {
     "hf4_lower": {"lower_case": True},
     "hf4_punct": {"split_by_punct": True},
     "hf4_both": {"lower_case": True, "split_by_punct": True},
+    "spm": {"byte_fallback": True},
+    "spm_both": {"byte_fallback": True, "lower_case": True, "split_by_punct": True},
 }
 CONTEXTS = ["{}", "a{}b", " {} ", "{}\u0301", "e {}"]
 RULES = {  # charsmaps of our own: source -> target
@@ -140,15 +142,16 @@ def check(texts, ours, theirs):
     assert not different, f"{len(different)} of {len(texts)} texts differ:\n" + "\n".join(shown)
 
 
-def compare(spm, texts, pipelines=(*PIPELINES, "sentencepiece")):
+def compare(spm, texts, pipelines=PIPELINES):
     for name in pipelines:
-        if name == "sentencepiece":
-            slow = SlowTokenizer(spm)
-            ours = rows(Tokenizer(spm, byte_fallback=True), texts, add_special_tokens=False)
-            check(texts, ours, [slow.encode(text) for text in texts])
-            continue
-        fast = fast_tokenizer(spm, **PIPELINES[name])
-        check(texts, rows(Tokenizer(spm, **PIPELINES[name]), texts), [e.ids for e in fast.encode_batch_fast(texts)])
+        options = dict(PIPELINES[name])
+        ours = Tokenizer(spm, **options)
+        if options.pop("byte_fallback", False):
+            slow = SlowTokenizer(spm, **options)
+            check(texts, rows(ours, texts, add_special_tokens=False), [slow.encode(text) for text in texts])
+        else:
+            fast = fast_tokenizer(spm, **options)
+            check(texts, rows(ours, texts), [encoding.ids for encoding in fast.encode_batch_fast(texts)])
 
 
 def test_generated_texts(spm):
@@ -179,7 +182,7 @@ def test_golden_texts(v3):
 
 def test_real_texts(v3):
     for texts in texts_of(data_folder()).values():
-        compare(v3, texts, ("hf4", "sentencepiece"))
+        compare(v3, texts, ("hf4", "spm"))
 
 
 @pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])

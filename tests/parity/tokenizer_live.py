@@ -66,9 +66,11 @@ def fast_tokenizer(spm: bytes, *, lower_case: bool = False, split_by_punct: bool
 
 
 class SlowTokenizer:
-    """sentencepiece between the special tokens, which are looked for in the raw text."""
+    """sentencepiece between the special tokens, which are looked for in the raw text, and between punctuation."""
 
-    def __init__(self, spm: bytes) -> None:
+    def __init__(self, spm: bytes, *, lower_case: bool = False, split_by_punct: bool = False) -> None:
+        self.lower = normalizers.Lowercase() if lower_case else normalizers.Sequence([])
+        self.punctuation = pre_tokenizers.Punctuation("isolated") if split_by_punct else None
         self.processor = sentencepiece.SentencePieceProcessor(model_proto=spm)
         self.ids = {name: self.processor.piece_to_id(name) for name in SPECIAL}
         if self.processor.id_to_piece(self.ids["[MASK]"]) != "[MASK]":
@@ -78,8 +80,14 @@ class SlowTokenizer:
     def encode(self, text: str) -> list[int]:
         ids: list[int] = []
         for part in self.special.split(text):
-            ids += [self.ids[part]] if part in self.ids else self.processor.encode(part)
+            ids += [self.ids[part]] if part in self.ids else self.encode_between(self.lower.normalize_str(part))
         return ids
+
+    def encode_between(self, text: str) -> list[int]:
+        if self.punctuation is None:
+            return self.processor.encode(text)
+        cuts = self.punctuation.pre_tokenize_str(text)
+        return [id for part, _ in cuts for id in self.processor.encode(part)]
 
 
 @cache
