@@ -17,7 +17,7 @@ from deberta_c._frame import Missing
 from deberta_c._outputs import SequenceClassifierOutput, sigmoid, softmax
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, predict
-from deberta_c._tokenizer import DebertaV2Tokenizer, require_cpu
+from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, require_cpu
 
 _HEAD = ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")
 # Arguments of transformers that change nothing here.
@@ -282,7 +282,7 @@ class DebertaV2ForSequenceClassification:
         **arguments: Any,
     ) -> NDArray[np.float32]:
         self._require_head()
-        tokenizer = self.tokenizer if tokenizer is None else tokenizer
+        tokenizer = self.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
         return predict(self._core, self.config.num_labels, tokenizer, texts, text_pairs, **arguments)
 
     def _run(

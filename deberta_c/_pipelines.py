@@ -12,7 +12,7 @@ from deberta_c._defaults import default_model
 from deberta_c._frame import is_column
 from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
 from deberta_c._outputs import sigmoid, softmax
-from deberta_c._tokenizer import DebertaV2Tokenizer, require_cpu
+from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, require_cpu
 
 _TASKS = (None, "text-classification", "sentiment-analysis")
 _FUNCTIONS = ("softmax", "sigmoid", "none")
@@ -39,12 +39,12 @@ class TextClassificationPipeline:
     def __init__(
         self,
         model: DebertaV2ForSequenceClassification,
-        tokenizer: DebertaV2Tokenizer | None,
+        tokenizer: DebertaV2Tokenizer,
         batch_size: int,
         options: dict[str, Any],
     ) -> None:
         self.model = model
-        self.tokenizer = model.tokenizer if tokenizer is None else tokenizer
+        self.tokenizer = tokenizer
         self.task = "text-classification"
         self._batch_size = batch_size
         self._options = options
@@ -175,9 +175,10 @@ def pipeline(
         model = default_model()
     if isinstance(model, (str, Path)):
         model = AutoModelForSequenceClassification.from_pretrained(model)
-    if isinstance(tokenizer, (str, Path)):
-        tokenizer = DebertaV2Tokenizer.from_pretrained(tokenizer)
-    return TextClassificationPipeline(model, tokenizer, batch_size, options)
+    if not isinstance(model, DebertaV2ForSequenceClassification):
+        raise TypeError(f"model is of type {type(model).__name__}; give a directory or what from_pretrained returned")
+    found = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    return TextClassificationPipeline(model, found, batch_size, options)
 
 
 def _pair(inputs: Any, name: str) -> tuple[str, str | None]:

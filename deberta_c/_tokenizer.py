@@ -329,6 +329,15 @@ class AutoTokenizer:
         return DebertaV2Tokenizer.from_pretrained(directory, **options)
 
 
+def as_tokenizer(value: Any) -> DebertaV2Tokenizer:
+    """The tokenizer itself, or that of a directory; TypeError for anything else."""
+    if isinstance(value, (str, Path)):
+        return DebertaV2Tokenizer.from_pretrained(value)
+    if not isinstance(value, DebertaV2Tokenizer):
+        raise TypeError(f"tokenizer is of type {type(value).__name__}; give a directory or what AutoTokenizer returned")
+    return value
+
+
 def require_cpu(device: object) -> None:
     """Raises ValueError unless `device` names the CPU."""
     if device not in (None, -1) and str(device) not in ("cpu", "cpu:0"):

@@ -125,6 +125,24 @@ def test_every_truncation_is_refused(tmp_path):
         read_safetensors(path)
 
 
+def test_no_changed_byte_crashes(tmp_path):
+    """A header with one byte changed is refused or describes tensors that lie within the file."""
+    whole = bytearray(safetensors_bytes({"a": A, "b": B}))
+    random = np.random.default_rng(3)
+    path = tmp_path / "model.safetensors"
+    refused = 0
+    for place in range(8 + struct.unpack("<Q", whole[:8])[0]):
+        for value in random.integers(0, 256, 4).tolist():
+            path.write_bytes(whole[:place] + bytes([value]) + whole[place + 1 :])
+            try:
+                tensors = read_safetensors(path)
+            except ValueError:
+                refused += 1
+                continue
+            assert sum(tensor.data.size for tensor in tensors) == A.nbytes + B.nbytes
+    assert refused > 300
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

@@ -132,6 +132,18 @@ def test_kinds_of_arrays(model, convert):
     np.testing.assert_array_equal(model(np.asfortranarray(ids), mask[:, ::-1][:, ::-1]).logits, expected)
 
 
+def test_whatever_turns_into_an_array(model):
+    class Tensor:
+        def __init__(self, values):
+            self.values = values
+
+        def __array__(self, dtype=None, copy=None):
+            return np.asarray(self.values, dtype)
+
+    ids, mask = padded(ROWS)
+    np.testing.assert_array_equal(model(Tensor(ids), Tensor(mask)).logits, model(ids, mask).logits)
+
+
 def test_torch_tensors(model):
     torch = pytest.importorskip("torch")
     ids, mask = padded(ROWS)

@@ -142,6 +142,10 @@ def test_construction(tiny, model, tokenizer):
         pipeline("ner", model=model)
     with pytest.raises(ValueError, match="CPU only"):
         pipeline(model=model, device=0)
+    with pytest.raises(TypeError, match="model is of type int"):
+        pipeline(model=3)
+    with pytest.raises(TypeError, match="tokenizer is of type int"):
+        pipeline(model=model, tokenizer=3)
     with pytest.raises(ValueError, match="batch_size is 0"):
         pipeline(model=model, batch_size=0)
     with pytest.raises(OSError, match="there is no directory"):

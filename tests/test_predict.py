@@ -185,6 +185,7 @@ def test_interruption_ends_after_the_batch(counted):
             r"texts\[3\] has .* tokens more than max_length",
         ),
         ({"texts": ["a", "b"], "text_pairs": ["b"]}, ValueError, "texts has 2 rows, but text_pairs 1"),
+        ({"texts": ["a"], "tokenizer": print}, TypeError, "tokenizer is of type builtin_function"),
         ({"texts": ["a"], "batch_tokens": 0}, ValueError, "batch_tokens is 0"),
         ({"texts": ["a"], "batch_tokens": "many"}, ValueError, "batch_tokens is 'many'"),
         ({"texts": ["a"], "na": "drop"}, ValueError, "na is 'drop'"),
