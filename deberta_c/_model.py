@@ -74,12 +74,12 @@ class DebertaV2ForSequenceClassification:
         configuration, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing tensors of the
         head; such a model does not predict.
         """
+        require_directory(Path(directory))
         folder = Path(directory).absolute()
         overrides = _check_options(options)
         if config is None:
             config = DebertaV2Config.from_pretrained(folder, **overrides)
         else:
-            require_directory(folder)
             config = DebertaV2Config.from_dict(config.to_dict(), **overrides)
             config.check()
             options = {**options, "config": config.to_dict()}
