@@ -26,9 +26,9 @@ const char *deberta_message(void);
 /* Chooses the instruction set once: DEBERTA_C_ISA (scalar, avx2, avx512) or the best that the CPU has.
  * Naming a level that the CPU lacks is an error. Must succeed before anything else is called. */
 MUST_USE enum deberta_status deberta_start(void);
-const char *deberta_isa(void);     /* "scalar", "avx2" or "avx512" */
-const char *deberta_onednn(void);  /* version of oneDNN in use, such as "3.2.0" */
-int deberta_threads(void);         /* threads that a call uses */
+const char *deberta_isa(void);       /* "scalar", "avx2" or "avx512" */
+const char *deberta_onednn(void);    /* version of oneDNN in use, such as "3.2.0" */
+int deberta_threads(void);           /* threads that a call uses */
 void deberta_set_threads(int count); /* for the whole process; 0 restores the default */
 
 /* ---- tokenizer ---- */
@@ -80,8 +80,7 @@ struct deberta_text deberta_tokenizer_piece(const struct deberta_tokenizer *toke
 MUST_USE enum deberta_status deberta_tokenizer_encode(const struct deberta_tokenizer *tokenizer,
                                                       const struct deberta_text *firsts,  // (count)
                                                       const struct deberta_text *seconds, // (count) or NULL
-                                                      size_t count,
-                                                      const struct deberta_encode_options *options,
+                                                      size_t count, const struct deberta_encode_options *options,
                                                       struct deberta_encodings *out);
 void deberta_encodings_release(struct deberta_encodings *encodings);
 
@@ -139,12 +138,10 @@ struct deberta_outputs {
     float *attentions; // (L, sum over sequences of A * S * S), sequence after sequence
 };
 
-MUST_USE enum deberta_status deberta_context_new(const struct deberta_model *model,
-                                                 struct deberta_context **out);
+MUST_USE enum deberta_status deberta_context_new(const struct deberta_model *model, struct deberta_context **out);
 void deberta_context_free(struct deberta_context *context);
 /* Runs the network over a batch. The context must have been made for this model. */
-MUST_USE enum deberta_status deberta_model_forward(const struct deberta_model *model,
-                                                   struct deberta_context *context,
+MUST_USE enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,
                                                    const struct deberta_batch *batch,
                                                    const struct deberta_outputs *outputs);
 

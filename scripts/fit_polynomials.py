@@ -3,8 +3,8 @@
 
     python scripts/fit_polynomials.py        # needs NumPy and SciPy
 
-exp_rest: (exp(r) - 1 - r) / r**2 on [-log(2) / 2, log(2) / 2].  log_normal_tail: log(Phi(-t)) on [0, 9], Phi the normal distribution,
-weighted with max(t, 1) * Phi(-t), the size of its part in GELU(t), above a floor for the far tail.
+exp_rest: (exp(r) - 1 - r) / r**2 on [-log(2) / 2, log(2) / 2].  log_normal_tail: log(Phi(-t)) on [0, 9], Phi the normal
+distribution, weighted with max(t, 1) * Phi(-t), the size of its part in GELU(t), above a floor for the far tail.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ GROUP_OF(12)
 
 static void (*const product_groups[])(const struct product *, const float *, float *, size_t, const float *,
                                       const float *) = {
-    NULL, product_1, product_2, product_3, product_4,
+    NULL,      product_1, product_2, product_3,  product_4,
 #if GROUP > 4
     product_5, product_6,
 #endif

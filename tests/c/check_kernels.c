@@ -52,8 +52,16 @@ static void check_product(const struct kernels *k, size_t rows, size_t depth, si
             wanted[r * ldc + j] = j >= columns ? (double)c[r * ldc + j] : scaled ? sum * (double)scale[r] : sum;
         }
     }
-    struct product p = {.a = a, .lda = lda, .panel = panel, .k = depth, .c = c, .ldc = ldc, .rows = rows,
-                        .columns = columns, .accumulate = init == 2, .bias = init == 1 ? bias : NULL,
+    struct product p = {.a = a,
+                        .lda = lda,
+                        .panel = panel,
+                        .k = depth,
+                        .c = c,
+                        .ldc = ldc,
+                        .rows = rows,
+                        .columns = columns,
+                        .accumulate = init == 2,
+                        .bias = init == 1 ? bias : NULL,
                         .row_scale = scaled ? scale : NULL};
     k->product(&p);
     for (size_t i = 0; i < rows * ldc; i++)
@@ -69,8 +77,8 @@ static void check_grouping(const struct kernels *k)
     size_t rows = 3 * k->row_group + 1, depth = 131, width = k->panel_width;
     float *a = floats(rows * depth), *panel = floats(depth * width);
     float *together = floats(rows * width), *alone = floats(rows * width);
-    struct product p = {.a = a, .lda = depth, .panel = panel, .k = depth, .c = together, .ldc = width, .rows = rows,
-                        .columns = width};
+    struct product p = {
+        .a = a, .lda = depth, .panel = panel, .k = depth, .c = together, .ldc = width, .rows = rows, .columns = width};
     k->product(&p);
     for (size_t r = 0; r < rows; r++) {
         struct product one = p;
