@@ -191,7 +191,8 @@ def test_overhead_of_one_text(classifier, model, tokenizer):
             times.append(time.perf_counter() - start)
         return sorted(times)[len(times) // 4]
 
-    extra = min(quickest(lambda: classifier(TEXT)) - quickest(core) for _ in range(5))
+    with deberta_c.threads(1):
+        extra = min(quickest(lambda: classifier(TEXT)) - quickest(core) for _ in range(5))
     assert extra < 50e-6
 
 
