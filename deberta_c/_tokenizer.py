@@ -64,7 +64,7 @@ class BatchEncoding(UserDict[str, Any]):
 
 
 class DebertaV2Tokenizer:
-    """The tokenizer of DeBERTa v2, v3 and mDeBERTa, read from the spm.model of a directory.
+    """The tokenizer of DeBERTa v2, v3 and mDeBERTa, read from the spm.model of a directory (not from tokenizer.json).
 
     Calling it gives `input_ids`, `token_type_ids` and `attention_mask`: lists, or with `return_tensors="np"` int64
     arrays of shape (rows, tokens). `tokenizer.model_max_length` is the cap that `truncation=True` applies when no
@@ -115,7 +115,11 @@ class DebertaV2Tokenizer:
         folder = Path(directory)
         require_directory(folder)
         if not (folder / "spm.model").is_file():
-            raise FileNotFoundError(f"{str(folder)!r} has no spm.model, which holds the vocabulary; copy it there")
+            other = ", and tokenizer.json is not read yet" if (folder / "tokenizer.json").is_file() else ""
+            raise FileNotFoundError(
+                f"{str(folder)!r} has no spm.model, which holds the vocabulary{other}; copy it there, "
+                "from the model that this one was trained from if need be"
+            )
         for harmless in ("use_fast", "local_files_only"):
             options.pop(harmless, None)
         for name in options:

@@ -255,6 +255,9 @@ def test_missing_and_broken_files(tmp_path, make_model):
         AutoTokenizer.from_pretrained(tmp_path)
     with pytest.raises(OSError, match="there is no directory"):
         AutoTokenizer.from_pretrained(tmp_path / "none")
+    (tmp_path / "tokenizer.json").write_text("{}")
+    with pytest.raises(OSError, match=r"no spm.model.* tokenizer.json is not read yet"):
+        AutoTokenizer.from_pretrained(tmp_path)
     with pytest.raises(TypeError, match="unknown option 'lower'"):
         AutoTokenizer.from_pretrained(make_model(), lower=True)
 
