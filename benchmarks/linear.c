@@ -60,7 +60,7 @@ static void measure_peak(int threads)
     for (int round = 0; round < ROUNDS; round++) {
         struct rates rates;
         double sum = 0.0;
-        parallel_for((size_t)threads, one_peak, &rates);
+        parallel_for((size_t)threads, 1, one_peak, &rates);
         for (int i = 0; i < threads; i++)
             sum += rates.rate[i];
         best = sum > best ? sum : best;

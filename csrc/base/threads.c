@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define WAKING 1e6 /* floating point operations: some ten microseconds */
+
 enum { MOST_THREADS = 4096, PATH_SIZE = 4096 };
 
 static _Atomic int configured; /* 0: the default */
@@ -170,17 +172,22 @@ void threads_lend(void)
     omp_set_num_threads(team());
 }
 
-void parallel_for(size_t n, parallel_fn fn, void *context)
+size_t threads_grain(double operations)
+{
+    return operations >= WAKING ? 1 : (size_t)(WAKING / (operations > 1.0 ? operations : 1.0));
+}
+
+void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
 {
     int threads = team();
-    if (threads == 1 || n <= 1) {
+    if (threads == 1 || n / 2 < grain) {
         int worker = nested_worker < 0 ? 0 : nested_worker;
         for (size_t i = 0; i < n; i++)
             fn(i, worker, context);
         return;
     }
-    if ((size_t)threads > n)
-        threads = (int)n;
+    if ((size_t)threads > n / grain)
+        threads = (int)(n / grain);
 #pragma omp parallel num_threads(threads)
     {
         int worker = nested_worker = omp_get_thread_num();

@@ -9,8 +9,12 @@
  * one loop. */
 typedef void (*parallel_fn)(size_t index, int worker, void *context);
 
-/* Calls fn(0..n-1), in any order, on all threads; inside another parallel_for it runs in the calling worker. */
-void parallel_for(size_t n, parallel_fn fn, void *context);
+/* Calls fn(0..n-1), in any order, on as many threads as get at least `grain` calls each; inside another parallel_for
+ * it runs in the calling worker. */
+void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context);
+
+/* The grain of calls that take so many floating point operations each: less is done before a thread has woken. */
+size_t threads_grain(double operations);
 
 /* How many threads a loop of this thread uses, until it asks again: threads_set of another thread cannot make
  * more workers than a caller has made room for. */

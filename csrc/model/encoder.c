@@ -5,7 +5,8 @@
 
 #include "base/threads.h"
 
-#define NORM_ROWS 8 /* rows that a thread normalises or embeds at a time */
+#define NORM_ROWS 8           /* rows that a thread normalises at a time */
+#define OPERATIONS_OF_NORM 20 /* about, for an element: what its memory takes counted too */
 
 static size_t blocks_of(size_t rows)
 {
@@ -33,7 +34,8 @@ static void normalise_block(size_t index, int worker, void *context)
 
 static void normalise(struct normalisation n)
 {
-    parallel_for(blocks_of(n.rows), normalise_block, &n);
+    double operations = OPERATIONS_OF_NORM * NORM_ROWS * (double)n.model->config.hidden_size;
+    parallel_for(blocks_of(n.rows), threads_grain(operations), normalise_block, &n);
 }
 
 /* ---- embeddings ---- */
@@ -76,7 +78,8 @@ static enum deberta_status embed(const struct pass *pass, const struct chunk *ch
     struct embedding e = {.pass = pass, .chunk = chunk, .out = w->x, .stride = m->hidden_stride};
     if (w->embedded)
         e.out = w->embedded, e.stride = m->embedding_stride;
-    parallel_for(chunk->count, embed_sequence, &e);
+    double operations = OPERATIONS_OF_NORM * (double)(chunk->tokens / chunk->count * e.stride);
+    parallel_for(chunk->count, threads_grain(operations), embed_sequence, &e);
     if (w->embedded)
         TRY(matrix_apply(&m->projection, w->embedded, chunk->tokens, ACT_LINEAR, w->x));
     normalise((struct normalisation){

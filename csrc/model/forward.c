@@ -94,7 +94,7 @@ enum deberta_status deberta_model_forward(const struct deberta_model *model, str
     TRY(context_prepare(context, batch));
     struct run run = {.pass = {model, context, batch, outputs}};
     if (context->plan.apart)
-        parallel_for(context->plan.count, run_chunk, &run);
+        parallel_for(context->plan.count, 1, run_chunk, &run);
     else
         for (size_t i = 0; i < context->plan.count; i++)
             run_chunk(i, 0, &run);

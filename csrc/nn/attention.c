@@ -315,5 +315,9 @@ void attention_apply(const struct attention *attention, const struct attention_s
                      float *scratch, size_t scratch_floats)
 {
     struct batch batch = {attention, sequences, scratch, scratch_floats};
-    parallel_for(count * attention->heads, attend, &batch);
+    double pairs = 0.0;
+    for (size_t i = 0; i < count; i++)
+        pairs += (double)sequences[i].length * (double)sequences[i].queries;
+    double operations = 8.0 * pairs / (double)count * (double)attention->head_size;
+    parallel_for(count * attention->heads, threads_grain(operations), attend, &batch);
 }

@@ -101,7 +101,8 @@ static enum deberta_status pack_own(struct matrix *matrix, const struct weight *
     float *panels = matrix->packed;
     for (size_t i = 0; i < count; i++) {
         struct packing packing = {.part = &parts[i], .in = matrix->in, .panels = panels, .rows = rows};
-        parallel_for((parts[i].rows + width - 1) / width, pack_panel, &packing);
+        parallel_for((parts[i].rows + width - 1) / width, threads_grain(10.0 * (double)(width * matrix->in)),
+                     pack_panel, &packing);
         panels += round_up(parts[i].rows, width) * matrix->in;
     }
     memory_free(rows);
@@ -163,7 +164,9 @@ static void apply_own(const struct matrix *matrix, const float *in, size_t rows,
         .row_block = row_block,
         .groups = (matrix->out_stride / kernels->panel_width + PANEL_GROUP - 1) / PANEL_GROUP,
     };
-    parallel_for((rows + row_block - 1) / row_block * application.groups, apply_block, &application);
+    double operations = 2.0 * (double)(min_size(row_block, rows) * matrix->in * PANEL_GROUP * kernels->panel_width);
+    parallel_for((rows + row_block - 1) / row_block * application.groups, threads_grain(operations), apply_block,
+                 &application);
 }
 
 /* ---- oneDNN's path ---- */
@@ -372,6 +375,7 @@ enum deberta_status matrix_apply(const struct matrix *matrix, const float *in, s
     TRY(apply_onednn(matrix, in, rows, out));
     struct activation_job job = {.act = act, .x = out, .rows = rows, .stride = matrix->out_stride};
     if (act != ACT_LINEAR)
-        parallel_for((rows + ACTIVATION_ROWS - 1) / ACTIVATION_ROWS, activate_rows, &job);
+        parallel_for((rows + ACTIVATION_ROWS - 1) / ACTIVATION_ROWS,
+                     threads_grain(20.0 * ACTIVATION_ROWS * (double)job.stride), activate_rows, &job);
     return DEBERTA_OK;
 }

@@ -9,7 +9,8 @@
 #include "text/truncation.h"
 
 #define CHUNK_BYTES ((size_t)1 << 15)
-#define ROW_BYTES 32 /* what a row costs beyond its text, counted as text */
+#define COPY_GRAIN 16 /* chunks whose ids are worth a thread to copy */
+#define ROW_BYTES 32  /* what a row costs beyond its text, counted as text */
 
 struct chunk {
     size_t first, last; /* rows */
@@ -114,7 +115,7 @@ static enum deberta_status join(struct run *run)
     out->ids = block;
     TRY(memory_alloc(total, sizeof *out->types, &block));
     out->types = block;
-    parallel_for(run->chunk_count, copy_chunk, run);
+    parallel_for(run->chunk_count, COPY_GRAIN, copy_chunk, run);
     for (size_t i = 0; i < run->chunk_count; i++)
         out->cut += run->chunks[i].cut;
     return DEBERTA_OK;
@@ -133,7 +134,7 @@ static enum deberta_status run_all(struct run *run, size_t workers)
     TRY(memory_alloc(count, sizeof *run->chunks, &block));
     run->chunks = block;
     run->chunk_count = cut_into_chunks(batch, run->chunks);
-    parallel_for(run->chunk_count, encode_chunk, run);
+    parallel_for(run->chunk_count, 1, encode_chunk, run);
     TRY(first_failure(run));
     return join(run);
 }

@@ -122,7 +122,7 @@ static void nest(size_t index, int worker, void *context)
 {
     CHECK(threads_count() == 1);
     struct loop inner = {.workers = worker + 1};
-    parallel_for(MANY, count_call, &inner);
+    parallel_for(MANY, 1, count_call, &inner);
     for (size_t i = 0; i < MANY; i++)
         CHECK(inner.calls[i] == 1);
     ((struct loop *)context)->calls[index]++;
@@ -136,16 +136,25 @@ static void check_loops(void)
         const size_t sizes[] = {0, 1, 2, 3, MANY};
         for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
             struct loop loop = {.workers = threads};
-            parallel_for(sizes[s], count_call, &loop);
+            parallel_for(sizes[s], 1, count_call, &loop);
             for (size_t i = 0; i < MANY; i++)
                 CHECK(loop.calls[i] == (i < sizes[s]));
         }
+        struct loop small = {.workers = 1}; /* too little for a second thread */
+        parallel_for(11, 6, count_call, &small);
+        CHECK(small.calls[0] == 1 && small.calls[10] == 1 && small.calls[11] == 0);
         struct loop outer = {.workers = threads};
-        parallel_for(20, nest, &outer);
+        parallel_for(20, 1, nest, &outer);
         for (size_t i = 0; i < 20; i++)
             CHECK(outer.calls[i] == 1);
         CHECK(threads_count() == threads);
     }
+}
+
+static void check_grain(void)
+{
+    CHECK(threads_grain(1e9) == 1 && threads_grain(1e4) == 100);
+    CHECK(threads_grain(0.0) > 1000 && threads_grain(0.0) < SIZE_MAX / 2);
 }
 
 static void *set_eight_threads(void *unused)
@@ -162,7 +171,7 @@ static void check_promise(void)
     struct loop loop = {.workers = threads_count()};
     pthread_t thread;
     CHECK(pthread_create(&thread, NULL, set_eight_threads, NULL) == 0 && pthread_join(thread, NULL) == 0);
-    parallel_for(MANY, count_call, &loop);
+    parallel_for(MANY, 1, count_call, &loop);
     CHECK(threads_count() == 8);
 }
 
@@ -170,13 +179,13 @@ static void check_fork(void)
 {
     threads_set(3);
     struct loop loop = {.workers = threads_count()};
-    parallel_for(MANY, count_call, &loop);
+    parallel_for(MANY, 1, count_call, &loop);
     pid_t child = fork();
     CHECK(child >= 0);
     if (child == 0) {
         alarm(20); /* ends a child that hangs */
         loop.workers = 1;
-        parallel_for(MANY, count_call, &loop);
+        parallel_for(MANY, 1, count_call, &loop);
         _exit(threads_count() == 1 && loop.calls[MANY - 1] == 2 ? 0 : 1);
     }
     int status;
@@ -287,6 +296,7 @@ int main(void)
     check_grow();
     check_failing_allocations();
     check_loops();
+    check_grain();
     check_promise();
     check_fork();
     check_environment();
