@@ -70,6 +70,9 @@ static enum deberta_status check_config(const struct deberta_config *c)
                     c->heads);
     if (c->attention_terms == 0)
         return fail(DEBERTA_ARGUMENT, "attention_terms is 0; it counts the content term, so it is at least 1");
+    if (c->type_vocab_size > UINT8_MAX + 1)
+        return fail(DEBERTA_ARGUMENT, "type_vocab_size is %zu; at most 256 token types are supported",
+                    c->type_vocab_size);
     if (c->relative_attention && c->max_relative_positions == 0)
         return fail(DEBERTA_ARGUMENT, "max_relative_positions is 0; relative attention needs at least 1");
     if (!(c->layer_norm_eps > 0.0f) || isinf(c->layer_norm_eps))

@@ -7,14 +7,16 @@
 
 #define LARGEST_REACH ((ptrdiff_t)1 << 21) /* no text is longer */
 
-/* The bucket of a distance >= 0. At max_relative - 1 the quotient of logarithms is exactly 1. */
+/* The bucket of a distance >= 0. At max_relative - 1 the quotient of logarithms is exactly 1. Where max_relative - 1 is
+ * no more than the middle the quotient is negative or infinite; transformers goes on with it, and so do we. */
 static ptrdiff_t bucket(ptrdiff_t distance, size_t buckets, size_t max_relative)
 {
     ptrdiff_t middle = (ptrdiff_t)(buckets / 2);
     if (buckets == 0 || distance <= middle)
         return distance;
     double share = log((double)distance / (double)middle) / log((double)(max_relative - 1) / (double)middle);
-    return middle + (ptrdiff_t)ceil(share * (double)(middle - 1));
+    double steps = ceil(share * (double)(middle - 1));
+    return middle + (ptrdiff_t)fmax(-(double)LARGEST_REACH, fmin((double)LARGEST_REACH, steps));
 }
 
 /* The row of `sign` times a distance >= 0. */
@@ -24,16 +26,19 @@ static ptrdiff_t clamped_row(ptrdiff_t distance, ptrdiff_t sign, size_t buckets,
     return row < 0 ? 0 : row > 2 * span - 1 ? 2 * span - 1 : row;
 }
 
+static bool is_end(ptrdiff_t row, ptrdiff_t span)
+{
+    return row == 0 || row == 2 * span - 1;
+}
+
 enum deberta_status positions_init(struct distances *distances, size_t buckets, size_t max_relative)
 {
     if (buckets == 1)
         return fail(DEBERTA_ARGUMENT, "position_buckets is 1; it may be 0 (none) or at least 2");
-    if (buckets > 0 && max_relative < buckets / 2 + 2)
-        return fail(DEBERTA_ARGUMENT, "position_buckets = %zu needs max_relative_positions of at least %zu, not %zu",
-                    buckets, buckets / 2 + 2, max_relative);
     ptrdiff_t span = (ptrdiff_t)(buckets > 0 ? buckets : max_relative), reach = 0, direct = -1;
-    while (reach < LARGEST_REACH && (clamped_row(reach, 1, buckets, max_relative, span) < 2 * span - 1 ||
-                                     clamped_row(reach, -1, buckets, max_relative, span) > 0))
+    while (reach < LARGEST_REACH &&
+           (reach < span || !is_end(clamped_row(reach, 1, buckets, max_relative, span), span) ||
+            !is_end(clamped_row(reach, -1, buckets, max_relative, span), span)))
         reach++;
     void *rows;
     TRY(memory_alloc((size_t)(2 * reach + 1), sizeof(int32_t), &rows));

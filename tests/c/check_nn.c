@@ -108,7 +108,13 @@ static void check_positions(void)
     for (ptrdiff_t r = -9; r <= 9; r++)
         CHECK(distance_row(&d, r) == (size_t)(r < -4 ? 0 : r > 3 ? 7 : r + 4));
     positions_release(&d);
-    CHECK(positions_init(&d, 256, 100) == DEBERTA_ARGUMENT && strstr(deberta_message(), "position_buckets"));
+    /* the middle beyond the largest distance: log(160 / 128) / log(99 / 128) * 127 = -110.3 */
+    CHECK(positions_init(&d, 256, 100) == DEBERTA_OK && d.direct == 128);
+    CHECK(distance_row(&d, 128) == 384 && distance_row(&d, 160) == 256 + 128 - 110);
+    CHECK(distance_row(&d, -160) == 256 - 128 + 110 && distance_row(&d, 100000) == 0);
+    positions_release(&d);
+    CHECK(positions_init(&d, 256, 129) == DEBERTA_OK && distance_row(&d, 129) == 511); /* log(1) divides */
+    positions_release(&d);
     CHECK(positions_init(&d, 1, 100) == DEBERTA_ARGUMENT);
 }
 
