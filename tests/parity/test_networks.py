@@ -21,6 +21,7 @@ NETWORKS = {
     "buckets_span": {"position_buckets": 32, "max_relative_positions": 128},
     "few_buckets": {"position_buckets": 8, "max_position_embeddings": 64},
     "long_positions": {"max_position_embeddings": 2048},
+    "middle_beyond_span": {"max_position_embeddings": 100},
     "narrow_embedding": {"embedding_size": 12},
     "wide_embedding": {"embedding_size": 48},
     "token_types": {"type_vocab_size": 3},
