@@ -8,6 +8,17 @@
 
 #include "base/memory.h"
 
+#ifdef __SANITIZE_ADDRESS__ /* a gap behind each array, which nobody may touch */
+#include <sanitizer/asan_interface.h>
+#define ARENA_GAP MEMORY_ALIGNMENT
+#define ARENA_OPEN(block, bytes) ASAN_UNPOISON_MEMORY_REGION(block, bytes)
+#define ARENA_CLOSE(block, bytes) ASAN_POISON_MEMORY_REGION(block, bytes)
+#else
+#define ARENA_GAP 0
+#define ARENA_OPEN(block, bytes) ((void)0)
+#define ARENA_CLOSE(block, bytes) ((void)0)
+#endif
+
 struct arena {
     char *base; /* NULL: measure */
     size_t used;
@@ -16,9 +27,14 @@ struct arena {
 /* `count` floats, aligned for the widest vector. */
 static inline float *arena_floats(struct arena *arena, size_t count)
 {
-    float *block = arena->base ? (float *)(void *)(arena->base + arena->used) : NULL;
-    arena->used += round_up(count * sizeof(float), MEMORY_ALIGNMENT);
-    return block;
+    size_t bytes = round_up(count * sizeof(float), MEMORY_ALIGNMENT);
+    char *block = arena->base ? arena->base + arena->used : NULL;
+    if (block) {
+        ARENA_OPEN(block, bytes);
+        ARENA_CLOSE(block + bytes, ARENA_GAP);
+    }
+    arena->used += bytes + ARENA_GAP;
+    return (float *)(void *)block;
 }
 
 /* `count` pointers. */

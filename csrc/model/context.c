@@ -90,7 +90,7 @@ static void make_plan(struct plan *plan, const struct deberta_config *config, co
 size_t context_block_rows(size_t tokens)
 {
     size_t blocks = (tokens + BLOCK_ROWS - 1) / BLOCK_ROWS;
-    return round_up((tokens + blocks - 1) / blocks, kernels->row_group);
+    return min_size(round_up((tokens + blocks - 1) / blocks, kernels->row_group), BLOCK_ROWS);
 }
 
 static struct workspace lay_out(const struct deberta_model *m, const struct plan *plan, struct arena *arena)
@@ -103,7 +103,7 @@ static struct workspace lay_out(const struct deberta_model *m, const struct plan
     w.query = arena_floats(arena, tokens * h);
     w.key_value = arena_floats(arena, tokens * 2 * h);
     w.context = arena_floats(arena, tokens * h);
-    w.up = arena_floats(arena, min_size(context_block_rows(tokens), tokens) * m->layers[0].up.out_stride);
+    w.up = arena_floats(arena, min_size(BLOCK_ROWS, tokens) * m->layers[0].up.out_stride);
     w.embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
     w.first = arena_floats(arena, sequences * h);
     w.pooled = arena_floats(arena, sequences * h);

@@ -353,6 +353,37 @@ static void check_rows(const struct deberta_model *model, struct deberta_context
     CHECK(fabs(sum - 1.0) < 1e-6);
 }
 
+/* Ragged batches of every mixture: each row has the bits that it has alone (with oneDNN nearly), whatever the chunks,
+ * the threads and the blocks of the feed-forward network. */
+static void check_ragged(const struct deberta_model *model, struct deberta_context *context)
+{
+    enum { MOST = 40, LONGEST = 420, ALL = 2000 };
+    static int32_t drawn_ids[ALL];
+    int64_t starts[MOST + 1] = {0};
+    float together[MOST * C], alone[C];
+    struct deberta_batch mixed = {.ids = drawn_ids, .offsets = starts};
+    size_t longest = draw() < 0.0f ? LONGEST : 30;
+    while (mixed.count < MOST) {
+        int64_t length = 1 + (int64_t)((double)longest * pow(fabs((double)draw()), 2.0));
+        if (starts[mixed.count] + length > ALL)
+            break;
+        starts[mixed.count + 1] = starts[mixed.count] + length;
+        mixed.count++;
+    }
+    for (int64_t t = 0; t < starts[mixed.count]; t++)
+        drawn_ids[t] = (int32_t)fabs((double)draw() * (V - 1));
+    struct deberta_outputs outputs = {.logits = together};
+    CHECK(deberta_model_forward(model, context, &mixed, &outputs) == DEBERTA_OK);
+    for (size_t i = 0; i < mixed.count; i++) {
+        int64_t own[] = {0, starts[i + 1] - starts[i]};
+        struct deberta_batch one = {.ids = drawn_ids + starts[i], .offsets = own, .count = 1};
+        CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = alone}) == DEBERTA_OK);
+        for (size_t c = 0; c < C; c++)
+            CHECK(matmul_path() == MATMUL_OWN ? alone[c] == together[i * C + c]
+                                              : fabs((double)(alone[c] - together[i * C + c])) < 1e-5);
+    }
+}
+
 static void check_refusals(const struct deberta_model *model, struct deberta_context *context)
 {
     float logits[4 * C];
@@ -437,9 +468,11 @@ static void check_network(void)
     CHECK(deberta_model_new(&n.config, n.tensors, n.count, &model) == DEBERTA_OK);
     CHECK(deberta_model_has_head(model) && deberta_model_memory(model) > 4 * L * (4 * H * H + 2 * H * I));
     CHECK(deberta_context_new(model, &context) == DEBERTA_OK);
-    for (int threads = 1; threads <= 3; threads++) {
+    for (int threads = 1; threads <= 4; threads++) {
         deberta_set_threads(threads);
         check_rows(model, context);
+        for (int i = 0; i < 12; i++)
+            check_ragged(model, context);
     }
     check_refusals(model, context);
     deberta_context_free(context);
