@@ -12,7 +12,7 @@
 
 #define WAKING 1e6 /* floating point operations: some ten microseconds */
 
-enum { MOST_THREADS = 4096, PATH_SIZE = 4096 };
+enum { PATH_SIZE = 4096 };
 
 static _Atomic int configured; /* 0: the default */
 static _Atomic bool forked;    /* libgomp cannot open a parallel region in the child of a fork */

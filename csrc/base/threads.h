@@ -5,6 +5,8 @@
 
 #include <stddef.h>
 
+enum { MOST_THREADS = 4096 };
+
 /* `worker` is below the last threads_count() of the calling thread; no two calls run at once with the same worker of
  * one loop. */
 typedef void (*parallel_fn)(size_t index, int worker, void *context);

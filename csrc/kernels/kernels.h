@@ -57,8 +57,8 @@ struct product {
     K(product, (const struct product *product))                                                                        \
     /* panel[k][panel_width] from n <= panel_width rows of k values; absent columns become zeros */                    \
     K(pack, (const float *rows, size_t ld, size_t n, size_t k, float *panel))                                          \
-    /* Softmax numerators in place: exp(x - max) over n values of each row, zero where mask is 0 and up to the next    \
-     * multiple of MAX_PANEL, which the row must have room for; inverse_sum[row] = 1 / their sum. */                   \
+    /* Softmax numerators in place: exp(x - max) over n values of each row, zero where mask is 0; inverse_sum[row] =     \
+     * 1 / their sum. A row must have room up to the next multiple of MAX_PANEL. */ \
     K(softmax, (float *tile, size_t ld, size_t rows, size_t n, const uint8_t *mask, float *inverse_sum))               \
     /* tile[row][key] += part[key][row] */                                                                             \
     K(add_transposed,                                                                                                  \

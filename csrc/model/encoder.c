@@ -13,6 +13,13 @@ static size_t blocks_of(size_t rows)
     return (rows + NORM_ROWS - 1) / NORM_ROWS;
 }
 
+/* Zeros what stands behind the columns of each row: oneDNN multiplies it by zero weights, and NaN would stay NaN. */
+static void clear_padding(float *rows, size_t count, size_t columns, size_t stride)
+{
+    for (size_t r = 0; r < count && columns < stride; r++)
+        memset(rows + r * stride + columns, 0, (stride - columns) * sizeof *rows);
+}
+
 /* ---- x = norm(y + x) ---- */
 
 struct normalisation {
@@ -80,6 +87,7 @@ static enum deberta_status embed(const struct pass *pass, const struct chunk *ch
         e.out = w->embedded, e.stride = m->embedding_stride;
     double operations = OPERATIONS_OF_NORM * (double)(chunk->tokens / chunk->count * e.stride);
     parallel_for(chunk->count, threads_grain(operations), embed_sequence, &e);
+    clear_padding(e.out, chunk->tokens, m->config.embedding_size, e.stride);
     if (w->embedded)
         TRY(matrix_apply(&m->projection, w->embedded, chunk->tokens, ACT_LINEAR, w->x));
     normalise((struct normalisation){
@@ -114,6 +122,7 @@ static void attend_chunk(const struct pass *pass, const struct chunk *chunk, con
     const struct deberta_model *m = pass->model;
     const struct deberta_batch *batch = pass->batch;
     size_t ld = m->hidden_stride, heads = m->config.heads;
+    clear_padding(w->context, only_first ? chunk->count : chunk->tokens, m->config.hidden_size, ld);
     for (size_t i = 0; i < chunk->count; i++) {
         size_t sequence = chunk->sequence + i, token = (size_t)batch->offsets[sequence];
         size_t row = token - chunk->token, query = only_first ? i : row;

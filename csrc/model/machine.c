@@ -24,8 +24,23 @@ static enum deberta_status choose(enum isa *level)
     return fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s'; it may be scalar, avx2 or avx512", forced);
 }
 
+/* What is no number would be ignored, and nobody would know. */
+static enum deberta_status check_thread_setting(void)
+{
+    const char *wanted = getenv("DEBERTA_C_NUM_THREADS");
+    if (!wanted || !*wanted)
+        return DEBERTA_OK;
+    char *end;
+    long count = strtol(wanted, &end, 10);
+    if (*end == '\0' && count >= 1 && count <= MOST_THREADS)
+        return DEBERTA_OK;
+    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_NUM_THREADS is '%s'; it may be a number from 1 to %d", wanted,
+                MOST_THREADS);
+}
+
 enum deberta_status deberta_start(void)
 {
+    TRY(check_thread_setting());
     enum isa level;
     TRY(choose(&level));
     kernels_select(kernels_of(level));

@@ -46,8 +46,11 @@ static enum deberta_status activation_named(const char *field, const char *name,
             return DEBERTA_OK;
         }
     }
-    return fail(DEBERTA_ARGUMENT, "%s is '%s', an activation that is not known here; gelu, relu, silu and tanh are",
-                field, name ? name : "(none)");
+    char known[256] = "";
+    for (size_t i = 0, used = 0; i < sizeof names / sizeof *names && used < sizeof known; i++)
+        used += (size_t)snprintf(known + used, sizeof known - used, i ? ", %s" : "%s", names[i].name);
+    return fail(DEBERTA_ARGUMENT, "%s is '%s', which is not known here; known are %s", field, name ? name : "(none)",
+                known);
 }
 
 static enum deberta_status check_config(const struct deberta_config *c)
@@ -249,6 +252,7 @@ static enum deberta_status load_positions(struct deberta_model *m, const struct 
     if (relative.rows == 0)
         return DEBERTA_OK;
     TRY(positions_init(&m->distances, m->config.position_buckets, m->config.max_relative_positions));
+    m->bytes += (size_t)(2 * m->distances.reach + 1) * sizeof *m->distances.row;
     TRY(load_relative(m, t, &relative));
     enum deberta_status status = DEBERTA_OK;
     for (size_t i = 0; i < m->config.layers && status == DEBERTA_OK; i++) {

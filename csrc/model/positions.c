@@ -7,16 +7,15 @@
 
 #define LARGEST_REACH ((ptrdiff_t)1 << 21) /* no text is longer */
 
-/* The bucket of a distance >= 0. At max_relative - 1 the quotient of logarithms is exactly 1. Where max_relative - 1 is
- * no more than the middle the quotient is negative or infinite; transformers goes on with it, and so do we. */
+/* The bucket of a distance >= 0. At max_relative - 1 the quotient of logarithms is exactly 1. Where the middle lies
+ * beyond that distance the quotient is negative, and buckets fall again, as they do in transformers. */
 static ptrdiff_t bucket(ptrdiff_t distance, size_t buckets, size_t max_relative)
 {
     ptrdiff_t middle = (ptrdiff_t)(buckets / 2);
     if (buckets == 0 || distance <= middle)
         return distance;
     double share = log((double)distance / (double)middle) / log((double)(max_relative - 1) / (double)middle);
-    double steps = ceil(share * (double)(middle - 1));
-    return middle + (ptrdiff_t)fmax(-(double)LARGEST_REACH, fmin((double)LARGEST_REACH, steps));
+    return middle + (ptrdiff_t)ceil(share * (double)(middle - 1));
 }
 
 /* The row of `sign` times a distance >= 0. */
@@ -35,6 +34,12 @@ enum deberta_status positions_init(struct distances *distances, size_t buckets, 
 {
     if (buckets == 1)
         return fail(DEBERTA_ARGUMENT, "position_buckets is 1; it may be 0 (none) or at least 2");
+    if (buckets > 0 && max_relative == buckets / 2 + 1)
+        return fail(
+            DEBERTA_ARGUMENT,
+            "max_relative_positions (or max_position_embeddings) is %zu, half of position_buckets = %zu and 1: the "
+            "logarithm of 1 would divide; choose another",
+            max_relative, buckets);
     ptrdiff_t span = (ptrdiff_t)(buckets > 0 ? buckets : max_relative), reach = 0, direct = -1;
     while (reach < LARGEST_REACH &&
            (reach < span || !is_end(clamped_row(reach, 1, buckets, max_relative, span), span) ||

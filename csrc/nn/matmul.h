@@ -2,7 +2,7 @@
 /* Linear layers: the weights, packed once for the path that will read them, and their product with rows.
  *
  * Activations lie in rows of round_up(columns, panel_width) floats, dense: `in_stride` and `out_stride` of the
- * matrix. What stands in the padding is finite and meets zero weights. */
+ * matrix. What stands in the padding meets zero weights: a caller keeps it finite. */
 #ifndef DEBERTA_NN_MATMUL_H
 #define DEBERTA_NN_MATMUL_H
 
