@@ -1,19 +1,41 @@
 """A column of texts, whatever holds it, as a list of str; nothing heavier than NumPy is imported."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 Missing = Literal["raise", "empty", "skip"]
+RowName = Callable[[int], str]  # what messages call a row
 
 
-def texts_of(column: Iterable[Any], name: str, na: Missing = "raise") -> tuple[list[str], NDArray[np.bool_] | None]:
+def rows_of(name: str) -> RowName:
+    """Names for the rows of an argument.
+
+    >>> rows_of("texts")(3)
+    'texts[3]'
+    """
+    return lambda row: f"{name}[{row}]"
+
+
+def the_only(name: str) -> RowName:
+    """The name of a text that stands alone.
+
+    >>> the_only("text")(0)
+    'text'
+    """
+    return lambda _: name
+
+
+def texts_of(
+    column: Iterable[Any], name: str, na: Missing | None = None, row_name: RowName | None = None
+) -> tuple[list[str], NDArray[np.bool_] | None]:
     """The texts of a column in their order, and which rows are missing, None when no row is.
 
     `column` is a list, tuple, pandas or polars Series, Index, pyarrow array, ndarray of str or an iterator.
-    Missing values are None, NaN, pd.NA and pd.NaT. With `na="raise"` they are an error; otherwise they become "".
+    Missing values are None, NaN, pd.NA and pd.NaT. With `na="raise"` they are an error, and with None, which says that
+    the caller has no such argument; otherwise they become "".
 
     Errors: TypeError names the row that holds something else than a str, or tells what the column should be;
     ValueError for a missing value under `na="raise"`, for an unknown `na` and for a table instead of a column.
@@ -21,9 +43,10 @@ def texts_of(column: Iterable[Any], name: str, na: Missing = "raise") -> tuple[l
     >>> texts_of(["a", None], "texts", na="empty")
     (['a', ''], array([False,  True]))
     """
-    if na not in ("raise", "empty", "skip"):
+    if na not in (None, "raise", "empty", "skip"):
         raise ValueError(f'na is {na!r}; it must be "raise", "empty" or "skip"')
     values = _as_list(column, name)
+    row_name = row_name or rows_of(name)
     missing: NDArray[np.bool_] | None = None
     for row, value in enumerate(values):
         if type(value) is str:
@@ -31,10 +54,12 @@ def texts_of(column: Iterable[Any], name: str, na: Missing = "raise") -> tuple[l
         if isinstance(value, str):  # np.str_ and other subclasses
             values[row] = str(value)
         elif not is_missing(value):
-            raise TypeError(f"{name}[{row}] is {_shown(value)} of type {type(value).__name__}; it must be a str")
+            raise TypeError(f"{row_name(row)} is {_shown(value)} of type {type(value).__name__}; it must be a str")
+        elif na is None:
+            raise ValueError(f"{row_name(row)} is missing ({value!r}); drop such rows, or put '' in their place")
         elif na == "raise":
             raise ValueError(
-                f'{name}[{row}] is missing ({value!r}); drop such rows, or give na="empty" to read them as empty '
+                f'{row_name(row)} is missing ({value!r}); drop such rows, or give na="empty" to read them as empty '
                 'texts or na="skip" to get NaN for them'
             )
         else:
@@ -63,14 +88,14 @@ def is_column(value: object) -> bool:
     return isinstance(value, Iterable) or hasattr(value, "__array__")
 
 
-def find_surrogate(texts: list[str], name: str) -> None:
+def find_surrogate(texts: list[str], row_name: RowName) -> None:
     """Raises the ValueError that names the first row with a lone surrogate; returns when there is none."""
     for row, text in enumerate(texts):
         try:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{name}[{row}] has a lone surrogate at index {error.start}, which is no character; "
+                f"{row_name(row)} has a lone surrogate at index {error.start}, which is no character; "
                 "text.encode('utf-8', 'replace').decode() puts '?' in its place"
             ) from None
 
@@ -80,6 +105,8 @@ def _as_list(column: Any, name: str) -> list[Any]:
         raise TypeError(f"{name} is one {type(column).__name__}, not a column of texts; give a list: [{name}]")
     if isinstance(column, Mapping):
         raise TypeError(f"{name} is a {type(column).__name__}; give one column of texts")
+    if isinstance(column, (set, frozenset)):
+        raise TypeError(f"{name} is a {type(column).__name__}, which has no order; give a list")
     dimensions = getattr(column, "ndim", 1)
     if dimensions != 1 or hasattr(column, "columns"):
         shape = getattr(column, "shape", None)

@@ -13,11 +13,11 @@ from deberta_c import _core
 from deberta_c._checkpoint import Tensor, read_checkpoint
 from deberta_c._config import DebertaV2Config, require_directory
 from deberta_c._errors import MissingHeadWarning, warn_caller
-from deberta_c._frame import Missing
+from deberta_c._frame import Missing, the_only
 from deberta_c._outputs import SequenceClassifierOutput, sigmoid, softmax
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
-from deberta_c._predict import BATCH_TOKENS, predict
-from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, require_cpu
+from deberta_c._predict import BATCH_TOKENS, check_rows, predict
+from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, explain, require_cpu, warn_of_cuts
 
 _HEAD = ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")
 # Arguments of transformers that change nothing here.
@@ -43,10 +43,10 @@ class DebertaV2ForSequenceClassification:
         tensors = read_checkpoint(directory)
         if options.get("ignore_mismatched_sizes"):
             tensors = [tensor for tensor in tensors if not _other_labels(tensor, config.num_labels)]
-        settings = config.for_core()
-        self._size = sum(prod(tensor.shape) for tensor in tensors if _is_used(tensor.name, settings))
+        self._settings = config.for_core()  # what the core runs with, whatever happens to `config`
+        self._size = sum(prod(tensor.shape) for tensor in tensors if _is_used(tensor.name, self._settings))
         try:
-            self._core = _core.Model(settings, tensors)
+            self._core = _core.Model(self._settings, tensors)
         except ValueError as error:
             raise ValueError(f"{self.name_or_path!r}: {error}") from error
         names = {tensor.name for tensor in tensors}
@@ -109,13 +109,14 @@ class DebertaV2ForSequenceClassification:
         (1, 2)
         """
         self._require_head()
-        config = self.config
+        settings = self._settings
         packed = pack(
             input_ids,
             attention_mask,
             token_type_ids,
-            vocab_size=config.vocab_size,
-            type_vocab_size=config.type_vocab_size,
+            vocab_size=settings["vocab_size"],
+            type_vocab_size=settings["type_vocab_size"],
+            positions=settings["max_positions"] if settings["position_biased_input"] else None,
         )
         logits, hidden, attentions = self._run(packed, output_hidden_states, output_attentions)
         output = SequenceClassifierOutput(
@@ -123,7 +124,7 @@ class DebertaV2ForSequenceClassification:
             None if hidden is None else unpack_hidden(packed, hidden),
             None
             if attentions is None
-            else unpack_attentions(packed, attentions, config.num_hidden_layers, config.num_attention_heads),
+            else unpack_attentions(packed, attentions, settings["layers"], settings["heads"]),
         )
         return output if return_dict else output.to_tuple()
 
@@ -155,7 +156,7 @@ class DebertaV2ForSequenceClassification:
         >>> model.predict(["See you at home", None], na="skip").shape
         (2, 2)
         """
-        return self._predict(
+        return self.logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -190,7 +191,7 @@ class DebertaV2ForSequenceClassification:
         function = self.probability_function()
         if function is None:
             raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
-        logits = self._predict(
+        logits = self.logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -210,13 +211,35 @@ class DebertaV2ForSequenceClassification:
             return "sigmoid"
         return "softmax"
 
-    def logits_of(self, text: str, tokenizer: DebertaV2Tokenizer, options: dict[str, Any]) -> NDArray[np.float32]:
-        """Logits (1, num_labels) of one text, the short way; `options` come from `tokenizer.encode_options`."""
+    def logits_of(
+        self, text: str, name: str, tokenizer: DebertaV2Tokenizer, truncation: bool | str, max_length: int | None
+    ) -> NDArray[np.float32]:
+        """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
         self._require_head()
-        ids, types, offsets, _ = tokenizer.encode_with([text], None, options)
-        logits = self._core.forward(ids, offsets, types=types)[0]
+        options = tokenizer.encode_options(truncation, max_length)
+        try:
+            rows = tokenizer.encode_with([text], None, options)
+        except ValueError:
+            explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
+            raise
+        if rows.cut and max_length is None:
+            warn_of_cuts(1, "1 text", options["max_length"])
+        check_rows(rows, self._settings, the_only(name))
+        logits = self._core.forward(rows.ids, rows.offsets, types=rows.types)[0]
         assert logits is not None
         return logits
+
+    def logits_of_column(
+        self,
+        texts: Iterable[Any],
+        text_pairs: Iterable[Any] | None,
+        tokenizer: DebertaV2Tokenizer | None,
+        **arguments: Any,
+    ) -> NDArray[np.float32]:
+        """What `predict` returns; `arguments` are those of the function of that name in `_predict`."""
+        self._require_head()
+        tokenizer = self.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+        return predict(self._core, self._settings, tokenizer, texts, text_pairs, **arguments)
 
     @property
     def tokenizer(self) -> DebertaV2Tokenizer:
@@ -228,7 +251,7 @@ class DebertaV2ForSequenceClassification:
     @property
     def num_labels(self) -> int:
         """How many labels the classifier tells apart."""
-        return self.config.num_labels
+        return int(self._settings["num_labels"])
 
     @property
     def device(self) -> str:
@@ -274,26 +297,15 @@ class DebertaV2ForSequenceClassification:
     def __deepcopy__(self, _: object) -> "DebertaV2ForSequenceClassification":
         return self
 
-    def _predict(
-        self,
-        texts: Iterable[Any],
-        text_pairs: Iterable[Any] | None,
-        tokenizer: DebertaV2Tokenizer | None,
-        **arguments: Any,
-    ) -> NDArray[np.float32]:
-        self._require_head()
-        tokenizer = self.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-        return predict(self._core, self.config.num_labels, tokenizer, texts, text_pairs, **arguments)
-
     def _run(
         self, packed: Packed, hidden_states: bool, attentions: bool
     ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
         """The core's outputs; those of no row at all are empty."""
         if len(packed.offsets) == 1:
-            config = self.config
-            hidden = np.empty((config.num_hidden_layers + 1, 0, config.hidden_size), np.float32)
+            settings = self._settings
+            hidden = np.empty((settings["layers"] + 1, 0, settings["hidden_size"]), np.float32)
             return (
-                np.empty((0, config.num_labels), np.float32),
+                np.empty((0, settings["num_labels"]), np.float32),
                 hidden if hidden_states else None,
                 np.empty(0, np.float32) if attentions else None,
             )

@@ -24,12 +24,19 @@ class Packed(NamedTuple):
 
 
 def pack(
-    input_ids: Any, attention_mask: Any = None, token_type_ids: Any = None, *, vocab_size: int, type_vocab_size: int
+    input_ids: Any,
+    attention_mask: Any = None,
+    token_type_ids: Any = None,
+    *,
+    vocab_size: int,
+    type_vocab_size: int,
+    positions: int | None = None,
 ) -> Packed:
     """Packs (N, S) arrays; padding at either end of a row is dropped, holes within it become a key mask.
 
     Errors: TypeError for a wrong dtype; ValueError for a wrong rank or shape, a mask value other than 0 and 1, a row
-    without any token, an id outside [0, vocab_size), a token type outside [0, type_vocab_size).
+    without any token, an id outside [0, vocab_size), a token type outside [0, type_vocab_size), a token in a column
+    outside [0, positions).
     """
     ids = _integers("input_ids", input_ids)
     rows, width = ids.shape
@@ -46,6 +53,8 @@ def pack(
         span, first, offsets = _spans(valid)
         holes = valid[span]
         mask = None if bool(holes.all()) else holes.view(np.uint8)
+    if positions is not None and width > positions and rows:
+        _check_columns(np.diff(offsets) + (0 if first is None else first), positions)
     flat = _take(ids, span)
     _check_range("input_ids", flat, span, ids.shape, vocab_size, "vocab_size")
     packed_types = None
@@ -143,6 +152,15 @@ def _spans(
 
 def _take(values: NDArray[Any], span: NDArray[np.bool_] | None) -> NDArray[Any]:
     return values.ravel() if span is None else values[span]
+
+
+def _check_columns(ends: NDArray[np.int64], limit: int) -> None:
+    if ends.max() > limit:
+        row = int((ends > limit).argmax())
+        raise ValueError(
+            f"row {row} of input_ids has a token in column {int(ends[row]) - 1}, but max_position_embeddings is "
+            f"{limit}; tokenize with truncation=True and a max_length of at most {limit}"
+        )
 
 
 def _check_range(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._defaults import default_model
-from deberta_c._frame import is_column
+from deberta_c._frame import RowName, is_column, rows_of, the_only
 from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
 from deberta_c._outputs import sigmoid, softmax
 from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, require_cpu
@@ -57,7 +57,7 @@ class TextClassificationPipeline:
             return plan.one(inputs)
         if isinstance(inputs, Mapping):
             first, second = _pair(inputs, "inputs")
-            return plan.many([first], None if second is None else [second])[0]
+            return plan.many([first], None if second is None else [second], the_only("inputs"))[0]
         if isinstance(inputs, Iterator):
             return self._stream(inputs, plan)
         if not is_column(inputs):
@@ -65,8 +65,10 @@ class TextClassificationPipeline:
         return plan.column(inputs)
 
     def _stream(self, inputs: Iterator[Any], plan: "_Plan") -> Iterator[Any]:
+        start = 0
         while batch := list(islice(inputs, self._batch_size)):
-            yield from plan.column(batch)
+            yield from plan.column(batch, start)
+            start += len(batch)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
@@ -99,29 +101,39 @@ class _Plan:
         if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
             self.truncation = self.max_length is not None and padding is False
         self.labels = list(self.model.config.id2label.values())
-        self.one_options = self.tokenizer.encode_options(self.truncation, self.max_length)
+        self.tokenizer.encode_options(self.truncation, self.max_length)  # refuses what makes no sense, before any text
 
     def one(self, text: str) -> list[Any]:
-        answer = self.answers(self.model.logits_of(text, self.tokenizer, self.one_options))[0]
+        logits = self.model.logits_of(text, "inputs", self.tokenizer, self.truncation, self.max_length)
+        answer = self.answers(logits)[0]
         return answer if self.nested else [answer]
 
-    def many(self, firsts: Any, seconds: Any) -> list[Any]:
-        logits = self.model.predict(
-            firsts, seconds, truncation=self.truncation, max_length=self.max_length, tokenizer=self.tokenizer
+    def many(self, firsts: Any, seconds: Any, row_name: RowName) -> list[Any]:
+        logits = self.model.logits_of_column(
+            firsts,
+            seconds,
+            self.tokenizer,
+            truncation=self.truncation,
+            max_length=self.max_length,
+            name="inputs",
+            row_names=(row_name, lambda row: f'{row_name(row)}["text_pair"]'),
         )
         return self.answers(logits)
 
-    def column(self, inputs: Iterable[Any]) -> list[Any]:
+    def column(self, inputs: Iterable[Any], start: int = 0) -> list[Any]:
+        """The answers for a column whose first row is number `start` for the user."""
+        name = rows_of("inputs")
         if not isinstance(inputs, (list, tuple)) or not any(isinstance(row, (Mapping, list)) for row in inputs):
-            return self.many(inputs, None)
-        pairs = [_pair(row, f"inputs[{index}]") for index, row in enumerate(inputs)]
+            return self.many(inputs, None, lambda row: name(start + row))
+        pairs = [_pair(row, name(start + index)) for index, row in enumerate(inputs)]
         answers: list[Any] = [None] * len(pairs)
         for paired in (False, True):
             chosen = [index for index, pair in enumerate(pairs) if (pair[1] is not None) == paired]
             if chosen:
                 firsts = [pairs[index][0] for index in chosen]
                 seconds = [pairs[index][1] for index in chosen] if paired else None
-                for index, answer in zip(chosen, self.many(firsts, seconds), strict=True):
+                names = [name(start + index) for index in chosen]
+                for index, answer in zip(chosen, self.many(firsts, seconds, names.__getitem__), strict=True):
                     answers[index] = answer
         return answers
 

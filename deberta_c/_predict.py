@@ -1,7 +1,7 @@
 """A column of texts to logits: each distinct text once, sorted by length, in batches of a token budget."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._frame import Missing, find_surrogate, texts_of
-from deberta_c._tokenizer import DebertaV2Tokenizer, Rows, warn_of_cuts
+from deberta_c._frame import Missing, RowName, rows_of, texts_of
+from deberta_c._tokenizer import DebertaV2Tokenizer, Rows, explain, warn_of_cuts
 
 BATCH_TOKENS = 4096
 _ENCODE_TEXTS = 8192  # texts that the tokenizer takes at once; Ctrl-C is served between
@@ -18,24 +18,29 @@ _ENCODE_TEXTS = 8192  # texts that the tokenizer takes at once; Ctrl-C is served
 
 def predict(
     core: _core.Model,
-    labels: int,
+    settings: Mapping[str, Any],
     tokenizer: DebertaV2Tokenizer,
     texts: Iterable[Any],
     text_pairs: Iterable[Any] | None,
     *,
     truncation: bool | str,
     max_length: int | None,
-    batch_tokens: int,
-    na: Missing,
-    progress: bool,
+    batch_tokens: int = BATCH_TOKENS,
+    na: Missing | None = None,
+    progress: bool = False,
+    name: str = "texts",
+    row_names: tuple[RowName, RowName] = (rows_of("texts"), rows_of("text_pairs")),
 ) -> NDArray[np.float32]:
-    """float32 logits (N, labels) in the order of the rows; see `predict` of the model."""
+    """float32 logits (N, labels) in the order of the rows; see `predict` of the model.
+
+    `settings` are those of the core; messages call the column `name` and its rows by `row_names`.
+    """
     if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
         raise ValueError(f"batch_tokens is {batch_tokens!r}; it must be an integer of at least 1")
-    firsts, missing = texts_of(texts, "texts", na)
+    firsts, missing = texts_of(texts, name, na, row_names[0])
     seconds: list[str] | None = None
     if text_pairs is not None:
-        seconds, missing_seconds = texts_of(text_pairs, "text_pairs", na)
+        seconds, missing_seconds = texts_of(text_pairs, "text_pairs", na, row_names[1])
         if len(seconds) != len(firsts):
             raise ValueError(f"texts has {len(firsts)} rows, but text_pairs {len(seconds)}; give two of equal length")
         if missing is None or missing_seconds is None:
@@ -47,14 +52,13 @@ def predict(
     try:
         rows = _encode(tokenizer, firsts_once, seconds_once, options)
     except ValueError:
-        find_surrogate(firsts, "texts")
-        find_surrogate(seconds or [], "text_pairs")
-        _find_row(tokenizer, firsts, seconds, options)
+        explain(tokenizer, firsts, seconds, options, row_names)
         raise
+    check_rows(rows, settings, lambda distinct: row_names[0](int((where == distinct).argmax())))
     if rows.cut and max_length is None:
         warn_of_cuts(rows.cut, f"{len(firsts_once)} different texts", options["max_length"])
     repeats = np.bincount(where, minlength=len(firsts_once))
-    logits = np.empty((len(firsts_once), labels), np.float32)
+    logits = np.empty((len(firsts_once), settings["num_labels"]), np.float32)
     with _progress(progress, len(firsts)) as advance:
         for chosen in _batches(np.diff(rows.offsets), int(batch_tokens)):
             ids, types, offsets = _gather(rows, chosen)
@@ -66,6 +70,28 @@ def predict(
     if missing is not None and na == "skip":
         answer[missing] = np.nan
     return answer
+
+
+def check_rows(rows: Rows, settings: Mapping[str, Any], row_name: RowName) -> None:
+    """Raises the ValueError that names a row which the network cannot take."""
+    if not len(rows.ids):
+        return
+    vocabulary, positions = settings["vocab_size"], settings["max_positions"]
+    if rows.ids.max() >= vocabulary:
+        token = int((rows.ids >= vocabulary).argmax())
+        row = int(np.searchsorted(rows.offsets, token, side="right")) - 1
+        raise ValueError(
+            f"{row_name(row)} has the id {rows.ids[token]}, but the model's vocab_size is {vocabulary}: the tokenizer "
+            "belongs to another model; give the one that was trained with this model"
+        )
+    if settings["position_biased_input"]:
+        lengths = np.diff(rows.offsets)
+        if lengths.max() > positions:
+            row = int((lengths > positions).argmax())
+            raise ValueError(
+                f"{row_name(row)} has {lengths[row]} tokens, more than the model's max_position_embeddings, which is "
+                f"{positions}; give truncation=True and a max_length of at most {positions}"
+            )
 
 
 def _distinct(
@@ -102,17 +128,6 @@ def _encode(
         offsets,
         sum(part.cut for part in parts),
     )
-
-
-def _find_row(
-    tokenizer: DebertaV2Tokenizer, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]
-) -> None:
-    """Raises the ValueError of the first row that cannot be encoded."""
-    for row, first in enumerate(firsts):
-        try:
-            tokenizer.encode_with([first], None if seconds is None else [seconds[row]], options)
-        except ValueError as error:
-            raise ValueError(f"texts[{row}] {str(error).removeprefix('row 0 ')}") from error
 
 
 def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._config import read_json, require_directory
 from deberta_c._errors import TruncationWarning, warn_caller
-from deberta_c._frame import is_column, is_missing, texts_of
+from deberta_c._frame import RowName, find_surrogate, is_column, is_missing, rows_of, texts_of, the_only
 
 _SPECIAL = {
     "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
@@ -160,7 +160,15 @@ class DebertaV2Tokenizer:
         firsts, seconds, single = _split_inputs(text, text_pair)
         if truncation is None and max_length is not None and padding is False:
             truncation = True
-        rows = self.rows(firsts, seconds, truncation, max_length, add_special_tokens)
+        options = self.encode_options(truncation, max_length, add_special_tokens, pairs=seconds is not None)
+        try:
+            rows = self.encode_with(firsts, seconds, options)
+        except ValueError:
+            named = the_only if single else rows_of
+            explain(self, firsts, seconds, options, (named("text"), named("text_pair")))
+            raise
+        if rows.cut and max_length is None:
+            warn_of_cuts(rows.cut, f"{len(firsts)} rows", options["max_length"])
         width = None
         if pad == "max_length":
             width = max_length if max_length is not None else self.model_max_length
@@ -170,21 +178,6 @@ class DebertaV2Tokenizer:
         if pad is None and len(lengths) > 1 and lengths.min() != lengths.max():
             raise ValueError("rows of different lengths make no array; give padding=True")
         return self._padded(rows, lengths, width, return_tensors, single)
-
-    def rows(
-        self,
-        firsts: list[str],
-        seconds: list[str] | None = None,
-        truncation: bool | str | None = True,
-        max_length: int | None = None,
-        add_special_tokens: bool = True,
-    ) -> Rows:
-        """Encodes lists of str into packed rows; the arguments mean what they mean in a call of the tokenizer."""
-        options = self.encode_options(truncation, max_length, add_special_tokens, pairs=seconds is not None)
-        rows = self.encode_with(firsts, seconds, options)
-        if rows.cut and max_length is None:
-            warn_of_cuts(rows.cut, f"{len(firsts)} rows", options["max_length"])
-        return rows
 
     def encode_options(
         self,
@@ -346,6 +339,23 @@ def require_cpu(device: object) -> None:
     """Raises ValueError unless `device` names the CPU."""
     if device not in (None, -1) and str(device) not in ("cpu", "cpu:0"):
         raise ValueError(f'device is {str(device)!r}; deberta_c runs on the CPU only, leave it out or give "cpu"')
+
+
+def explain(
+    tokenizer: DebertaV2Tokenizer,
+    firsts: list[str],
+    seconds: list[str] | None,
+    options: dict[str, Any],
+    row_names: Sequence[RowName],
+) -> None:
+    """Raises the ValueError of the first row that cannot be encoded, under the caller's name for it."""
+    find_surrogate(firsts, row_names[0])
+    find_surrogate(seconds or [], row_names[1])
+    for row, first in enumerate(firsts):
+        try:
+            tokenizer.encode_with([first], None if seconds is None else [seconds[row]], options)
+        except ValueError as error:
+            raise ValueError(f"{row_names[0](row)} {str(error).removeprefix('row 0 ')}") from error
 
 
 def warn_of_cuts(cut: int, rows: str, limit: int) -> None:

@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from deberta_c._frame import find_surrogate, is_missing, texts_of
+from deberta_c._frame import find_surrogate, is_missing, rows_of, texts_of
 
 TEXTS = ["one", "", "drei ü", "四"]
 
@@ -68,7 +68,9 @@ def missing_columns():
 def test_missing_values(kind):
     column = missing_columns()[kind]
     with pytest.raises(ValueError, match=r'texts\[1\] is missing .* na="empty"'):
-        texts_of(column, "texts")
+        texts_of(column, "texts", "raise")
+    with pytest.raises(ValueError, match=r"texts\[1\] is missing .* put '' in their place$"):
+        texts_of(column, "texts")  # of a caller that has no `na`
     for na in ("empty", "skip"):
         texts, missing = texts_of(column, "texts", na)
         assert texts == ["one", "", "three"]
@@ -87,6 +89,8 @@ def test_the_column_itself_is_not_changed():
         ("one text", TypeError, r"texts is one str.* give a list: \[texts\]"),
         (b"bytes", TypeError, "texts is one bytes"),
         ({"text": ["a"]}, TypeError, "texts is a dict"),
+        ({"a", "b"}, TypeError, "texts is a set, which has no order"),
+        (frozenset("ab"), TypeError, "texts is a frozenset, which has no order"),
         (3, TypeError, "texts is 3 of type int"),
         (["a", 3], TypeError, r"texts\[1\] is 3 of type int; it must be a str"),
         (["a", b"b"], TypeError, r"texts\[1\] is b'b' of type bytes"),
@@ -118,9 +122,9 @@ def test_is_missing():
 
 
 def test_the_surrogate_is_found():
-    find_surrogate(["fine", "\U0001f600"], "texts")
+    find_surrogate(["fine", "\U0001f600"], rows_of("texts"))
     with pytest.raises(ValueError, match=r"texts\[2\] has a lone surrogate at index 1"):
-        find_surrogate(["fine", "", "a\ud83d"], "texts")
+        find_surrogate(["fine", "", "a\ud83d"], rows_of("texts"))
 
 
 def test_columns_import_nothing():

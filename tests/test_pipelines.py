@@ -1,6 +1,7 @@
 """The pipeline answers in the shapes of transformers 5."""
 
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -92,6 +93,8 @@ def test_iterators_stream(classifier, model):
     taken.clear()
     next(batched)
     assert taken == [TEXT, OTHER]
+    with pytest.raises(ValueError, match=r"inputs\[2\] is missing"):
+        list(classifier(iter([TEXT, OTHER, None])))
 
 
 def test_functions(classifier, model, tiny):
@@ -117,9 +120,13 @@ def test_truncation_is_off_unless_asked_for(classifier, model):
         assert classifier(long, **arguments) == [cut]
         assert classifier([long], **arguments) == [cut]
         assert pipeline(model=model, **arguments)(long) == [cut]
-    with pytest.warns(deberta_c.TruncationWarning, match="limit of 64") as caught:
-        classifier([long], truncation=True)
-    assert caught[0].filename == __file__
+    for inputs in (long, [long], {"text": long}):
+        with pytest.warns(deberta_c.TruncationWarning, match="limit of 64") as caught:
+            classifier(inputs, truncation=True)
+        assert (len(caught), caught[0].filename, caught[0].message.count) == (1, __file__, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        classifier(long, truncation=True, max_length=64)
     assert classifier(long, max_length=8, truncation=False) == [whole]
     assert classifier(long, max_length=8, padding=True) == [whole]
 
@@ -157,12 +164,16 @@ def test_construction(tiny, model, tokenizer):
     [
         (None, {}, ValueError, "NoneType"),
         (3, {}, ValueError, "type int"),
-        ([TEXT, None], {}, ValueError, r"texts\[1\] is missing"),
-        ([TEXT, 3], {}, TypeError, r"texts\[1\] is 3"),
+        ([TEXT, None], {}, ValueError, r"inputs\[1\] is missing .* put '' in their place$"),
+        ([TEXT, 3], {}, TypeError, r"inputs\[1\] is 3"),
+        ([{"text": TEXT}, {"text": TEXT, "text_pair": 3}], {}, TypeError, r'inputs\[1\]\["text_pair"\] is 3'),
+        ([{"text": TEXT, "text_pair": OTHER}, "a\ud800"], {}, ValueError, r"inputs\[1\] has a lone surrogate"),
+        ({TEXT, OTHER}, {}, TypeError, "inputs is a set"),
         ([[TEXT, OTHER]], {}, ValueError, r"inputs\[0\] is a list"),
         ({"txt": TEXT}, {}, ValueError, "'txt'"),
         ({"text": TEXT, "pair": OTHER}, {}, ValueError, "'pair'"),
-        ("a\ud800", {}, ValueError, "lone surrogate"),
+        ("a\ud800", {}, ValueError, "inputs has a lone surrogate"),
+        ({"text": "a\ud800"}, {}, ValueError, "inputs has a lone surrogate"),
         (TEXT, {"function_to_apply": "tanh"}, ValueError, "function_to_apply is 'tanh'"),
         (TEXT, {"top_k": "all"}, TypeError, "top_k is 'all'"),
         (TEXT, {"topk": 3}, TypeError, "unknown option 'topk'"),
@@ -173,6 +184,15 @@ def test_wrong_calls(classifier, inputs, options, error, message):
     with pytest.raises(error, match=message):
         classifier(inputs, **options)
     assert len(classifier(TEXT)) == 1
+
+
+def test_a_tokenizer_of_another_model(make_model, tokenizer):
+    small = AutoModelForSequenceClassification.from_pretrained(make_model(vocab_size=20))
+    mixed = pipeline(model=small, tokenizer=tokenizer)
+    for inputs, name in (("call ?", "inputs"), (["call", "call ?"], r"inputs\[1\]"), ({"text": "?"}, "inputs")):
+        with pytest.raises(ValueError, match=rf"^{name} has the id \d+, but .*vocab_size is 20: the tokenizer belongs"):
+            mixed(inputs)
+    assert mixed("call")
 
 
 def test_overhead_of_one_text(classifier, model, tokenizer):

@@ -144,6 +144,27 @@ def test_another_tokenizer(model, make_model):
     np.testing.assert_array_equal(model.predict(["HELLO"], tokenizer=other), model.predict(["hello"]))
 
 
+def test_a_tokenizer_of_another_model(make_model, tokenizer):
+    small = AutoModelForSequenceClassification.from_pretrained(make_model(vocab_size=20))
+    with pytest.raises(ValueError, match=r"^texts\[3\] has the id \d\d, but .*vocab_size is 20: the tokenizer belongs"):
+        small.predict(["now", "hello", "now", "no?", "no?", "see you at home"], tokenizer=tokenizer)
+    assert small.predict(["now", "hello"], tokenizer=tokenizer).shape == (2, 3)
+
+
+def test_more_tokens_than_absolute_positions(make_model):
+    biased = AutoModelForSequenceClassification.from_pretrained(
+        make_model(position_biased_input=True, max_position_embeddings=8)
+    )
+    texts = ["now", "hello", "now", "see you at home " * 2, "call"]
+    with pytest.raises(ValueError, match=r"^texts\[3\] has 10 tokens, .*positions?_embeddings, which is 8; give trunc"):
+        biased.predict(texts, truncation=False)
+    assert biased.predict(texts, max_length=8).shape == (5, 3)
+    assert biased.predict([], truncation=False).shape == (0, 3)
+    with pytest.raises(ValueError, match=r"row 1 of input_ids has a token in column 9, but .* is 8; .*max_length"):
+        biased([[1] * 10] * 2, [[1] * 8 + [0] * 2, [0] * 4 + [1] * 6])
+    assert biased([[1] * 10] * 2, [[1] * 8 + [0] * 2] * 2).logits.shape == (2, 3)
+
+
 def test_progress(model, capsys, monkeypatch):
     expected = model.predict(TEXTS)
     np.testing.assert_array_equal(model.predict(TEXTS, progress=True), expected)
@@ -189,6 +210,7 @@ def test_interruption_ends_after_the_batch(counted):
         ({"texts": ["a"], "batch_tokens": 0}, ValueError, "batch_tokens is 0"),
         ({"texts": ["a"], "batch_tokens": "many"}, ValueError, "batch_tokens is 'many'"),
         ({"texts": ["a"], "na": "drop"}, ValueError, "na is 'drop'"),
+        ({"texts": {"a", "b"}}, TypeError, "texts is a set"),
         ({"texts": ["a"], "truncation": "left"}, ValueError, "truncation is 'left'"),
         ({"texts": ["a"], "max_length": 1}, ValueError, "at least the 2 special tokens"),
     ],
