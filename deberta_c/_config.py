@@ -1,6 +1,7 @@
 """config.json: read, completed with defaults, checked, and handed to the core."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ _DEFAULTS: dict[str, Any] = {
 }
 # Read when present; without them another field decides.
 _OPTIONAL = frozenset({"embedding_size", "attention_head_size", "pooler_hidden_size", "cls_dropout", "talking_head"})
+_NULL_IS_ABSENT = ("position_buckets", "share_att_key", "norm_rel_ebd", "conv_kernel_size")
+_TERMS = frozenset({"c2p", "p2c", "p2p", "none", ""})  # the last three change nothing
 _LABELS = frozenset({"num_labels", "id2label", "label2id"})
 _POSITIVE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
@@ -43,7 +46,8 @@ class DebertaV2Config:
     """The configuration of a network: every key of config.json is an attribute, also those that nobody declares.
 
     `id2label` has int keys, `label2id` str keys; without them labels are called LABEL_0, LABEL_1, ...
-    `num_labels` is the number of labels. Unknown keys are kept and ignored.
+    `num_labels` is the number of labels. Unknown keys are kept and ignored. Once a model is open, its labels and
+    `problem_type` may still be set; what else is set then changes nothing.
 
     Errors: ValueError names the key, its value and what to do; TypeError when a value has the wrong type.
 
@@ -57,6 +61,9 @@ class DebertaV2Config:
 
     def __init__(self, **values: Any) -> None:
         self._values: dict[str, Any] = {**_DEFAULTS, **values}
+        for key in _NULL_IS_ABSENT:
+            if self._values[key] is None:
+                self._values[key] = _DEFAULTS[key]
         self._values["model_type"] = values.get("model_type", self.model_type)
         self._values["id2label"], self._values["label2id"] = _labels(values)
         self._values.pop("num_labels", None)
@@ -77,7 +84,7 @@ class DebertaV2Config:
         Errors: OSError when the directory or the file is missing, ValueError when it is not a JSON object, when
         `model_type` is not deberta-v2, or when a value makes no sense.
         """
-        config = cls.from_dict(_read_config(Path(directory)), **overrides)
+        config = cls.from_dict(_read_config(require_directory(directory)), **overrides)
         config.check()
         return config
 
@@ -98,6 +105,8 @@ class DebertaV2Config:
             kept = {"id2label": self._values["id2label"]} if name == "label2id" else {}
             self._values["id2label"], self._values["label2id"] = _labels({**kept, name: value})
         else:
+            if name == "problem_type":
+                _check_problem(value)
             self._values[name] = value
 
     def __repr__(self) -> str:
@@ -139,11 +148,7 @@ class DebertaV2Config:
         epsilon = values["layer_norm_eps"]
         if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
             raise ValueError(f"config key layer_norm_eps is {epsilon!r}; it must lie between 0 and 1, such as 1e-7")
-        if values["problem_type"] not in _PROBLEMS:
-            raise ValueError(
-                f"config key problem_type is {values['problem_type']!r}; it must be null, "
-                + ", ".join(repr(name) for name in _PROBLEMS[1:])
-            )
+        _check_problem(values["problem_type"])
         self._check_sizes()
         self.position_terms()
 
@@ -172,6 +177,9 @@ class DebertaV2Config:
             terms = [term.strip() for term in terms.lower().split("|")]
         if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms):
             raise TypeError(f'config key pos_att_type is {terms!r}; it must be a string such as "p2c|c2p" or a list')
+        for term in terms:
+            if term not in _TERMS:
+                raise ValueError(f'config key pos_att_type has {term!r}; known are "c2p", "p2c", "p2p" and "none"')
         return terms
 
     def for_core(self) -> dict[str, Any]:
@@ -219,10 +227,15 @@ class AutoConfig:
         return DebertaV2Config.from_pretrained(directory, **overrides)
 
 
-def require_directory(directory: Path) -> None:
-    """Raises OSError, with the remedy, unless `directory` is one."""
+def require_directory(value: object) -> Path:
+    """The path of a directory; OSError, with the remedy, unless there is one, TypeError unless `value` is a path."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"directory is {value!r}; give the path of a model directory, a str or a Path")
+    if value == "":
+        raise ValueError("directory is ''; give the path of a model directory, '.' for the current one")
+    directory = Path(value)
     if directory.is_dir():
-        return
+        return directory
     if directory.exists():
         raise NotADirectoryError(f"{str(directory)!r} is a file; give the directory that holds config.json")
     raise FileNotFoundError(
@@ -243,7 +256,6 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def _read_config(directory: Path) -> dict[str, Any]:
-    require_directory(directory)
     path = directory / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{str(directory)!r} has no config.json; it is not a model directory")
@@ -268,6 +280,12 @@ def _check_family(values: Mapping[str, Any]) -> None:
         raise ValueError("config key talking_head is true; this version runs networks without talking heads only")
 
 
+def _check_problem(value: Any) -> None:
+    if value not in _PROBLEMS:
+        names = ", ".join(repr(name) for name in _PROBLEMS[1:])
+        raise ValueError(f"config key problem_type is {value!r}; it must be null, {names}")
+
+
 def _integer(values: Mapping[str, Any], key: str, least: int | None) -> None:
     value = values[key]
     if isinstance(value, bool) or not isinstance(value, int):
@@ -281,6 +299,8 @@ def _integer(values: Mapping[str, Any], key: str, least: int | None) -> None:
 def _labels(values: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, int]]:
     """id2label with int keys and label2id, from whichever of the three label keys there are."""
     names, count = values.get("id2label"), values.get("num_labels")
+    if isinstance(names, (list, tuple)):
+        names = dict(enumerate(names))
     if names is not None:
         try:
             labels = {int(key): str(names[key]) for key in names}
@@ -289,9 +309,12 @@ def _labels(values: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, int]]:
         if sorted(labels) != list(range(len(labels))) or not labels:
             raise ValueError(f"config key id2label has the keys {sorted(labels)}; they must be 0, 1, 2, ...")
         if count in (None, len(labels)):
-            given = values.get("label2id")
-            inverse = {str(key): int(given[key]) for key in given} if given else {}
-            return dict(sorted(labels.items())), inverse or {name: key for key, name in labels.items()}
+            given = values.get("label2id") or {name: key for key, name in labels.items()}
+            try:
+                inverse = {str(key): int(given[key]) for key in given}
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"config key label2id is {given!r}; it must map names to 0, 1, 2, ...") from error
+            return dict(sorted(labels.items())), inverse
     if count is None:
         count = 2
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1_000_000:

@@ -19,6 +19,7 @@ from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, check_rows, predict
 from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, explain, require_cpu, warn_of_cuts
 
+_NETWORK = ("deberta.", "pooler.", "classifier.")
 _HEAD = ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")
 # Arguments of transformers that change nothing here.
 _HARMLESS = frozenset({"local_files_only", "use_safetensors", "attn_implementation", "low_cpu_mem_usage"})
@@ -27,7 +28,8 @@ _HARMLESS = frozenset({"local_files_only", "use_safetensors", "attn_implementati
 class DebertaV2ForSequenceClassification:
     """A DeBERTa v2, v3 or mDeBERTa classifier on the CPU, in float32.
 
-    The object is immutable, may be used from many threads at once, and pickles as the path of its directory.
+    The weights are immutable, the object may be used from many threads at once, and pickles as the path of its
+    directory. Of `config`, the labels and `problem_type` may be set at any time; other keys count when it is opened.
 
     >>> import deberta_c
     >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -39,12 +41,13 @@ class DebertaV2ForSequenceClassification:
         self.config = config
         self.name_or_path = str(directory)
         self._options = options
+        self._loaded = self._settable()
         self._tokenizer: DebertaV2Tokenizer | None = None
         tensors = read_checkpoint(directory)
         if options.get("ignore_mismatched_sizes"):
             tensors = [tensor for tensor in tensors if not _other_labels(tensor, config.num_labels)]
         self._settings = config.for_core()  # what the core runs with, whatever happens to `config`
-        self._size = sum(prod(tensor.shape) for tensor in tensors if _is_used(tensor.name, self._settings))
+        self._size = sum(prod(tensor.shape) for tensor in tensors if tensor.name.startswith(_NETWORK))
         try:
             self._core = _core.Model(self._settings, tensors)
         except ValueError as error:
@@ -70,13 +73,18 @@ class DebertaV2ForSequenceClassification:
         replaces the file. `ignore_mismatched_sizes=True` drops a classifier with another number of labels.
         `dtype` may be "float32" or "auto": the network computes in float32.
 
+        The weights stay in the files, which are mapped into memory. While a model has them open, replace them by
+        renaming new files into their place; a file that is cut or rewritten where it lies ends the process (SIGBUS)
+        or changes the results.
+
         Errors: OSError for a missing directory or file, ValueError for a file that contradicts itself or the
         configuration, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing tensors of the
         head; such a model does not predict.
         """
-        require_directory(Path(directory))
-        folder = Path(directory).absolute()
+        folder = require_directory(directory).absolute()
         overrides = _check_options(options)
+        if config is not None and not isinstance(config, DebertaV2Config):
+            raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
         if config is None:
             config = DebertaV2Config.from_pretrained(folder, **overrides)
         else:
@@ -207,7 +215,7 @@ class DebertaV2ForSequenceClassification:
         """What makes probabilities of the logits: "softmax", "sigmoid", or None for regression."""
         if self.config.problem_type == "regression":
             return None
-        if self.config.problem_type == "multi_label_classification" or self.config.num_labels == 1:
+        if self.config.problem_type == "multi_label_classification" or self.num_labels == 1:
             return "sigmoid"
         return "softmax"
 
@@ -253,13 +261,26 @@ class DebertaV2ForSequenceClassification:
         """How many labels the classifier tells apart."""
         return int(self._settings["num_labels"])
 
+    def labels(self) -> list[str]:
+        """The names of the labels, in the order of the logits, as `config.id2label` has them now.
+
+        Errors: ValueError when it was set to another number of labels than the classifier has.
+        """
+        names, count = self.config.id2label, self.num_labels
+        if names.keys() != set(range(count)):
+            raise ValueError(
+                f"config key id2label has the keys {list(names)}, but the classifier has {count} labels; "
+                f"give names for 0 to {count - 1}"
+            )
+        return [names[label] for label in range(count)]
+
     @property
     def device(self) -> str:
         """Where the network runs: "cpu"."""
         return "cpu"
 
     def num_parameters(self) -> int:
-        """How many numbers the network holds."""
+        """How many numbers the checkpoint holds for it: the sizes of all tensors deberta.*, pooler.*, classifier.*."""
         return self._size
 
     def eval(self) -> "DebertaV2ForSequenceClassification":
@@ -280,22 +301,27 @@ class DebertaV2ForSequenceClassification:
         return self
 
     def __repr__(self) -> str:
-        config = self.config
-        labels = list(config.id2label.values())
+        settings = self._settings
+        labels = list(self.config.id2label.values())
         shown = repr(labels) if len(labels) <= 6 else f"[{', '.join(map(repr, labels[:5]))}, ...]"
         return (
-            f"{type(self).__name__}({self.name_or_path!r}, {config.num_hidden_layers} layers x {config.hidden_size}, "
-            f"{config.num_attention_heads} heads, {self._size:,} parameters, {config.num_labels} labels {shown})"
+            f"{type(self).__name__}({self.name_or_path!r}, {settings['layers']} layers x {settings['hidden_size']}, "
+            f"{settings['heads']} heads, {self._size:,} parameters, {self.num_labels} labels {shown})"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (type(self), self.name_or_path, self._options)
+        changed = {name: value for name, value in self._settable().items() if value != self._loaded[name]}
+        return _reopen, (type(self), self.name_or_path, {**self._options, **changed})
 
     def __copy__(self) -> "DebertaV2ForSequenceClassification":
         return self
 
     def __deepcopy__(self, _: object) -> "DebertaV2ForSequenceClassification":
         return self
+
+    def _settable(self) -> dict[str, Any]:
+        """What a user may set in `config` of an open model."""
+        return {"id2label": dict(self.config.id2label), "problem_type": self.config.problem_type}
 
     def _run(
         self, packed: Packed, hidden_states: bool, attentions: bool
@@ -378,12 +404,3 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
 
 def _other_labels(tensor: Tensor, labels: int) -> bool:
     return tensor.name in ("classifier.weight", "classifier.bias") and tensor.shape[:1] != (labels,)
-
-
-def _is_used(name: str, settings: dict[str, Any]) -> bool:
-    """Whether a tensor takes part in the network, as far as names tell."""
-    if name.endswith("embeddings.position_embeddings.weight"):
-        return bool(settings["position_biased_input"])
-    if name.endswith("embeddings.token_type_embeddings.weight"):
-        return bool(settings["type_vocab_size"])
-    return name.startswith("deberta.") or name in _HEAD

@@ -12,7 +12,7 @@ from deberta_c._defaults import default_model
 from deberta_c._frame import RowName, is_column, rows_of, the_only
 from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
 from deberta_c._outputs import sigmoid, softmax
-from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, require_cpu
+from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, check_padding, require_cpu
 
 _TASKS = (None, "text-classification", "sentiment-analysis")
 _FUNCTIONS = ("softmax", "sigmoid", "none")
@@ -91,16 +91,17 @@ class _Plan:
                 f"unknown option {next(iter(options))!r}; a pipeline takes top_k, function_to_apply, truncation, "
                 "max_length and padding"
             )
-        if self.top_k is not _UNSET and self.top_k is not None and type(self.top_k) is not int:
-            raise TypeError(f"top_k is {self.top_k!r}; it must be an integer, or None for all labels")
-        if function is None:
-            function = self.model.probability_function() or "none"
-        if not isinstance(function, str) or function.lower() not in _FUNCTIONS:
+        if self.top_k is not _UNSET and self.top_k is not None:
+            if type(self.top_k) is not int:
+                raise TypeError(f"top_k is {self.top_k!r}; it must be an integer, or None for all labels")
+            if self.top_k < 1:
+                raise ValueError(f"top_k is {self.top_k}; it must be at least 1, or None for all labels")
+        if function is not None and (not isinstance(function, str) or function.lower() not in _FUNCTIONS):
             raise ValueError(f"function_to_apply is {function!r}; it must be one of {', '.join(_FUNCTIONS)}")
-        self.function = function.lower()
+        self.function = function and function.lower()
+        check_padding(padding)
         if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
             self.truncation = self.max_length is not None and padding is False
-        self.labels = list(self.model.config.id2label.values())
         self.tokenizer.encode_options(self.truncation, self.max_length)  # refuses what makes no sense, before any text
 
     def one(self, text: str) -> list[Any]:
@@ -140,9 +141,10 @@ class _Plan:
     def answers(self, logits: NDArray[np.float32]) -> list[Any]:
         """One answer for each row of logits."""
         scores = logits
-        if self.function != "none":
-            scores = softmax(logits) if self.function == "softmax" else sigmoid(logits)
-        labels = self.labels
+        function = self.function or self.model.probability_function() or "none"
+        if function != "none":
+            scores = softmax(logits) if function == "softmax" else sigmoid(logits)
+        labels = self.model.labels()
         if self.top_k is _UNSET:
             return [
                 {"label": labels[label], "score": score}

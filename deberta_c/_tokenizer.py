@@ -112,8 +112,7 @@ class DebertaV2Tokenizer:
         Errors: OSError for a missing directory or spm.model; ValueError for a broken file or an option that this
         version does not know.
         """
-        folder = Path(directory)
-        require_directory(folder)
+        folder = require_directory(directory)
         if not (folder / "spm.model").is_file():
             other = ", and tokenizer.json is not read yet" if (folder / "tokenizer.json").is_file() else ""
             raise FileNotFoundError(
@@ -156,7 +155,7 @@ class DebertaV2Tokenizer:
         """
         if return_tensors not in (None, "np", "pt"):
             raise ValueError(f'return_tensors is {return_tensors!r}; it must be "np", "pt" or None')
-        pad = _choice("padding", padding, _PADDINGS)
+        pad = check_padding(padding)
         firsts, seconds, single = _split_inputs(text, text_pair)
         if truncation is None and max_length is not None and padding is False:
             truncation = True
@@ -339,6 +338,11 @@ def require_cpu(device: object) -> None:
     """Raises ValueError unless `device` names the CPU."""
     if device not in (None, -1) and str(device) not in ("cpu", "cpu:0"):
         raise ValueError(f'device is {str(device)!r}; deberta_c runs on the CPU only, leave it out or give "cpu"')
+
+
+def check_padding(value: Any) -> str | None:
+    """Which padding is meant: "longest", "max_length" or None; ValueError for anything else."""
+    return _choice("padding", value, _PADDINGS)
 
 
 def explain(

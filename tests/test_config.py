@@ -60,11 +60,23 @@ def test_undeclared_keys_are_kept(read):
         ("p2c", False, True, 2),
         ([], False, False, 1),
         (None, False, False, 1),
+        ("p2p|c2p", True, False, 2),
+        ("none", False, False, 1),
+        ("", False, False, 1),
     ],
 )
 def test_position_terms(read, value, c2p, p2c, terms):
     core = read(pos_att_type=value).for_core()
     assert (core["c2p"], core["p2c"], core["attention_terms"]) == (c2p, p2c, terms)
+
+
+@pytest.mark.parametrize("key", ["position_buckets", "norm_rel_ebd", "share_att_key", "conv_kernel_size"])
+def test_null_is_absent_for_what_the_reference_does_not_declare(key, tiny):
+    values = json.loads((tiny / "config.json").read_text())
+    absent = {name: value for name, value in values.items() if name != key}
+    config = DebertaV2Config.from_dict({**values, key: None})
+    config.check()
+    assert config.for_core() == DebertaV2Config.from_dict(absent).for_core()
 
 
 def test_for_core_resolves_defaults(read):
@@ -95,6 +107,11 @@ def test_for_core_resolves_defaults(read):
         ({"attention_head_size": 4}, ValueError, "attention_head_size is 4"),
         ({"pooler_hidden_size": 4}, ValueError, "pooler_hidden_size is 4"),
         ({"pos_att_type": 3}, TypeError, "pos_att_type is 3"),
+        ({"pos_att_type": "c2p|bogus"}, ValueError, "pos_att_type has 'bogus'; known are"),
+        ({"pos_att_type": ["C2P"]}, ValueError, "pos_att_type has 'C2P'"),
+        ({"label2id": {"ham": "x"}}, ValueError, "label2id is {'ham': 'x'}; it must map names"),
+        ({"label2id": ["ham", "spam"]}, ValueError, r"label2id is \['ham', 'spam'\]"),
+        ({"label2id": 3}, ValueError, "label2id is 3"),
         ({"id2label": {"1": "a", "2": "b"}}, ValueError, r"id2label has the keys \[1, 2\]"),
         ({"id2label": {"x": "a"}}, ValueError, "id2label is"),
         ({"id2label": None, "num_labels": 0}, ValueError, "num_labels is 0"),

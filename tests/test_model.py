@@ -269,6 +269,50 @@ def test_the_object(model, tiny):
     assert "['ham', 'spam', 'other']" in repr(model)
 
 
+def test_what_is_set_in_the_config_of_an_open_model_breaks_nothing(tiny):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny)
+    ids, mask = padded(ROWS)
+    before = model(ids, mask, output_hidden_states=True, output_attentions=True)
+    shown = repr(model)
+    for name in ("num_hidden_layers", "num_attention_heads", "hidden_size", "vocab_size", "type_vocab_size"):
+        setattr(model.config, name, 1)
+    model.config.num_labels = 7
+    after = model(ids, mask, output_hidden_states=True, output_attentions=True)
+    for one, two in zip(before.attentions + before.hidden_states, after.attentions + after.hidden_states, strict=True):
+        np.testing.assert_array_equal(one, two)
+    assert model.predict(["hello"]).shape == model.predict_proba(["hello"]).shape == (1, 3)
+    assert model(np.zeros((0, 5), int), output_hidden_states=True).hidden_states[2].shape == (0, 5, 16)
+    assert model.num_labels == 3
+    assert repr(model).partition("[")[0] == shown.partition("[")[0]
+    with pytest.raises(ValueError, match="problem_type is 'ranking'"):
+        model.config.problem_type = "ranking"
+
+
+def test_labels_that_were_set_travel_in_a_pickle(tiny):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny)
+    model.config.id2label = {0: "x", 1: "y", 2: "z"}
+    model.config.problem_type = "multi_label_classification"
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(model))))
+    assert again.labels() == ["x", "y", "z"]
+    assert again.probability_function() == "sigmoid"
+
+
+@pytest.mark.parametrize("auto", ["AutoConfig", "AutoTokenizer", "AutoModelForSequenceClassification"])
+@pytest.mark.parametrize(
+    ("directory", "error"), [(None, TypeError), (5, TypeError), (b".", TypeError), ("", ValueError)]
+)
+def test_what_is_no_directory(auto, directory, error, tiny, monkeypatch):
+    monkeypatch.chdir(tiny)  # which "" does not mean
+    with pytest.raises(error, match=f"directory is {directory!r}; give the path"):
+        getattr(deberta_c, auto).from_pretrained(directory)
+
+
+@pytest.mark.parametrize("config", [{}, {"num_labels": 3}, "x", 0])
+def test_what_is_no_config(tiny, config):
+    with pytest.raises(TypeError, match=f"config is {config!r}; give what AutoConfig"):
+        AutoModelForSequenceClassification.from_pretrained(tiny, config=config)
+
+
 def test_no_grad(model):
     with deberta_c.no_grad():
         inside = model([[1, 2]]).logits

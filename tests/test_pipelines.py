@@ -46,7 +46,6 @@ def test_shapes_with_top_k_in_the_call(classifier, model):
     assert scores == sorted(scores, reverse=True)
     assert sum(scores) == pytest.approx(1, abs=1e-5)
     assert classifier(TEXT, top_k=2) == everything[:2]
-    assert classifier(TEXT, top_k=0) == []
     assert classifier([TEXT, OTHER], top_k=None)[0] == [
         {**answer, "score": pytest.approx(answer["score"], abs=1e-6)} for answer in everything
     ]
@@ -110,6 +109,26 @@ def test_functions(classifier, model, tiny):
     assert several(TEXT)[0]["score"] == pytest.approx(1 / (1 + np.exp(-float(logits.max()))), abs=1e-6)
 
 
+def test_labels_and_problem_follow_the_config(tiny):
+    model = AutoModelForSequenceClassification.from_pretrained(tiny)
+    classifier = pipeline(model=model)
+    logits = model.predict([TEXT])[0]
+    best = int(logits.argmax())
+    model.config.id2label = ["a", "b", "c"]
+    assert classifier(TEXT)[0]["label"] == classifier([TEXT])[0]["label"] == "abc"[best]
+    model.config.id2label[best] = "new"
+    assert classifier(TEXT)[0]["label"] == "new"
+    assert "'new'" in repr(model)
+    model.config.problem_type = "regression"
+    assert classifier(TEXT)[0]["score"] == pytest.approx(float(logits.max()), abs=1e-5)
+    for wrong in (["a", "b"], {0: "a", 1: "b", 2: "c", 3: "d"}):
+        model.config.id2label = wrong
+        for call in (lambda: classifier(TEXT), lambda: classifier([TEXT]), model.labels):
+            with pytest.raises(ValueError, match=r"id2label has the keys \[0, 1.*\], but the classifier has 3 labels"):
+                call()
+        assert model.predict([TEXT]).shape == (1, 3)
+
+
 def test_truncation_is_off_unless_asked_for(classifier, model):
     long = "hello now " * 50
     whole = best(model.predict([long], truncation=False)[0])
@@ -155,6 +174,8 @@ def test_construction(tiny, model, tokenizer):
         pipeline(model=model, tokenizer=3)
     with pytest.raises(ValueError, match="batch_size is 0"):
         pipeline(model=model, batch_size=0)
+    with pytest.raises(ValueError, match="directory is ''"):
+        pipeline(model="")
     with pytest.raises(OSError, match="there is no directory"):
         pipeline(model="distilbert-base-uncased-finetuned-sst-2-english")
 
@@ -176,6 +197,9 @@ def test_construction(tiny, model, tokenizer):
         ({"text": "a\ud800"}, {}, ValueError, "inputs has a lone surrogate"),
         (TEXT, {"function_to_apply": "tanh"}, ValueError, "function_to_apply is 'tanh'"),
         (TEXT, {"top_k": "all"}, TypeError, "top_k is 'all'"),
+        (TEXT, {"top_k": 0}, ValueError, "top_k is 0; it must be at least 1"),
+        (TEXT, {"top_k": -1}, ValueError, "top_k is -1"),
+        (TEXT, {"padding": "bogus"}, ValueError, "padding is 'bogus'"),
         (TEXT, {"topk": 3}, TypeError, "unknown option 'topk'"),
         (TEXT, {"max_length": 1}, ValueError, "special tokens"),
     ],
