@@ -31,7 +31,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 2
     try:
-        with threads(options.threads) if getattr(options, "threads", None) else nullcontext():
+        count = getattr(options, "threads", None)
+        if count is not None and count < 1:
+            raise ValueError(f"--threads is {count}; it must be at least 1")
+        with threads(count) if count else nullcontext():
             options.run(options)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         print(f"deberta_c: {error}", file=sys.stderr)
@@ -80,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _open_model(directory: str | None) -> DebertaV2ForSequenceClassification:
-    return AutoModelForSequenceClassification.from_pretrained(directory or default_model())
+    return AutoModelForSequenceClassification.from_pretrained(default_model() if directory is None else directory)
 
 
 def _classify_words(options: argparse.Namespace) -> None:
@@ -97,7 +100,7 @@ def _demo(options: argparse.Namespace) -> None:
     loaded = time.perf_counter()
     answers = pipeline("text-classification", model, truncation=True)([row["text"] for row in rows])
     done = time.perf_counter()
-    width = max(len(str(label)) for label in model.config.id2label.values())
+    width = max(map(len, model.labels()))
     print(f"{'label':{width}}  probability  message")
     for row, answer in zip(rows, answers, strict=True):
         print(f"{answer['label']:{width}}  {answer['score']:11.4f}  {row['text']}")
@@ -107,6 +110,9 @@ def _demo(options: argparse.Namespace) -> None:
 def _classify(options: argparse.Namespace) -> None:
     source, target = options.input, options.out
     kind_of(target)
+    folder = target.parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"--out is {str(target)!r}, but there is no folder {str(folder)!r}; make it first")
     if options.chunk_rows < 1:
         raise ValueError(f"--chunk-rows is {options.chunk_rows}; it must be at least 1")
     chunks = read_chunks(source, options.chunk_rows, options.encoding, quotes=not options.no_quotes)
@@ -116,6 +122,7 @@ def _classify(options: argparse.Namespace) -> None:
     with writing(target, like=source) as write:
         while first is not None:
             chunk, share = first
+            _check_columns(chunk, model.labels(), options, first=not done)
             try:
                 write(_scored(chunk, model, options))
             except (ValueError, TypeError) as error:
@@ -131,12 +138,12 @@ def _classify(options: argparse.Namespace) -> None:
 
 def _scored(chunk: Chunk, model: DebertaV2ForSequenceClassification, options: argparse.Namespace) -> Chunk:
     """The rows with their predictions added."""
-    texts = _column(chunk, options.column)
-    pairs = _column(chunk, options.pair_column) if options.pair_column else None
+    texts = [row.get(options.column) for row in chunk]
+    pairs = [row.get(options.pair_column) for row in chunk] if options.pair_column else None
     regression = model.probability_function() is None
     score = model.predict if regression else model.predict_proba
     scores = score(texts, pairs, max_length=options.max_length, na=options.na)
-    labels = list(model.config.id2label.values())
+    labels = model.labels()
     return [
         {**row, **_prediction(values, labels, options.all_scores)} for row, values in zip(chunk, scores, strict=True)
     ]
@@ -154,11 +161,15 @@ def _prediction(scores: Any, labels: list[str], all_scores: bool) -> dict[str, A
     return prediction
 
 
-def _column(chunk: Chunk, name: str) -> list[Any]:
-    first = chunk[0]
-    if name not in first:
-        raise ValueError(f"there is no column {name!r}; there are {', '.join(map(str, first))}: give --column")
-    taken = sorted({"predicted_label", "predicted_score"} & first.keys())
-    if taken:
-        raise ValueError(f"the column {taken[0]!r} is there already; rename it")
-    return [row.get(name) for row in chunk]
+def _check_columns(chunk: Chunk, labels: list[str], options: argparse.Namespace, first: bool) -> None:
+    """Refuses a table whose first rows lack the columns to read, and one that has a column to be written."""
+    found = dict.fromkeys(name for row in chunk for name in row)  # in the order of the table
+    for argument, name in (("--column", options.column), ("--pair-column", options.pair_column)):
+        if first and name is not None and name not in found:
+            raise ValueError(f"there is no column {name!r}; there are {', '.join(map(str, found))}: give {argument}")
+    added = {"predicted_label", "predicted_score"}
+    if options.all_scores:
+        added |= {f"score_{label}" for label in labels}
+    for name in found:
+        if name in added:
+            raise ValueError(f"the column {name!r} is there already; rename it")

@@ -34,6 +34,10 @@ def read_chunks(path: Path, rows: int, encoding: str, quotes: bool = True) -> It
     if kind == _PARQUET:
         yield from _read_parquet(path, rows)
         return
+    try:
+        "".encode(encoding)
+    except LookupError as error:
+        raise ValueError(f"--encoding is {encoding!r}, which is no encoding; give one such as latin-1") from error
     size = max(path.stat().st_size, 1)
     with path.open("rb") as raw, open(raw.fileno(), encoding=encoding, newline="", closefd=False) as file:
         records = _read_lines(path, file) if kind in _LINES else _read_csv(path, file, _DELIMITERS[kind], quotes)
