@@ -150,19 +150,21 @@ def _check_weight(path: Path, tensor: Tensor) -> None:
 
 
 def _header(path: Path, text: bytes) -> list[tuple[str, Any]]:
+    twice: list[str] = []
+
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         content = dict(pairs)
         if len(content) != len(pairs):
             names = [name for name, _ in pairs]
-            raise _bad(path, f"its header names {max(names, key=names.count)!r} twice")
+            twice.append(max(names, key=names.count))
         return content
 
     try:
         content = json.loads(text.decode("utf-8"), object_pairs_hook=unique)
-    except _BadCheckpoint:
-        raise
     except (ValueError, RecursionError) as error:
         raise _bad(path, f"its header is not JSON ({error})") from error
+    if twice:
+        raise _bad(path, f"its header names {twice[0]!r} twice")
     if not isinstance(content, dict):
         raise _bad(path, f"its header is a JSON {type(content).__name__}, not an object")
     return [(name, entry) for name, entry in content.items() if name != "__metadata__"]
@@ -201,9 +203,5 @@ def _is_sizes(value: Any) -> bool:
     return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
 
 
-class _BadCheckpoint(ValueError):
-    """Says so about the file while its header is still being parsed."""
-
-
-def _bad(path: Path, problem: str) -> _BadCheckpoint:
-    return _BadCheckpoint(f"{str(path)!r} is not a sound safetensors file: {problem}; copy it again")
+def _bad(path: Path, problem: str) -> ValueError:
+    return ValueError(f"{str(path)!r} is not a sound safetensors file: {problem}; copy it again")

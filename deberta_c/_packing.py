@@ -98,6 +98,7 @@ def unpack_attentions(
 def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.integer[Any]]:
     array = _array(name, value)
     if array.dtype.kind not in "iu" and array.size:
+        _find_huge(name, value)
         raise TypeError(f"{name} has dtype {array.dtype}; it must hold integers")
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; it must be (rows, tokens), for one row {name}[None, :]")
@@ -132,8 +133,16 @@ def _array(name: str, value: Any) -> NDArray[Any]:
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} is no (rows, tokens) array ({error}); tokenize with padding=True") from error
     if array.dtype.kind == "O":
-        raise ValueError(f"{name} has rows of different lengths or ids too large; tokenize with padding=True")
+        _find_huge(name, value)
+        raise ValueError(f"{name} holds objects of Python; give integers, as the tokenizer returns them")
     return array
+
+
+def _find_huge(name: str, value: Any) -> None:
+    """Raises the ValueError that names an int of Python which fits into no array of integers."""
+    for place, item in np.ndenumerate(np.asarray(value, object)):
+        if isinstance(item, int) and not -(2**63) <= item < 2**63:
+            raise ValueError(f"{name}{list(map(int, place))} is {item}; no vocabulary has so many ids")
 
 
 def _spans(

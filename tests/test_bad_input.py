@@ -37,7 +37,9 @@ def changed(array, place, value, dtype=None):
             ValueError,
             r"input_ids\[1, 1\] is -5",
         ),
-        ({"input_ids": [[1, 2**70]]}, ValueError, "input_ids"),
+        ({"input_ids": [[1, 2**63]]}, ValueError, rf"input_ids\[0, 1\] is {2**63}"),  # which NumPy takes for a float
+        ({"input_ids": [[1, 7], [-(2**70), 2]]}, ValueError, rf"input_ids\[1, 0\] is -{2**70}"),
+        ({"input_ids": [[1, None]]}, ValueError, "input_ids holds objects"),
         ({"input_ids": IDS[0]}, ValueError, r"input_ids has shape \(4,\).*input_ids\[None, :\]"),
         ({"input_ids": IDS[None]}, ValueError, r"input_ids has shape \(1, 2, 4\)"),
         ({"input_ids": 7}, ValueError, r"input_ids has shape \(\)"),

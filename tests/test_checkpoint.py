@@ -97,6 +97,7 @@ def test_lies_are_refused(tmp_path, header, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_safetensors(lying(tmp_path, header))
     assert "model.safetensors" in str(caught.value)
+    assert type(caught.value) is ValueError
 
 
 @pytest.mark.parametrize("size", [0, 1, 7])
