@@ -3,6 +3,7 @@
  * Rows of `a` are read where they lie; four base pointers and one stride address twelve of them. */
 
 #define ROWS_PER_BASE 3
+#define PREFETCHERS 4 /* row groups that share the fetching of the next panel, so that memory is never idle */
 #define BASES ((GROUP + ROWS_PER_BASE - 1) / ROWS_PER_BASE)
 
 /* Advances a pointer in a way that keeps the compiler from holding the address of every row at once. */
@@ -13,7 +14,7 @@
     } while (0)
 
 INLINE void product_group(const int rows, const struct product *p, const float *a, float *c, size_t ldc,
-                          const float *row_scale, const float *next)
+                          const float *row_scale, const float *next, size_t pace)
 {
     vf sum[GROUP][2];
     const float *init = p->accumulate ? c : p->bias;
@@ -41,9 +42,9 @@ INLINE void product_group(const int rows, const struct product *p, const float *
         vf left = vf_load(panel), right = vf_load(panel + VEC);
         __builtin_prefetch(next, 0, 2);
         if (PANEL * sizeof(float) > 64)
-            __builtin_prefetch(next + PANEL - 1, 0, 2);
+            __builtin_prefetch(next + pace - 1, 0, 2);
         panel += PANEL;
-        next += PANEL;
+        next += pace;
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {
             vf value = vf_set(base[r / ROWS_PER_BASE][(r % ROWS_PER_BASE) * lda]);
@@ -72,9 +73,9 @@ INLINE void product_group(const int rows, const struct product *p, const float *
 
 #define GROUP_OF(n)                                                                                                    \
     static void product_##n(const struct product *p, const float *a, float *c, size_t ldc, const float *row_scale,     \
-                            const float *next)                                                                         \
+                            const float *next, size_t pace)                                                            \
     {                                                                                                                  \
-        product_group(n, p, a, c, ldc, row_scale, next);                                                               \
+        product_group(n, p, a, c, ldc, row_scale, next, pace);                                                         \
     }
 GROUP_OF(1)
 GROUP_OF(2)
@@ -95,7 +96,7 @@ GROUP_OF(12)
 #undef GROUP_OF
 
 static void (*const product_groups[])(const struct product *, const float *, float *, size_t, const float *,
-                                      const float *) = {
+                                      const float *, size_t) = {
     NULL,      product_1, product_2, product_3,  product_4,
 #if GROUP > 4
     product_5, product_6,
@@ -111,20 +112,21 @@ static void product(const struct product *p)
         return;
     size_t groups = (p->rows + GROUP - 1) / GROUP;
     size_t small = p->rows / groups, larger = p->rows % groups; /* this many groups take one row more */
-    size_t row = 0;
+    size_t sharers = groups < PREFETCHERS ? groups : PREFETCHERS, pace = (PANEL + sharers - 1) / sharers, row = 0;
     for (size_t g = 0; g < groups; g++) {
         size_t rows = small + (g < larger);
         const float *a = p->a + row * p->lda;
         float *c = p->c + row * p->ldc;
         const float *row_scale = p->row_scale ? p->row_scale + row : NULL;
-        const float *next = g == 0 && p->next ? p->next : p->panel;
+        bool fetches = p->next && g < sharers;
+        const float *next = fetches ? p->next + g * p->k * pace : p->panel;
         if (p->columns == PANEL) {
-            product_groups[rows](p, a, c, p->ldc, row_scale, next);
+            product_groups[rows](p, a, c, p->ldc, row_scale, next, fetches ? pace : 0);
         } else { /* the columns behind belong to somebody else */
             float narrow[GROUP * PANEL] = {0};
             for (size_t r = 0; p->accumulate && r < rows; r++)
                 memcpy(narrow + r * PANEL, c + r * p->ldc, p->columns * sizeof(float));
-            product_groups[rows](p, a, narrow, PANEL, row_scale, next);
+            product_groups[rows](p, a, narrow, PANEL, row_scale, next, fetches ? pace : 0);
             for (size_t r = 0; r < rows; r++)
                 memcpy(c + r * p->ldc, narrow + r * PANEL, p->columns * sizeof(float));
         }
@@ -134,3 +136,4 @@ static void product(const struct product *p)
 #undef STEP
 #undef BASES
 #undef ROWS_PER_BASE
+#undef PREFETCHERS
