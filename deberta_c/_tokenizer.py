@@ -13,6 +13,7 @@ from deberta_c import _core
 from deberta_c._config import read_json, require_directory
 from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import RowName, find_surrogate, is_column, is_missing, rows_of, texts_of, the_only
+from deberta_c._tokenizer_json import read_pipeline
 
 _SPECIAL = {
     "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
@@ -64,12 +65,15 @@ class BatchEncoding(UserDict[str, Any]):
 
 
 class DebertaV2Tokenizer:
-    """The tokenizer of DeBERTa v2, v3 and mDeBERTa, read from the spm.model of a directory (not from tokenizer.json).
+    """The tokenizer of DeBERTa v2, v3 and mDeBERTa, read from the spm.model of a directory.
+
+    A tokenizer.json beside it must say the same as transformers 4 would make of spm.model; it decides on lower case
+    and punctuation, and its sections truncation and padding are ignored.
 
     Calling it gives `input_ids`, `token_type_ids` and `attention_mask`: lists, or with `return_tensors="np"` int64
     arrays of shape (rows, tokens). `tokenizer.model_max_length` is the cap that `truncation=True` applies when no
     `max_length` is given: that of tokenizer_config.json if it is below 1e20, else max_position_embeddings of
-    config.json, else None.
+    config.json, else None. It may be set, as may `padding_side` and `truncation_side`.
 
     >>> import deberta_c
     >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
@@ -84,11 +88,13 @@ class DebertaV2Tokenizer:
 
     def __init__(self, directory: Path, options: dict[str, Any], max_length: int | None) -> None:
         self.name_or_path = str(directory)
-        self.model_max_length = max_length
-        self.padding_side = options["padding_side"]
-        self.truncation_side = options["truncation_side"]
+        self._model_max_length = max_length
+        self._padding_side: str = options["padding_side"]
+        self._truncation_side: str = options["truncation_side"]
         self._options = options
         path = directory / "spm.model"
+        if not path.stat().st_size:
+            raise ValueError(f"{str(path)!r} is empty; copy it again from where the model came")
         try:
             self._core = _core.Tokenizer(
                 path.read_bytes(),
@@ -97,7 +103,8 @@ class DebertaV2Tokenizer:
                 byte_fallback=options["byte_fallback"],
             )
         except ValueError as error:
-            raise ValueError(f"{str(path)!r} is not a sound spm.model: {error}") from error
+            problem = str(error).removeprefix("spm.model ").removeprefix("spm.model: ")
+            raise ValueError(f"{str(path)!r} is not sound: {problem}; copy it again") from error
         self._vocabulary: dict[str, int] | None = None
         self.pad_token_id = self.convert_tokens_to_ids("[PAD]")
 
@@ -105,9 +112,10 @@ class DebertaV2Tokenizer:
     def from_pretrained(cls, directory: str | Path, **options: Any) -> "DebertaV2Tokenizer":
         """Reads spm.model and, where they are, tokenizer_config.json and config.json of a directory.
 
-        Options replace those of tokenizer_config.json: `do_lower_case`, `split_by_punct`, `model_max_length`,
-        `padding_side`; `byte_fallback=True` splits unknown characters into byte pieces as sentencepiece does, instead
-        of [UNK]. `use_fast` and `local_files_only` are accepted, for they change nothing.
+        Options replace those of tokenizer.json, which replace those of tokenizer_config.json: `do_lower_case`,
+        `split_by_punct`, `model_max_length`, `padding_side`; `byte_fallback=True` splits unknown characters into byte
+        pieces as sentencepiece does, instead of [UNK]. `use_fast` and `local_files_only` are accepted, for they change
+        nothing.
 
         Errors: OSError for a missing directory or spm.model; ValueError for a broken file or an option that this
         version does not know.
@@ -127,9 +135,48 @@ class DebertaV2Tokenizer:
         path = folder / "tokenizer_config.json"
         file = read_json(path) if path.is_file() else {}
         _check_special_tokens(path, file)
+        added: dict[Path, dict[str, Any]] = {}
+        if (path := folder / "added_tokens.json").is_file():
+            added[path] = read_json(path)
+        if (path := folder / "tokenizer.json").is_file():
+            implied, added[path] = read_pipeline(path)
+            file |= implied
         merged = {name: options.get(name, file.get(name, default)) for name, default in _OPTIONS.items()}
         _check_options(merged)
-        return cls(folder.absolute(), merged, _cap(folder, merged["model_max_length"]))
+        tokenizer = cls(folder.absolute(), merged, _cap(folder, merged["model_max_length"]))
+        for path, ids in added.items():
+            _check_added_tokens(path, ids, tokenizer)
+        return tokenizer
+
+    @property
+    def model_max_length(self) -> int | None:
+        """The cap that `truncation=True` applies when no `max_length` is given; None: there is none.
+
+        Errors when set: TypeError unless it is an integer or None, ValueError when it is below 1.
+        """
+        return self._model_max_length
+
+    @model_max_length.setter
+    def model_max_length(self, value: int | None) -> None:
+        self._model_max_length = _limit("model_max_length", value)
+
+    @property
+    def padding_side(self) -> str:
+        """Where padding goes: "left" or "right"; setting anything else raises ValueError."""
+        return self._padding_side
+
+    @padding_side.setter
+    def padding_side(self, value: str) -> None:
+        self._padding_side = _side("padding_side", value)
+
+    @property
+    def truncation_side(self) -> str:
+        """Where texts are cut: "right"; this version refuses to cut on the "left"."""
+        return self._truncation_side
+
+    @truncation_side.setter
+    def truncation_side(self, value: str) -> None:
+        self._truncation_side = _side("truncation_side", value)
 
     def __call__(
         self,
@@ -278,7 +325,8 @@ class DebertaV2Tokenizer:
         return f"{type(self).__name__}({self.name_or_path!r}, {len(self)} ids, model_max_length={limit})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (type(self), self.name_or_path, self._options)
+        state = {name: getattr(self, name) for name in ("_model_max_length", "_padding_side", "_truncation_side")}
+        return _reopen, (type(self), self.name_or_path, self._options), state
 
     def _padded(
         self, rows: Rows, lengths: NDArray[np.int64], width: int | None, return_tensors: str | None, single: bool
@@ -441,8 +489,9 @@ def _choice(name: str, value: Any, known: dict[Any, str | None]) -> str | None:
 
 
 def _cap(folder: Path, declared: Any) -> int | None:
-    if declared is not None and declared < _HUGE:
-        return int(declared)
+    limit = _limit("tokenizer option model_max_length", declared)
+    if limit is not None:
+        return limit
     path = folder / "config.json"
     positions = read_json(path).get("max_position_embeddings") if path.is_file() else None
     return positions if type(positions) is int and positions > 0 else None
@@ -453,11 +502,41 @@ def _check_options(options: dict[str, Any]) -> None:
         if not isinstance(options[name], bool):
             raise TypeError(f"tokenizer option {name} is {options[name]!r}; it must be true or false")
     for name in ("padding_side", "truncation_side"):
-        if options[name] not in ("left", "right"):
-            raise ValueError(f'tokenizer option {name} is {options[name]!r}; it must be "left" or "right"')
-    limit = options["model_max_length"]
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 1):
-        raise ValueError(f"tokenizer option model_max_length is {limit!r}; it must be at least 1")
+        _side(f"tokenizer option {name}", options[name])
+
+
+def _side(name: str, value: Any) -> str:
+    if value in ("left", "right"):
+        return str(value)
+    raise ValueError(f'{name} is {value!r}; it must be "left" or "right"')
+
+
+def _limit(name: str, value: Any) -> int | None:
+    """A number of tokens, or None where there is no limit, which files also write as 1e30."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer)):
+        raise TypeError(f"{name} is {value!r}; it must be an integer or None")
+    if value >= _HUGE:
+        return None
+    if not value >= 1 or value != int(value):
+        raise ValueError(f"{name} is {value!r}; it must be an integer of at least 1, or None")
+    return int(value)
+
+
+def _check_added_tokens(path: Path, ids: dict[str, Any], tokenizer: DebertaV2Tokenizer) -> None:
+    """Refuses added tokens, or ids of them, that are not found within a text on the strength of spm.model alone."""
+
+    def encoded(text: str) -> list[int]:
+        return list(map(int, tokenizer.encode_with([text], None, {"add_special_tokens": False}).ids))
+
+    for token, number in ids.items():
+        if encoded(f"a{token}a") != [*encoded("a"), number, *encoded("a")]:
+            raise ValueError(
+                f"{str(path)!r} adds the token {token!r} with the id {number!r}, which spm.model has not; this version "
+                f"knows no added tokens but [MASK], whose id is {tokenizer.mask_token_id} here: delete {path.name} to "
+                "use spm.model as it is"
+            )
 
 
 def _check_special_tokens(path: Path, file: dict[str, Any]) -> None:

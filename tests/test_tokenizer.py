@@ -198,7 +198,10 @@ def test_a_config_of_transformers_4_is_accepted(make_model, tokenizer):
         ({"do_lower_case": "yes"}, TypeError, "do_lower_case is 'yes'"),
         ({"padding_side": "top"}, ValueError, "padding_side is 'top'"),
         ({"model_max_length": 0}, ValueError, "model_max_length is 0"),
-        ({"model_max_length": "512"}, ValueError, "model_max_length is '512'"),
+        ({"model_max_length": "512"}, TypeError, "model_max_length is '512'; it must be an integer"),
+        ({"model_max_length": True}, TypeError, "model_max_length is True"),
+        ({"model_max_length": 3.7}, ValueError, "model_max_length is 3.7; it must be an integer"),
+        ({"model_max_length": float("nan")}, ValueError, "model_max_length is nan"),
     ],
 )
 def test_configurations_that_are_refused(make_model, values, error, message):
@@ -267,9 +270,12 @@ def test_no_truncated_spm_model_crashes(make_model):
     directory = make_model()
     path = directory / "spm.model"
     whole = path.read_bytes()
-    for size in [0, 1, 2, 5, 10, 50, len(whole) // 2]:
+    path.write_bytes(b"")
+    with pytest.raises(ValueError, match=r"spm\.model' is empty; copy it again from where the model came$"):
+        AutoTokenizer.from_pretrained(directory)
+    for size in [1, 2, 5, 10, 50, len(whole) // 2]:
         path.write_bytes(whole[:size])
-        with pytest.raises(ValueError, match=r"spm.model"):
+        with pytest.raises(ValueError, match=r"spm\.model' is not sound: (?!.*spm\.model).*; copy it again"):
             AutoTokenizer.from_pretrained(directory)
     path.write_bytes(b"\xff" * 1000)
     with pytest.raises(ValueError, match=r"spm.model"):
@@ -283,6 +289,43 @@ def test_pickle_by_reference(tiny):
     again = pickle.loads(data)
     assert (again.model_max_length, again.padding_side) == (10, "left")
     assert again(SHORT).input_ids == tokenizer(SHORT).input_ids
+
+
+def test_what_is_set_is_checked_works_and_travels_in_a_pickle(tiny):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    tokenizer.padding_side = "left"
+    tokenizer.model_max_length = np.int64(5)
+    again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(tokenizer))))
+    for one in (tokenizer, again):
+        with pytest.warns(TruncationWarning, match="limit of 5"):
+            encoding = one(["now", LONG], padding=True, truncation=True)
+        assert encoding.attention_mask == [[0, 0, 1, 1, 1], [1] * 5]
+    tokenizer.model_max_length = None
+    assert pickle.loads(pickle.dumps(tokenizer)).model_max_length is None  # not that of config.json again
+    tokenizer.model_max_length = 10**30
+    assert tokenizer.model_max_length is None
+    tokenizer.truncation_side = "left"
+    assert pickle.loads(pickle.dumps(tokenizer)).truncation_side == "left"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error"),
+    [
+        ("padding_side", "top", ValueError),
+        ("padding_side", None, ValueError),
+        ("truncation_side", 1, ValueError),
+        ("model_max_length", 0, ValueError),
+        ("model_max_length", 2.5, ValueError),
+        ("model_max_length", "8", TypeError),
+        ("model_max_length", True, TypeError),
+    ],
+)
+def test_what_may_not_be_set(tiny, name, value, error):
+    tokenizer = AutoTokenizer.from_pretrained(tiny)
+    before = getattr(tokenizer, name)
+    with pytest.raises(error, match=f"^{name} is {value!r}; it must be"):
+        setattr(tokenizer, name, value)
+    assert getattr(tokenizer, name) == before
 
 
 def test_encoding_is_a_mapping():

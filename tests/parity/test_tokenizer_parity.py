@@ -25,6 +25,7 @@ from parity.tokenizer_live import (
     texts_of,
 )
 
+from deberta_c import AutoTokenizer
 from deberta_c._core import Tokenizer
 
 PIPELINES = {
@@ -158,6 +159,28 @@ def test_generated_texts(spm):
     extra = [piece.piece for piece in read_model(spm).pieces if piece.type == 4] + ["<ctl>", "<ctl", "日1no"]
     extra += [" \u0301", " \u0301\u0302", "\u0602 ", "\u0600 ", "a\u0301", "é ", "[U", "NK]"]
     compare(spm, list(generate(1500, 11, charsmap_keys(spm), words(300) + extra)))
+
+
+@pytest.mark.parametrize("name", ["hf4", "hf4_lower", "hf4_punct", "hf4_both"])
+def test_tokenizer_json_of_transformers_4_decides(spm, tmp_path, name):
+    """The file beside spm.model is accepted; its lower case and punctuation hold, whatever the configuration says."""
+    fast = fast_tokenizer(spm, **PIPELINES[name])
+    fast.enable_truncation(4)
+    fast.save(str(tmp_path / "tokenizer.json"))
+    fast.no_truncation()
+    (tmp_path / "spm.model").write_bytes(spm)
+    (tmp_path / "tokenizer_config.json").write_text('{"do_lower_case": false, "split_by_punct": false}')
+    texts = [*generate(200, 3, charsmap_keys(spm), words(200)), "Hello, World!", "A.B c"]
+    check(texts, AutoTokenizer.from_pretrained(tmp_path)(texts).input_ids, [e.ids for e in fast.encode_batch(texts)])
+
+
+def test_tokenizer_json_of_transformers_5_is_refused(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    vocabulary = [("[PAD]", 0.0), ("[CLS]", 0.0), ("[SEP]", 0.0), ("[UNK]", 0.0), ("▁a", -1.0)]
+    transformers.DebertaV2Tokenizer(vocab=vocabulary).save_pretrained(tmp_path)
+    (tmp_path / "spm.model").write_bytes(train("small", tmp_path))
+    with pytest.raises(ValueError, match=r"tokenizer\.json' has the normalizer .*delete tokenizer\.json"):
+        AutoTokenizer.from_pretrained(tmp_path)
 
 
 def test_every_low_code_point(spm):
