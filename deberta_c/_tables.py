@@ -161,7 +161,8 @@ class _ParquetWriter:
         import pyarrow.parquet
 
         if self._writer is None:
-            fields = {field.name: field for field in pa.Table.from_pylist(chunk).schema}
+            names = dict.fromkeys(name for row in chunk for name in row)
+            fields = {field.name: field for field in pa.table({n: [row.get(n) for row in chunk] for n in names}).schema}
             if kind_of(self._like) == _PARQUET:
                 fields |= {field.name: field for field in pyarrow.parquet.read_schema(self._like)}
             known = {name: field.with_type(pa.string()) for name, field in fields.items() if field.type == pa.null()}
@@ -169,6 +170,9 @@ class _ParquetWriter:
                 name: pa.field(name, pa.float64()) for name in fields if name.startswith(("predicted_s", "score_"))
             }
             self._writer = pyarrow.parquet.ParquetWriter(self._path, pa.schema((fields | known).values()))
+        extra = sorted({name for row in chunk for name in row} - set(self._writer.schema.names))
+        if extra:
+            raise ValueError(f"a row has the columns {extra}, which the first rows have not; write .jsonl instead")
         self._writer.write_table(pa.Table.from_pylist(chunk, schema=self._writer.schema))
 
     def __enter__(self) -> "_ParquetWriter":

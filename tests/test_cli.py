@@ -139,6 +139,17 @@ def test_parquet(classify, tmp_path, model):
     check(read_csv(target), model)
 
 
+def test_columns_that_begin_late_are_not_lost(classify, tmp_path, capsys):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"text": "a"}\n{"text": "b", "note": "late"}\n')
+    status, target = classify(source, out="out.parquet")
+    assert status == 0
+    assert parquet.read_table(target).column("note").to_pylist() == [None, "late"]
+    assert classify(source, "--chunk-rows", "1", out="out.parquet")[0] == 1
+    assert "columns ['note'], which the first rows have not; write .jsonl" in capsys.readouterr().err
+
+
 def test_quotes_that_mean_nothing(classify, tmp_path, capsys):
     source = tmp_path / "in.tsv"
     source.write_text('text\tid\n"hello\t1\nhello\t2\n')
