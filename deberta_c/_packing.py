@@ -182,5 +182,5 @@ def _check_range(
     row, column = np.unravel_index(cell, tuple(shape))
     raise ValueError(
         f"{name}[{int(row)}, {int(column)}] is {int(flat[index])}; "
-        f"it must be at least 0 and below {limit_name}, which is {limit}"
+        f"it must be at least 0 and below {limit_name}, which is {limit}: take the tokenizer of this model"
     )

@@ -453,8 +453,8 @@ def _unzip(pairs: Sequence[Any]) -> tuple[list[str], list[str]]:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise ValueError(f"text[{row}] is {pair!r}, but text[0] a pair; give two texts in each row")
     return (
-        texts_of([first for first, _ in pairs], "text")[0],
-        texts_of([second for _, second in pairs], "text_pair")[0],
+        texts_of([first for first, _ in pairs], "text", row_name=lambda row: f"text[{row}][0]")[0],
+        texts_of([second for _, second in pairs], "text", row_name=lambda row: f"text[{row}][1]")[0],
     )
 
 

@@ -26,7 +26,7 @@ def changed(array, place, value, dtype=None):
         (
             {"input_ids": changed(IDS, (0, 2), 128)},
             ValueError,
-            r"input_ids\[0, 2\] is 128; .* vocab_size, which is 128",
+            r"input_ids\[0, 2\] is 128; .* vocab_size, which is 128: take the tokenizer of this model",
         ),
         ({"input_ids": changed(IDS, (1, 1), -1)}, ValueError, r"input_ids\[1, 1\] is -1"),
         ({"input_ids": changed(IDS, (1, 1), 2**40)}, ValueError, rf"input_ids\[1, 1\] is {2**40}"),

@@ -232,6 +232,7 @@ def test_cutting_on_the_left_is_refused(tiny):
         ({"text": ["a"], "text_pair": ["b", "c"]}, ValueError, "1 rows, but text_pair 2"),
         ({"text": [("a", "b"), ("c",)]}, ValueError, r"text\[1\]"),
         ({"text": [("a", "b"), "c"]}, ValueError, r"text\[1\]"),
+        ({"text": [("a", "b"), ("c", None)]}, ValueError, r"text\[1\]\[1\] is missing"),
         ({"text": "a\ud800"}, ValueError, "^text has a lone surrogate"),
         ({"text": "a", "text_pair": "a\ud800"}, ValueError, "^text_pair has a lone surrogate"),
         ({"text": ["a", "b\udc00"]}, ValueError, r"^text\[1\] has a lone surrogate"),
