@@ -140,6 +140,9 @@ struct deberta_outputs {
 
 MUST_USE enum deberta_status deberta_context_new(const struct deberta_model *model, struct deberta_context **out);
 void deberta_context_free(struct deberta_context *context);
+/* From now on the thread that calls forward asks `stop(data)` before every layer that it works on; true ends the pass
+ * with DEBERTA_STOPPED. NULL asks nobody. */
+void deberta_context_watch(struct deberta_context *context, bool (*stop)(void *data), void *data);
 /* Runs the network over a batch. The context must have been made for this model. */
 MUST_USE enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,
                                                    const struct deberta_batch *batch,

@@ -2,8 +2,10 @@
 """The binding: what it refuses names the argument and what was found; what it gives owns its memory; nothing leaks."""
 
 import gc
+import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -199,3 +201,23 @@ def test_threads_share_a_model_while_the_count_changes(core: _core.Model) -> Non
 def test_thread_counts_are_checked(count: int) -> None:
     with pytest.raises(ValueError, match="count must be between 0"):
         _core.set_num_threads(count)
+
+
+def test_a_signal_ends_a_long_pass() -> None:
+    """Ctrl-C is served between layers, not when the whole batch is done; the next call works."""
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+    long = np.full((24, 1500), 7)
+    start = time.perf_counter()
+    whole = model(input_ids=long).logits
+    usual = time.perf_counter() - start
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, usual / 8)
+        start = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            model(input_ids=long)
+        assert time.perf_counter() - start < 0.75 * usual
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert model(input_ids=long).logits.tobytes() == whole.tobytes()

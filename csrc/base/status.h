@@ -9,6 +9,7 @@ enum deberta_status {
     DEBERTA_FORMAT,   /* a file or a table of weights is not what it claims to be */
     DEBERTA_MEMORY,   /* an allocation failed */
     DEBERTA_INTERNAL, /* a library underneath failed */
+    DEBERTA_STOPPED,  /* the caller wanted no more of it */
 };
 
 #define MUST_USE __attribute__((warn_unused_result))

@@ -183,6 +183,12 @@ enum deberta_status deberta_context_new(const struct deberta_model *model, struc
     return DEBERTA_OK;
 }
 
+void deberta_context_watch(struct deberta_context *context, bool (*stop)(void *data), void *data)
+{
+    context->stop = stop;
+    context->stop_data = data;
+}
+
 void deberta_context_free(struct deberta_context *context)
 {
     if (!context)

@@ -41,6 +41,8 @@ struct workspace {
 
 struct deberta_context {
     const struct deberta_model *model;
+    bool (*stop)(void *data); /* NULL: nobody watches */
+    void *stop_data;
     struct plan plan;
     size_t room; /* sequences and threads that the plan's arrays hold */
     void *block; /* workspaces, then attention scratch */

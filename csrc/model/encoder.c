@@ -207,7 +207,12 @@ static enum deberta_status classify(const struct pass *pass, const struct chunk 
     return DEBERTA_OK;
 }
 
-enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w)
+static enum deberta_status ask(const struct deberta_context *context)
+{
+    return context->stop && context->stop(context->stop_data) ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
+}
+
+enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w, bool watched)
 {
     const struct deberta_outputs *outputs = pass->outputs;
     size_t layers = pass->model->config.layers;
@@ -215,6 +220,8 @@ enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *ch
     TRY(embed(pass, chunk, &w));
     store_hidden(pass, chunk, &w, 0);
     for (size_t i = 0; i < layers - only_first; i++) {
+        if (watched)
+            TRY(ask(pass->context));
         TRY(run_layer(pass, chunk, &w, i));
         store_hidden(pass, chunk, &w, i + 1);
     }

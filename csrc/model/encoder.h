@@ -12,7 +12,9 @@ struct pass {
     const struct deberta_outputs *outputs;
 };
 
-/* Computes the chunk's share of the outputs, on all threads unless called by one of theirs. */
-MUST_USE enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w);
+/* Computes the chunk's share of the outputs, on all threads unless called by one of theirs. `watched`: this is the
+ * thread that called, and asks before every layer whether to stop. */
+MUST_USE enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w,
+                                          bool watched);
 
 #endif

@@ -78,7 +78,7 @@ static void run_chunk(size_t index, int worker, void *context)
     if (run->status != DEBERTA_OK)
         return;
     struct workspace workspace = context_workspace(work, work->plan.apart ? worker : 0);
-    enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace);
+    enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace, worker == 0);
     int none = DEBERTA_OK;
     if (status != DEBERTA_OK &&
         __atomic_compare_exchange_n((int *)&run->status, &none, (int)status, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))

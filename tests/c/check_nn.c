@@ -405,6 +405,26 @@ static void check_after_infinity(struct network *n, struct deberta_context *cont
     }
 }
 
+static bool third_time(void *data)
+{
+    return ++*(int *)data == 3;
+}
+
+/* Asked before each layer but the last, which is short: twice chunks of L - 1 layers, then stopped. */
+static void check_stop(const struct deberta_model *model, struct deberta_context *context)
+{
+    float logits[4 * C];
+    struct deberta_outputs outputs = {.logits = logits};
+    int asked = 0;
+    deberta_set_threads(1);
+    deberta_context_watch(context, third_time, &asked);
+    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == L - 1);
+    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == 2 * (L - 1));
+    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_STOPPED && asked == 3);
+    deberta_context_watch(context, NULL, NULL);
+    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == 3);
+}
+
 static void check_refusals(const struct deberta_model *model, struct deberta_context *context)
 {
     float logits[4 * C];
@@ -497,6 +517,7 @@ static void check_network(void)
     }
     check_after_infinity(&n, context);
     check_refusals(model, context);
+    check_stop(model, context);
     deberta_context_free(context);
     deberta_model_free(model);
     check_wrong_weights(&n);
