@@ -16,7 +16,6 @@ from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, check_padding
 
 _TASKS = (None, "text-classification", "sentiment-analysis")
 _FUNCTIONS = ("softmax", "sigmoid", "none")
-_UNSET: Any = object()  # a value that nobody can give
 
 
 class TextClassificationPipeline:
@@ -51,7 +50,12 @@ class TextClassificationPipeline:
         self._plan = _Plan(self, options, nested=False)
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
-        """Classifies `inputs`; `top_k`, `function_to_apply`, `truncation`, `max_length` replace what was set."""
+        """Classifies `inputs`; `top_k`, `function_to_apply`, `truncation`, `max_length` replace what was set.
+
+        So does `batch_size`; `num_workers` is accepted and changes nothing, here and in `pipeline`.
+        """
+        batch_size = _batch_size(options.pop("batch_size", self._batch_size))
+        options.pop("num_workers", None)
         plan = _Plan(self, {**self._options, **options}, nested="top_k" in options) if options else self._plan
         if isinstance(inputs, str):
             return plan.one(inputs)
@@ -59,14 +63,14 @@ class TextClassificationPipeline:
             first, second = _pair(inputs, "inputs")
             return plan.many([first], None if second is None else [second], the_only("inputs"))[0]
         if isinstance(inputs, Iterator):
-            return self._stream(inputs, plan)
+            return self._stream(inputs, plan, batch_size)
         if not is_column(inputs):
             raise ValueError(f"inputs is of type {type(inputs).__name__}; give a str, a column of them or a dict")
         return plan.column(inputs)
 
-    def _stream(self, inputs: Iterator[Any], plan: "_Plan") -> Iterator[Any]:
+    def _stream(self, inputs: Iterator[Any], plan: "_Plan", batch_size: int) -> Iterator[Any]:
         start = 0
-        while batch := list(islice(inputs, self._batch_size)):
+        while batch := list(islice(inputs, batch_size)):
             yield from plan.column(batch, start)
             start += len(batch)
 
@@ -81,7 +85,8 @@ class _Plan:
         options = dict(options)
         self.model, self.tokenizer = owner.model, owner.tokenizer
         self.nested = nested  # whether the answer to one str is the list of labels itself
-        self.top_k = options.pop("top_k", _UNSET)
+        self.only_best = "top_k" not in options  # a dict for each text, not a list of them
+        self.top_k = options.pop("top_k", None)
         function = options.pop("function_to_apply", None)
         self.truncation = options.pop("truncation", None)
         self.max_length = options.pop("max_length", None)
@@ -91,7 +96,7 @@ class _Plan:
                 f"unknown option {next(iter(options))!r}; a pipeline takes top_k, function_to_apply, truncation, "
                 "max_length and padding"
             )
-        if self.top_k is not _UNSET and self.top_k is not None:
+        if self.top_k is not None:
             if type(self.top_k) is not int:
                 raise TypeError(f"top_k is {self.top_k!r}; it must be an integer, or None for all labels")
             if self.top_k < 1:
@@ -145,7 +150,7 @@ class _Plan:
         if function != "none":
             scores = softmax(logits) if function == "softmax" else sigmoid(logits)
         labels = self.model.labels()
-        if self.top_k is _UNSET:
+        if self.only_best:
             return [
                 {"label": labels[label], "score": score}
                 for label, score in zip(scores.argmax(axis=1).tolist(), scores.max(axis=1).tolist(), strict=True)
@@ -183,8 +188,8 @@ def pipeline(
     if task not in _TASKS:
         raise ValueError(f'task is {task!r}; this version has "text-classification" (or "sentiment-analysis") only')
     require_cpu(device)
-    if type(batch_size) is not int or batch_size < 1:
-        raise ValueError(f"batch_size is {batch_size!r}; it must be an integer of at least 1")
+    batch_size = _batch_size(batch_size)
+    options.pop("num_workers", None)
     if model is None:
         model = default_model()
     if isinstance(model, (str, Path)):
@@ -193,6 +198,12 @@ def pipeline(
         raise TypeError(f"model is of type {type(model).__name__}; give a directory or what from_pretrained returned")
     found = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
     return TextClassificationPipeline(model, found, batch_size, options)
+
+
+def _batch_size(value: Any) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"batch_size is {value!r}; it must be an integer of at least 1")
+    return value
 
 
 def _pair(inputs: Any, name: str) -> tuple[str, str | None]:

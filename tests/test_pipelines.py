@@ -1,5 +1,8 @@
 """The pipeline answers in the shapes of transformers 5."""
 
+import copy
+import multiprocessing
+import pickle
 import time
 import warnings
 
@@ -238,6 +241,31 @@ def test_overhead_of_one_text(classifier, model, tokenizer):
     with deberta_c.threads(1):
         extra = min(quickest(lambda: classifier(TEXT)) - quickest(core) for _ in range(5))
     assert extra < 50e-6
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": None}, {"top_k": 2}])
+def test_copies_answer_as_the_original(model, options):
+    classifier = pipeline(model=model, **options)
+    for again in (pickle.loads(pickle.dumps(classifier)), copy.deepcopy(classifier), copy.copy(classifier)):
+        assert again(TEXT) == classifier(TEXT)
+        assert again([TEXT, OTHER]) == classifier([TEXT, OTHER])
+
+
+def test_other_processes(classifier):
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        found = pool.map_async(classifier, [TEXT, OTHER]).get(timeout=60)
+    for answer, expected in zip(found, map(classifier, [TEXT, OTHER]), strict=True):
+        assert answer[0]["label"] == expected[0]["label"]
+        assert answer[0]["score"] == pytest.approx(expected[0]["score"], abs=1e-6)
+
+
+def test_batch_size_in_the_call(classifier):
+    assert classifier([TEXT, OTHER], batch_size=8, num_workers=2) == classifier([TEXT, OTHER])
+    texts = iter([TEXT] * 5)
+    assert next(classifier(texts, batch_size=3))["label"]
+    assert len(list(texts)) == 2
+    with pytest.raises(ValueError, match="batch_size is 0"):
+        classifier([TEXT], batch_size=0)
 
 
 def test_default_model():
