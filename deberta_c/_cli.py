@@ -60,7 +60,13 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument("--pair-column", help="the column of second texts, for models of pairs")
     classify.add_argument("--all-scores", action="store_true", help="add a column score_LABEL for every label")
     classify.add_argument("--max-length", type=int, help="cut texts to so many tokens (default: the model's limit)")
-    classify.add_argument("--na", choices=("raise", "empty", "skip"), default="raise", help="what null texts do")
+    classify.add_argument(
+        "--na",
+        choices=("raise", "empty", "skip"),
+        default="raise",
+        help="missing texts (null; in csv and tsv also an empty cell, quoted or not): raise an error that names the "
+        "row, score them as empty texts, or skip them, which leaves label and score empty (default: raise)",
+    )
     classify.add_argument("--chunk-rows", type=int, default=4096, help="rows read at a time (default: 4096)")
     classify.add_argument("--no-quotes", action="store_true", help="quotes in csv and tsv mean nothing")
     classify.add_argument("--encoding", default="utf-8-sig", help="of the input (default: utf-8)")
@@ -138,8 +144,13 @@ def _classify(options: argparse.Namespace) -> None:
 
 def _scored(chunk: Chunk, model: DebertaV2ForSequenceClassification, options: argparse.Namespace) -> Chunk:
     """The rows with their predictions added."""
-    texts = [row.get(options.column) for row in chunk]
-    pairs = [row.get(options.pair_column) for row in chunk] if options.pair_column else None
+    blank = "" if options.input.suffix.lower() in (".csv", ".tsv") else None  # an empty cell is a missing value
+
+    def cells(name: str) -> list[Any]:
+        return [None if (cell := row.get(name)) == blank else cell for row in chunk]
+
+    texts = cells(options.column)
+    pairs = cells(options.pair_column) if options.pair_column else None
     regression = model.probability_function() is None
     score = model.predict if regression else model.predict_proba
     scores = score(texts, pairs, max_length=options.max_length, na=options.na)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._defaults import default_model
-from deberta_c._frame import RowName, is_column, rows_of, the_only
+from deberta_c._frame import RowName, is_column, is_missing, rows_of, the_only
 from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
 from deberta_c._outputs import sigmoid, softmax
 from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, check_padding, require_cpu
@@ -64,6 +64,11 @@ class TextClassificationPipeline:
             return plan.many([first], None if second is None else [second], the_only("inputs"))[0]
         if isinstance(inputs, Iterator):
             return self._stream(inputs, plan, batch_size)
+        if is_missing(inputs):
+            raise ValueError(
+                f"inputs is a missing value ({inputs!r}); drop such rows first, as frame.dropna(subset=...) does, "
+                'or call model.predict(column, na="skip"), or na="empty"'
+            )
         if not is_column(inputs):
             raise ValueError(f"inputs is of type {type(inputs).__name__}; give a str, a column of them or a dict")
         return plan.column(inputs)

@@ -41,7 +41,9 @@ def classify(tmp_path, tiny):
 
     def run(source, *options, out="out.csv"):
         target = tmp_path / out
-        return main(["classify", str(source), "--model", str(tiny), "--out", str(target), *options]), target
+        return main(
+            ["classify", str(source), "--model", str(tiny), "--out", str(target), "--na", "empty", *options]
+        ), target
 
     return run
 
@@ -81,7 +83,7 @@ def test_jsonl(classify, tmp_path, model):
     source = tmp_path / "in.jsonl"
     values = [{"text": row["text"], "nested": {"list": [1, None]}} for row in ROWS]
     source.write_text("\n".join(map(json.dumps, values)) + "\n\n", encoding="utf-8")
-    status, target = classify(source, out="out.jsonl")
+    status, target = classify(source, "--na", "raise", out="out.jsonl")
     assert status == 0
     rows = [json.loads(line) for line in target.read_text(encoding="utf-8").splitlines()]
     assert [row["nested"] for row in rows] == [{"list": [1, None]}] * 4
@@ -91,7 +93,7 @@ def test_jsonl(classify, tmp_path, model):
 def test_missing_values(classify, tmp_path, capsys):
     source = tmp_path / "in.jsonl"
     source.write_text('{"text": "a"}\n{"text": null}\n{"other": 1}\n')
-    status, target = classify(source, out="out.jsonl")
+    status, target = classify(source, "--na", "raise", out="out.jsonl")
     assert status == 1
     assert "is missing" in capsys.readouterr().err
     assert not target.exists()
@@ -324,3 +326,16 @@ def test_demo_of_the_default_model(capsys):
     for message in read_csv_text(deberta_c.sample_messages()):
         (line,) = [line for line in lines if line.endswith(message["text"])]
         assert line.split()[0] == message["label"]
+
+
+@pytest.mark.parametrize("cell", ["", '""'])
+def test_empty_cells_are_missing(classify, tmp_path, model, capsys, cell):
+    source = tmp_path / "in.csv"
+    source.write_text(f"id,text\n1,hello\n2,{cell}\n", encoding="utf-8")
+    assert classify(source, "--na", "raise")[0] == 1
+    assert "texts[1] is missing" in capsys.readouterr().err
+    rows = read_csv(classify(source, "--na", "skip")[1])
+    assert [bool(row["predicted_label"]) for row in rows] == [bool(row["predicted_score"]) for row in rows]
+    assert [row["predicted_label"] for row in rows][1] == ""
+    score = float(read_csv(classify(source)[1])[1]["predicted_score"])
+    assert score == pytest.approx(float(model.predict_proba([""]).max()), abs=1e-6)

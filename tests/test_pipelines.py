@@ -186,7 +186,8 @@ def test_construction(tiny, model, tokenizer):
 @pytest.mark.parametrize(
     ("inputs", "options", "error", "message"),
     [
-        (None, {}, ValueError, "NoneType"),
+        (None, {}, ValueError, r"inputs is a missing value \(None\); .*dropna.*na="),
+        (float("nan"), {}, ValueError, r"inputs is a missing value \(nan\)"),
         (3, {}, ValueError, "type int"),
         ([TEXT, None], {}, ValueError, r"inputs\[1\] is missing .* put '' in their place$"),
         ([TEXT, 3], {}, TypeError, r"inputs\[1\] is 3"),
