@@ -4,6 +4,7 @@ import argparse
 import csv
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -34,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         count = getattr(options, "threads", None)
         if count is not None and count < 1:
             raise ValueError(f"--threads is {count}; it must be at least 1")
-        with threads(count) if count else nullcontext():
+        with warnings.catch_warnings(), threads(count) if count else nullcontext():
+            warnings.showwarning = _show_warning
             options.run(options)
     except (OSError, ValueError, TypeError, RuntimeError) as error:
         print(f"deberta_c: {error}", file=sys.stderr)
@@ -43,6 +45,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\ndeberta_c: stopped; no output was written", file=sys.stderr)
         return 130
     return 0
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A line without the place in the code, which tells nothing here."""
+    print(f"deberta_c: warning: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,8 +61,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="{classify,demo,show-config}")
 
     classify = commands.add_parser("classify", help="classify a column of a csv, tsv, jsonl or parquet file")
-    classify.add_argument("input", type=Path, metavar="IN")
-    classify.add_argument("--out", type=Path, required=True, help="the table with predicted_label and predicted_score")
+    classify.add_argument("input", type=Path, metavar="IN", help="a .csv, .tsv, .jsonl or .parquet file")
+    classify.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        help="the file to write, of any of these kinds: IN with predicted_label and predicted_score",
+    )
     classify.add_argument("--column", default="text", help="the column of texts (default: text)")
     classify.add_argument("--pair-column", help="the column of second texts, for models of pairs")
     classify.add_argument("--all-scores", action="store_true", help="add a column score_LABEL for every label")
@@ -68,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "row, score them as empty texts, or skip them, which leaves label and score empty (default: raise)",
     )
     classify.add_argument("--chunk-rows", type=int, default=4096, help="rows read at a time (default: 4096)")
-    classify.add_argument("--no-quotes", action="store_true", help="quotes in csv and tsv mean nothing")
+    classify.add_argument("--no-quotes", action="store_true", help="take quotation marks in csv and tsv as plain text")
     classify.add_argument("--encoding", default="utf-8-sig", help="of the input (default: utf-8)")
     classify.set_defaults(run=_classify)
 
@@ -93,6 +105,9 @@ def _open_model(directory: str | None) -> DebertaV2ForSequenceClassification:
 
 
 def _classify_words(options: argparse.Namespace) -> None:
+    if len(options.texts) == 1 and Path(options.texts[0]).suffix and Path(options.texts[0]).is_file():
+        name = options.texts[0]
+        raise ValueError(f"{name!r} is a file; to classify its rows: python -m deberta_c classify {name} --out OUT")
     classifier = pipeline("text-classification", _open_model(options.model), truncation=True)
     for text, answer in zip(options.texts, classifier(options.texts), strict=True):
         print(f"{answer['label']}\t{answer['score']:.4f}\t{text}")
@@ -132,6 +147,8 @@ def _classify(options: argparse.Namespace) -> None:
             try:
                 write(_scored(chunk, model, options))
             except (ValueError, TypeError) as error:
+                if done:
+                    print(file=sys.stderr)  # the progress ends here
                 raise ValueError(f"{str(source)!r}, counting from row {done + 1}: {error}") from error
             done += len(chunk)
             speed = done / (time.perf_counter() - start)

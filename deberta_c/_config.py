@@ -233,7 +233,7 @@ def require_directory(value: object) -> Path:
         raise TypeError(f"directory is {value!r}; give the path of a model directory, a str or a Path")
     if value == "":
         raise ValueError("directory is ''; give the path of a model directory, '.' for the current one")
-    directory = Path(value)
+    directory = Path(value).expanduser()
     if directory.is_dir():
         return directory
     if directory.exists():

@@ -9,14 +9,16 @@ _HERE = str(Path(__file__).parent) + os.sep
 _REMEDIES = {
     "libgomp.so.1": "it needs the OpenMP runtime: `apt install libgomp1` (Fedora: `dnf install libgomp`)",
     "libdnnl.so.3": "oneDNN (deberta_c/_lib/libdnnl.so.3) is not beside the module: install deberta_c again",
-    "cannot import name '_core'": "deberta_c._core is not built: run `pip install -e .` in the checkout",
+    "cannot import name '_core'": "deberta_c._core is not built in this folder: run `pip install -e .` in the "
+    "checkout, or leave the folder to use an installed deberta_c",
 }
 
 
 class TruncationWarning(UserWarning):
     """Texts lost tokens to a length limit that the caller did not choose.
 
-    Source: tokenizer calls and `predict` with truncation on and no `max_length`. Attribute `count`: rows cut.
+    Source: tokenizer calls and `predict` with truncation on and no `max_length`. Attribute `count`: rows
+    cut, in `predict` different texts cut, for it computes each text once.
 
     >>> TruncationWarning("2 rows were cut", count=2).count
     2

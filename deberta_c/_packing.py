@@ -99,7 +99,8 @@ def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> ND
     array = _array(name, value)
     if array.dtype.kind not in "iu" and array.size:
         _find_huge(name, value)
-        raise TypeError(f"{name} has dtype {array.dtype}; it must hold integers")
+        remedy = "; tokenize the texts first, or call predict" if array.dtype.kind in "UOST" else ""
+        raise TypeError(f"{name} has dtype {array.dtype}; it must hold integers{remedy}")
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; it must be (rows, tokens), for one row {name}[None, :]")
     if shape is not None and array.shape != shape:
@@ -131,7 +132,7 @@ def _array(name: str, value: Any) -> NDArray[Any]:
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:
-        raise ValueError(f"{name} is no (rows, tokens) array ({error}); tokenize with padding=True") from error
+        raise ValueError(f"{name} has rows of different lengths; tokenize with padding=True") from error
     if array.dtype.kind == "O":
         _find_huge(name, value)
         raise ValueError(f"{name} holds objects of Python; give integers, as the tokenizer returns them")

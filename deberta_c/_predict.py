@@ -1,8 +1,10 @@
 """A column of texts to logits: each distinct text once, sorted by length, in batches of a token budget."""
 
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -158,22 +160,27 @@ def _progress(wanted: bool, total: int) -> Iterator[Callable[[int], object]]:
     if not wanted:
         yield lambda _: None
         return
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        yield _plain_progress(total)
-        print(file=sys.stderr)
-    else:
-        with tqdm(total=total, unit=" texts") as bar:
-            yield bar.update
+    if find_spec("tqdm") is None:
+        try:
+            yield _plain_progress(total)
+        finally:  # what follows, an error too, begins on a line of its own
+            print(file=sys.stderr)
+        return
+    from tqdm.auto import tqdm
+
+    with tqdm(total=total, unit=" texts") as bar:
+        yield bar.update
 
 
 def _plain_progress(total: int) -> Callable[[int], object]:
-    done = 0
+    done, shown = 0, 0.0
 
     def advance(rows: int) -> None:
-        nonlocal done
+        nonlocal done, shown
         done += rows
-        print(f"\r{done} of {total} texts", end="", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if done == total or now - shown > 0.2:
+            shown = now
+            print(f"\r{done} of {total} texts", end="", file=sys.stderr, flush=True)
 
     return advance

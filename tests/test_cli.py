@@ -339,3 +339,17 @@ def test_empty_cells_are_missing(classify, tmp_path, model, capsys, cell):
     assert [row["predicted_label"] for row in rows][1] == ""
     score = float(read_csv(classify(source)[1])[1]["predicted_score"])
     assert score == pytest.approx(float(model.predict_proba([""]).max()), abs=1e-6)
+
+
+def test_a_file_is_not_taken_for_a_text(tmp_path, tiny, capsys):
+    path = write_csv(tmp_path / "mine.csv")
+    assert main([str(path), "--model", str(tiny)]) == 1
+    assert "is a file; to classify its rows: python -m deberta_c classify" in capsys.readouterr().err
+
+
+def test_warnings_are_lines_without_a_place(tmp_path, capsys):
+    write_csv(tmp_path / "long.csv", [{"text": "hello " * 600}])
+    assert main(["classify", str(tmp_path / "long.csv"), "--out", str(tmp_path / "out.csv")]) == 0
+    warned = [line for line in capsys.readouterr().err.splitlines() if line.startswith("deberta_c: warning: ")]
+    assert len(warned) == 1
+    assert "1 of 1 different texts" in warned[0]

@@ -1,6 +1,5 @@
 """predict and predict_proba: order, duplicates, pairs, missing values, limits, progress, interruption."""
 
-import sys
 import warnings
 
 import numpy as np
@@ -168,7 +167,7 @@ def test_more_tokens_than_absolute_positions(make_model):
 def test_progress(model, capsys, monkeypatch):
     expected = model.predict(TEXTS)
     np.testing.assert_array_equal(model.predict(TEXTS, progress=True), expected)
-    monkeypatch.setitem(sys.modules, "tqdm.auto", None)  # not installed
+    monkeypatch.setattr("deberta_c._predict.find_spec", lambda _: None)  # tqdm is not installed
     capsys.readouterr()
     np.testing.assert_array_equal(model.predict(TEXTS, progress=True, batch_tokens=10), expected)
     shown = capsys.readouterr()
@@ -186,6 +185,21 @@ def test_interruption_ends_after_the_batch(counted):
     with pytest.raises(KeyboardInterrupt):
         counted.predict(TEXTS, batch_tokens=1)
     assert len(counted._core.batches) == 1
+
+
+def test_an_error_ends_the_line_of_progress(counted, capsys, monkeypatch):
+    class Failing(Counting):
+        def forward(self, *arguments, **keywords):
+            if self.batches:
+                raise RuntimeError("broken")
+            return super().forward(*arguments, **keywords)
+
+    monkeypatch.setattr("deberta_c._predict.find_spec", lambda _: None)
+    counted._core = Failing(counted._core.core)
+    with pytest.raises(RuntimeError, match="broken") as raised:
+        counted.predict(TEXTS, batch_tokens=1, progress=True)
+    assert raised.value.__context__ is None
+    assert capsys.readouterr().err.endswith("texts\n")
 
 
 @pytest.mark.parametrize(
