@@ -23,7 +23,7 @@ parity: ## the comparison with transformers (installs torch)
 	@$(BOOTSTRAP) test torch parity
 	@$(PYTHON) -m pytest tests/parity
 
-parity-full: ## the same with the full-size configurations (an hour)
+parity-full: ## the same with the full-size configurations (ten minutes)
 	@$(BOOTSTRAP) test torch parity
 	@$(PYTHON) -m pytest tests/parity -m full
 
