@@ -153,7 +153,7 @@ class DebertaV2ForSequenceClassification:
         """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
 
         A column is a list, Series, pyarrow array, ndarray or iterator. Each distinct text is computed once, in batches
-        of about `batch_tokens` tokens; Ctrl-C is served between batches. `na` says what a missing value (None, NaN,
+        of about `batch_tokens` tokens; Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
         pd.NA) does: "raise", "empty" (an empty text) or "skip" (a row of NaN). `progress=True` shows a bar by tqdm,
         or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer.
 

@@ -95,6 +95,13 @@ def unpack_attentions(
     return tuple(padded)
 
 
+def offsets_of(lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """Where each of the packed rows begins, and where the last one ends: (N + 1)."""
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
+
+
 def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.integer[Any]]:
     array = _array(name, value)
     if array.dtype.kind not in "iu" and array.size:
@@ -155,9 +162,7 @@ def _spans(
     last = width - valid[:, ::-1].argmax(axis=1)
     columns = np.arange(width)
     span = (columns >= first[:, None]) & (columns < last[:, None])
-    offsets = np.zeros(len(valid) + 1, np.int64)
-    np.cumsum(last - first, out=offsets[1:])
-    return span, first.astype(np.int32) if bool(first.any()) else None, offsets
+    return span, first.astype(np.int32) if bool(first.any()) else None, offsets_of(last - first)
 
 
 def _take(values: NDArray[Any], span: NDArray[np.bool_] | None) -> NDArray[Any]:

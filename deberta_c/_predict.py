@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._frame import Missing, RowName, rows_of, texts_of
+from deberta_c._packing import offsets_of
 from deberta_c._tokenizer import DebertaV2Tokenizer, Rows, explain, warn_of_cuts
 
 BATCH_TOKENS = 4096
@@ -121,13 +122,10 @@ def _encode(
     ]
     if len(parts) == 1:
         return parts[0]
-    lengths = np.concatenate([np.diff(part.offsets) for part in parts])
-    offsets = np.zeros(len(lengths) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
     return Rows(
         np.concatenate([part.ids for part in parts]),
         np.concatenate([part.types for part in parts]),
-        offsets,
+        offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
         sum(part.cut for part in parts),
     )
 
@@ -148,8 +146,7 @@ def _gather(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], N
     """ids, types and offsets of the chosen rows, in that order."""
     starts = rows.offsets[chosen]
     lengths = rows.offsets[chosen + 1] - starts
-    offsets = np.zeros(len(chosen) + 1, np.int64)
-    np.cumsum(lengths, out=offsets[1:])
+    offsets = offsets_of(lengths)
     places = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
     return rows.ids[places], rows.types[places], offsets
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The door to the network: checks a batch and runs its chunks. */
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "base/threads.h"
@@ -67,7 +68,7 @@ static enum deberta_status check_batch(const struct deberta_model *model, const 
 /* Chunks run on several threads; the first failure is kept. */
 struct run {
     struct pass pass;
-    _Atomic int status;
+    atomic_int status;
     char message[512];
 };
 
@@ -80,8 +81,7 @@ static void run_chunk(size_t index, int worker, void *context)
     struct workspace workspace = context_workspace(work, work->plan.apart ? worker : 0);
     enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace, worker == 0);
     int none = DEBERTA_OK;
-    if (status != DEBERTA_OK &&
-        __atomic_compare_exchange_n((int *)&run->status, &none, (int)status, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    if (status != DEBERTA_OK && atomic_compare_exchange_strong(&run->status, &none, (int)status))
         snprintf(run->message, sizeof run->message, "%s", status_message());
 }
 
