@@ -19,6 +19,7 @@ import tempfile
 import time
 from datetime import date
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 RESULTS = Path(__file__).parent / "results" / "transformers.json"
@@ -100,6 +101,16 @@ def start_up():
     }
 
 
+def installed_mb():
+    """Megabytes of each package's folder, caches left out."""
+    sizes = {}
+    for name in ("deberta_c", "torch", "transformers"):
+        folder = Path(find_spec(name).origin).parent
+        files = [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+        sizes[name] = sum(path.stat().st_size for path in files) / 1e6
+    return sizes
+
+
 def machine(threads):
     import deberta_c
 
@@ -123,7 +134,13 @@ def measure(quick, threads):
         for case in cases(128000, quick):
             works[case.name] = time_case(case, peers, 3 if quick else 9)
             print(row(case.name, works[case.name]), flush=True)
-    return {"machine": machine(threads), "model": "random deberta-v3-base", "works": works, "start_up": start_up()}
+    return {
+        "machine": machine(threads),
+        "model": "random deberta-v3-base",
+        "works": works,
+        "start_up": start_up(),
+        "installed_mb": installed_mb(),
+    }
 
 
 HEADER = """\
@@ -148,6 +165,9 @@ def table(results):
     lines.append(
         f"`import deberta_c` adds {start['import_beyond_numpy_s']['median'] * 1e3:.0f} ms to NumPy's import; the "
         f"default model answers from a cold start in {start['first_answer_s']['median'] * 1e3:.0f} ms."
+    )
+    lines.append(
+        "Installed size: " + ", ".join(f"{name} {mb:.0f} MB" for name, mb in results["installed_mb"].items()) + "."
     )
     return "\n".join(lines)
 
