@@ -1,6 +1,9 @@
 """README says what is true: its code runs, its tables are those of the committed measurements."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +21,19 @@ def test_the_code_runs(capsys):
     assert names["logits"].shape == (len(names["df"]), 2)
     assert names["df"]["spam"].between(0, 1).all()
     assert "spam" in capsys.readouterr().out
+
+
+def test_the_commands_run(tmp_path):
+    """All but the two that install and build."""
+    blocks = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    commands = [block for block in blocks if "make " not in block]
+    assert len(commands) == 1
+    bin_folder = str(Path(sys.executable).parent)
+    environment = os.environ | {"PATH": bin_folder + os.pathsep + os.environ["PATH"], "PYTHONPATH": str(ROOT)}
+    ran = subprocess.run(["sh", "-e", "-c", commands[0]], cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
+    assert "spam" in ran.stdout
+    assert len((tmp_path / "scored.csv").read_text().splitlines()) == 3
 
 
 def test_tables_are_printed_from_the_results(monkeypatch):
