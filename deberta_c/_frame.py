@@ -1,7 +1,8 @@
 """A column of texts, whatever holds it, as a list of str; nothing heavier than NumPy is imported."""
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from itertools import islice
+from typing import Any, Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,7 +101,48 @@ def find_surrogate(texts: list[str], row_name: RowName) -> None:
             ) from None
 
 
+def pieces_of(column: Iterable[Any], name: str, size: int) -> Iterator[list[Any]]:
+    """The values of a column in lists of `size`, at least one, which may be empty; no more is converted at a time.
+
+    Errors: TypeError and ValueError when the column is none; what it holds is for `texts_of` to check.
+
+    >>> list(pieces_of(iter("abc"), "texts", 2))
+    [['a', 'b'], ['c']]
+    """
+    _check_column(column, name)
+    method = _to_list(column)
+    if method:
+        slices: Any = getattr(column, "iloc", column)
+        for begin in range(0, max(len(cast(Sized, column)), 1), size):
+            yield list(getattr(slices[begin : begin + size], method)())
+        return
+    values = iter(column)
+    yield (piece := list(islice(values, size)))
+    while len(piece) == size and (piece := list(islice(values, size))):
+        yield piece
+
+
+def can_be_read_twice(column: object) -> bool:
+    """Whether a column is a sequence, an array or a Series; an iterator is not, nor what wraps one.
+
+    >>> can_be_read_twice(["a"]), can_be_read_twice(iter(["a"]))
+    (True, False)
+    """
+    return isinstance(column, Sequence) or _to_list(column) is not None
+
+
 def _as_list(column: Any, name: str) -> list[Any]:
+    _check_column(column, name)
+    method = _to_list(column)
+    return list(getattr(column, method)() if method else column)
+
+
+def _to_list(column: object) -> str | None:
+    """The method that gives the values as a list, of pyarrow; of polars and pandas; of NumPy."""
+    return next((method for method in ("to_pylist", "to_list", "tolist") if hasattr(column, method)), None)
+
+
+def _check_column(column: Any, name: str) -> None:
     if isinstance(column, (str, bytes)):
         raise TypeError(f"{name} is one {type(column).__name__}, not a column of texts; give a list: [{name}]")
     if isinstance(column, Mapping):
@@ -111,13 +153,8 @@ def _as_list(column: Any, name: str) -> list[Any]:
     if dimensions != 1 or hasattr(column, "columns"):
         shape = getattr(column, "shape", None)
         raise ValueError(f'{name} has shape {shape}, it is no single column; give one, such as frame["text"]')
-    for method in ("to_pylist", "to_list", "tolist"):  # pyarrow; polars and pandas; NumPy
-        convert = getattr(column, method, None)
-        if convert is not None:
-            return list(convert())
-    if not isinstance(column, Iterable):
+    if not isinstance(column, Iterable) and not _to_list(column):
         raise TypeError(f"{name} is {_shown(column)} of type {type(column).__name__}; give a column of texts")
-    return list(column)
 
 
 def _shown(value: object) -> str:

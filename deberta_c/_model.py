@@ -152,12 +152,15 @@ class DebertaV2ForSequenceClassification:
     ) -> NDArray[np.float32]:
         """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
 
-        A column is a list, Series, pyarrow array, ndarray or iterator. Each distinct text is computed once, in batches
-        of about `batch_tokens` tokens; Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
+        A column is a list, Series, pyarrow array, ndarray or iterator. It is read in windows of 8,192 rows, so that
+        beyond the column and the result memory does not grow with the number of rows. Each distinct text of a window
+        is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
+        megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
         pd.NA) does: "raise", "empty" (an empty text) or "skip" (a row of NaN). `progress=True` shows a bar by tqdm,
         or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer.
 
-        Errors: TypeError and ValueError name the row and the remedy; RuntimeError when the head is missing.
+        Errors: TypeError and ValueError name the row and the remedy, before anything is computed for what is no str
+        or missing, unless it comes from an iterator; RuntimeError when the head is missing.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())

@@ -1,22 +1,26 @@
-"""A column of texts to logits: each distinct text once, sorted by length, in batches of a token budget."""
+"""A column of texts to logits, a window of rows at a time: each distinct text once, sorted by length, in batches of a
+token budget."""
 
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from itertools import zip_longest
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._frame import Missing, RowName, rows_of, texts_of
+from deberta_c._frame import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
 from deberta_c._packing import offsets_of
 from deberta_c._tokenizer import DebertaV2Tokenizer, Rows, explain, warn_of_cuts
 
 BATCH_TOKENS = 4096
-_ENCODE_TEXTS = 8192  # texts that the tokenizer takes at once; Ctrl-C is served between
+_WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
+_REMEMBERED = 8 << 20  # bytes, about, of the texts that later windows need not compute again
+_ENTRY = 128  # bytes that remembering a text takes beside its characters
 
 
 def predict(
@@ -40,38 +44,47 @@ def predict(
     """
     if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
         raise ValueError(f"batch_tokens is {batch_tokens!r}; it must be an integer of at least 1")
-    firsts, missing = texts_of(texts, name, na, row_names[0])
-    seconds: list[str] | None = None
+    columns = [_Column(texts, name, na, row_names[0])]
     if text_pairs is not None:
-        seconds, missing_seconds = texts_of(text_pairs, "text_pairs", na, row_names[1])
-        if len(seconds) != len(firsts):
-            raise ValueError(f"texts has {len(firsts)} rows, but text_pairs {len(seconds)}; give two of equal length")
-        if missing is None or missing_seconds is None:
-            missing = missing_seconds if missing is None else missing
-        else:
-            missing = missing | missing_seconds
-    options = tokenizer.encode_options(truncation, max_length, pairs=seconds is not None)
-    (firsts_once, seconds_once), where = _distinct(firsts, seconds)
-    try:
-        rows = _encode(tokenizer, firsts_once, seconds_once, options)
-    except ValueError:
-        explain(tokenizer, firsts, seconds, options, row_names)
-        raise
-    check_rows(rows, settings, lambda distinct: row_names[0](int((where == distinct).argmax())))
-    if rows.cut and max_length is None:
-        warn_of_cuts(rows.cut, f"{len(firsts_once)} different texts", options["max_length"])
-    repeats = np.bincount(where, minlength=len(firsts_once))
-    logits = np.empty((len(firsts_once), settings["num_labels"]), np.float32)
-    with _progress(progress, len(firsts)) as advance:
-        for chosen in _batches(np.diff(rows.offsets), int(batch_tokens)):
-            ids, types, offsets = _gather(rows, chosen)
-            result = core.forward(ids, offsets, types=types)[0]
-            assert result is not None
-            logits[chosen] = result
-            advance(int(repeats[chosen].sum()))
-    answer: NDArray[np.float32] = logits[where]
-    if missing is not None and na == "skip":
-        answer[missing] = np.nan
+        columns.append(_Column(text_pairs, "text_pairs", na, row_names[1]))
+    options = tokenizer.encode_options(truncation, max_length, pairs=text_pairs is not None)
+    total = _total(columns)
+    answer = np.empty((total or 0, settings["num_labels"]), np.float32)
+    places: dict[Any, int] = {}  # a row of each text that was met
+    missing: list[NDArray[np.int64]] = []
+    end = different = cut = remembered = 0
+    with _progress(progress, total) as advance:
+        for firsts, seconds, empty in _windows(columns):
+            begin, end = end, end + len(firsts)
+            if end > len(answer):
+                answer.resize((max(end, 2 * len(answer)), answer.shape[1]), refcheck=False)
+            keys: Iterable[Any] = firsts if seconds is None else zip(firsts, seconds, strict=True)
+            where = np.fromiter((places.setdefault(key, row) for row, key in enumerate(keys, begin)), np.int64)
+            repeats = np.bincount(where[where >= begin] - begin, minlength=len(firsts))
+            new = np.flatnonzero(repeats)
+            names = (_shifted(row_names[0], begin), _shifted(row_names[1], begin))
+            rows = _encode(tokenizer, settings, firsts, seconds, options, new, names)
+            advance(len(firsts) - int(repeats.sum()))
+            for chosen in _batches(np.diff(rows.offsets), int(batch_tokens)):
+                ids, types, offsets = _gather(rows, chosen)
+                logits = core.forward(ids, offsets, types=types)[0]
+                assert logits is not None
+                answer[begin + new[chosen]] = logits
+                advance(int(repeats[new[chosen]].sum()))
+            answer[begin:end] = answer[where]
+            cut += rows.cut
+            different += len(new)
+            if empty is not None:
+                missing.append(begin + np.flatnonzero(empty))
+            remembered += sum(_ENTRY + len(firsts[row]) + (len(seconds[row]) if seconds else 0) for row in new)
+            if remembered > _REMEMBERED:
+                places.clear()
+                remembered = 0
+    if cut and max_length is None:
+        warn_of_cuts(cut, f"{different} different texts", options["max_length"])
+    answer.resize((end, answer.shape[1]), refcheck=False)
+    if missing and na == "skip":
+        answer[np.concatenate(missing)] = np.nan
     return answer
 
 
@@ -97,37 +110,76 @@ def check_rows(rows: Rows, settings: Mapping[str, Any], row_name: RowName) -> No
             )
 
 
-def _distinct(
-    firsts: list[str], seconds: list[str] | None
-) -> tuple[tuple[list[str], list[str] | None], NDArray[np.int64]]:
-    """Every different text, or pair, once; and for each row which of them it is."""
-    places: dict[Any, int] = {}
-    keys: Iterable[Any] = firsts if seconds is None else zip(firsts, seconds, strict=True)
-    where = np.fromiter((places.setdefault(key, len(places)) for key in keys), np.int64, len(firsts))
-    if seconds is None:
-        return (list(places), None), where
-    return ([first for first, _ in places], [second for _, second in places]), where
+class _Column(NamedTuple):
+    """An argument of `predict`, what messages call it and its rows, and what its missing values do."""
+
+    values: Iterable[Any]
+    name: str
+    na: Missing | None
+    row_name: RowName
+
+
+Piece = tuple[list[str], NDArray[np.bool_] | None]  # texts, and which of them are missing
+
+
+def _pieces(column: _Column) -> Iterator[Piece]:
+    begin = 0
+    for values in pieces_of(column.values, column.name, _WINDOW):
+        yield texts_of(values, column.name, column.na, _shifted(column.row_name, begin))
+        begin += len(values)
+
+
+def _windows(columns: list[_Column]) -> Iterator[tuple[list[str], list[str] | None, NDArray[np.bool_] | None]]:
+    """The first texts, the second ones or None, and which rows have a missing one, None when no row has."""
+    done = 0
+    for pieces in zip_longest(*map(_pieces, columns), fillvalue=([], None)):
+        counts = [len(texts) for texts, _ in pieces]
+        if len(set(counts)) > 1:
+            longer, shorter = (columns[counts.index(count)].name for count in (max(counts), min(counts)))
+            rows = done + min(counts)
+            raise ValueError(f"{longer} has more rows than {shorter}, which has {rows}; give two of equal length")
+        done += counts[0]
+        masks = [mask for _, mask in pieces if mask is not None]
+        second = pieces[1][0] if len(pieces) > 1 else None
+        yield pieces[0][0], second, np.logical_or.reduce(masks) if masks else None
+
+
+def _total(columns: list[_Column]) -> int | None:
+    """How many rows there are, None when only iterators could tell.
+
+    A bad row of a column that is no iterator is told here, before hours of work.
+    """
+    totals = [sum(len(texts) for texts, _ in _pieces(column)) for column in columns if can_be_read_twice(column.values)]
+    if len(set(totals)) > 1:
+        raise ValueError(
+            f"{columns[0].name} has {totals[0]} rows, but {columns[1].name} {totals[1]}; give two of equal length"
+        )
+    return totals[0] if totals else None
+
+
+def _shifted(row_name: RowName, rows: int) -> RowName:
+    return lambda row: row_name(rows + row)
 
 
 def _encode(
-    tokenizer: DebertaV2Tokenizer, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]
+    tokenizer: DebertaV2Tokenizer,
+    settings: Mapping[str, Any],
+    firsts: list[str],
+    seconds: list[str] | None,
+    options: dict[str, Any],
+    chosen: NDArray[np.int64],
+    names: tuple[RowName, RowName],
 ) -> Rows:
-    parts = [
-        tokenizer.encode_with(
-            firsts[begin : begin + _ENCODE_TEXTS],
-            None if seconds is None else seconds[begin : begin + _ENCODE_TEXTS],
-            options,
-        )
-        for begin in range(0, max(len(firsts), 1), _ENCODE_TEXTS)
-    ]
-    if len(parts) == 1:
-        return parts[0]
-    return Rows(
-        np.concatenate([part.ids for part in parts]),
-        np.concatenate([part.types for part in parts]),
-        offsets_of(np.concatenate([np.diff(part.offsets) for part in parts])),
-        sum(part.cut for part in parts),
-    )
+    """The chosen rows of a window, encoded and checked; `names` are those of the window's rows."""
+    some = [firsts[row] for row in chosen]
+    others = None if seconds is None else [seconds[row] for row in chosen]
+    try:
+        rows = tokenizer.encode_with(some, others, options)
+    except ValueError:
+        explain(tokenizer, firsts, seconds, options, names)
+        raise
+    check_rows(rows, settings, lambda index: names[0](int(chosen[index])))
+    return rows
 
 
 def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
@@ -152,32 +204,32 @@ def _gather(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], N
 
 
 @contextmanager
-def _progress(wanted: bool, total: int) -> Iterator[Callable[[int], object]]:
+def _progress(wanted: bool, total: int | None) -> Iterator[Callable[[int], object]]:
     """A function to call with the number of rows just done."""
     if not wanted:
         yield lambda _: None
         return
-    if find_spec("tqdm") is None:
-        try:
-            yield _plain_progress(total)
-        finally:  # what follows, an error too, begins on a line of its own
-            print(file=sys.stderr)
+    if find_spec("tqdm") is not None:
+        from tqdm.auto import tqdm
+
+        with tqdm(total=total, unit=" texts") as bar:
+            yield bar.update
         return
-    from tqdm.auto import tqdm
-
-    with tqdm(total=total, unit=" texts") as bar:
-        yield bar.update
-
-
-def _plain_progress(total: int) -> Callable[[int], object]:
+    of = "" if total is None else f" of {total}"
     done, shown = 0, 0.0
+
+    def show() -> None:
+        print(f"\r{done}{of} texts", end="", file=sys.stderr, flush=True)
 
     def advance(rows: int) -> None:
         nonlocal done, shown
         done += rows
-        now = time.monotonic()
-        if done == total or now - shown > 0.2:
-            shown = now
-            print(f"\r{done} of {total} texts", end="", file=sys.stderr, flush=True)
+        if time.monotonic() - shown > 0.2:
+            shown = time.monotonic()
+            show()
 
-    return advance
+    try:
+        yield advance
+    finally:  # what follows, an error too, begins on a line of its own
+        show()
+        print(file=sys.stderr)

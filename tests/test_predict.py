@@ -53,10 +53,92 @@ def test_each_text_once_and_within_the_budget(counted):
     assert [len(batch) for batch in counted._core.batches] == [1] * 5
 
 
-def test_many_texts_are_encoded_in_pieces(model, monkeypatch):
+@pytest.fixture
+def windows_of_two(monkeypatch):
+    monkeypatch.setattr(predict_module, "_WINDOW", 2)
+
+
+def test_windows_change_nothing(model, counted, monkeypatch):
+    pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
     expected = model.predict(TEXTS)
-    monkeypatch.setattr(predict_module, "_ENCODE_TEXTS", 2)
-    np.testing.assert_array_equal(model.predict(TEXTS), expected)
+    by_window = pandas.Series(TEXTS, index=range(len(TEXTS), 0, -1)), pyarrow.array(TEXTS), np.array(TEXTS), TEXTS
+    for window in (1, 2, 7, len(TEXTS), len(TEXTS) + 1):
+        monkeypatch.setattr(predict_module, "_WINDOW", window)
+        for column in (*by_window, iter(TEXTS), (text for text in TEXTS)):
+            counted._core.batches.clear()
+            np.testing.assert_allclose(counted.predict(column), expected, atol=TOLERANCE)
+            assert sum(map(len, counted._core.batches)) == 5  # each text once, in whichever window it came
+
+
+def test_texts_are_forgotten_at_last(counted, windows_of_two, monkeypatch):
+    monkeypatch.setattr(predict_module, "_REMEMBERED", 0)
+    found = counted.predict(["now", "now", "now", "hello", "hello", "now"])
+    assert sum(map(len, counted._core.batches)) == 5
+    np.testing.assert_allclose(found, found[[0, 0, 0, 3, 3, 0]], atol=TOLERANCE)
+
+
+def test_pairs_in_windows(model, windows_of_two):
+    firsts, seconds = ["hello", "hello", "now", "hello", None], ["world", "home", None, "world", "now"]
+    whole = np.concatenate([model.predict([a], [b], na="skip") for a, b in zip(firsts, seconds, strict=True)])
+    for columns in ((firsts, seconds), (iter(firsts), seconds), (firsts, iter(seconds)), (iter(firsts), iter(seconds))):
+        np.testing.assert_allclose(model.predict(*columns, na="skip"), whole, atol=TOLERANCE)
+    for short in (iter(["a"]), iter(["a"] * 2), iter(["a"] * 3)):
+        with pytest.raises(ValueError, match=r"^text_pairs has more rows than texts, which has [123]; give two of"):
+            model.predict(short, ["b"] * 4)
+    with pytest.raises(ValueError, match=r"^texts has more rows than text_pairs, which has 0; give two of"):
+        model.predict(iter(["a"]), iter([]))
+
+
+def test_missing_values_in_windows(model, windows_of_two):
+    texts = [None, "", "now", float("nan"), "hello"]
+    found = model.predict(iter(texts), na="skip")
+    assert np.isnan(found).any(axis=1).tolist() == [True, False, False, True, False]
+    np.testing.assert_allclose(found[1:3], model.predict(["", "now"]), atol=TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("bad", "error", "message"),
+    [(3, TypeError, "is 3 of"), (None, ValueError, "is missing"), ("b\ud800", ValueError, "has a lone surrogate")],
+)
+def test_errors_in_later_windows_name_their_row(counted, windows_of_two, bad, error, message):
+    texts = ["a", "now", "hello", "a", "now", bad]
+    with pytest.raises(error, match=rf"^texts\[5\] {message}"):
+        counted.predict(iter(texts))
+    assert counted._core.batches
+    counted._core.batches.clear()
+    with pytest.raises(error, match=rf"^texts\[5\] {message}"):
+        counted.predict(texts)
+    assert bool(counted._core.batches) == isinstance(bad, str)  # the other errors are told before any work
+
+
+def test_one_warning_of_the_cuts_in_all_windows(model, windows_of_two):
+    long = "hello now " * 50
+    texts = [long, "now", long, long + "now", "hello"]
+    with pytest.warns(TruncationWarning, match="2 of 4 different texts lost tokens") as caught:
+        model.predict(iter(texts))
+    assert len(caught) == 1
+
+
+def test_progress_of_windows(model, windows_of_two, capsys, monkeypatch):
+    monkeypatch.setattr("deberta_c._predict.find_spec", lambda _: None)  # tqdm is not installed
+    model.predict(TEXTS, progress=True)
+    assert capsys.readouterr().err.endswith(f"\r{len(TEXTS)} of {len(TEXTS)} texts\n")
+    model.predict(iter(TEXTS), progress=True)
+    assert capsys.readouterr().err.endswith(f"\r{len(TEXTS)} texts\n")
+
+
+def test_what_wraps_an_iterator_is_read_once(model):
+    class Wrapped:
+        def __init__(self, values):
+            self.values = values
+
+        def __iter__(self):
+            return self.values
+
+        def __len__(self):
+            return 2
+
+    assert model.predict(Wrapped(iter(["now", "hello"]))).shape == (2, 3)
 
 
 def test_columns(model):
