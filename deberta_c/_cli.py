@@ -18,7 +18,7 @@ from deberta_c._pipelines import pipeline
 from deberta_c._tables import Chunk, kind_of, read_chunks, writing
 from deberta_c._threads import threads
 
-_COMMANDS = ("classify", "demo", "show-config")
+_COMMANDS = ("classify", "demo", "bench", "show-config")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Text classification on the CPU. `python -m deberta_c TEXT ...` classifies texts.",
     )
     parser.add_argument("--version", action="version", version=f"deberta_c {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="{classify,demo,show-config}")
+    commands = parser.add_subparsers(dest="command", metavar="{classify,demo,bench,show-config}")
 
     classify = commands.add_parser("classify", help="classify a column of a csv, tsv, jsonl or parquet file")
     classify.add_argument("input", type=Path, metavar="IN", help="a .csv, .tsv, .jsonl or .parquet file")
@@ -91,10 +91,15 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="classify the sample messages")
     demo.set_defaults(run=_demo)
 
+    bench = commands.add_parser("bench", help="how fast this machine runs a model")
+    bench.add_argument("--against", choices=("transformers",), help="time transformers eager in turns, if installed")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    bench.set_defaults(run=_bench)
+
     config = commands.add_parser("show-config", help="versions, instruction set, threads")
     config.set_defaults(run=lambda _: show_config())
 
-    for command in (classify, text, demo):
+    for command in (classify, text, demo, bench):
         command.add_argument("--model", help="a model directory (default: the model that comes with deberta_c)")
         command.add_argument("--threads", type=int, help="threads to use")
     return parser
@@ -126,6 +131,12 @@ def _demo(options: argparse.Namespace) -> None:
     for row, answer in zip(rows, answers, strict=True):
         print(f"{answer['label']:{width}}  {answer['score']:11.4f}  {row['text']}")
     print(f"\nmodel opened in {(loaded - start) * 1e3:.0f} ms, {len(rows)} messages in {(done - loaded) * 1e3:.1f} ms")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from deberta_c._bench import run
+
+    run(_open_model(options.model), options.against, options.json)
 
 
 def _classify(options: argparse.Namespace) -> None:
