@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,7 @@ static _Thread_local int nested_worker = -1;
 /* What threads_count told this thread last, 0 before: it has sized its memory by that, and another thread may call
  * threads_set at any time. */
 static _Thread_local int promised;
+static _Atomic int computing; /* threads in the loops of all callers */
 
 static void after_fork_in_child(void)
 {
@@ -177,6 +179,17 @@ size_t threads_grain(double operations)
     return operations >= WAKING ? 1 : (size_t)(WAKING / (operations > 1.0 ? operations : 1.0));
 }
 
+/* Takes a share of the process's threads for a loop: what those of other callers leave, the caller's own at least. */
+static int take(int wanted)
+{
+    int busy = computing, taken;
+    do {
+        int left = configured - busy;
+        taken = left < 1 ? 1 : left < wanted ? left : wanted;
+    } while (!atomic_compare_exchange_weak(&computing, &busy, busy + taken));
+    return taken;
+}
+
 void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
 {
     int threads = team();
@@ -186,8 +199,7 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
             fn(i, worker, context);
         return;
     }
-    if ((size_t)threads > n / grain)
-        threads = (int)(n / grain);
+    threads = take((size_t)threads > n / grain ? (int)(n / grain) : threads);
 #pragma omp parallel num_threads(threads)
     {
         int worker = nested_worker = omp_get_thread_num();
@@ -196,4 +208,5 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
             fn(i, worker, context);
         nested_worker = -1;
     }
+    computing -= threads;
 }

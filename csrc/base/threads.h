@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One pool of threads in the process. Work is cut by data, never by the number of threads. */
+/* The threads of the process: callers that loop at once share their number. Work is cut by data, never by the number of
+ * threads. */
 #ifndef DEBERTA_BASE_THREADS_H
 #define DEBERTA_BASE_THREADS_H
 
@@ -11,8 +12,8 @@ enum { MOST_THREADS = 4096 };
  * one loop. */
 typedef void (*parallel_fn)(size_t index, int worker, void *context);
 
-/* Calls fn(0..n-1), in any order, on as many threads as get at least `grain` calls each; inside another parallel_for
- * it runs in the calling worker. */
+/* Calls fn(0..n-1), in any order, on as many threads as get at least `grain` calls each and as the loops of other
+ * callers leave; inside another parallel_for it runs in the calling worker. */
 void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context);
 
 /* The grain of calls that take so many floating point operations each: less is done before a thread has woken. */

@@ -2,6 +2,8 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -175,6 +177,54 @@ static void check_promise(void)
     CHECK(threads_count() == 8);
 }
 
+enum { LIMIT = 4, CALLERS = 6 };
+
+struct crowd {
+    _Atomic int running, most;
+    int meeting; /* calls that wait for each other */
+};
+
+static void join_crowd(size_t index, int worker, void *context)
+{
+    (void)index, (void)worker;
+    struct crowd *crowd = context;
+    int running = ++crowd->running;
+    for (int most = crowd->most; running > most && !atomic_compare_exchange_weak(&crowd->most, &most, running);)
+        continue;
+    while (crowd->most < crowd->meeting)
+        sched_yield();
+    sched_yield();
+    crowd->running--;
+}
+
+static void *call_often(void *crowd)
+{
+    for (int i = 0; i < 50; i++) {
+        struct loop loop = {.workers = threads_count()};
+        parallel_for(20, 1, join_crowd, crowd);
+        parallel_for(MANY, 1, count_call, &loop);
+        for (size_t call = 0; call < MANY; call++)
+            CHECK(loop.calls[call] == 1);
+    }
+    return NULL;
+}
+
+/* The loops of several callers at once share the threads, and give them back. */
+static void check_callers(void)
+{
+    threads_set(LIMIT);
+    struct crowd crowd = {0};
+    pthread_t threads[CALLERS];
+    for (int i = 0; i < CALLERS; i++)
+        CHECK(pthread_create(&threads[i], NULL, call_often, &crowd) == 0);
+    for (int i = 0; i < CALLERS; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(crowd.most <= LIMIT + CALLERS - 1); /* one came first; each of the others has itself */
+    struct crowd alone = {.meeting = LIMIT};
+    parallel_for(LIMIT, 1, join_crowd, &alone); /* hangs unless all threads come */
+    CHECK(alone.most == LIMIT);
+}
+
 static void check_fork(void)
 {
     threads_set(3);
@@ -298,6 +348,7 @@ int main(void)
     check_loops();
     check_grain();
     check_promise();
+    check_callers();
     check_fork();
     check_environment();
     check_quota_texts();
