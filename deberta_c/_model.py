@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from contextlib import ContextDecorator
+from copy import deepcopy
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from deberta_c._frame import Missing, the_only
 from deberta_c._outputs import SequenceClassifierOutput, sigmoid, softmax
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, check_rows, predict
+from deberta_c._reopen import reopened
 from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, explain, require_cpu, warn_of_cuts
 
 _NETWORK = ("deberta.", "pooler.", "classifier.")
@@ -29,7 +32,8 @@ class DebertaV2ForSequenceClassification:
     """A DeBERTa v2, v3 or mDeBERTa classifier on the CPU, in float32.
 
     The weights are immutable, the object may be used from many threads at once, and pickles as the path of its
-    directory. Of `config`, the labels and `problem_type` may be set at any time; other keys count when it is opened.
+    directory and options; a process that unpickles it again and again opens it once. Of `config`, the labels and
+    `problem_type` may be set at any time; other keys count when it is opened.
 
     >>> import deberta_c
     >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -256,7 +260,7 @@ class DebertaV2ForSequenceClassification:
     def tokenizer(self) -> DebertaV2Tokenizer:
         """The tokenizer of the model's directory, read on first use."""
         if self._tokenizer is None:
-            self._tokenizer = DebertaV2Tokenizer.from_pretrained(self.name_or_path)
+            self._tokenizer = reopened(DebertaV2Tokenizer, self.name_or_path, {}, DebertaV2Tokenizer.from_pretrained)
         return self._tokenizer
 
     @property
@@ -384,7 +388,12 @@ class no_grad(ContextDecorator):
 
 
 def _reopen(cls: type[DebertaV2ForSequenceClassification], directory: str, options: dict[str, Any]) -> Any:
-    options = dict(options)
+    model = reopened(cls, directory, options, partial(_open, cls))
+    model.config = deepcopy(model.config)  # its labels may be set
+    return model
+
+
+def _open(cls: type[DebertaV2ForSequenceClassification], directory: Path, **options: Any) -> Any:
     config = options.pop("config", None)
     return cls.from_pretrained(
         directory, config=None if config is None else DebertaV2Config.from_dict(config), **options

@@ -13,6 +13,7 @@ from deberta_c import _core
 from deberta_c._config import read_json, require_directory
 from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import RowName, find_surrogate, is_column, is_missing, rows_of, texts_of, the_only
+from deberta_c._reopen import reopened
 from deberta_c._tokenizer_json import read_pipeline
 
 _SPECIAL = {
@@ -422,7 +423,7 @@ def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
 
 
 def _reopen(cls: type[DebertaV2Tokenizer], directory: str, options: dict[str, Any]) -> DebertaV2Tokenizer:
-    return cls.from_pretrained(directory, **options)
+    return reopened(cls, directory, options, cls.from_pretrained)
 
 
 def _split_inputs(text: Any, text_pair: Any) -> tuple[list[str], list[str] | None, bool]:
