@@ -5,7 +5,7 @@ PYTHON = $(VENV)/bin/python
 BOOTSTRAP = VENV=$(VENV) scripts/bootstrap.sh
 C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]')
 
-.PHONY: help demo test parity parity-full check-c fuzz bench lint lint-python lint-types lint-c dev-environment \
+.PHONY: help demo test parity parity-full check-c fuzz bench bench-quick lint lint-python lint-types lint-c dev-environment \
     format coverage wheel
 
 help: ## this list
@@ -35,9 +35,13 @@ fuzz: ## the fuzz targets over their corpus and a minute of mutations
 	@$(BOOTSTRAP)
 	@$(PYTHON) scripts/check_c.py fuzz
 
-bench: ## the benchmark against transformers
-	@$(BOOTSTRAP) bench torch parity
+bench: ## the benchmark against transformers, onnxruntime and OpenVINO (an hour; installs them)
+	@$(BOOTSTRAP) torch parity bench
 	@$(PYTHON) benchmarks/run.py
+
+bench-quick: ## four works of it (five minutes)
+	@$(BOOTSTRAP) torch parity bench
+	@$(PYTHON) benchmarks/run.py --quick
 
 lint: lint-python lint-types lint-c ## ruff, mypy, stubtest, clang-format, warnings as errors; -k runs all
 

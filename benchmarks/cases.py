@@ -8,33 +8,59 @@ from pathlib import Path
 import numpy as np
 
 PADDED_ROWS = 32  # rows of a batch as a user of a padding library calls it
+LENGTHS = json.loads((Path(__file__).parent / "lengths.json").read_text())
+
+SHAPES = {f"1x{n}": [n] for n in (1, 8, 16, 64, 128, 384, 512)}
+SHAPES |= {"8x128": [128] * 8, "32x32": [32] * 32, "4x512": [512] * 4}
+SHAPES |= {"1000 messages": LENGTHS["sms_spam"], "500 articles": LENGTHS["ag_news"]}
+OTHERS = {"256 messages": LENGTHS["sms_spam"][:256], "64 messages": LENGTHS["sms_spam"][:64]}
+WORKS_OF_ALL_SIZES = ("1x16", "1x128", "8x128", "256 messages")
+QUICK_WORKS = ("1x16", "1x128", "8x128", "64 messages")
 
 
 @dataclass(frozen=True)
 class Case:
-    """`rows` are lists of ids without padding; `target` is the speed-up that must be reached."""
+    """A work: so many rows of these tokens."""
 
     name: str
-    rows: list[list[int]]
-    target: float
+    lengths: list[int]
 
     @property
     def tokens(self) -> int:
-        return sum(map(len, self.rows))
+        return sum(self.lengths)
+
+    @property
+    def ragged(self) -> bool:
+        """Whether a padding library has a choice of batches."""
+        return len(set(self.lengths)) > 1
+
+    def rows(self, vocab_size: int) -> list[list[int]]:
+        """[CLS], ordinary ids, [SEP]; the same in every process."""
+        rng = np.random.default_rng(0)
+        return [[1, *rng.integers(4, vocab_size, max(n - 2, 0)).tolist(), 2][:n] for n in self.lengths]
+
+    def flops(self, config: dict) -> float:
+        """What the layers need: 4 projections, 2 of the feed-forward, and 2 S^2 H for each product of attention.
+
+        Every real token counts in every layer, whatever a library saves; padding does not count.
+        """
+        hidden, inner = config["hidden_size"], config["intermediate_size"]
+        products = 4 if config.get("relative_attention") else 2  # c2c, c2p, p2c and the mix of values
+        linear = self.tokens * (8 * hidden**2 + 4 * hidden * inner)
+        attention = sum(products * 2 * n**2 * hidden for n in self.lengths)
+        return float(config["num_hidden_layers"] * (linear + attention))
 
 
-def cases(vocab_size: int, quick: bool = False) -> list[Case]:
-    """The works of the comparison with transformers eager."""
-    messages = json.loads((Path(__file__).parent / "lengths.json").read_text())["sms_spam"]
-    shapes = [("1 x 16", [16], 8.0), ("8 x 128", [128] * 8, 1.3), ("4 x 512", [512] * 4, 1.7)]
-    shapes.append(("256 messages", messages, 4.0) if not quick else ("64 messages", messages[:64], 4.0))
-    rng = np.random.default_rng(0)
-    return [Case(name, [_row(rng, n, vocab_size) for n in lengths], target) for name, lengths, target in shapes]
+def case(name: str) -> Case:
+    return Case(name, (SHAPES | OTHERS)[name])
 
 
-def _row(rng: np.random.Generator, length: int, vocab_size: int) -> list[int]:
-    """[CLS], ordinary ids, [SEP]."""
-    return [1, *rng.integers(4, vocab_size, length - 2).tolist(), 2]
+def batches(rows: list[list[int]], in_order_of_length: bool) -> list[np.ndarray]:
+    """Row numbers in batches of PADDED_ROWS, in the rows' own order or sorted by length."""
+    order = np.arange(len(rows))
+    if in_order_of_length:
+        order = np.argsort([len(row) for row in rows], kind="stable")
+    return np.split(order, range(PADDED_ROWS, len(rows), PADDED_ROWS))
 
 
 def padded(rows: list[list[int]]) -> dict[str, np.ndarray]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the committed results into README.md, between its `<!-- table: NAME -->` and `<!-- end -->`.
+"""Prints the committed results into README.md, between its `<!-- table: NAME -->` and `<!-- end -->`, and plots them.
 
 python benchmarks/readme.py
 """
@@ -13,10 +13,15 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
 import linear  # noqa: E402
-import run  # noqa: E402
+import report  # noqa: E402
 
 README = HERE.parent / "README.md"
-PRINTERS = {"transformers": run.table, "linear": linear.summary}
+RESULTS = HERE / "results"
+PRINTERS = {"peers": report.tables, "linear": linear.summary}
+
+
+def results_of(name: str) -> dict:
+    return json.loads((RESULTS / f"{name}.json").read_text())
 
 
 def with_tables(text: str) -> str:
@@ -24,11 +29,11 @@ def with_tables(text: str) -> str:
 
     def table(found: re.Match[str]) -> str:
         name = found[1]
-        results = json.loads((HERE / "results" / f"{name}.json").read_text())
-        return f"<!-- table: {name} -->\n{PRINTERS[name](results)}\n<!-- end -->"
+        return f"<!-- table: {name} -->\n{PRINTERS[name](results_of(name))}\n<!-- end -->"
 
     return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", table, text, flags=re.DOTALL)
 
 
 if __name__ == "__main__":
     README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    report.plot(results_of("peers"), RESULTS / "speed.svg")
