@@ -21,7 +21,8 @@ static _Thread_local int nested_worker = -1;
 /* What threads_count told this thread last, 0 before: it has sized its memory by that, and another thread may call
  * threads_set at any time. */
 static _Thread_local int promised;
-static _Atomic int computing; /* threads in the loops of all callers */
+static _Atomic int computing;   /* threads in the loops of all callers */
+static _Thread_local int alone; /* 1 in a loop that got no thread but the caller's own */
 
 static void after_fork_in_child(void)
 {
@@ -171,7 +172,7 @@ void threads_set(int count)
 
 void threads_lend(void)
 {
-    omp_set_num_threads(team());
+    omp_set_num_threads(alone ? 1 : team());
 }
 
 size_t threads_grain(double operations)
@@ -184,10 +185,20 @@ static int take(int wanted)
 {
     int busy = computing, taken;
     do {
-        int left = configured - busy;
+        int left = configured - busy + alone;
         taken = left < 1 ? 1 : left < wanted ? left : wanted;
-    } while (!atomic_compare_exchange_weak(&computing, &busy, busy + taken));
+    } while (!atomic_compare_exchange_weak(&computing, &busy, busy + taken - alone));
     return taken;
+}
+
+/* A loop of one thread is no outer loop: those inside it take what other callers have given back meanwhile. */
+static void run_alone(size_t n, parallel_fn fn, void *context)
+{
+    int before = alone;
+    alone = 1;
+    for (size_t i = 0; i < n; i++)
+        fn(i, 0, context);
+    alone = before;
 }
 
 void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
@@ -200,6 +211,12 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
         return;
     }
     threads = take((size_t)threads > n / grain ? (int)(n / grain) : threads);
+    int added = threads - alone;
+    if (threads == 1) {
+        run_alone(n, fn, context);
+        computing -= added;
+        return;
+    }
 #pragma omp parallel num_threads(threads)
     {
         int worker = nested_worker = omp_get_thread_num();
@@ -208,5 +225,5 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
             fn(i, worker, context);
         nested_worker = -1;
     }
-    computing -= threads;
+    computing -= added;
 }
