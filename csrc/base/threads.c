@@ -220,9 +220,13 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
 #pragma omp parallel num_threads(threads)
     {
         int worker = nested_worker = omp_get_thread_num();
+        if (n == (size_t)threads) {
+            fn((size_t)worker, worker, context);
+        } else {
 #pragma omp for schedule(dynamic, 1)
-        for (size_t i = 0; i < n; i++)
-            fn(i, worker, context);
+            for (size_t i = 0; i < n; i++)
+                fn(i, worker, context);
+        }
         nested_worker = -1;
     }
     computing -= added;

@@ -165,6 +165,19 @@ static enum deberta_status load_matrices(struct deberta_model *m, struct layer *
     return load_matrix(m, &layer->down, t->down, t->down_bias, 1.0f);
 }
 
+/* Tells each matrix which one follows it. */
+static void link_matrices(struct deberta_model *m)
+{
+    for (size_t i = 0; i < m->config.layers; i++) {
+        struct layer *layer = &m->layers[i];
+        layer->query.then = &layer->key_value;
+        layer->key_value.then = &layer->output;
+        layer->output.then = &layer->up;
+        layer->up.then = &layer->down;
+        layer->down.then = i + 1 < m->config.layers ? &layer[1].query : NULL;
+    }
+}
+
 /* ---- positions ---- */
 
 /* The position embeddings, normalised, and what their projections need. */
@@ -290,6 +303,7 @@ static enum deberta_status load(struct deberta_model *m, const struct checkpoint
         TRY(load_matrix(m, &m->projection, tensors.projection, NULL, 1.0f));
     for (size_t i = 0; i < m->config.layers; i++)
         TRY(load_matrices(m, &m->layers[i], &layers[i]));
+    link_matrices(m);
     TRY(load_positions(m, &tensors, layers));
     return load_head(m, checkpoint);
 }

@@ -115,27 +115,34 @@ struct application {
     size_t rows;
     enum activation act;
     float *out;
-    size_t row_block, groups; /* rows of a task; groups of panels */
+    size_t row_block, slices; /* rows of a task; slices of the panels */
 };
 
-/* One block of rows times one group of panels: bias first, then k in ascending blocks, then the activation. */
-static void apply_block(size_t index, int worker, void *context)
+/* Where a slice of the panels begins. */
+static size_t slice_begin(const struct matrix *matrix, size_t slice, size_t slices)
 {
-    (void)worker;
-    const struct application *a = context;
+    return slice * (matrix->out_stride / kernels->panel_width) / slices;
+}
+
+static const float *panel_at(const struct matrix *matrix, size_t panel, size_t k)
+{
+    return matrix->packed + (panel * matrix->in + k) * kernels->panel_width;
+}
+
+/* A few panels, until their output is finished: bias first, then k in ascending blocks, then the activation. `after` is
+ * the panel that follows, to be fetched ahead. */
+static void apply_panels(const struct application *a, size_t row, size_t first, size_t last, const float *after)
+{
     const struct matrix *m = a->matrix;
-    size_t width = kernels->panel_width, all = m->out_stride / width;
-    size_t row = index / a->groups * a->row_block, first = index % a->groups * PANEL_GROUP;
-    size_t rows = min_size(a->row_block, a->rows - row), last = min_size(first + PANEL_GROUP, all);
+    size_t width = kernels->panel_width, rows = min_size(a->row_block, a->rows - row);
     float *out = a->out + row * m->out_stride;
     for (size_t k = 0; k < m->in; k += DEPTH_BLOCK) {
         for (size_t panel = first; panel < last; panel++) {
-            const float *weights = m->packed + (panel * m->in + k) * width;
-            bool more = panel + 1 < last || (k + DEPTH_BLOCK >= m->in && last < all);
+            bool last_block = k + DEPTH_BLOCK >= m->in;
             struct product product = {
                 .a = a->in + row * m->in_stride + k,
                 .lda = m->in_stride,
-                .panel = weights,
+                .panel = panel_at(m, panel, k),
                 .k = min_size(DEPTH_BLOCK, m->in - k),
                 .c = out + panel * width,
                 .ldc = m->out_stride,
@@ -143,7 +150,9 @@ static void apply_block(size_t index, int worker, void *context)
                 .columns = width,
                 .accumulate = k > 0,
                 .bias = m->bias + panel * width,
-                .next = more ? weights + m->in * width : NULL,
+                .next = panel + 1 < last ? panel_at(m, panel + 1, k)
+                        : last_block     ? after
+                                         : panel_at(m, first, k + DEPTH_BLOCK),
             };
             kernels->product(&product);
         }
@@ -151,22 +160,30 @@ static void apply_block(size_t index, int worker, void *context)
     kernels->activate(a->act, out + first * width, m->out_stride, rows, (last - first) * width);
 }
 
+/* One block of rows times one slice of the panels. A worker that keeps its slice walks through memory from end to end,
+ * and at the end fetches the beginning of the same slice of the matrix to come: memory is never idle. */
+static void apply_slice(size_t index, int worker, void *context)
+{
+    (void)worker;
+    const struct application *a = context;
+    const struct matrix *m = a->matrix, *then = m->then;
+    size_t slice = index % a->slices, row = index / a->slices * a->row_block;
+    size_t begin = slice_begin(m, slice, a->slices), end = slice_begin(m, slice + 1, a->slices);
+    const float *after = then ? panel_at(then, slice_begin(then, slice, a->slices), 0) : NULL;
+    for (size_t panel = begin; panel < end; panel += PANEL_GROUP) {
+        size_t last = min_size(panel + PANEL_GROUP, end);
+        apply_panels(a, row, panel, last, last < end ? panel_at(m, last, 0) : after);
+    }
+}
+
 static void apply_own(const struct matrix *matrix, const float *in, size_t rows, enum activation act, float *out)
 {
-    size_t blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
+    size_t blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK, slices = (size_t)threads_count();
     size_t row_block = round_up((rows + blocks - 1) / blocks, kernels->row_group);
     struct application application = {
-        .matrix = matrix,
-        .in = in,
-        .rows = rows,
-        .act = act,
-        .out = out,
-        .row_block = row_block,
-        .groups = (matrix->out_stride / kernels->panel_width + PANEL_GROUP - 1) / PANEL_GROUP,
-    };
-    double operations = 2.0 * (double)(min_size(row_block, rows) * matrix->in * PANEL_GROUP * kernels->panel_width);
-    parallel_for((rows + row_block - 1) / row_block * application.groups, threads_grain(operations), apply_block,
-                 &application);
+        .matrix = matrix, .in = in, .rows = rows, .act = act, .out = out, .row_block = row_block, .slices = slices};
+    double operations = 2.0 * (double)(min_size(row_block, rows) * matrix->in * matrix->out_stride) / (double)slices;
+    parallel_for((rows + row_block - 1) / row_block * slices, threads_grain(operations), apply_slice, &application);
 }
 
 /* ---- oneDNN's path ---- */

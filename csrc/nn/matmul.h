@@ -24,10 +24,11 @@ struct weight {
 
 struct matrix {
     size_t in, in_stride;
-    size_t out_stride;     /* of all parts together; each part starts at a multiple of the panel width */
-    float *packed;         /* panels (out_stride / panel_width, in, panel_width), or oneDNN's layout */
-    float *bias;           // (out_stride)
-    struct onednn *onednn; /* NULL: our own kernel multiplies */
+    size_t out_stride;         /* of all parts together; each part starts at a multiple of the panel width */
+    float *packed;             /* panels (out_stride / panel_width, in, panel_width), or oneDNN's layout */
+    float *bias;               // (out_stride)
+    const struct matrix *then; /* the one that is applied next, NULL: unknown */
+    struct onednn *onednn;     /* NULL: our own kernel multiplies */
 };
 
 /* Which path a new matrix takes: oneDNN, unless benchmarks/results/linear.json shows our kernel ahead on this
