@@ -159,7 +159,7 @@ int threads_count(void)
     return promised = configured;
 }
 
-static int team(void)
+int threads_team(void)
 {
     return promised && !forked && nested_worker < 0 ? promised : threads_count();
 }
@@ -172,7 +172,7 @@ void threads_set(int count)
 
 void threads_lend(void)
 {
-    omp_set_num_threads(alone ? 1 : team());
+    omp_set_num_threads(alone ? 1 : threads_team());
 }
 
 size_t threads_grain(double operations)
@@ -203,7 +203,7 @@ static void run_alone(size_t n, parallel_fn fn, void *context)
 
 void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
 {
-    int threads = team();
+    int threads = threads_team();
     if (threads == 1 || n / 2 < grain) {
         int worker = nested_worker < 0 ? 0 : nested_worker;
         for (size_t i = 0; i < n; i++)
@@ -220,7 +220,7 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
 #pragma omp parallel num_threads(threads)
     {
         int worker = nested_worker = omp_get_thread_num();
-        if (n == (size_t)threads) {
+        if (n == (size_t)omp_get_num_threads()) { /* OpenMP may give fewer than asked for */
             fn((size_t)worker, worker, context);
         } else {
 #pragma omp for schedule(dynamic, 1)

@@ -23,6 +23,8 @@ size_t threads_grain(double operations);
 /* How many threads a loop of this thread uses, until it asks again: threads_set of another thread cannot make
  * more workers than a caller has made room for. */
 int threads_count(void);
+/* What threads_count told this thread last: for those that cut work within a call. */
+int threads_team(void);
 /* Sets that number for the whole process; values below 1 restore the default. */
 void threads_set(int count);
 /* Lets a library that opens parallel regions of its own use as many, when called from this thread. */
