@@ -130,6 +130,29 @@ def test_callers_share_the_threads(make_model):
     assert most <= before + callers + callers * (limit - 1) // 2
 
 
+LIMITED = """
+import sys
+import numpy as np
+import deberta_c
+core = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])._core
+deberta_c.set_num_threads(int(sys.argv[2]))
+logits = core.forward(np.arange(4, 68, dtype=np.int32), np.array([0, 64]))[0]
+print(logits.tobytes().hex())
+"""
+
+
+@pytest.mark.parametrize("variables", [{"OMP_THREAD_LIMIT": "1"}, {"OMP_THREAD_LIMIT": "3"}, {"OMP_DYNAMIC": "true"}])
+def test_openmp_gives_fewer_threads_than_asked_for(make_model, variables):
+    wide = make_model(hidden_size=256, num_attention_heads=4, intermediate_size=512)
+
+    def logits(threads, **environment):
+        command = [sys.executable, "-c", LIMITED, str(wide), str(threads)]
+        run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, check=True)
+        return np.frombuffer(bytes.fromhex(run.stdout), np.float32)
+
+    np.testing.assert_allclose(logits(4, **variables), logits(1), atol=TOLERANCE)
+
+
 def test_no_thread_computes_when_a_call_is_over(model):
     model.predict(TEXTS)
     time.sleep(0.1)  # helpers wait for more work for some milliseconds
@@ -175,6 +198,26 @@ def test_pickles_that_arrive_in_several_threads_are_opened_once(model):
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         cores = {id(one._core) for one in list(pool.map(lambda _: pickle.loads(data), range(8)))}
     assert len(cores) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this platform")
+@pytest.mark.parametrize(
+    ("variables", "wanted"),
+    [
+        ({}, 1),
+        ({"OMP_NUM_THREADS": "5"}, 5),
+        ({"DEBERTA_C_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}, 3),
+        ({"DEBERTA_C_NUM_THREADS": ""}, 1),
+    ],
+)
+def test_what_decides_on_the_number_of_threads(variables, wanted):
+    code = (
+        "import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1]); import deberta_c; "
+        "print(deberta_c.get_num_threads())"
+    )
+    clean = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    run = subprocess.run([sys.executable, "-c", code], env=clean | variables, capture_output=True, check=True)
+    assert int(run.stdout) == wanted
 
 
 def test_the_number_of_threads_changes_under_running_calls(model, expected):

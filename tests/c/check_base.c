@@ -321,6 +321,9 @@ static void check_groups(void)
     CHECK(threads_cgroup(root) == 0); /* a quota without its period */
     write_file("sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
     CHECK(threads_cgroup(root) == 2);
+    write_file("sys/fs/cgroup/cpu/docker/1/cpu.cfs_quota_us", "150000\n");
+    write_file("sys/fs/cgroup/cpu/docker/1/cpu.cfs_period_us", "100000\n");
+    CHECK(threads_cgroup(root) == 1); /* its own group is lower than the one above */
     write_file("proc/self/cgroup", "garbage\n::\n1:\n7:cpuset,cpuacct:/\n");
     CHECK(threads_cgroup(root) == 0);
     char command[64];
