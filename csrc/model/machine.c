@@ -52,6 +52,11 @@ const char *deberta_isa(void)
     return isa_names[kernels->isa];
 }
 
+const char *deberta_linear(void)
+{
+    return matmul_path() == MATMUL_OWN ? "own" : "onednn";
+}
+
 const char *deberta_onednn(void)
 {
     return matmul_onednn_version();

@@ -28,6 +28,12 @@ static PyObject *isa(PyObject *module, PyObject *unused)
     return PyUnicode_FromString(deberta_isa());
 }
 
+static PyObject *linear_layers(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    return PyUnicode_FromString(deberta_linear());
+}
+
 static PyObject *onednn_version(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
@@ -39,6 +45,8 @@ static PyMethodDef methods[] = {
     {"set_num_threads", set_num_threads, METH_O,
      PyDoc_STR("set_num_threads(count, /)\n--\n\nSets the threads of the whole process; 0 restores the default.")},
     {"isa", isa, METH_NOARGS, PyDoc_STR("isa()\n--\n\nThe instruction set in use: scalar, avx2 or avx512.")},
+    {"linear_layers", linear_layers, METH_NOARGS,
+     PyDoc_STR("linear_layers()\n--\n\nWhose kernel multiplies in linear layers of new models: own or onednn.")},
     {"onednn_version", onednn_version, METH_NOARGS,
      PyDoc_STR("onednn_version()\n--\n\nThe version of oneDNN in use, such as \"3.2.0\".")},
     {NULL, NULL, 0, NULL},
