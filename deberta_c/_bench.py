@@ -97,6 +97,8 @@ def run(model: DebertaV2ForSequenceClassification, against: str | None = None, o
     """Prints a line a work, and writes all of it as JSON if `out` is a path."""
     if out is not None and not out.parent.is_dir():
         raise FileNotFoundError(f"--json is {str(out)!r}, but there is no folder {str(out.parent)!r}; make it first")
+    if out is not None and out.is_dir():
+        raise IsADirectoryError(f"--json is {str(out)!r}, which is a folder; name a file in it")
     head = f"{'work':>10} {'ms':>9} {'texts/s':>9} {'tokens/s':>9} {'GFLOP/s':>8}"
     print(head + (f" {'transformers ms':>16} {'speed-up':>9} {'difference':>11}" if against else ""))
     results = []

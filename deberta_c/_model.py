@@ -32,8 +32,8 @@ class DebertaV2ForSequenceClassification:
     """A DeBERTa v2, v3 or mDeBERTa classifier on the CPU, in float32.
 
     The weights are immutable, the object may be used from many threads at once, and pickles as the path of its
-    directory and options; a process that unpickles it again and again opens it once. Of `config`, the labels and
-    `problem_type` may be set at any time; other keys count when it is opened.
+    directory and options; a process that unpickles it again and again opens it once, and the last one stays open. Of
+    `config`, the labels and `problem_type` may be set at any time; other keys count when it is opened.
 
     >>> import deberta_c
     >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -161,7 +161,8 @@ class DebertaV2ForSequenceClassification:
         is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
         megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
         pd.NA) does: "raise", "empty" (an empty text) or "skip" (a row of NaN). `progress=True` shows a bar by tqdm,
-        or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer.
+        or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer; the warning that
+        counts the texts cut comes when all rows are done.
 
         Errors: TypeError and ValueError name the row and the remedy, before anything is computed for what is no str
         or missing, unless it comes from an iterator; RuntimeError when the head is missing.

@@ -74,7 +74,7 @@ def predict(
             answer[begin:end] = answer[where]
             cut += rows.cut
             different += len(new)
-            if empty is not None:
+            if empty is not None and na == "skip":
                 missing.append(begin + np.flatnonzero(empty))
             remembered += sum(_ENTRY + len(firsts[row]) + (len(seconds[row]) if seconds else 0) for row in new)
             if remembered > _REMEMBERED:
@@ -83,7 +83,7 @@ def predict(
     if cut and max_length is None:
         warn_of_cuts(cut, f"{different} different texts", options["max_length"])
     answer.resize((end, answer.shape[1]), refcheck=False)
-    if missing and na == "skip":
+    if missing:
         answer[np.concatenate(missing)] = np.nan
     return answer
 

@@ -92,7 +92,7 @@ class DebertaV2Tokenizer:
         self._model_max_length = max_length
         self._padding_side: str = options["padding_side"]
         self._truncation_side: str = options["truncation_side"]
-        self._options = options
+        self._options: dict[str, Any] = options
         path = directory / "spm.model"
         if not path.stat().st_size:
             raise ValueError(f"{str(path)!r} is empty; copy it again from where the model came")
@@ -145,6 +145,7 @@ class DebertaV2Tokenizer:
         merged = {name: options.get(name, file.get(name, default)) for name, default in _OPTIONS.items()}
         _check_options(merged)
         tokenizer = cls(folder.absolute(), merged, _cap(folder, merged["model_max_length"]))
+        tokenizer._options = options
         for path, ids in added.items():
             _check_added_tokens(path, ids, tokenizer)
         return tokenizer

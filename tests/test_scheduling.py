@@ -4,17 +4,20 @@ import concurrent.futures
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, _core
+from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, _core, _reopen
+from deberta_c._reopen import reopened
 
 TEXTS = ["hello world", "free entry at home now call now", "", "now", "see you at home"] * 40
 TOLERANCE = 1e-5
@@ -239,3 +242,58 @@ def test_the_number_of_threads_changes_under_running_calls(model, expected):
         stop.set()
         changer.join()
         deberta_c.set_num_threads(before)
+
+
+def test_a_tokenizer_and_its_model_share_what_is_open(model, tokenizer):
+    """A task that gets both, and predicts with each, opens the tokenizer's directory once."""
+    cores = set()
+    for _ in range(3):
+        own, one = pickle.loads(pickle.dumps((tokenizer, model)))
+        one.predict(TEXTS[:2])
+        one.predict(TEXTS[:2], tokenizer=own)
+        cores |= {id(own._core), id(one.tokenizer._core)}
+    assert len(cores) == 1
+
+
+def test_other_files_in_the_directory_do_not_count(make_model):
+    pickled = pickle.dumps(AutoTokenizer.from_pretrained(make_model()))
+    first = pickle.loads(pickled)
+    (Path(first.name_or_path) / "scores.csv").write_text("text\n")
+    assert pickle.loads(pickled)._core is first._core
+
+
+def test_opening_within_opening(model):
+    """A signal handler that comes while a directory is opened may open one, too."""
+
+    def open_it(directory, **options):
+        if not options.get("inner"):
+            reopened(AutoTokenizer, str(directory), {"inner": True}, open_it)
+        return SimpleNamespace(options=options)
+
+    assert reopened(AutoTokenizer, model.name_or_path, {}, open_it).options == {}
+    assert reopened(AutoTokenizer, model.name_or_path, {}, lambda _: None).options == {}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_fork_while_another_thread_opens(model):
+    pickled = pickle.dumps(model)
+    held, done = threading.Event(), threading.Event()
+
+    def hold():
+        with _reopen._lock:
+            held.set()
+            done.wait()
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    held.wait()
+    try:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(20)  # ends the child if it waits for a lock that nobody holds there
+            os._exit(0 if pickle.loads(pickled).predict(TEXTS[:1]).shape[0] == 1 else 1)
+    finally:
+        done.set()
+        holder.join()
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

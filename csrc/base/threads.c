@@ -164,6 +164,16 @@ int threads_team(void)
     return promised && !forked && nested_worker < 0 ? promised : threads_count();
 }
 
+int threads_hold(void)
+{
+    return promised;
+}
+
+void threads_restore(int held)
+{
+    promised = held;
+}
+
 void threads_set(int count)
 {
     promised = 0;

@@ -25,6 +25,9 @@ size_t threads_grain(double operations);
 int threads_count(void);
 /* What threads_count told this thread last: for those that cut work within a call. */
 int threads_team(void);
+/* Around a callback within a call, which may ask or set as it likes: what was told is told again afterwards. */
+int threads_hold(void);
+void threads_restore(int held);
 /* Sets that number for the whole process; values below 1 restore the default. */
 void threads_set(int count);
 /* Lets a library that opens parallel regions of its own use as many, when called from this thread. */

@@ -207,9 +207,15 @@ static enum deberta_status classify(const struct pass *pass, const struct chunk 
     return DEBERTA_OK;
 }
 
+/* Whoever is asked may run anything, another call on this thread too. */
 static enum deberta_status ask(const struct deberta_context *context)
 {
-    return context->stop && context->stop(context->stop_data) ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
+    if (!context->stop)
+        return DEBERTA_OK;
+    int held = threads_hold();
+    bool stop = context->stop(context->stop_data);
+    threads_restore(held);
+    return stop ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
 }
 
 enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w, bool watched)

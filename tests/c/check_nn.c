@@ -425,6 +425,26 @@ static void check_stop(const struct deberta_model *model, struct deberta_context
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == 3);
 }
 
+static bool meddle(void *data)
+{
+    *(int *)data = threads_team();
+    deberta_set_threads(4);
+    return threads_count() != 4;
+}
+
+/* Whoever is asked between layers may set the number of threads: the call goes on with that which it made room for. */
+static void check_meddler(const struct deberta_model *model, struct deberta_context *context)
+{
+    float logits[4 * C];
+    struct deberta_outputs outputs = {.logits = logits};
+    int seen = 0;
+    deberta_set_threads(1);
+    deberta_context_watch(context, meddle, &seen);
+    CHECK(L > 2 && deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && seen == 1);
+    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && seen == 4);
+    deberta_context_watch(context, NULL, NULL);
+}
+
 static void check_refusals(const struct deberta_model *model, struct deberta_context *context)
 {
     float logits[4 * C];
@@ -518,6 +538,7 @@ static void check_network(void)
     check_after_infinity(&n, context);
     check_refusals(model, context);
     check_stop(model, context);
+    check_meddler(model, context);
     deberta_context_free(context);
     deberta_model_free(model);
     check_wrong_weights(&n);
