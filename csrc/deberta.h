@@ -141,6 +141,7 @@ struct deberta_outputs {
 
 MUST_USE enum deberta_status deberta_context_new(const struct deberta_model *model, struct deberta_context **out);
 void deberta_context_free(struct deberta_context *context);
+size_t deberta_context_memory(const struct deberta_context *context); /* bytes of its workspace */
 /* From now on the thread that calls forward asks `stop(data)` before every layer that it works on; true ends the pass
  * with DEBERTA_STOPPED. NULL asks nobody. */
 void deberta_context_watch(struct deberta_context *context, bool (*stop)(void *data), void *data);

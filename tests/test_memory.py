@@ -87,6 +87,13 @@ model.predict(texts, truncation=False, batch_tokens=1024)
 print(most - before)
 """
 
+LARGE_CALL = """
+model.predict(["now " * 10], truncation=False)
+before = resident()
+model.predict(["now " * 60_000], truncation=False)
+print(resident() - before)
+"""
+
 
 @pytest.fixture
 def model_directory(make_model):
@@ -114,3 +121,7 @@ def test_a_hundred_thousand_texts_take_no_more_memory_than_ten_thousand(model_di
 
 def test_work_is_bounded_by_the_budget_of_tokens(model_directory):
     assert growth(BUDGET, model_directory) < MOST
+
+
+def test_a_very_long_text_leaves_no_workspace(model_directory):
+    assert growth(LARGE_CALL, model_directory) < MOST

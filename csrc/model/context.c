@@ -189,6 +189,11 @@ void deberta_context_watch(struct deberta_context *context, bool (*stop)(void *d
     context->stop_data = data;
 }
 
+size_t deberta_context_memory(const struct deberta_context *context)
+{
+    return context->block_bytes;
+}
+
 void deberta_context_free(struct deberta_context *context)
 {
     if (!context)

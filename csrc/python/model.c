@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <time.h>
 
-enum { IDLE_MAX = 16 }; /* contexts kept for the next call; a burst of more threads makes and frees its own */
+enum { IDLE_MAX = 16 };          /* contexts kept for the next call; a burst of more threads makes and frees its own */
+enum { IDLE_BYTES = 128 << 20 }; /* and those of unusually large calls go, too */
 
 struct model_object {
     PyObject_HEAD
@@ -32,7 +33,7 @@ static enum deberta_status take_context(struct model_object *self, struct debert
 static void give_context(struct model_object *self, struct deberta_context *context)
 {
     pthread_mutex_lock(&self->mutex);
-    bool kept = self->idle_count < IDLE_MAX;
+    bool kept = self->idle_count < IDLE_MAX && deberta_context_memory(context) <= IDLE_BYTES;
     if (kept)
         self->idle[self->idle_count++] = context;
     pthread_mutex_unlock(&self->mutex);
