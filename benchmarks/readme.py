@@ -12,12 +12,19 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+import attention  # noqa: E402
 import linear  # noqa: E402
 import report  # noqa: E402
+import scheduling  # noqa: E402
 
 README = HERE.parent / "README.md"
 RESULTS = HERE / "results"
-PRINTERS = {"peers": report.tables, "linear": linear.summary}
+PRINTERS = {
+    "peers": report.tables,
+    "scheduling": scheduling.table,
+    "linear": linear.summary,
+    "attention": attention.table,
+}
 
 
 def results_of(name: str) -> dict:
