@@ -3,7 +3,7 @@
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 BOOTSTRAP = VENV=$(VENV) scripts/bootstrap.sh
-C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]')
+C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]')
 
 .PHONY: help demo test parity parity-full check-c fuzz bench bench-quick lint lint-python lint-types lint-c dev-environment \
     format coverage wheel

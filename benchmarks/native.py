@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
+from peak import cpu_name
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -63,6 +65,4 @@ class Program:
         return line.split()
 
     def machine(self) -> dict[str, str]:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        cpu = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
-        return {"date": date.today().isoformat(), "cpu": cpu, "isa": self.isa, "onednn": self.onednn}
+        return {"date": date.today().isoformat(), "cpu": cpu_name(), "isa": self.isa, "onednn": self.onednn}

@@ -29,7 +29,7 @@ from pathlib import Path
 from cases import QUICK_WORKS, SHAPES, WORKS_OF_ALL_SIZES, case
 from floor import SETS
 from models import CONFIGS
-from peak import peak_gflops
+from peak import cpu_name, peak_gflops
 from peers import FLOAT32, PEERS, Compiled, Eager, OnnxRuntime, OnnxRuntimeInt8, OpenVino, OpenVinoThroughput, Ours
 from report import BASE, SORTED
 
@@ -237,10 +237,8 @@ def versions():
 def machine(threads):
     import deberta_c
 
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    model_name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
     return {
-        "date": date.today().isoformat(), "cpu": model_name, "isa": deberta_c._core.isa(), "threads": threads,
+        "date": date.today().isoformat(), "cpu": cpu_name(), "isa": deberta_c._core.isa(), "threads": threads,
         "python": platform.python_version(), **versions(),
     }  # fmt: skip
 

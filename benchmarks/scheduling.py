@@ -23,7 +23,8 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from cases import case
+from cases import Case, case
+from peak import cpu_name
 
 import deberta_c
 
@@ -37,8 +38,8 @@ WARM_STARTS = 9
 
 def packed(name):
     """ids and offsets of a work."""
-    work = case("1x16")
-    rows = type(work)(name, LENGTHS[name]).rows(128000) if name in LENGTHS else case(name).rows(128000)
+    work = Case(name, LENGTHS[name]) if name in LENGTHS else case(name)
+    rows = work.rows(128000)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     return np.concatenate(rows).astype(np.int32), offsets
 
@@ -254,11 +255,10 @@ PARTS = {function.__name__: function for function in (scaling, callers, processe
 
 
 def machine():
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
     return {
         "date": date.today().isoformat(), "isa": deberta_c._core.isa(), "python": platform.python_version(),
-        "cpu": next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown"),
-        "cpus": len(os.sched_getaffinity(0)), "deberta_c": deberta_c.__version__, "numpy": np.__version__,
+        "cpu": cpu_name(), "cpus": len(os.sched_getaffinity(0)),
+        "deberta_c": deberta_c.__version__, "numpy": np.__version__,
     }  # fmt: skip
 
 
@@ -281,7 +281,8 @@ def main():
     if not options.table:
         with tempfile.TemporaryDirectory() as folder:
             if not options.model:
-                subprocess.run([sys.executable, str(HERE / "models.py"), "v3-base", folder], check=True)
+                code = "import sys, models; models.write_checkpoint(*sys.argv[1:])"
+                subprocess.run([sys.executable, "-c", code, "v3-base", folder], check=True, cwd=HERE)
             for name in options.parts:
                 results["parts"][name] = {"machine": machine(), "lines": PARTS[name](options.model or Path(folder))}
                 RESULTS.write_text(json.dumps(results, indent=2) + "\n")

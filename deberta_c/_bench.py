@@ -18,7 +18,7 @@ from deberta_c import _core
 from deberta_c._defaults import __version__
 from deberta_c._model import DebertaV2ForSequenceClassification
 from deberta_c._packing import offsets_of
-from deberta_c._predict import BATCH_TOKENS, _batches, _gather
+from deberta_c._predict import BATCH_TOKENS, run_batches
 from deberta_c._threads import get_num_threads
 from deberta_c._tokenizer import Rows
 
@@ -45,10 +45,7 @@ def pack_rows(rows: Sequence[Sequence[int]]) -> Rows:
 def run_rows(model: DebertaV2ForSequenceClassification, rows: Rows) -> NDArray[np.float32]:
     """Logits of the rows, in the batches of `predict`."""
     logits = np.empty((len(rows.offsets) - 1, model.num_labels), np.float32)
-    for chosen in _batches(np.diff(rows.offsets), BATCH_TOKENS):
-        ids, types, offsets = _gather(rows, chosen)
-        result = model._core.forward(ids, offsets, types=types)[0]
-        assert result is not None
+    for chosen, result in run_batches(model._core, rows, BATCH_TOKENS):
         logits[chosen] = result
     return logits
 

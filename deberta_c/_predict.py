@@ -65,10 +65,7 @@ def predict(
             names = (_shifted(row_names[0], begin), _shifted(row_names[1], begin))
             rows = _encode(tokenizer, settings, firsts, seconds, options, new, names)
             advance(len(firsts) - int(repeats.sum()))
-            for chosen in _batches(np.diff(rows.offsets), int(batch_tokens)):
-                ids, types, offsets = _gather(rows, chosen)
-                logits = core.forward(ids, offsets, types=types)[0]
-                assert logits is not None
+            for chosen, logits in run_batches(core, rows, int(batch_tokens)):
                 answer[begin + new[chosen]] = logits
                 advance(int(repeats[new[chosen]].sum()))
             answer[begin:end] = answer[where]
@@ -180,6 +177,17 @@ def _encode(
         raise
     check_rows(rows, settings, lambda index: names[0](int(chosen[index])))
     return rows
+
+
+def run_batches(
+    core: _core.Model, rows: Rows, batch_tokens: int
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+    """Row numbers and their logits, batch by batch."""
+    for chosen in _batches(np.diff(rows.offsets), batch_tokens):
+        ids, types, offsets = _gather(rows, chosen)
+        logits = core.forward(ids, offsets, types=types)[0]
+        assert logits is not None
+        yield chosen, logits
 
 
 def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:

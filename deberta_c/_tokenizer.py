@@ -87,12 +87,12 @@ class DebertaV2Tokenizer:
 
     pad_token_type_id = 0
 
-    def __init__(self, directory: Path, options: dict[str, Any], max_length: int | None) -> None:
+    def __init__(self, directory: Path, options: dict[str, Any], max_length: int | None, given: dict[str, Any]) -> None:
         self.name_or_path = str(directory)
         self._model_max_length = max_length
         self._padding_side: str = options["padding_side"]
         self._truncation_side: str = options["truncation_side"]
-        self._options: dict[str, Any] = options
+        self._given = given  # the options of from_pretrained, of which a pickle makes it again
         path = directory / "spm.model"
         if not path.stat().st_size:
             raise ValueError(f"{str(path)!r} is empty; copy it again from where the model came")
@@ -144,8 +144,7 @@ class DebertaV2Tokenizer:
             file |= implied
         merged = {name: options.get(name, file.get(name, default)) for name, default in _OPTIONS.items()}
         _check_options(merged)
-        tokenizer = cls(folder.absolute(), merged, _cap(folder, merged["model_max_length"]))
-        tokenizer._options = options
+        tokenizer = cls(folder.absolute(), merged, _cap(folder, merged["model_max_length"]), options)
         for path, ids in added.items():
             _check_added_tokens(path, ids, tokenizer)
         return tokenizer
@@ -328,7 +327,7 @@ class DebertaV2Tokenizer:
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: getattr(self, name) for name in ("_model_max_length", "_padding_side", "_truncation_side")}
-        return _reopen, (type(self), self.name_or_path, self._options), state
+        return _reopen, (type(self), self.name_or_path, self._given), state
 
     def _padded(
         self, rows: Rows, lengths: NDArray[np.int64], width: int | None, return_tensors: str | None, single: bool
