@@ -46,7 +46,7 @@ enum deberta_status memory_alloc(size_t count, size_t size, void **block)
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2 || !allowed())
         return out_of_memory(count, size);
-    bool huge = bytes >= 2 * HUGE_PAGE;
+    bool huge = bytes >= HUGE_PAGE;
     size_t alignment = huge ? HUGE_PAGE : MEMORY_ALIGNMENT;
     bytes = round_up(max_size(bytes, 1), MEMORY_ALIGNMENT);
     if (posix_memalign(block, alignment, bytes) != 0) {
