@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """Writes csrc/text/unicode_tables.h by asking the `tokenizers` library about every code point.
 
-Case mappings and punctuation change from one Unicode version to the next, and the ids of a text change with them.
-What counts is the version inside the library that models are trained with, so that library is measured: nothing is
-copied from a Unicode data file.
+Classes of characters and case mappings change from one Unicode version to the next, and the ids of a text change with
+them. What counts is the version inside the library that models are trained with, so that library is measured: nothing
+is copied from a Unicode data file.
 
     python scripts/measure_unicode.py           # writes the header
     python scripts/measure_unicode.py --check   # fails if the header is not what would be written
@@ -11,21 +11,87 @@ copied from a Unicode data file.
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import tokenizers
-from tokenizers.normalizers import Lowercase
-from tokenizers.pre_tokenizers import Punctuation
+from tokenizers.normalizers import NFC, NFD, NFKC, NFKD, BertNormalizer, Lowercase, Normalizer, StripAccents
+from tokenizers.pre_tokenizers import ByteLevel, Digits, PreTokenizer, Punctuation, Whitespace
 
 HEADER = Path(__file__).parents[1] / "csrc" / "text" / "unicode_tables.h"
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
+Property = Callable[[str], bool]
 
-def measure_punctuation() -> list[int]:
-    """Code points that `Punctuation` cuts out of a word."""
-    splitter = Punctuation(behavior="isolated")
-    return [c for c in CODE_POINTS if len(splitter.pre_tokenize_str(f"a{chr(c)}a")) == 3]
+
+def falls(splitter: PreTokenizer, text: str, pieces: int) -> Property:
+    """Whether the text round a character falls into so many pieces."""
+    return lambda character: len(splitter.pre_tokenize_str(text.format(character))) == pieces
+
+
+def becomes(text: str, wanted: str, normalizer: Normalizer) -> Property:
+    return lambda character: normalizer.normalize_str(text.format(character)) == wanted.format(character)
+
+
+def changes(normalizer: Normalizer) -> Property:
+    return lambda character: normalizer.normalize_str(character) != character
+
+
+def bert(**switched_on: bool) -> BertNormalizer:
+    off = {"clean_text": False, "handle_chinese_chars": False, "strip_accents": False, "lowercase": False}
+    return BertNormalizer(**{**off, **switched_on})
+
+
+@cache
+def seconds() -> set[str]:
+    """Characters that are composed with one before them."""
+    nfc, nfd = NFC(), NFD()
+    parts = ((chr(c), nfd.normalize_str(chr(c))) for c in CODE_POINTS)
+    return {text[-1] for character, text in parts if text != character == nfc.normalize_str(character)}
+
+
+def joins(character: str) -> bool:
+    """Whether it begins with a character that is composed with others, or that changes places with other marks."""
+    first = NFKD().normalize_str(character)[0]
+    text = f"a\u0345{first}\u0334"  # marks of the last class and of the first one
+    return first in seconds() or NFD().normalize_str(text) != text
+
+
+PROPERTIES: dict[str, Property] = {
+    "LETTER": falls(ByteLevel(add_prefix_space=False), "a{}a", 1),
+    "NUMBER": falls(ByteLevel(add_prefix_space=False), "1{}1", 1),
+    "DIGIT": falls(Digits(individual_digits=True), "a{}a", 3),
+    "WORD": falls(Whitespace(), "a{}a", 1),
+    "PUNCTUATION": falls(Punctuation(behavior="isolated"), "a{}a", 3),
+    "MARK": becomes("a{}a", "aa", StripAccents()),
+    "ACCENT": becomes("a{}a", "aa", bert(strip_accents=True)),
+    "CONTROL": becomes("a{}a", "aa", bert(clean_text=True)),
+    "CHINESE": becomes("{}", " {} ", bert(handle_chinese_chars=True)),
+    "UPPER": changes(Lowercase()),
+    "JOINS": joins,
+    "CHANGED_BY_NFC": changes(NFC()),
+    "CHANGED_BY_NFD": changes(NFD()),
+    "CHANGED_BY_NFKC": changes(NFKC()),
+    "CHANGED_BY_NFKD": changes(NFKD()),
+}
+
+
+def property_tables() -> tuple[list[str], list[str], list[str]]:
+    """A bit per property and code point, in blocks of 64 code points and pages of 64 blocks; equal ones are one."""
+    bits = [[0] * (0x110000 // 64) for _ in PROPERTIES]
+    for words, name in zip(bits, PROPERTIES, strict=True):
+        for c in CODE_POINTS:
+            words[c // 64] |= PROPERTIES[name](chr(c)) << c % 64
+    blocks: dict[tuple[int, ...], int] = {}
+    pages: dict[tuple[int, ...], int] = {}
+    numbers = [blocks.setdefault(block, len(blocks)) for block in zip(*bits, strict=True)]
+    book = [pages.setdefault(tuple(numbers[i : i + 64]), len(pages)) for i in range(0, len(numbers), 64)]
+    return (
+        ["{" + ", ".join(f"0x{word:X}" if word else "0" for word in block) + "}" for block in blocks],
+        [str(number) for page in pages for number in page],
+        [str(page) for page in book],
+    )
 
 
 def measure_lower() -> dict[int, int]:
@@ -37,19 +103,6 @@ def measure_lower() -> dict[int, int]:
     if longer != {0x130: "i\u0307"}:
         sys.exit(f"unicode_lower knows one mapping to two code points, U+0130; the library has {longer}")
     return {c: ord(text) for c, text in changed.items() if len(text) == 1}
-
-
-def ranges(points: Iterable[int]) -> Iterator[tuple[int, int]]:
-    first = last = None
-    for point in points:
-        if last is not None and point == last + 1:
-            last = point
-            continue
-        if first is not None and last is not None:
-            yield first, last
-        first = last = point
-    if first is not None and last is not None:
-        yield first, last
 
 
 def lower_ranges(lower: dict[int, int]) -> Iterator[tuple[int, int, int, int]]:
@@ -80,17 +133,23 @@ def lines(cells: list[str], width: int = 110) -> str:
 
 
 def header() -> str:
-    punctuation = [f"{{0x{a:X}, 0x{b:X}}}" for a, b in ranges(measure_punctuation())]
+    bits, blocks, pages = property_tables()
     lower = [f"{{0x{a:X}, 0x{b:X}, {s}, {d}}}" for a, b, s, d in lower_ranges(measure_lower())]
     return f"""/* SPDX-License-Identifier: Apache-2.0 */
 /* Written by scripts/measure_unicode.py, which asked tokenizers {tokenizers.__version__}. Do not edit. */
 /* clang-format off */
 
-/* Code points that are words of their own when words are split at punctuation. */
-static const struct {{
-    uint32_t first, last;
-}} punctuation_ranges[] = {{
-{lines(punctuation)}
+/* The properties of a character: property_bits[property_blocks[64 * property_pages[code >> 12] + (code >> 6 & 63)]]
+ * has a word for each of them, with a bit for each of 64 code points. */
+enum property {{ {", ".join(PROPERTIES)} }};
+static const uint64_t property_bits[][{len(PROPERTIES)}] = {{
+{lines(bits)}
+}};
+static const uint16_t property_blocks[] = {{
+{lines(blocks)}
+}};
+static const uint8_t property_pages[] = {{
+{lines(pages)}
 }};
 
 /* Code points first, first + step, ... last become lower case by adding the difference. U+0130 is not among them. */

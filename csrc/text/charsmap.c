@@ -143,3 +143,32 @@ bool charsmap_keeps_ascii(const struct charsmap *charsmap)
     }
     return true;
 }
+
+size_t charsmap_plain_run(const char *text, size_t size)
+{
+    size_t run = printable_run(text, size);
+    return run == size || run == 0 || (unsigned char)text[run] < 0x80 ? run : run - 1;
+}
+
+struct replacement charsmap_next(const struct charsmap *charsmap, const char *text, size_t size, size_t *cluster)
+{
+    if (*cluster == 0) {
+        *cluster = unicode_cluster(text, size);
+        struct replacement whole = {0, NULL, 0};
+        if (*cluster < 6)
+            whole = charsmap_shortest(charsmap, text, *cluster);
+        if (whole.consumed != 0) {
+            whole.consumed = *cluster;
+            *cluster = 0;
+            return whole;
+        }
+    }
+    struct character c = utf8_decode(text, *cluster);
+    *cluster -= c.size;
+    struct replacement found = charsmap_shortest(charsmap, text, c.size);
+    if (found.consumed != 0)
+        return (struct replacement){c.size, found.text, found.size};
+    if (!c.valid)
+        return (struct replacement){1, "\xEF\xBF\xBD", 3};
+    return (struct replacement){c.size, text, c.size};
+}

@@ -32,4 +32,14 @@ struct replacement charsmap_longest(const struct charsmap *charsmap, const char 
 /* Whether every printable ASCII character followed by ASCII stays as it is. */
 bool charsmap_keeps_ascii(const struct charsmap *charsmap);
 
+/* The run of printable ASCII at the start that such a charsmap leaves alone: all but the last character, which a mark
+ * may follow. */
+size_t charsmap_plain_run(const char *text, size_t size);
+
+/* As `tokenizers` replaces: what the first bytes of a text that is not empty become, and how many bytes these are.
+ * A grapheme cluster below six bytes is replaced as a whole by the value of the shortest key that it begins with, what
+ * follows that key being lost; otherwise each character that is a key is replaced. `cluster` holds the bytes that are
+ * left of a cluster from one call to the next, at first 0. The result's text is the given one where nothing changes. */
+struct replacement charsmap_next(const struct charsmap *charsmap, const char *text, size_t size, size_t *cluster);
+
 #endif

@@ -64,64 +64,38 @@ enum deberta_status normalizer_lower(const char *text, size_t size, struct bytes
     return DEBERTA_OK;
 }
 
-void normalizer_strip(const char *text, size_t *start, size_t *end)
+size_t normalizer_strip_left(const char *text, size_t start, size_t end)
 {
-    while (*start < *end) {
-        struct character c = utf8_decode(text + *start, *end - *start);
+    while (start < end) {
+        struct character c = utf8_decode(text + start, end - start);
         if (!unicode_space(c.code))
             break;
-        *start += c.size;
+        start += c.size;
     }
-    while (*start < *end) {
-        size_t last = *end - 1;
-        while (last > *start && *end - last < 4 && utf8_continues(text[last]))
+    return start;
+}
+
+size_t normalizer_strip_right(const char *text, size_t start, size_t end)
+{
+    while (start < end) {
+        size_t last = end - 1;
+        while (last > start && end - last < 4 && utf8_continues(text[last]))
             last--;
-        struct character c = utf8_decode(text + last, *end - last);
-        if (!unicode_space(c.code) || c.size != *end - last)
+        struct character c = utf8_decode(text + last, end - last);
+        if (!unicode_space(c.code) || c.size != end - last)
             break;
-        *end = last;
+        end = last;
     }
+    return end;
+}
+
+void normalizer_strip(const char *text, size_t *start, size_t *end)
+{
+    *start = normalizer_strip_left(text, *start, *end);
+    *end = normalizer_strip_right(text, *start, *end);
 }
 
 /* ---- as tokenizers ---- */
-
-/* A character as it is, or U+FFFD for a byte that is none. */
-static enum deberta_status append_character(struct bytes *out, const char *text, struct character c)
-{
-    return c.valid ? bytes_append(out, text, c.size) : bytes_append(out, "\xEF\xBF\xBD", 3);
-}
-
-/* A cluster below six bytes is replaced as a whole by the value of the shortest key that it begins with, what
- * follows that key being lost; otherwise each character that is a key is replaced. */
-static enum deberta_status replace_cluster(const struct normalizer *normalizer, const char *text, size_t size,
-                                           struct bytes *out)
-{
-    if (size < 6) {
-        struct replacement whole = charsmap_shortest(&normalizer->charsmap, text, size);
-        if (whole.consumed != 0)
-            return bytes_append(out, whole.text, whole.size);
-    }
-    for (size_t i = 0; i < size;) {
-        struct character c = utf8_decode(text + i, size - i);
-        struct replacement found = charsmap_shortest(&normalizer->charsmap, text + i, c.size);
-        if (found.consumed != 0)
-            TRY(bytes_append(out, found.text, found.size));
-        else
-            TRY(append_character(out, text + i, c));
-        i += c.size;
-    }
-    return DEBERTA_OK;
-}
-
-/* Length of the run of printable ASCII at the start that the charsmap leaves alone: all but the last character, which a
- * mark may follow. */
-static size_t ascii_run(const char *text, size_t size)
-{
-    size_t run = 0;
-    while (run < size && text[run] >= 0x20 && text[run] < 0x7F)
-        run++;
-    return run == size || (unsigned char)text[run] < 0x80 || run == 0 ? run : run - 1;
-}
 
 static void collapse_spaces(struct bytes *bytes, size_t from)
 {
@@ -135,17 +109,15 @@ static void collapse_spaces(struct bytes *bytes, size_t from)
 enum deberta_status normalizer_replace(const struct normalizer *normalizer, const char *text, size_t size,
                                        struct bytes *out)
 {
-    size_t start = out->size;
+    size_t start = out->size, cluster = 0;
     TRY(bytes_reserve(out, size));
     for (size_t i = 0; i < size;) {
-        size_t step = normalizer->keeps_ascii ? ascii_run(text + i, size - i) : 0;
-        if (step != 0) {
-            TRY(bytes_append(out, text + i, step));
-        } else {
-            step = unicode_cluster(text + i, size - i);
-            TRY(replace_cluster(normalizer, text + i, step, out));
-        }
-        i += step;
+        size_t run = normalizer->keeps_ascii && cluster == 0 ? charsmap_plain_run(text + i, size - i) : 0;
+        struct replacement next = {run, text + i, run};
+        if (run == 0)
+            next = charsmap_next(&normalizer->charsmap, text + i, size - i, &cluster);
+        TRY(bytes_append(out, next.text, next.size));
+        i += next.consumed;
     }
     collapse_spaces(out, start);
     return DEBERTA_OK;
@@ -208,8 +180,22 @@ static void drop_trailing_spaces(const struct normalizer *normalizer, struct byt
         out->size -= size;
 }
 
+/* Says of all bytes written since the last call, `count` by now, that what became them starts at `at`. */
+static enum deberta_status note_origin(struct spans *origins, size_t count, size_t at)
+{
+    while (origins && origins->size < count)
+        TRY(spans_append(origins, (struct span){(uint32_t)at, (uint32_t)at}));
+    return DEBERTA_OK;
+}
+
 enum deberta_status normalizer_spm(const struct normalizer *normalizer, const char *text, size_t size,
                                    struct bytes *out)
+{
+    return normalizer_spm_from(normalizer, text, size, out, NULL);
+}
+
+enum deberta_status normalizer_spm_from(const struct normalizer *normalizer, const char *text, size_t size,
+                                        struct bytes *out, struct spans *origins)
 {
     bool folds = normalizer->remove_extra_whitespaces;
     size_t start = out->size;
@@ -218,20 +204,27 @@ enum deberta_status normalizer_spm(const struct normalizer *normalizer, const ch
         return DEBERTA_OK;
     if (normalizer->add_dummy_prefix && !normalizer->treat_whitespace_as_suffix)
         TRY(append_space(normalizer, out));
+    TRY(note_origin(origins, out->size - start, i));
     bool after_space = folds;
     while (i < size) {
         struct replacement r = prefix(normalizer, text + i, size - i);
+        size_t origin = i;
         i += r.consumed;
         while (after_space && r.size != 0 && r.text[0] == ' ')
             r.text++, r.size--;
         if (r.size == 0)
             continue;
         TRY(append_escaped(normalizer, r.text, r.size, out));
+        TRY(note_origin(origins, out->size - start, origin));
         after_space = folds && r.text[r.size - 1] == ' ';
     }
     if (folds)
         drop_trailing_spaces(normalizer, out, start);
+    if (origins && origins->size > out->size - start) {
+        i = origins->data[out->size - start].start;
+        origins->size = out->size - start;
+    }
     if (normalizer->add_dummy_prefix && normalizer->treat_whitespace_as_suffix)
         TRY(append_space(normalizer, out));
-    return DEBERTA_OK;
+    return note_origin(origins, out->size - start + 1, i);
 }

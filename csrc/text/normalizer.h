@@ -5,6 +5,7 @@
 #define DEBERTA_TEXT_NORMALIZER_H
 
 #include "base/array.h"
+#include "text/aligned.h"
 #include "text/charsmap.h"
 #include "text/spm.h"
 #include "text/trie.h"
@@ -23,6 +24,9 @@ void normalizer_release(struct normalizer *normalizer);
 
 MUST_USE enum deberta_status normalizer_lower(const char *text, size_t size, struct bytes *out);
 
+/* Where [start, end) starts, and where it ends, without the White_Space on that side. */
+size_t normalizer_strip_left(const char *text, size_t start, size_t end);
+size_t normalizer_strip_right(const char *text, size_t start, size_t end);
 /* Moves both ends of [*start, *end) past White_Space. */
 void normalizer_strip(const char *text, size_t *start, size_t *end);
 
@@ -33,5 +37,9 @@ MUST_USE enum deberta_status normalizer_replace(const struct normalizer *normali
 /* As sentencepiece: longest replacements, spaces folded and escaped, a space in front. */
 MUST_USE enum deberta_status normalizer_spm(const struct normalizer *normalizer, const char *text, size_t size,
                                             struct bytes *out);
+/* The same. Unless `origins` is NULL, it is empty, and receives for each byte that is written, and once for the end,
+ * the byte of the text at which what became it starts, as an empty span. */
+MUST_USE enum deberta_status normalizer_spm_from(const struct normalizer *normalizer, const char *text, size_t size,
+                                                 struct bytes *out, struct spans *origins);
 
 #endif

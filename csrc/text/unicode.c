@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/unicode.h"
 
+#include <string.h>
 #include <utf8proc.h>
 
 #include "text/unicode_tables.h"
@@ -56,6 +57,38 @@ bool utf8_valid(const char *text, size_t size)
     return true;
 }
 
+#define EACH_BYTE 0x0101010101010101u
+
+static uint64_t load(const char *text)
+{
+    uint64_t word;
+    memcpy(&word, text, sizeof word);
+    return word;
+}
+
+size_t ascii_run(const char *text, size_t size)
+{
+    size_t i = 0;
+    while (i + 8 <= size && (load(text + i) & 0x80 * EACH_BYTE) == 0)
+        i += 8;
+    while (i < size && (unsigned char)text[i] < 0x80)
+        i++;
+    return i;
+}
+
+size_t printable_run(const char *text, size_t size)
+{
+    size_t i = 0;
+    for (; i + 8 <= size; i += 8) {
+        uint64_t word = load(text + i); /* bit 7 tells; what is carried comes from a byte that has told */
+        if ((word | (word + EACH_BYTE) | (word - 0x20 * EACH_BYTE)) & 0x80 * EACH_BYTE)
+            break;
+    }
+    while (i < size && text[i] >= 0x20 && text[i] < 0x7F)
+        i++;
+    return i;
+}
+
 bool unicode_space(uint32_t code)
 {
     if (code < 0x1680)
@@ -64,17 +97,60 @@ bool unicode_space(uint32_t code)
            code == 0x205F || code == 0x3000;
 }
 
+static bool has(enum property property, uint32_t code)
+{
+    uint16_t block = property_blocks[64u * property_pages[code >> 12] + (code >> 6 & 63)];
+    return property_bits[block][property] >> (code & 63) & 1;
+}
+
 bool unicode_punctuation(uint32_t code)
 {
-    size_t low = 0, high = COUNT(punctuation_ranges);
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (code > punctuation_ranges[middle].last)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < COUNT(punctuation_ranges) && code >= punctuation_ranges[low].first;
+    return has(PUNCTUATION, code);
+}
+
+bool unicode_letter(uint32_t code)
+{
+    return has(LETTER, code);
+}
+
+bool unicode_number(uint32_t code)
+{
+    return has(NUMBER, code);
+}
+
+bool unicode_digit(uint32_t code)
+{
+    return has(DIGIT, code);
+}
+
+bool unicode_word(uint32_t code)
+{
+    return has(WORD, code);
+}
+
+bool unicode_mark(uint32_t code)
+{
+    return has(MARK, code);
+}
+
+bool unicode_accent(uint32_t code)
+{
+    return has(ACCENT, code);
+}
+
+bool unicode_control(uint32_t code)
+{
+    return has(CONTROL, code);
+}
+
+bool unicode_chinese(uint32_t code)
+{
+    return has(CHINESE, code);
+}
+
+bool unicode_upper(uint32_t code)
+{
+    return has(UPPER, code);
 }
 
 size_t unicode_lower(uint32_t code, uint32_t lower[2])
@@ -101,6 +177,49 @@ size_t unicode_lower(uint32_t code, uint32_t lower[2])
         (code - lower_ranges[low].first) % lower_ranges[low].step == 0)
         lower[0] = code + (uint32_t)lower_ranges[low].difference;
     return 1;
+}
+
+/* ---- normal forms: utf8proc's data, as far as the library has them ---- */
+
+bool unicode_changes(enum unicode_form form, uint32_t code)
+{
+    static const enum property changed[] = {CHANGED_BY_NFC, CHANGED_BY_NFD, CHANGED_BY_NFKC, CHANGED_BY_NFKD};
+    return has(changed[form], code);
+}
+
+bool unicode_joins(uint32_t code)
+{
+    return has(JOINS, code);
+}
+
+size_t unicode_decompose(enum unicode_form form, uint32_t code, uint32_t out[UNICODE_LONGEST])
+{
+    bool compatible = form == UNICODE_NFKC || form == UNICODE_NFKD;
+    if (unicode_changes(compatible ? UNICODE_NFKD : UNICODE_NFD, code)) {
+        int options = compatible ? UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT : UTF8PROC_DECOMPOSE;
+        int bound = UTF8PROC_BOUNDCLASS_START;
+        utf8proc_ssize_t count = utf8proc_decompose_char((utf8proc_int32_t)code, (utf8proc_int32_t *)out,
+                                                         UNICODE_LONGEST, (utf8proc_option_t)options, &bound);
+        if (count > 0 && count <= UNICODE_LONGEST)
+            return (size_t)count;
+    }
+    out[0] = code;
+    return 1;
+}
+
+uint32_t unicode_class(uint32_t code)
+{
+    return has(JOINS, code) ? (uint32_t)utf8proc_get_property((utf8proc_int32_t)code)->combining_class : 0;
+}
+
+uint32_t unicode_compose(uint32_t first, uint32_t second)
+{
+    if (!has(JOINS, second))
+        return 0;
+    utf8proc_int32_t pair[] = {(utf8proc_int32_t)first, (utf8proc_int32_t)second};
+    int options = UTF8PROC_COMPOSE | UTF8PROC_STABLE;
+    bool one = utf8proc_normalize_utf32(pair, 2, (utf8proc_option_t)options) == 1;
+    return one && has(CHANGED_BY_NFD, (uint32_t)pair[0]) ? (uint32_t)pair[0] : 0;
 }
 
 size_t unicode_cluster(const char *text, size_t size)

@@ -41,12 +41,40 @@ static inline size_t utf8_size(char first)
     return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
 }
 
+/* Bytes at the start that are ASCII, and those that are printable ASCII. */
+size_t ascii_run(const char *text, size_t size);
+size_t printable_run(const char *text, size_t size);
+
 /* The property White_Space. */
 bool unicode_space(uint32_t code);
 /* Marks that are words of their own when words are split at punctuation. */
 bool unicode_punctuation(uint32_t code);
+bool unicode_letter(uint32_t code);  /* \p{L} of ByteLevel's expression */
+bool unicode_number(uint32_t code);  /* \p{N} of it */
+bool unicode_digit(uint32_t code);   /* what Digits cuts out; a later version of \p{N} */
+bool unicode_word(uint32_t code);    /* \w: characters of words, for Whitespace and for tokens that must stand alone */
+bool unicode_mark(uint32_t code);    /* what StripAccents removes */
+bool unicode_accent(uint32_t code);  /* what BertNormalizer removes as an accent: fewer, of an earlier version */
+bool unicode_control(uint32_t code); /* what it removes as a control character */
+bool unicode_chinese(uint32_t code); /* what it sets apart */
+bool unicode_upper(uint32_t code);   /* whether unicode_lower gives something else */
 /* Lower case without context: a final sigma is an ordinary one. Returns the number of code points, 1 or 2. */
 size_t unicode_lower(uint32_t code, uint32_t lower[2]);
+
+/* Normal forms, of the library's version of Unicode. */
+enum unicode_form { UNICODE_NFC, UNICODE_NFD, UNICODE_NFKC, UNICODE_NFKD };
+#define UNICODE_LONGEST 18 /* code points that one decomposes into */
+
+/* Whether a character alone has another form. */
+bool unicode_changes(enum unicode_form form, uint32_t code);
+/* Whether its form may depend on the characters before it. */
+bool unicode_joins(uint32_t code);
+/* Writes the full decomposition, of the compatible kind for the two forms with a K, and returns its length. */
+size_t unicode_decompose(enum unicode_form form, uint32_t code, uint32_t out[UNICODE_LONGEST]);
+/* The canonical combining class. */
+uint32_t unicode_class(uint32_t code);
+/* What two code points become when composed, or 0. */
+uint32_t unicode_compose(uint32_t first, uint32_t second);
 
 /* Bytes of the first grapheme cluster of a text that is not empty. */
 size_t unicode_cluster(const char *text, size_t size);
