@@ -301,3 +301,12 @@ size_t trie_longest(const struct trie *trie, const char *text, size_t size, int3
         }
     return longest;
 }
+
+void trie_find_bytes(const struct trie *trie, int32_t numbers[256])
+{
+    static const char digits[] = "0123456789ABCDEF";
+    for (size_t byte = 0; byte < 256; byte++) {
+        const char name[] = {'<', '0', 'x', digits[byte >> 4], digits[byte & 15], '>'};
+        numbers[byte] = trie_find(trie, name, sizeof name);
+    }
+}

@@ -43,7 +43,25 @@ static inline bool trie_step(const struct trie *trie, uint32_t *node, char byte)
     return (trie->units[child].link & 0x1FF) == label;
 }
 
+/* The same along all bytes of a text. */
+static inline bool trie_walk(const struct trie *trie, uint32_t *node, const char *text, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        if (!trie_step(trie, node, text[i]))
+            return false;
+    return true;
+}
+
+/* The number of a string that is not empty, or -1. */
+static inline int32_t trie_find(const struct trie *trie, const char *text, size_t size)
+{
+    uint32_t node = 0;
+    return size != 0 && trie_walk(trie, &node, text, size) ? trie->units[node].number : -1;
+}
+
 /* The longest string that `text` begins with: its size, or 0. */
 size_t trie_longest(const struct trie *trie, const char *text, size_t size, int32_t *number);
+/* The numbers of the strings <0x00> to <0xFF>, which stand for bytes; -1 for those that are not there. */
+void trie_find_bytes(const struct trie *trie, int32_t numbers[256]);
 
 #endif

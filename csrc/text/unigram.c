@@ -2,7 +2,9 @@
 #include "text/unigram.h"
 
 #include <float.h>
+#include <math.h>
 
+#include "text/output.h"
 #include "text/unicode.h"
 
 #define UNSET UINT32_MAX
@@ -14,72 +16,128 @@ enum { STANDS = 1, FALLS };
 
 /* ---- setting up ---- */
 
-static bool matches(enum unigram_rule rule, enum spm_type type)
+static enum deberta_status make_room(struct unigram *unigram, size_t ids)
 {
-    return rule == UNIGRAM_TOKENIZERS || type == SPM_NORMAL || type == SPM_USER_DEFINED;
+    void *block;
+    TRY(memory_alloc(ids, sizeof *unigram->scores, &block));
+    unigram->scores = block;
+    TRY(memory_calloc(ids, sizeof *unigram->stands, &block));
+    unigram->stands = block;
+    return DEBERTA_OK;
+}
+
+static enum deberta_status build_trie(struct unigram *unigram, struct trie_key *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        unigram->longest = max_size(unigram->longest, keys[i].size);
+    TRY(trie_init(&unigram->trie, keys, count));
+    unigram->has_mark = trie_walk(&unigram->trie, &unigram->mark, SPACE_MARK, 3);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status count_ids(const struct deberta_vocabulary *vocabulary, size_t *ids)
+{
+    *ids = 0;
+    for (size_t i = 0; i < vocabulary->count; i++) {
+        struct deberta_text token = vocabulary->tokens[i];
+        size_t id = (size_t)vocabulary->ids[i];
+        if (id / 16 > vocabulary->count)
+            return fail(DEBERTA_FORMAT, "Unigram: piece '%.*s' has id %zu in a vocabulary of %zu pieces",
+                        (int)min_size(token.size, 100), token.bytes, id, vocabulary->count);
+        if (!isfinite(vocabulary->scores[i]))
+            return fail(DEBERTA_FORMAT, "Unigram: piece '%.*s' has score %g", (int)min_size(token.size, 100),
+                        token.bytes, vocabulary->scores[i]);
+        *ids = max_size(*ids, id + 1);
+    }
+    return DEBERTA_OK;
+}
+
+static enum deberta_status init(struct unigram *unigram, const struct deberta_vocabulary *vocabulary)
+{
+    size_t ids;
+    void *block;
+    TRY(count_ids(vocabulary, &ids));
+    TRY(make_room(unigram, ids));
+    TRY(memory_alloc(vocabulary->count, sizeof(struct trie_key), &block));
+    struct trie_key *keys = block;
+    double smallest = INFINITY;
+    for (size_t i = 0; i < vocabulary->count; i++) {
+        struct deberta_text token = vocabulary->tokens[i];
+        keys[i] = (struct trie_key){token.bytes, token.size, vocabulary->ids[i], 0};
+        unigram->scores[vocabulary->ids[i]] = vocabulary->scores[i];
+        smallest = fmin(smallest, vocabulary->scores[i]);
+    }
+    unigram->unknown_score = smallest - PENALTY;
+    enum deberta_status status = build_trie(unigram, keys, vocabulary->count);
+    memory_free(keys);
+    TRY(status);
+    trie_find_bytes(&unigram->trie, unigram->bytes);
+    return DEBERTA_OK;
+}
+
+enum deberta_status unigram_init(struct unigram *unigram, const struct deberta_vocabulary *vocabulary)
+{
+    *unigram = (struct unigram){.rule = UNIGRAM_TOKENIZERS, .unknown = vocabulary->unknown};
+    unigram->byte_fallback = vocabulary->byte_fallback;
+    enum deberta_status status = init(unigram, vocabulary);
+    if (status != DEBERTA_OK)
+        unigram_release(unigram);
+    return status;
+}
+
+static bool matches(enum spm_type type)
+{
+    return type == SPM_NORMAL || type == SPM_USER_DEFINED;
 }
 
 /* sentencepiece lets the pieces that the user defined win by a score near zero: it takes the largest of all scores,
  * where it starts from FLT_MIN, which is above zero. */
 static void set_scores(struct unigram *unigram, const struct spm *spm)
 {
-    bool all = unigram->rule == UNIGRAM_TOKENIZERS, any = false;
+    bool any = false;
     float smallest = 0.0f, largest = FLT_MIN;
     for (size_t id = 0; id < spm->count; id++) {
         float score = spm->pieces[id].score;
         unigram->scores[id] = (double)score;
-        if (!all && spm->pieces[id].type != SPM_NORMAL)
+        if (spm->pieces[id].type != SPM_NORMAL)
             continue;
         smallest = any && smallest < score ? smallest : score;
         largest = largest > score ? largest : score;
         any = true;
     }
-    for (size_t id = 0; id < spm->count && !all; id++)
+    for (size_t id = 0; id < spm->count; id++)
         if (spm->pieces[id].type == SPM_USER_DEFINED)
             unigram->scores[id] = (double)(float)((double)((float)spm->pieces[id].size * largest) - 0.1);
-    unigram->unknown_score = all ? (double)smallest - PENALTY : (double)(smallest - (float)PENALTY);
+    unigram->unknown_score = (double)(smallest - (float)PENALTY);
 }
 
-static enum deberta_status build_trie(struct unigram *unigram, const struct spm *spm, struct trie_key *keys)
+/* All pieces must differ, also those that cannot match. */
+static enum deberta_status build_trie_spm(struct unigram *unigram, const struct spm *spm, struct trie_key *keys)
 {
-    for (size_t id = 0; id < spm->count; id++)
-        keys[id] = (struct trie_key){spm->pieces[id].text, spm->pieces[id].size, (int32_t)id, 0};
-    if (unigram->rule == UNIGRAM_TOKENIZERS)
-        return trie_init(&unigram->trie, keys, spm->count);
-    TRY(trie_sort(keys, spm->count)); /* all pieces must differ, also those that cannot match */
     size_t count = 0;
     for (size_t id = 0; id < spm->count; id++)
-        if (matches(unigram->rule, spm->pieces[id].type))
-            keys[count++] = (struct trie_key){spm->pieces[id].text, spm->pieces[id].size, (int32_t)id, 0};
-    return trie_init(&unigram->trie, keys, count);
+        keys[id] = (struct trie_key){spm->pieces[id].text, spm->pieces[id].size, (int32_t)id, 0};
+    TRY(trie_sort(keys, spm->count));
+    for (size_t i = 0; i < spm->count; i++)
+        if (matches(spm->pieces[keys[i].number].type))
+            keys[count++] = keys[i];
+    return build_trie(unigram, keys, count);
 }
 
-static enum deberta_status init(struct unigram *unigram, const struct spm *spm)
+enum deberta_status unigram_init_spm(struct unigram *unigram, const struct spm *spm)
 {
-    void *block;
-    TRY(memory_alloc(spm->count, sizeof *unigram->scores, &block));
-    unigram->scores = block;
-    set_scores(unigram, spm);
-    TRY(memory_calloc(spm->count, sizeof *unigram->stands, &block));
-    unigram->stands = block;
-    for (size_t id = 0; id < spm->count; id++)
-        unigram->longest = max_size(unigram->longest, spm->pieces[id].size);
-    TRY(memory_alloc(spm->count, sizeof(struct trie_key), &block));
-    enum deberta_status status = build_trie(unigram, spm, block);
-    memory_free(block);
-    TRY(status);
-    unigram->has_mark = trie_step(&unigram->trie, &unigram->mark, SPACE_MARK[0]) &&
-                        trie_step(&unigram->trie, &unigram->mark, SPACE_MARK[1]) &&
-                        trie_step(&unigram->trie, &unigram->mark, SPACE_MARK[2]);
-    return DEBERTA_OK;
-}
-
-enum deberta_status unigram_init(struct unigram *unigram, const struct spm *spm, enum unigram_rule rule)
-{
-    *unigram = (struct unigram){.rule = rule, .unknown = spm->unknown};
-    unigram->byte_fallback = rule == UNIGRAM_SENTENCEPIECE && spm->byte_fallback;
+    *unigram = (struct unigram){.rule = UNIGRAM_SENTENCEPIECE, .unknown = spm->unknown};
+    unigram->byte_fallback = spm->byte_fallback;
     memcpy(unigram->bytes, spm->bytes, sizeof unigram->bytes);
-    enum deberta_status status = init(unigram, spm);
+    enum deberta_status status = make_room(unigram, spm->count);
+    if (status == DEBERTA_OK) {
+        void *keys;
+        set_scores(unigram, spm);
+        status = memory_alloc(spm->count, sizeof(struct trie_key), &keys);
+        if (status == DEBERTA_OK)
+            status = build_trie_spm(unigram, spm, keys);
+        memory_free(keys);
+    }
     if (status != DEBERTA_OK)
         unigram_release(unigram);
     return status;
@@ -123,37 +181,89 @@ static void reverse(int32_t *ids, size_t count)
     }
 }
 
-/* Drops the unknown ids at or after `from` that follow one at or after `start`. */
-static void fuse_unknown(struct ids *ids, size_t start, size_t from, int32_t unknown)
+static void reverse_ranges(struct span *ranges, size_t count)
 {
-    size_t to = from;
-    for (size_t i = from; i < ids->size; i++)
-        if (ids->data[i] != unknown || to == start || ids->data[to - 1] != unknown)
-            ids->data[to++] = ids->data[i];
-    ids->size = to;
+    for (size_t i = 0; i < count / 2; i++) {
+        struct span swap = ranges[i];
+        ranges[i] = ranges[count - 1 - i];
+        ranges[count - 1 - i] = swap;
+    }
 }
 
-/* Follows the cells back from the end of a text whose ids begin at `start`, and appends. */
-static enum deberta_status append_path(const struct unigram *unigram, const struct unigram_cell *cells,
-                                       const char *text, size_t size, size_t start, struct ids *ids)
+static bool have_bytes(const struct unigram *unigram, const char *text, size_t size)
 {
-    TRY(ids_reserve(ids, size));
-    size_t from = ids->size;
-    bool any_unknown = false;
-    for (size_t end = size; end != 0; end = cells[end].start) {
-        if (cells[end].id != unigram->unknown) {
-            ids->data[ids->size++] = cells[end].id;
-        } else if (unigram->byte_fallback) {
-            for (size_t i = end; i > cells[end].start; i--)
-                ids->data[ids->size++] = unigram->bytes[(unsigned char)text[i - 1]];
-        } else {
-            any_unknown = true;
-            ids->data[ids->size++] = unigram->unknown;
+    for (size_t i = 0; i < size; i++)
+        if (unigram->bytes[(unsigned char)text[i]] < 0)
+            return false;
+    return true;
+}
+
+/* A stretch of the text that is unknown, from its end to its start. */
+static enum deberta_status append_unknown(const struct unigram *unigram, const char *text, size_t start, size_t end,
+                                          struct output out)
+{
+    bool whole = unigram->rule == UNIGRAM_TOKENIZERS;
+    if (unigram->byte_fallback) {
+        int32_t piece = whole ? trie_find(&unigram->trie, text + start, end - start) : -1;
+        if (piece >= 0)
+            return output_append(out, piece, start, end);
+        if (have_bytes(unigram, text + start, end - start)) {
+            for (size_t i = end; i > start; i--)
+                TRY(output_append(out, unigram->bytes[(unsigned char)text[i - 1]], start,
+                                  whole || i == end ? end : start));
+            return DEBERTA_OK;
         }
     }
-    reverse(ids->data + from, ids->size - from);
-    if (any_unknown)
-        fuse_unknown(ids, start, from, unigram->unknown);
+    if (unigram->unknown < 0)
+        return fail(DEBERTA_ARGUMENT, "'%.*s' cannot be written with the pieces, and the model has no unk_id",
+                    (int)min_size(end - start, 100), text + start);
+    return output_append(out, unigram->unknown, start, end);
+}
+
+/* Where the unknown stretch starts whose last cell starts at `start`. Bytes of sentencepiece are a character's. */
+static size_t stretch_start(const struct unigram *unigram, const struct unigram_cell *cells, size_t start)
+{
+    if (unigram->rule == UNIGRAM_SENTENCEPIECE && unigram->byte_fallback)
+        return start;
+    while (start != 0 && cells[start].id == unigram->unknown)
+        start = cells[start].start;
+    return start;
+}
+
+/* An unknown token at `id` that continues the one before it is made one with it. */
+static void join_unknown(const struct unigram *unigram, size_t id, size_t range, struct output out)
+{
+    struct ids *ids = out.ids;
+    if (id == ids->size || ids->data[id - 1] != unigram->unknown || ids->data[id] != unigram->unknown)
+        return;
+    memmove(ids->data + id, ids->data + id + 1, (--ids->size - id) * sizeof *ids->data);
+    if (!out.ranges)
+        return;
+    struct span *at = out.ranges->data + range;
+    at[-1].end = at->end;
+    memmove(at, at + 1, (--out.ranges->size - range) * sizeof *at);
+}
+
+/* Follows the cells back from the end of a part of the text, [base, base + size), and appends. `first` is where the ids
+ * of the text begin. */
+static enum deberta_status append_path(const struct unigram *unigram, const struct unigram_cell *cells,
+                                       const char *text, size_t base, size_t size, size_t first, struct output out)
+{
+    size_t id = out.ids->size, range = out.ranges ? out.ranges->size : 0;
+    for (size_t end = size, start; end != 0; end = start) {
+        start = cells[end].start;
+        if (cells[end].id != unigram->unknown) {
+            TRY(output_append(out, cells[end].id, base + start, base + end));
+        } else {
+            start = stretch_start(unigram, cells, start);
+            TRY(append_unknown(unigram, text, base + start, base + end, out));
+        }
+    }
+    reverse(out.ids->data + id, out.ids->size - id);
+    if (out.ranges)
+        reverse_ranges(out.ranges->data + range, out.ranges->size - range);
+    if (id != first)
+        join_unknown(unigram, id, range, out);
     return DEBERTA_OK;
 }
 
@@ -194,50 +304,69 @@ static inline void advance(const struct unigram *unigram, struct frontier *f, si
     relax(f, start + character, unknown, start, unigram->unknown, single);
 }
 
-static inline enum deberta_status viterbi(const struct unigram *unigram, struct unigram_scratch *scratch,
-                                          const char *text, size_t size, struct ids *ids, bool single)
+/* What lies before `at` can be followed back for good: nothing straddles it. Which bytes an unknown stretch becomes is
+ * known at its end only. */
+static inline bool can_cut(const struct unigram *unigram, const struct frontier *f, size_t at)
 {
-    size_t first_id = ids->size, base = 0;
+    return f->furthest == at &&
+           (unigram->rule == UNIGRAM_SENTENCEPIECE || !unigram->byte_fallback || f->cells[at].id != unigram->unknown);
+}
+
+static inline enum deberta_status viterbi(const struct unigram *unigram, struct unigram_scratch *scratch,
+                                          const char *text, size_t size, struct output out, bool single)
+{
+    size_t first = out.ids->size, base = 0;
     TRY(reserve_cells(scratch, 0, SPAN + unigram->longest + 5));
     struct frontier f = {scratch->cells, 0};
     f.cells[0].score = 0.0;
     for (size_t i = 0; i < size;) {
         size_t at = i - base;
-        if (at >= SPAN && f.furthest == at) {
-            TRY(append_path(unigram, f.cells, text + base, at, first_id, ids));
+        if (at >= SPAN && can_cut(unigram, &f, at)) {
+            TRY(append_path(unigram, f.cells, text, base, at, first, out));
             f.cells[0].score = f.cells[at].score;
             f.furthest = at = 0;
             base = i;
         }
         TRY(reserve_cells(scratch, f.furthest + 1, at + unigram->longest + 5));
         f.cells = scratch->cells;
-        if (at > UINT32_MAX - 1)
-            return fail(DEBERTA_ARGUMENT, "a word of 4 GB is too long");
         size_t character = min_size(utf8_size(text[i]), size - i);
         advance(unigram, &f, at, text + i, size - i, character, single);
         i += character;
     }
-    return append_path(unigram, f.cells, text + base, size - base, first_id, ids);
+    return append_path(unigram, f.cells, text, base, size - base, first, out);
+}
+
+/* A word of which `piece` has the same bytes, or -1. */
+static enum deberta_status encode_piece(const struct unigram *unigram, struct unigram_scratch *scratch,
+                                        const char *word, size_t size, int32_t piece, struct output out)
+{
+    size_t first = out.ids->size;
+    TRY(viterbi(unigram, scratch, word, size, out, false));
+    if (piece >= 0)
+        unigram->stands[piece] = out.ids->size == first + 1 && out.ids->data[first] == piece ? STANDS : FALLS;
+    return DEBERTA_OK;
 }
 
 enum deberta_status unigram_encode(const struct unigram *unigram, struct unigram_scratch *scratch, const char *text,
-                                   size_t size, struct ids *ids)
+                                   size_t size, struct ids *ids, struct spans *ranges)
 {
-    if (unigram->rule == UNIGRAM_TOKENIZERS)
-        return viterbi(unigram, scratch, text, size, ids, false);
-    return viterbi(unigram, scratch, text, size, ids, true);
+    struct output out = {ids, ranges};
+    if (size > UINT32_MAX - 1)
+        return fail(DEBERTA_ARGUMENT, "a word of %zu bytes is too long", size);
+    if (unigram->rule == UNIGRAM_SENTENCEPIECE)
+        return viterbi(unigram, scratch, text, size, out, true);
+    int32_t piece = size <= unigram->longest ? trie_find(&unigram->trie, text, size) : -1;
+    if (piece >= 0 && unigram->stands[piece] == STANDS)
+        return output_append(out, piece, 0, size);
+    return encode_piece(unigram, scratch, text, size, piece, out);
 }
 
 /* The piece that U+2581 and the word are together, or -1. */
 static int32_t find_piece(const struct unigram *unigram, const char *word, size_t size)
 {
     uint32_t node = unigram->mark;
-    if (!unigram->has_mark || size > unigram->longest)
-        return -1;
-    for (size_t i = 0; i < size; i++)
-        if (!trie_step(&unigram->trie, &node, word[i]))
-            return -1;
-    return unigram->trie.units[node].number;
+    bool found = unigram->has_mark && size <= unigram->longest && trie_walk(&unigram->trie, &node, word, size);
+    return found ? unigram->trie.units[node].number : -1;
 }
 
 enum deberta_status unigram_encode_word(const struct unigram *unigram, struct unigram_scratch *scratch,
@@ -246,12 +375,10 @@ enum deberta_status unigram_encode_word(const struct unigram *unigram, struct un
     int32_t piece = find_piece(unigram, word, size);
     if (piece >= 0 && unigram->stands[piece] == STANDS)
         return ids_append(ids, piece);
+    if (size > UINT32_MAX - 4)
+        return fail(DEBERTA_ARGUMENT, "a word of %zu bytes is too long", size);
     scratch->word.size = 0;
     TRY(bytes_append(&scratch->word, SPACE_MARK, 3));
     TRY(bytes_append(&scratch->word, word, size));
-    size_t first = ids->size;
-    TRY(viterbi(unigram, scratch, scratch->word.data, scratch->word.size, ids, false));
-    if (piece >= 0)
-        unigram->stands[piece] = ids->size == first + 1 && ids->data[first] == piece ? STANDS : FALLS;
-    return DEBERTA_OK;
+    return encode_piece(unigram, scratch, scratch->word.data, scratch->word.size, piece, (struct output){.ids = ids});
 }
