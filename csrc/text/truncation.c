@@ -1,20 +1,31 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/truncation.h"
 
-#include "base/memory.h"
-#include "text/template.h"
-
-static size_t special(const struct deberta_encode_options *options, bool pair)
+enum deberta_status truncation_init(struct truncation *truncation, const struct deberta_encode_options *options,
+                                    bool pair, size_t special)
 {
-    return options->add_special_tokens ? template_added(pair) : 0;
-}
-
-enum deberta_status truncation_check(const struct deberta_encode_options *options, bool pair)
-{
-    size_t added = special(options, pair);
-    if (options->truncation != DEBERTA_KEEP && options->max_length < added)
+    *truncation = (struct truncation){
+        .strategy = options->truncation,
+        .pair = pair,
+        .left = options->cut_left,
+        .overflow = options->overflow && options->truncation != DEBERTA_KEEP,
+        .stride = options->stride,
+    };
+    if (options->truncation == DEBERTA_KEEP)
+        return DEBERTA_OK;
+    if (options->max_length < special)
         return fail(DEBERTA_ARGUMENT, "max_length is %zu, but the special tokens of a %s are %zu: give at least that",
-                    options->max_length, pair ? "pair" : "text", added);
+                    options->max_length, pair ? "pair" : "text", special);
+    truncation->room = options->max_length - special;
+    if (truncation->overflow && truncation->room == 0)
+        return fail(DEBERTA_ARGUMENT,
+                    "max_length is %zu, which leaves no room for tokens to overflow: give at least %zu",
+                    options->max_length, special + 1);
+    if (truncation->overflow && options->stride >= truncation->room)
+        return fail(DEBERTA_ARGUMENT,
+                    "stride is %zu, but a row of max_length %zu has room for %zu tokens beside the special ones: give "
+                    "at most %zu",
+                    options->stride, options->max_length, truncation->room, truncation->room - 1);
     return DEBERTA_OK;
 }
 
@@ -44,30 +55,55 @@ static enum deberta_status only(size_t surplus, size_t row, const char *which, c
     return DEBERTA_OK;
 }
 
-enum deberta_status truncation_apply(const struct deberta_encode_options *options, bool pair, size_t row,
-                                     struct lengths *lengths)
+/* The texts are too long together. */
+static enum deberta_status shorten(const struct truncation *truncation, size_t row, struct lengths *lengths)
 {
-    size_t total = lengths->first + lengths->second;
-    if (options->truncation == DEBERTA_KEEP || total + special(options, pair) <= options->max_length)
-        return DEBERTA_OK;
-    size_t room = options->max_length - special(options, pair);
+    size_t room = truncation->room, surplus = lengths->first + lengths->second - room;
     if (room == 0) {
         *lengths = (struct lengths){0, 0};
         return DEBERTA_OK;
     }
-    switch (options->truncation) {
+    switch (truncation->strategy) {
     case DEBERTA_ONLY_FIRST:
-        return only(total - room, row, "first", "only_first", &lengths->first);
+        return only(surplus, row, "first", "only_first", &lengths->first);
     case DEBERTA_ONLY_SECOND:
-        if (!pair)
+        if (!truncation->pair)
             return fail(DEBERTA_ARGUMENT,
                         "row %zu is longer than max_length, and truncation 'only_second' needs a second text", row);
-        return only(total - room, row, "second", "only_second", &lengths->second);
+        return only(surplus, row, "second", "only_second", &lengths->second);
     default:
-        if (pair)
+        if (truncation->pair)
             longest_first(room, lengths);
         else
             lengths->first = room;
         return DEBERTA_OK;
     }
+}
+
+/* A text that overflows must keep more than the next window repeats. */
+static enum deberta_status check_overflow(const struct truncation *truncation, size_t row, const char *which,
+                                          size_t length, size_t kept)
+{
+    if (kept == length || kept > truncation->stride)
+        return DEBERTA_OK;
+    if (kept == 0)
+        return fail(DEBERTA_ARGUMENT,
+                    "row %zu has no room for its %s text, so that it cannot overflow: give a larger max_length", row,
+                    which);
+    return fail(DEBERTA_ARGUMENT,
+                "row %zu has room for %zu tokens of its %s text, but stride is %zu: give at most %zu, or a larger "
+                "max_length",
+                row, kept, which, truncation->stride, kept - 1);
+}
+
+enum deberta_status truncation_apply(const struct truncation *truncation, size_t row, struct lengths *lengths)
+{
+    struct lengths whole = *lengths;
+    if (truncation->strategy == DEBERTA_KEEP || whole.first + whole.second <= truncation->room)
+        return DEBERTA_OK;
+    TRY(shorten(truncation, row, lengths));
+    if (!truncation->overflow)
+        return DEBERTA_OK;
+    TRY(check_overflow(truncation, row, "first", whole.first, lengths->first));
+    return check_overflow(truncation, row, "second", whole.second, lengths->second);
 }
