@@ -13,7 +13,18 @@ def onednn_version() -> str: ...
 @final
 class Tokenizer:
     def __new__(
-        cls, spm: bytes, *, lower_case: bool = ..., split_by_punct: bool = ..., byte_fallback: bool = ...
+        cls, spm: bytes, *, rule: str = ..., lower_case: bool = ..., split_by_punct: bool = ...
+    ) -> Tokenizer: ...
+    @classmethod
+    def from_pipeline(
+        cls,
+        *,
+        normalizers: Sequence[Mapping[str, Any]],
+        pretokenizers: Sequence[Mapping[str, Any]],
+        model: Mapping[str, Any],
+        added: Sequence[tuple[str, int, tuple[str, ...]]],
+        single: Sequence[tuple[int, int]],
+        pair: Sequence[tuple[int, int]],
     ) -> Tokenizer: ...
     def __len__(self) -> int: ...
     def piece(self, id: int, /) -> str: ...
@@ -22,10 +33,18 @@ class Tokenizer:
         texts: Sequence[str],
         pairs: Sequence[str] | None = ...,
         *,
+        first_words: NDArray[np.int64] | None = ...,
+        second_words: NDArray[np.int64] | None = ...,
         add_special_tokens: bool = ...,
         truncation: str = ...,
         max_length: int = ...,
-    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64], int]: ...
+        truncation_side: str = ...,
+        stride: int = ...,
+        overflow: bool = ...,
+        split_special_tokens: bool = ...,
+        want: tuple[str, ...] = ...,
+    ) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64], int, dict[str, Any]]: ...
+    def rows(self, ids: NDArray[np.int32], offsets: NDArray[np.int64], /) -> list[list[int]]: ...
 
 @final
 class Model:

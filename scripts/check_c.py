@@ -3,10 +3,11 @@
 
     python scripts/check_c.py check          # tests/c/check_*.c
     python scripts/check_c.py check base     # tests/c/check_base.c
-    python scripts/check_c.py fuzz           # tests/fuzz/fuzz_*.c; each takes corpus files as arguments
+    python scripts/check_c.py fuzz           # tests/fuzz/fuzz_*.c over tests/fuzz/corpus, then mutations
+    python scripts/check_c.py fuzz bpe spm   # two of them; DEBERTA_FUZZ_SECONDS=360: for so long each
 
 The core is compiled without NDEBUG and with DEBERTA_TESTING into build/check; an object is compiled again when its
-source or any header is newer.
+source or any header is newer. Fuzz targets are linked with base and text alone.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ BUILD = ROOT / "build" / "check"
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 FLAGS = ["-std=c11", "-O1", "-g", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", *SANITIZERS]
 FLAGS += ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=1", "-DDEBERTA_TESTING", "-Icsrc", "-Itests/c"]
+PARTS = {"check": ("base", "kernels", "kernels/isa", "nn", "model", "train", "text"), "fuzz": ("base", "text")}
 # oneDNN and libgomp keep what they made once until the process ends.
 ENVIRONMENT = {
     "LSAN_OPTIONS": "suppressions=tests/c/lsan.supp:print_suppressions=0",
@@ -43,13 +45,13 @@ def compile_object(source: str, newest_header: float) -> Path:
     return target
 
 
-def build(programs: list[str]) -> list[Path]:
-    core = setup.sources("base", "kernels", "kernels/isa", "nn", "model", "train", "text")
+def build(programs: list[str], parts: tuple[str, ...]) -> list[Path]:
+    core = setup.sources(*parts)
     headers = [*Path("csrc").rglob("*.h"), *Path("tests").rglob("*.h")]
     newest = max(path.stat().st_mtime for path in headers)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(lambda source: compile_object(source, newest), core + programs))
-    archive = BUILD / "libcore.a"
+    archive = BUILD / f"libcore-{len(parts)}.a"
     archive.unlink(missing_ok=True)
     subprocess.run(["ar", "rcs", str(archive), *map(str, objects[: len(core)])], check=True)
     _, library = setup.onednn()
@@ -77,7 +79,7 @@ def main() -> int:
     if names:
         programs = [f"{folder}/{prefix}{name}.c" for name in names]
     failed = []
-    for program in build(programs):
+    for program in build(programs, PARTS[what]):
         corpus = sorted(map(str, Path(folder, "corpus", program.name.removeprefix(prefix)).glob("*")))
         if not run(program, corpus):
             failed.append(program.name)

@@ -146,11 +146,89 @@ def test_texts_are_checked(spm: _core.Tokenizer) -> None:
 
 def test_encodings_outlive_the_tokenizer() -> None:
     tokenizer = _core.Tokenizer(spm_bytes())
-    ids, types, offsets, cut = tokenizer.encode(["hello world", ""])
+    ids, types, offsets, cut, extras = tokenizer.encode(["hello world", ""])
     wanted = ids.tolist()
     del tokenizer, types, offsets
     gc.collect()
-    assert (ids.tolist(), cut) == (wanted, 0)
+    assert (ids.tolist(), cut, extras) == (wanted, 0, {})
+
+
+def described(**changes: Any) -> dict[str, Any]:
+    """A WordPiece pipeline as from_pipeline takes it."""
+    tokens = ["[CLS]", "[SEP]", "[UNK]", "hello", "##s"]
+    model = {"type": "WordPiece", "tokens": tokens, "ids": np.arange(5, dtype=np.int32), "unknown": 2}
+    return {
+        "normalizers": [{"type": "Lowercase"}],
+        "pretokenizers": [{"type": "WhitespaceSplit"}],
+        "model": {**model, "continuing_prefix": "##", "longest_word": 100},
+        "added": [(token, index, ("special",)) for index, token in enumerate(tokens[:3])],
+        "single": [(0, 0), (-1, 0), (1, 0)],
+        "pair": [(0, 0), (-1, 0), (1, 0), (-2, 1), (1, 1)],
+        **changes,
+    }
+
+
+def test_a_described_pipeline() -> None:
+    tokenizer = _core.Tokenizer.from_pipeline(**described())
+    ids, types, offsets, cut, extras = tokenizer.encode(
+        ["Hellos x", "hello"], ["hello", "[SEP]"], want=("spans", "words", "strings", "sequences")
+    )
+    assert offsets.tolist() == [0, 7, 12]
+    assert cut == 0
+    assert ids.tolist() == [0, 3, 4, 2, 1, 3, 1, 0, 3, 1, 1, 1]
+    assert types.tolist() == [0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 1, 1]
+    assert extras["spans"].tolist()[:7] == [[0, 0], [0, 5], [5, 6], [7, 8], [0, 0], [0, 5], [0, 0]]
+    assert extras["words"].tolist() == [-1, 0, 0, 1, -1, 0, -1, -1, 0, -1, 0, -1]
+    assert extras["sequences"].tolist() == [-1, 0, 0, 0, -1, 1, -1, -1, 0, -1, 1, -1]
+    assert extras["strings"][:4] == ["[CLS]", "hello", "##s", "[UNK]"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "told"),
+    [
+        ({"normalizers": [3]}, TypeError, "a stage"),
+        ({"normalizers": [{"type": "Sounds"}]}, ValueError, "Sounds"),
+        ({"normalizers": [{"type": "Strip", "flags": ("up",)}]}, ValueError, "'up' is not known"),
+        ({"normalizers": [{"type": "Replace", "pattern": "a"}]}, TypeError, "'pattern' must be bytes"),
+        ({"pretokenizers": [{"type": "Punctuation", "behavior": "Loud"}]}, ValueError, "'Loud' is not known"),
+        ({"model": {"type": "Bigram"}}, ValueError, "'Bigram' is not known"),
+        ({"model": {"type": "WordPiece", "tokens": ["a"]}}, ValueError, "needs ids"),
+        ({"model": {"type": "BPE", "tokens": ["a"], "ids": np.zeros(2, np.int32)}}, ValueError, "must have 1 items"),
+        ({"model": {"type": "BPE", "tokens": [b"a"], "ids": np.zeros(1, np.int32)}}, TypeError, "must be a str"),
+        ({"added": [("x", -1, ())]}, TypeError, "must be an id"),
+        ({"added": [("x", 2**30, ())]}, ValueError, "has the id 1073741824"),
+        ({"added": [("x", 7, ("bold",))]}, ValueError, "'bold' is not known"),
+        ({"single": [(0, 0)]}, ValueError, "template"),
+        ({"single": [(-3, 0)]}, TypeError, "must be an id"),
+    ],
+)
+def test_descriptions_are_checked(changes: dict[str, Any], error: type[Exception], told: str) -> None:
+    with pytest.raises(error, match=told):
+        _core.Tokenizer.from_pipeline(**described(**changes))
+
+
+def test_ids_as_lists(spm: _core.Tokenizer) -> None:
+    ids = np.array([3, 1, 3, len(spm) - 1], np.int32)
+    assert spm.rows(ids, np.array([0, 1, 1, 4])) == [[3], [], [1, 3, len(spm) - 1]]
+    assert spm.rows(ids, np.array([0])) == []
+    for wrong in ([0, 5], [-1, 2], [2, 1]):
+        with pytest.raises(ValueError, match=r"offsets\[1\] does not ascend within the ids"):
+            spm.rows(ids, np.array(wrong))
+    for id in (-1, len(spm)):
+        with pytest.raises(IndexError, match=f"id {id} is outside of the vocabulary"):
+            spm.rows(np.array([0, id], np.int32), np.array([0, 2]))
+
+
+def test_rows_of_words_are_checked(spm: _core.Tokenizer) -> None:
+    def offsets(*values: int) -> Any:
+        return np.array(values, np.int64)
+
+    assert len(spm.encode(["a", "b", "c"], first_words=offsets(0, 2, 2, 3))[2]) == 4
+    for wrong in (offsets(), offsets(1, 3), offsets(0, 2), offsets(0, 2, 1, 3)):
+        with pytest.raises(ValueError, match="first_words must ascend from 0 to the number of words, 3"):
+            spm.encode(["a", "b", "c"], first_words=wrong)
+    with pytest.raises(ValueError, match='want must be one of spans, words, strings, sequences, not "ids"'):
+        spm.encode(["a"], want=("ids",))
 
 
 def test_nothing_leaks(parts: tuple[dict[str, Any], list[Any]], spm: _core.Tokenizer) -> None:
@@ -159,7 +237,9 @@ def test_nothing_leaks(parts: tuple[dict[str, Any], list[Any]], spm: _core.Token
     def use() -> None:
         model = _core.Model(*parts)
         model.forward(IDS, OFFSETS, hidden_states=True)
-        spm.encode(["hello", "world"], ["a", "b"], truncation="only_second", max_length=8)
+        ids, _, offsets, _, _ = spm.encode(["hello", "world"], ["a", "b"], truncation="only_second", max_length=8)
+        spm.rows(ids, offsets)
+        _core.Tokenizer.from_pipeline(**described()).encode(["hello"], want=("spans", "strings"))
         for wrong in (IDS[None], -IDS):
             with pytest.raises(ValueError):  # noqa: PT011
                 model.forward(wrong, OFFSETS)

@@ -43,6 +43,18 @@ struct deberta_tensor *binding_tensors(PyObject *tuple);
  * is -1. NULL for None. */
 int binding_vector(PyObject *argument, const char *name, int type, npy_intp size, PyArrayObject **array);
 
+/* ---- pipeline.c ---- */
+
+struct binding_pipeline {
+    struct deberta_pipeline pipeline;
+    PyObject *owners;  /* a list of what the pipeline points to */
+    PyObject *nothing; /* an empty tuple */
+};
+
+/* From the keywords of Tokenizer.from_pipeline. Released by binding_pipeline_release, also after a failure. */
+int binding_pipeline_init(struct binding_pipeline *pipeline, PyObject *arguments, PyObject *keywords);
+void binding_pipeline_release(struct binding_pipeline *pipeline);
+
 /* ---- tokenizer.c, model.c ---- */
 
 extern PyType_Spec binding_tokenizer_spec, binding_model_spec;

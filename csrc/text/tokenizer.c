@@ -1,10 +1,136 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/tokenizer.h"
 
-#include "text/encoding.h"
-#include "text/unicode.h"
+#define MAX_IDS ((int32_t)1 << 24) /* what a tokenizer may have: strings are kept by id, holes too */
+#define SPACE_MARK "\xE2\x96\x81"  /* U+2581 */
+#define TEXT(literal) ((struct deberta_text){(literal), sizeof(literal) - 1})
+
+/* ---- the strings of the ids ---- */
+
+static enum deberta_status check_template(const struct deberta_template_part *parts, size_t count, size_t ids)
+{
+    for (size_t i = 0; i < count; i++)
+        if (parts[i].id >= 0 && (size_t)parts[i].id >= ids)
+            return fail(DEBERTA_FORMAT, "the template has the id %d, which no token has", (int)parts[i].id);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status count_ids(const struct deberta_pipeline *pipeline, size_t *count)
+{
+    const struct deberta_vocabulary *vocabulary = &pipeline->vocabulary;
+    int32_t greatest = -1;
+    for (size_t i = 0; i < vocabulary->count + pipeline->added_count; i++) {
+        bool added = i >= vocabulary->count;
+        int32_t id = added ? pipeline->added[i - vocabulary->count].id : vocabulary->ids[i];
+        if (id < 0 || id >= MAX_IDS) {
+            struct deberta_text text = added ? pipeline->added[i - vocabulary->count].text : vocabulary->tokens[i];
+            return fail(DEBERTA_FORMAT, "the token '%.*s' has the id %d; ids lie in [0, %d)",
+                        (int)min_size(text.size, 100), text.bytes, (int)id, (int)MAX_IDS);
+        }
+        greatest = id > greatest ? id : greatest;
+    }
+    *count = (size_t)(greatest + 1);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status join_strings(struct deberta_tokenizer *tokenizer, const struct deberta_text *by_id)
+{
+    size_t total = 0;
+    for (size_t id = 0; id < tokenizer->count; id++)
+        total += by_id[id].size;
+    void *block;
+    TRY(memory_alloc(total, 1, &block));
+    tokenizer->pieces = block;
+    TRY(memory_alloc(tokenizer->count + 1, sizeof *tokenizer->piece_start, &block));
+    tokenizer->piece_start = block;
+    size_t start = 0;
+    for (size_t id = 0; id < tokenizer->count; id++) {
+        tokenizer->piece_start[id] = start;
+        if (by_id[id].size != 0)
+            memcpy(tokenizer->pieces + start, by_id[id].bytes, by_id[id].size);
+        start += by_id[id].size;
+    }
+    tokenizer->piece_start[tokenizer->count] = start;
+    return DEBERTA_OK;
+}
+
+static enum deberta_status copy_strings(struct deberta_tokenizer *tokenizer, const struct deberta_pipeline *pipeline)
+{
+    const struct deberta_vocabulary *vocabulary = &pipeline->vocabulary;
+    void *block;
+    TRY(count_ids(pipeline, &tokenizer->count));
+    TRY(memory_calloc(tokenizer->count, sizeof(struct deberta_text), &block));
+    struct deberta_text *by_id = block;
+    for (size_t i = 0; i < vocabulary->count; i++)
+        by_id[vocabulary->ids[i]] = vocabulary->tokens[i];
+    for (size_t i = 0; i < pipeline->added_count; i++)
+        by_id[pipeline->added[i].id] = pipeline->added[i].text;
+    enum deberta_status status = join_strings(tokenizer, by_id);
+    memory_free(by_id);
+    return status;
+}
+
+size_t deberta_tokenizer_size(const struct deberta_tokenizer *tokenizer)
+{
+    return tokenizer->count;
+}
+
+struct deberta_text deberta_tokenizer_piece(const struct deberta_tokenizer *tokenizer, size_t id)
+{
+    size_t start = tokenizer->piece_start[id];
+    return (struct deberta_text){tokenizer->pieces + start, tokenizer->piece_start[id + 1] - start};
+}
 
 /* ---- making one ---- */
+
+static enum deberta_status init(struct deberta_tokenizer *tokenizer, const struct deberta_pipeline *pipeline,
+                                const struct spm *spm, const struct deberta_spm_options *options)
+{
+    TRY(copy_strings(tokenizer, pipeline));
+    TRY(check_template(pipeline->single, pipeline->single_count, tokenizer->count));
+    TRY(check_template(pipeline->pair, pipeline->pair_count, tokenizer->count));
+    TRY(template_init(&tokenizer->template, pipeline));
+    TRY(pipeline_init(&tokenizer->pipeline, pipeline, spm));
+    const struct unigram *unigram = &tokenizer->pipeline.subword.unigram;
+    if (!spm)
+        return direct_init(&tokenizer->direct, pipeline, unigram);
+    tokenizer->pipeline.marks_apart = options->split_by_punct;
+    return direct_init_spm(&tokenizer->direct, spm, options, unigram);
+}
+
+/* With `spm`, as sentencepiece. */
+static enum deberta_status make(const struct deberta_pipeline *pipeline, const struct spm *spm,
+                                const struct deberta_spm_options *options, struct deberta_tokenizer **out)
+{
+    void *block;
+    TRY(memory_calloc(1, sizeof **out, &block));
+    enum deberta_status status = init(block, pipeline, spm, options);
+    if (status == DEBERTA_OK)
+        *out = block;
+    else
+        deberta_tokenizer_free(block);
+    return status;
+}
+
+enum deberta_status deberta_tokenizer_new(const struct deberta_pipeline *pipeline, struct deberta_tokenizer **out)
+{
+    *out = NULL;
+    return make(pipeline, NULL, NULL, out);
+}
+
+void deberta_tokenizer_free(struct deberta_tokenizer *tokenizer)
+{
+    if (!tokenizer)
+        return;
+    direct_release(&tokenizer->direct);
+    pipeline_release(&tokenizer->pipeline);
+    template_release(&tokenizer->template);
+    memory_free(tokenizer->pieces);
+    memory_free(tokenizer->piece_start);
+    memory_free(tokenizer);
+}
+
+/* ---- an spm.model as a pipeline ---- */
 
 enum { PAD, CLS, SEP, UNK, MASK, SPECIAL_COUNT };
 static const char *const special_names[SPECIAL_COUNT] = {"[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"};
@@ -32,296 +158,167 @@ static enum deberta_status find_special(const struct spm *spm, int32_t special[S
     return DEBERTA_OK;
 }
 
-static enum deberta_status copy_pieces(struct deberta_tokenizer *tokenizer, const struct spm *spm)
+/* The tables that a vocabulary and the added tokens point to. */
+struct conversion {
+    struct deberta_text *tokens;
+    int32_t *ids;
+    double *scores;
+    struct deberta_added_token *added;
+    size_t added_count;
+};
+
+static enum deberta_status conversion_init(struct conversion *c, const struct spm *spm)
 {
-    size_t total = strlen(special_names[MASK]);
-    for (size_t id = 0; id < spm->count; id++)
-        total += spm->pieces[id].size;
     void *block;
-    TRY(memory_alloc(total, 1, &block));
-    tokenizer->pieces = block;
-    TRY(memory_alloc(tokenizer->count + 1, sizeof *tokenizer->piece_start, &block));
-    tokenizer->piece_start = block;
-    size_t start = 0;
-    for (size_t id = 0; id < tokenizer->count; id++) {
-        bool in_file = id < spm->count;
-        size_t size = in_file ? spm->pieces[id].size : strlen(special_names[MASK]);
-        memcpy(tokenizer->pieces + start, in_file ? spm->pieces[id].text : special_names[MASK], size);
-        tokenizer->piece_start[id] = start;
-        start += size;
+    *c = (struct conversion){0};
+    TRY(memory_alloc(spm->count, sizeof *c->tokens, &block));
+    c->tokens = block;
+    TRY(memory_alloc(spm->count, sizeof *c->ids, &block));
+    c->ids = block;
+    TRY(memory_alloc(spm->count, sizeof *c->scores, &block));
+    c->scores = block;
+    TRY(memory_alloc(spm->count + 1, sizeof *c->added, &block));
+    c->added = block;
+    for (size_t id = 0; id < spm->count; id++) {
+        c->tokens[id] = (struct deberta_text){spm->pieces[id].text, spm->pieces[id].size};
+        c->ids[id] = (int32_t)id;
+        c->scores[id] = (double)spm->pieces[id].score;
     }
-    tokenizer->piece_start[tokenizer->count] = start;
     return DEBERTA_OK;
 }
 
-/* Which ids are found in raw text. As tokenizers: those of CONTROL and USER_DEFINED pieces and the special ones but
- * [UNK], which is looked for later. sentencepiece itself finds none; what is built on it looks for the special ones. */
-static bool is_added(const struct deberta_tokenizer *tokenizer, const struct spm *spm,
-                     const int32_t special[SPECIAL_COUNT], size_t id)
+static void conversion_release(struct conversion *c)
 {
-    bool fallback = tokenizer->options.byte_fallback;
-    for (int name = 0; name < SPECIAL_COUNT; name++)
-        if (special[name] == (int32_t)id)
-            return name != UNK || fallback;
-    enum spm_type type = id < spm->count ? spm->pieces[id].type : SPM_CONTROL;
-    return !fallback && (type == SPM_CONTROL || type == SPM_USER_DEFINED);
+    memory_free(c->tokens);
+    memory_free(c->ids);
+    memory_free(c->scores);
+    memory_free(c->added);
 }
 
-static enum deberta_status init_added(struct deberta_tokenizer *tokenizer, const struct spm *spm,
-                                      const int32_t special[SPECIAL_COUNT])
+/* As tokenizers: CONTROL and USER_DEFINED pieces and the special tokens are found in raw text, but by HF4 [UNK] in
+ * normalised text. sentencepiece itself finds none; what is built on it looks for the special ones. */
+static void find_added(struct conversion *c, const struct spm *spm, const int32_t special[SPECIAL_COUNT],
+                       enum deberta_rule rule)
 {
-    void *block;
-    TRY(memory_alloc(tokenizer->count, sizeof(struct trie_key), &block));
-    struct trie_key *keys = block;
-    size_t count = 0;
-    for (size_t id = 0; id < tokenizer->count; id++) {
-        struct deberta_text piece = deberta_tokenizer_piece(tokenizer, id);
-        if (is_added(tokenizer, spm, special, id))
-            keys[count++] = (struct trie_key){piece.bytes, piece.size, (int32_t)id, 0};
+    for (size_t id = 0; id <= spm->count; id++) {
+        int name = 0;
+        while (name < SPECIAL_COUNT && special[name] != (int32_t)id)
+            name++;
+        enum spm_type type = id < spm->count ? spm->pieces[id].type : SPM_NORMAL;
+        bool kept = rule != DEBERTA_SPM && (type == SPM_CONTROL || type == SPM_USER_DEFINED);
+        if (name == SPECIAL_COUNT && !kept)
+            continue;
+        struct deberta_text text = id < spm->count ? c->tokens[id] : TEXT("[MASK]");
+        c->added[c->added_count++] = (struct deberta_added_token){
+            .text = text,
+            .id = (int32_t)id,
+            .normalized = name == UNK && rule == DEBERTA_HF4,
+            .special = name < SPECIAL_COUNT || type == SPM_CONTROL,
+        };
     }
-    enum deberta_status status = added_init(&tokenizer->added, keys, count);
-    memory_free(keys);
-    return status;
 }
 
-/* [UNK] is found in normalised text, in the form that normalising gives it. */
-static enum deberta_status init_pretokenizer(struct deberta_tokenizer *tokenizer, int32_t unknown)
+/* Writes the normalizers of a rule and returns how many there are. */
+static size_t normalizers_of(const struct spm *spm, const struct deberta_spm_options *options,
+                             struct deberta_stage stages[4])
 {
-    struct bytes lower = {0}, token = {0};
-    struct deberta_text name = deberta_tokenizer_piece(tokenizer, (size_t)unknown);
-    enum deberta_status status = DEBERTA_OK;
-    if (tokenizer->options.lower_case)
-        status = normalizer_lower(name.bytes, name.size, &lower);
-    else
-        status = bytes_append(&lower, name.bytes, name.size);
-    if (status == DEBERTA_OK)
-        status = normalizer_replace(&tokenizer->normalizer, lower.data, lower.size, &token);
-    memory_free(lower.data);
-    tokenizer->normalized_token = token.data;
-    tokenizer->pretokenizer = (struct pretokenizer){
-        .split_by_punct = tokenizer->options.split_by_punct,
-        .token = token.size ? token.data : NULL,
-        .token_size = token.size,
-        .token_id = unknown,
-    };
-    return status;
+    size_t count = 0;
+    if (options->lower_case)
+        stages[count++] = (struct deberta_stage){.type = "Lowercase"};
+    if (options->rule == DEBERTA_SPM) {
+        unsigned flags = (spm->add_dummy_prefix ? DEBERTA_DUMMY_PREFIX : 0u) |
+                         (spm->remove_extra_whitespaces ? DEBERTA_REMOVE_EXTRA_SPACES : 0u) |
+                         (spm->escape_whitespaces ? DEBERTA_ESCAPE_SPACES : 0u) |
+                         (spm->treat_whitespace_as_suffix ? DEBERTA_SUFFIX_SPACE : 0u);
+        stages[count++] =
+            (struct deberta_stage){.type = "Spm", .flags = flags, .pattern = {spm->charsmap, spm->charsmap_size}};
+    } else if (options->rule == DEBERTA_HF5) {
+        stages[count++] = (struct deberta_stage){
+            .type = "Replace", .flags = DEBERTA_REGEX, .pattern = TEXT("\\s{2,}|[\\n\\r\\t]"), .content = TEXT(" ")};
+        stages[count++] = (struct deberta_stage){.type = "NFC"};
+        stages[count++] = (struct deberta_stage){.type = "Strip", .flags = DEBERTA_STRIP_RIGHT};
+    } else {
+        stages[count++] = (struct deberta_stage){.type = "Strip", .flags = DEBERTA_STRIP_LEFT | DEBERTA_STRIP_RIGHT};
+        stages[count++] = (struct deberta_stage){.type = "Precompiled", .pattern = {spm->charsmap, spm->charsmap_size}};
+        stages[count++] = (struct deberta_stage){
+            .type = "Replace", .flags = DEBERTA_REGEX, .pattern = TEXT(" {2,}"), .content = TEXT(" ")};
+    }
+    return count;
 }
 
-/* Words of these bytes, and the spaces between them, go round the normalizer. */
-static void find_plain(struct deberta_tokenizer *tokenizer)
+static size_t pretokenizers_of(const struct deberta_spm_options *options, struct deberta_stage stages[2])
 {
-    const struct pretokenizer *pretokenizer = &tokenizer->pretokenizer;
-    bool spaced = pretokenizer->token && memchr(pretokenizer->token, ' ', pretokenizer->token_size);
-    if (!tokenizer->normalizer.keeps_ascii || spaced)
-        return;
-    for (uint32_t code = 0x21; code < 0x7F; code++)
-        tokenizer->plain[code] = !(pretokenizer->split_by_punct && unicode_punctuation(code)) &&
-                                 !(pretokenizer->token && pretokenizer->token[0] == (char)code);
-    tokenizer->has_plain = true;
+    size_t count = 0;
+    if (options->rule == DEBERTA_SPM)
+        return 0;
+    if (options->split_by_punct)
+        stages[count++] = (struct deberta_stage){.type = "Punctuation", .behavior = DEBERTA_ISOLATED};
+    stages[count++] = (struct deberta_stage){
+        .type = "Metaspace", .flags = DEBERTA_PREPEND_ALWAYS | DEBERTA_SPLIT, .content = TEXT(SPACE_MARK)};
+    return count;
 }
 
-static enum deberta_status init(struct deberta_tokenizer *tokenizer, const struct spm *spm)
+static enum deberta_status convert(const struct spm *spm, const struct deberta_spm_options *options,
+                                   struct conversion *c, struct deberta_tokenizer **out)
 {
     int32_t special[SPECIAL_COUNT];
+    bool sentencepiece = options->rule == DEBERTA_SPM;
     TRY(find_special(spm, special));
-    tokenizer->count = spm->count + (special[MASK] == (int32_t)spm->count);
-    tokenizer->template = (struct template){special[CLS], special[SEP]};
-    TRY(copy_pieces(tokenizer, spm));
-    enum unigram_rule rule = tokenizer->options.byte_fallback ? UNIGRAM_SENTENCEPIECE : UNIGRAM_TOKENIZERS;
-    TRY(unigram_init(&tokenizer->unigram, spm, rule));
-    TRY(normalizer_init(&tokenizer->normalizer, spm));
-    TRY(init_added(tokenizer, spm, special));
-    TRY(init_pretokenizer(tokenizer, special[UNK]));
-    find_plain(tokenizer);
-    return DEBERTA_OK;
+    find_added(c, spm, special, options->rule);
+    struct deberta_stage normalizers[4], pretokenizers[2];
+    struct deberta_template_part parts[] = {
+        {special[CLS], 0}, {DEBERTA_SEQUENCE_A, 0}, {special[SEP], 0}, {DEBERTA_SEQUENCE_B, 1}, {special[SEP], 1}};
+    struct deberta_pipeline pipeline = {
+        .normalizers = normalizers,
+        .normalizer_count = normalizers_of(spm, options, normalizers),
+        .pretokenizers = pretokenizers,
+        .pretokenizer_count = pretokenizers_of(options, pretokenizers),
+        .vocabulary = {.type = DEBERTA_UNIGRAM,
+                       .tokens = c->tokens,
+                       .ids = c->ids,
+                       .scores = c->scores,
+                       .count = spm->count,
+                       .unknown = spm->unknown},
+        .added = c->added,
+        .added_count = c->added_count,
+        .single = parts,
+        .single_count = 3,
+        .pair = parts,
+        .pair_count = 5,
+    };
+    return make(&pipeline, sentencepiece ? spm : NULL, options, out);
 }
 
-enum deberta_status deberta_tokenizer_new(const void *spm, size_t size, const struct deberta_tokenizer_options *options,
-                                          struct deberta_tokenizer **out)
+enum deberta_status deberta_tokenizer_read_spm(const void *file, size_t size, const struct deberta_spm_options *options,
+                                               struct deberta_tokenizer **out)
 {
     *out = NULL;
-    void *block;
-    struct spm model;
-    TRY(memory_calloc(1, sizeof **out, &block));
-    struct deberta_tokenizer *tokenizer = block;
-    tokenizer->options = *options;
-    enum deberta_status status = spm_init(&model, spm, size);
-    if (status == DEBERTA_OK) {
-        status = init(tokenizer, &model);
-        spm_release(&model);
-    }
+    struct spm spm;
+    struct conversion conversion;
+    TRY(spm_init(&spm, file, size));
+    enum deberta_status status = conversion_init(&conversion, &spm);
     if (status == DEBERTA_OK)
-        *out = tokenizer;
-    else
-        deberta_tokenizer_free(tokenizer);
+        status = convert(&spm, options, &conversion, out);
+    conversion_release(&conversion);
+    spm_release(&spm);
     return status;
 }
 
-void deberta_tokenizer_free(struct deberta_tokenizer *tokenizer)
-{
-    if (!tokenizer)
-        return;
-    added_release(&tokenizer->added);
-    normalizer_release(&tokenizer->normalizer);
-    unigram_release(&tokenizer->unigram);
-    memory_free(tokenizer->normalized_token);
-    memory_free(tokenizer->pieces);
-    memory_free(tokenizer->piece_start);
-    memory_free(tokenizer);
-}
-
-size_t deberta_tokenizer_size(const struct deberta_tokenizer *tokenizer)
-{
-    return tokenizer->count;
-}
-
-struct deberta_text deberta_tokenizer_piece(const struct deberta_tokenizer *tokenizer, size_t id)
-{
-    size_t start = tokenizer->piece_start[id];
-    return (struct deberta_text){tokenizer->pieces + start, tokenizer->piece_start[id + 1] - start};
-}
-
-/* ---- encoding as tokenizers does ---- */
+/* ---- encoding ---- */
 
 void tokenizer_scratch_release(struct tokenizer_scratch *scratch)
 {
-    memory_free(scratch->lower.data);
-    memory_free(scratch->normal.data);
-    words_release(&scratch->words);
-    unigram_scratch_release(&scratch->unigram);
+    direct_scratch_release(&scratch->direct);
+    pipeline_scratch_release(&scratch->pipeline);
 }
 
-/* A piece of a segment, through all stages. */
-static enum deberta_status encode_piece(const struct deberta_tokenizer *tokenizer, struct tokenizer_scratch *scratch,
-                                        struct pretokenizer_state *state, const char *text, size_t size, bool last,
-                                        struct ids *ids)
-{
-    struct words *words = &scratch->words;
-    scratch->normal.size = 0;
-    words_clear(words);
-    TRY(normalizer_replace(&tokenizer->normalizer, text, size, &scratch->normal));
-    TRY(pretokenizer_cut(&tokenizer->pretokenizer, state, scratch->normal.data, scratch->normal.size, last, words));
-    for (size_t i = 0, start = 0; i < words->size; start = words->data[i++].end) {
-        if (words->data[i].token >= 0)
-            TRY(ids_append(ids, words->data[i].token));
-        else /* behind its U+2581 */
-            TRY(unigram_encode_word(&tokenizer->unigram, &scratch->unigram, words->text.data + start + 3,
-                                    words->data[i].end - start - 3, ids));
-    }
-    return DEBERTA_OK;
-}
-
-/* Where the piece that begins at `from` and needs the normalizer ends: behind a space that no neighbour can combine
- * with. */
-static size_t piece_end(const char *text, size_t from, size_t end)
-{
-    for (size_t i = from + 1; i + 1 < end; i++)
-        if (text[i] == ' ' && (unsigned char)text[i - 1] < 0x80 && text[i + 1] > ' ' && text[i + 1] < 0x7F)
-            return i + 1;
-    return end;
-}
-
-/* Bytes of the word at the start that the normalizer leaves alone, if the space behind it, too, is one that it leaves
- * alone: a mark that follows a space can take it away, and the word would go on. */
-static size_t plain_word(const struct deberta_tokenizer *tokenizer, const char *text, size_t size)
-{
-    size_t end = 0;
-    while (end < size && tokenizer->plain[(unsigned char)text[end]])
-        end++;
-    if (end == size)
-        return end;
-    bool separate = text[end] == ' ' && end + 1 < size && (unsigned char)text[end + 1] < 0x80;
-    return separate ? end : 0;
-}
-
-/* White space at the ends is gone. */
-static enum deberta_status encode_stripped(const struct deberta_tokenizer *tokenizer, struct tokenizer_scratch *scratch,
-                                           const char *text, size_t size, struct ids *ids)
-{
-    struct pretokenizer_state state = {false};
-    if (!tokenizer->has_plain)
-        return encode_piece(tokenizer, scratch, &state, text, size, true, ids);
-    for (size_t i = 0, end; i < size; i = end) {
-        size_t word = plain_word(tokenizer, text + i, size - i);
-        if (word == 0) {
-            end = piece_end(text, i, size);
-            TRY(encode_piece(tokenizer, scratch, &state, text + i, end - i, end == size, ids));
-            continue;
-        }
-        TRY(unigram_encode_word(&tokenizer->unigram, &scratch->unigram, text + i, word, ids));
-        end = i + word;
-        while (end < size && text[end] == ' ')
-            end++;
-        if (end < size && (unsigned char)text[end] >= 0x80)
-            end--; /* the last of several spaces belongs to what follows */
-        state.space = end != i + word;
-    }
-    return DEBERTA_OK;
-}
-
-static enum deberta_status encode_segment(const struct deberta_tokenizer *tokenizer, struct tokenizer_scratch *scratch,
-                                          const char *text, size_t size, struct ids *ids)
-{
-    size_t start = 0;
-    normalizer_strip(text, &start, &size);
-    return start == size ? DEBERTA_OK : encode_stripped(tokenizer, scratch, text + start, size - start, ids);
-}
-
-/* ---- encoding as sentencepiece does ---- */
-
-static enum deberta_status encode_sentence(const struct deberta_tokenizer *tokenizer, struct tokenizer_scratch *scratch,
-                                           const char *text, size_t size, struct ids *ids)
-{
-    scratch->normal.size = 0;
-    TRY(normalizer_spm(&tokenizer->normalizer, text, size, &scratch->normal));
-    return unigram_encode(&tokenizer->unigram, &scratch->unigram, scratch->normal.data, scratch->normal.size, ids);
-}
-
-/* Each punctuation mark, and what lies between two, is a sentence of its own. */
-static enum deberta_status encode_between_marks(const struct deberta_tokenizer *tokenizer,
-                                                struct tokenizer_scratch *scratch, const char *text, size_t size,
-                                                struct ids *ids)
-{
-    size_t start = 0;
-    for (size_t i = 0; i < size;) {
-        struct character c = utf8_decode(text + i, size - i);
-        if (unicode_punctuation(c.code)) {
-            TRY(encode_sentence(tokenizer, scratch, text + start, i - start, ids));
-            TRY(encode_sentence(tokenizer, scratch, text + i, c.size, ids));
-            start = i + c.size;
-        }
-        i += c.size;
-    }
-    return encode_sentence(tokenizer, scratch, text + start, size - start, ids);
-}
-
-/* ---- either ---- */
-
-/* What lies between two tokens that were found in the raw text. */
-static enum deberta_status encode_between_tokens(const struct deberta_tokenizer *tokenizer,
-                                                 struct tokenizer_scratch *scratch, const char *text, size_t size,
-                                                 struct ids *ids)
-{
-    if (tokenizer->options.lower_case) {
-        scratch->lower.size = 0;
-        TRY(normalizer_lower(text, size, &scratch->lower));
-        text = scratch->lower.data;
-        size = scratch->lower.size;
-    }
-    if (!tokenizer->options.byte_fallback)
-        return encode_segment(tokenizer, scratch, text, size, ids);
-    if (tokenizer->options.split_by_punct)
-        return encode_between_marks(tokenizer, scratch, text, size, ids);
-    return encode_sentence(tokenizer, scratch, text, size, ids);
-}
-
-enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokenizer, struct tokenizer_scratch *scratch,
-                                          struct deberta_text text, struct ids *ids)
+static enum deberta_status encode_directly(const struct deberta_tokenizer *tokenizer, struct direct_scratch *scratch,
+                                           struct deberta_text text, bool split_special, struct ids *ids)
 {
     for (size_t start = 0; start < text.size;) {
-        struct added_match match = added_find(&tokenizer->added, text.bytes, text.size, start);
+        struct added_match match = added_find(&tokenizer->pipeline.raw, text.bytes, text.size, start, split_special);
         if (match.start != start)
-            TRY(encode_between_tokens(tokenizer, scratch, text.bytes + start, match.start - start, ids));
+            TRY(direct_encode(&tokenizer->direct, scratch, text.bytes + start, match.start - start, ids));
         if (match.id >= 0)
             TRY(ids_append(ids, match.id));
         start = match.end;
@@ -329,10 +326,11 @@ enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokeni
     return DEBERTA_OK;
 }
 
-enum deberta_status deberta_tokenizer_encode(const struct deberta_tokenizer *tokenizer,
-                                             const struct deberta_text *firsts, const struct deberta_text *seconds,
-                                             size_t count, const struct deberta_encode_options *options,
-                                             struct deberta_encodings *out)
+enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokenizer, struct tokenizer_scratch *scratch,
+                                          struct deberta_text text, bool split_special_tokens, struct tokens *tokens)
 {
-    return encoding_run(&(struct encoding_batch){tokenizer, firsts, seconds, count, options}, out);
+    bool only_ids = !(tokens->wanted & (DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS));
+    if (tokenizer->direct.unigram && only_ids)
+        return encode_directly(tokenizer, &scratch->direct, text, split_special_tokens, &tokens->ids);
+    return pipeline_encode(&tokenizer->pipeline, &scratch->pipeline, text, split_special_tokens, tokens);
 }

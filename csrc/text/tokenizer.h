@@ -1,25 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stages put together: one text in, its ids out. */
+/* A tokenizer: a pipeline, the strings of its ids, and how its rows are put together. */
 #ifndef DEBERTA_TEXT_TOKENIZER_H
 #define DEBERTA_TEXT_TOKENIZER_H
 
 #include "deberta.h"
-#include "text/added.h"
-#include "text/normalizer.h"
-#include "text/pretokenizer.h"
+#include "text/direct.h"
+#include "text/pipeline.h"
 #include "text/template.h"
-#include "text/unigram.h"
 
 struct deberta_tokenizer {
-    struct deberta_tokenizer_options options;
-    struct added added;
-    struct normalizer normalizer;
-    struct pretokenizer pretokenizer;
-    char *normalized_token; /* what the pretokenizer looks for */
-    struct unigram unigram;
+    struct pipeline pipeline;
+    struct direct direct; /* the same in one pass, for ids alone, where it is in use */
     struct template template;
-    bool has_plain;      /* plain is in use */
-    bool plain[256];     /* bytes of which words are made that need no normalising and no cutting */
     size_t count;        /* ids */
     char *pieces;        /* the strings of the ids, one after the other */
     size_t *piece_start; // (count + 1)
@@ -27,16 +19,15 @@ struct deberta_tokenizer {
 
 /* One thread's buffers. Starts as {0}. */
 struct tokenizer_scratch {
-    struct bytes lower, normal;
-    struct words words;
-    struct unigram_scratch unigram;
+    struct direct_scratch direct;
+    struct pipeline_scratch pipeline;
 };
 
 void tokenizer_scratch_release(struct tokenizer_scratch *scratch);
 
-/* Appends the ids of a text, without special tokens around it. */
+/* Appends the tokens of a text, without special tokens around it; words are counted on from those that are there. */
 MUST_USE enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokenizer,
                                                    struct tokenizer_scratch *scratch, struct deberta_text text,
-                                                   struct ids *ids);
+                                                   bool split_special_tokens, struct tokens *tokens);
 
 #endif

@@ -9,7 +9,6 @@
 #include "check.h"
 #include "spm_writer.h"
 #include "text/tokenizer.h"
-#include "text/truncation.h"
 #include "text/unicode.h"
 
 #define MARK "\xE2\x96\x81" /* U+2581 */
@@ -66,16 +65,16 @@ static void write_small_with_rules(struct file *file)
     write_normalizer(file, rules, COUNT(rules));
 }
 
-static const struct deberta_tokenizer_options hf4 = {false, false, false};
-static const struct deberta_tokenizer_options lowered = {true, false, false};
-static const struct deberta_tokenizer_options punctuated = {false, true, false};
-static const struct deberta_tokenizer_options fallback = {false, false, true};
-static const struct deberta_tokenizer_options fallback_punctuated = {false, true, true};
+static const struct deberta_spm_options hf4 = {DEBERTA_HF4, false, false};
+static const struct deberta_spm_options lowered = {DEBERTA_HF4, true, false};
+static const struct deberta_spm_options punctuated = {DEBERTA_HF4, false, true};
+static const struct deberta_spm_options fallback = {DEBERTA_SPM, false, false};
+static const struct deberta_spm_options fallback_punctuated = {DEBERTA_SPM, false, true};
 
-static struct deberta_tokenizer *make(const struct file *file, const struct deberta_tokenizer_options *options)
+static struct deberta_tokenizer *make(const struct file *file, const struct deberta_spm_options *options)
 {
     struct deberta_tokenizer *tokenizer;
-    enum deberta_status status = deberta_tokenizer_new(file->data, file->size, options, &tokenizer);
+    enum deberta_status status = deberta_tokenizer_read_spm(file->data, file->size, options, &tokenizer);
     if (status != DEBERTA_OK)
         fprintf(stderr, "%s\n", status_message());
     CHECK(status == DEBERTA_OK);
@@ -87,13 +86,21 @@ static struct deberta_text text_of(const char *string)
     return (struct deberta_text){string, strlen(string)};
 }
 
+static enum deberta_status encode_rows(const struct deberta_tokenizer *tokenizer, const struct deberta_text *firsts,
+                                       const struct deberta_text *seconds, size_t count,
+                                       const struct deberta_encode_options *options, struct deberta_encodings *out)
+{
+    struct deberta_rows rows = {.firsts = firsts, .seconds = seconds, .count = count};
+    return deberta_tokenizer_encode(tokenizer, &rows, options, out);
+}
+
 /* Ids of one text without special tokens; terminated by -1 when compared. */
 static void check_ids(const struct deberta_tokenizer *tokenizer, const char *string, const int32_t *wanted)
 {
     struct deberta_text text = text_of(string);
     struct deberta_encode_options options = {.add_special_tokens = false};
     struct deberta_encodings out;
-    CHECK(deberta_tokenizer_encode(tokenizer, &text, NULL, 1, &options, &out) == DEBERTA_OK);
+    CHECK(encode_rows(tokenizer, &text, NULL, 1, &options, &out) == DEBERTA_OK);
     size_t count = 0;
     while (wanted[count] >= 0)
         count++;
@@ -317,13 +324,13 @@ static void check_other_rules(void)
     write_small(&file);
     write_normalizer(&file, ascii, 1);
     t = make(&file, &hf4);
-    CHECK(!t->has_plain);
+    CHECK(!t->direct.has_plain);
     check_ids(t, "x xb", IDS(4, 5, 8));
     deberta_tokenizer_free(t);
     write_small(&file);
     write_normalizer(&file, two, 1); /* no cluster of its own: never found, but not looked into either */
     t = make(&file, &hf4);
-    CHECK(!t->has_plain);
+    CHECK(!t->direct.has_plain);
     check_ids(t, "xy", IDS(4, 3));
     deberta_tokenizer_free(t);
     deberta_tokenizer_free(NULL);
@@ -369,109 +376,40 @@ static size_t draw_text(char *text, size_t pieces)
     return size;
 }
 
-/* The short way round the normalizer gives what the long way gives. */
-static void check_plain_way(void)
+/* The short way round the normalizer gives what the long way gives, and that what the list of stages gives. */
+static void check_three_ways(void)
 {
     static struct file file;
     write_small_with_rules(&file);
-    const struct deberta_tokenizer_options *options[] = {&hf4, &lowered, &punctuated};
+    const struct deberta_spm_options *options[] = {&hf4, &lowered, &punctuated, &fallback, &fallback_punctuated};
     for (size_t k = 0; k < COUNT(options); k++) {
         struct deberta_tokenizer *fast = make(&file, options[k]), *slow = make(&file, options[k]);
-        CHECK(fast->has_plain);
-        slow->has_plain = false;
+        CHECK(fast->direct.unigram && fast->direct.has_plain == (options[k]->rule == DEBERTA_HF4));
+        slow->direct.has_plain = false;
         struct tokenizer_scratch scratch = {0};
-        struct ids one = {0}, two = {0};
+        struct tokens ways[3] = {{0}, {0}, {.wanted = DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS}};
         for (int round = 0; round < 20000; round++) {
             char text[512];
             struct deberta_text drawn = {text, draw_text(text, 1 + draw(30))};
-            one.size = two.size = 0;
-            CHECK(tokenizer_encode_text(fast, &scratch, drawn, &one) == DEBERTA_OK);
-            CHECK(tokenizer_encode_text(slow, &scratch, drawn, &two) == DEBERTA_OK);
-            bool same = one.size == two.size && memcmp(one.data, two.data, one.size * sizeof *one.data) == 0;
-            if (!same)
-                fprintf(stderr, "differs: '%.*s'\n", (int)drawn.size, drawn.bytes);
-            CHECK(same);
+            for (int way = 0; way < 3; way++) {
+                tokens_clear(&ways[way]);
+                CHECK(tokenizer_encode_text(way == 1 ? slow : fast, &scratch, drawn, false, &ways[way]) == DEBERTA_OK);
+                const struct ids *one = &ways[0].ids, *other = &ways[way].ids;
+                bool same = one->size == other->size &&
+                            (one->size == 0 || memcmp(one->data, other->data, one->size * sizeof *one->data) == 0);
+                if (!same)
+                    fprintf(stderr, "way %d of %zu differs: '%.*s'\n", way, k, (int)drawn.size, drawn.bytes);
+                CHECK(same);
+            }
+            size_t count = ways[2].ids.size;
+            CHECK(ways[2].spans.size == count && ways[2].words.size == count && ways[2].string_end.size == count);
         }
-        memory_free(one.data);
-        memory_free(two.data);
+        for (int way = 0; way < 3; way++)
+            tokens_release(&ways[way]);
         tokenizer_scratch_release(&scratch);
         deberta_tokenizer_free(fast);
         deberta_tokenizer_free(slow);
     }
-}
-
-/* The definition of the best writing, by brute force over all last pieces. */
-static size_t best_writing(const struct unigram *u, const struct spm *spm, const char *text, size_t size, int32_t *ids)
-{
-    static double best[5000];
-    static int32_t last[5000];
-    static size_t from[5000];
-    best[0] = 0;
-    for (size_t end = 1; end <= size; end++) {
-        best[end] = -INFINITY;
-        for (size_t start = 0; start < end; start++)
-            for (size_t id = 0; id < spm->count; id++) {
-                const struct spm_piece *p = &spm->pieces[id];
-                if (p->size != end - start || memcmp(p->text, text + start, p->size) != 0)
-                    continue;
-                if (best[start] + u->scores[id] > best[end]) {
-                    best[end] = best[start] + u->scores[id];
-                    last[end] = (int32_t)id;
-                    from[end] = start;
-                }
-            }
-    }
-    size_t count = 0;
-    for (size_t end = size; end != 0; end = from[end])
-        ids[count++] = last[end];
-    return count;
-}
-
-static void check_viterbi(void)
-{
-    static struct file file;
-    file.size = 0;
-    write_special(&file);
-    write_piece(&file, "a", -4.25f, SPM_NORMAL);
-    write_piece(&file, "b", -5.1f, SPM_NORMAL);
-    for (uint32_t i = 0, used = 0; i < 200 && used < 14; i++) {
-        char text[8] = {0};
-        for (size_t k = 0, size = 2 + i % 4; k < size; k++)
-            text[k] = "ab"[(i * 2654435761u >> (k + 7)) & 1];
-        bool known = false;
-        static char seen[14][8];
-        for (uint32_t k = 0; k < used; k++)
-            known |= strcmp(seen[k], text) == 0;
-        if (known)
-            continue;
-        memcpy(seen[used++], text, sizeof text);
-        write_piece(&file, text, -4.0f * (float)strlen(text) + (float)draw(60) / 10.0f, SPM_NORMAL);
-    }
-    struct spm spm;
-    struct unigram u;
-    struct unigram_scratch scratch = {0};
-    CHECK(spm_init(&spm, file.data, file.size) == DEBERTA_OK);
-    CHECK(unigram_init(&u, &spm, UNIGRAM_TOKENIZERS) == DEBERTA_OK);
-    struct ids ids = {0};
-    static char text[4800];
-    static int32_t wanted[4800];
-    for (int round = 0; round < 202; round++) {
-        size_t size = round < 200 ? 1 + draw(60) : sizeof text; /* the last two beyond the span that is kept */
-        for (size_t i = 0; i < size; i++)
-            text[i] = "ab"[round == 201 ? i % 2 : draw(2)];
-        if (size > 1000)
-            size = round == 201 ? 2600 : 2300;
-        ids.size = 0;
-        CHECK(unigram_encode(&u, &scratch, text, size, &ids) == DEBERTA_OK);
-        size_t count = best_writing(&u, &spm, text, size, wanted);
-        CHECK(count == ids.size);
-        for (size_t i = 0; i < count; i++)
-            CHECK(ids.data[i] == wanted[count - 1 - i]);
-    }
-    memory_free(ids.data);
-    unigram_scratch_release(&scratch);
-    unigram_release(&u);
-    spm_release(&spm);
 }
 
 static void check_long_word(void)
@@ -481,133 +419,22 @@ static void check_long_word(void)
     const size_t size = 1 << 20;
     char *text = malloc(size);
     CHECK(text);
-    const struct deberta_tokenizer_options *options[] = {&hf4, &fallback};
+    const struct deberta_spm_options *options[] = {&hf4, &fallback};
     for (size_t k = 0; k < COUNT(options); k++)
         for (int kind = 0; kind < 3; kind++) {
             struct deberta_tokenizer *t = make(&file, options[k]);
             for (size_t i = 0; i < size; i++)
                 text[i] = kind == 0 ? 'x' : kind == 1 ? 'a' : "ab"[i & 1];
             struct tokenizer_scratch scratch = {0};
-            struct ids ids = {0};
-            CHECK(tokenizer_encode_text(t, &scratch, (struct deberta_text){text, size}, &ids) == DEBERTA_OK);
-            CHECK(kind == 0 ? ids.size == 2 && ids.data[1] == 3 : ids.size > size / 3);
-            memory_free(ids.data);
+            struct tokens tokens = {0};
+            const struct ids *ids = &tokens.ids;
+            CHECK(tokenizer_encode_text(t, &scratch, (struct deberta_text){text, size}, false, &tokens) == DEBERTA_OK);
+            CHECK(kind == 0 ? ids->size == 2 && ids->data[1] == 3 : ids->size > size / 3);
+            tokens_release(&tokens);
             tokenizer_scratch_release(&scratch);
             deberta_tokenizer_free(t);
         }
     free(text);
-}
-
-/* ---- rows ---- */
-
-/* One token after the other from the longer text; of two equal ones, from the one that was shorter at first. */
-static struct lengths one_by_one(struct lengths n, size_t room)
-{
-    bool swapped = n.first > n.second;
-    size_t shorter = swapped ? n.second : n.first, longer = swapped ? n.first : n.second;
-    while (shorter + longer > room)
-        if (longer > shorter)
-            longer--;
-        else
-            shorter--;
-    return swapped ? (struct lengths){longer, shorter} : (struct lengths){shorter, longer};
-}
-
-static void check_truncation(void)
-{
-    for (size_t first = 0; first < 14; first++)
-        for (size_t second = 0; second < 14; second++)
-            for (size_t max_length = 3; max_length < 32; max_length++) {
-                struct deberta_encode_options options = {true, DEBERTA_LONGEST_FIRST, max_length};
-                struct lengths n = {first, second}, wanted = one_by_one(n, max_length - 3);
-                CHECK(truncation_apply(&options, true, 0, &n) == DEBERTA_OK);
-                CHECK(n.first == wanted.first && n.second == wanted.second);
-                size_t room = max_length - 3, total = first + second, surplus = total > room ? total - room : 0;
-                options.truncation = DEBERTA_ONLY_SECOND;
-                n = (struct lengths){first, second};
-                bool possible = room == 0 || surplus == 0 || second > surplus;
-                CHECK((truncation_apply(&options, true, 0, &n) == DEBERTA_OK) == possible);
-                if (possible && room != 0)
-                    CHECK(n.first == first && n.second == second - surplus);
-                options.truncation = DEBERTA_ONLY_FIRST;
-                n = (struct lengths){first, 0};
-                CHECK(truncation_apply(&options, false, 0, &n) == DEBERTA_OK);
-                CHECK(n.first == (first < max_length - 2 ? first : max_length - 2));
-            }
-    struct deberta_encode_options options = {true, DEBERTA_LONGEST_FIRST, 1};
-    CHECK(truncation_check(&options, false) == DEBERTA_ARGUMENT && strstr(status_message(), "max_length is 1"));
-    options.max_length = 2;
-    CHECK(truncation_check(&options, false) == DEBERTA_OK && truncation_check(&options, true) == DEBERTA_ARGUMENT);
-    options.add_special_tokens = false;
-    CHECK(truncation_check(&options, true) == DEBERTA_OK);
-    options = (struct deberta_encode_options){true, DEBERTA_ONLY_SECOND, 4};
-    struct lengths n = {9, 0};
-    CHECK(truncation_apply(&options, false, 7, &n) == DEBERTA_ARGUMENT);
-    CHECK(strstr(status_message(), "row 7") && strstr(status_message(), "only_second"));
-}
-
-static void check_rows(void)
-{
-    static struct file file;
-    write_small(&file);
-    struct deberta_tokenizer *t = make(&file, &hf4);
-    struct deberta_text firsts[] = {text_of("a b"), text_of(""), text_of("c")};
-    struct deberta_text seconds[] = {text_of("c"), text_of(""), text_of("b")};
-    struct deberta_encode_options options = {.add_special_tokens = true};
-    struct deberta_encodings out;
-    CHECK(deberta_tokenizer_encode(t, firsts, seconds, 3, &options, &out) == DEBERTA_OK);
-    static const int32_t ids[] = {1, 4, 5, 4, 6, 2, 12, 2, 1, 2, 2, 1, 12, 2, 4, 6, 2};
-    static const uint8_t types[] = {0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0, 0, 1, 1, 1};
-    static const int64_t offsets[] = {0, 8, 11, 17};
-    CHECK(memcmp(out.ids, ids, sizeof ids) == 0 && memcmp(out.types, types, sizeof types) == 0);
-    CHECK(memcmp(out.offsets, offsets, sizeof offsets) == 0 && out.count == 3 && out.cut == 0);
-    deberta_encodings_release(&out);
-    options = (struct deberta_encode_options){true, DEBERTA_LONGEST_FIRST, 3};
-    CHECK(deberta_tokenizer_encode(t, firsts, NULL, 3, &options, &out) == DEBERTA_OK);
-    CHECK(out.offsets[3] == 8 && out.ids[1] == 4 && out.ids[2] == 2 && out.ids[6] == 12 && out.cut == 1);
-    deberta_encodings_release(&out);
-    CHECK(deberta_tokenizer_encode(t, NULL, NULL, 0, &options, &out) == DEBERTA_OK);
-    CHECK(out.count == 0 && out.offsets[0] == 0);
-    deberta_encodings_release(&out);
-    options = (struct deberta_encode_options){true, DEBERTA_ONLY_FIRST, 4};
-    CHECK(deberta_tokenizer_encode(t, seconds, firsts, 3, &options, &out) == DEBERTA_ARGUMENT);
-    CHECK(strstr(status_message(), "row 0") && strstr(status_message(), "only_first"));
-    CHECK(!out.ids && !out.types && !out.offsets);
-    deberta_tokenizer_free(t);
-}
-
-/* Any number of threads, the same rows in the same order, and of several failures the first. */
-static void check_threads(void)
-{
-    enum { ROWS = 20000 };
-    static struct file file;
-    write_small_with_rules(&file);
-    struct deberta_tokenizer *t = make(&file, &hf4);
-    static char texts[ROWS][64];
-    static struct deberta_text firsts[ROWS];
-    for (size_t i = 0; i < ROWS; i++)
-        firsts[i] = (struct deberta_text){texts[i], draw_text(texts[i], draw(10))};
-    struct deberta_encode_options options = {true, DEBERTA_LONGEST_FIRST, 6};
-    struct deberta_encodings one, four;
-    threads_set(1);
-    CHECK(deberta_tokenizer_encode(t, firsts, NULL, ROWS, &options, &one) == DEBERTA_OK);
-    threads_set(4);
-    CHECK(deberta_tokenizer_encode(t, firsts, NULL, ROWS, &options, &four) == DEBERTA_OK);
-    CHECK(one.cut == four.cut && one.cut > 0);
-    CHECK(memcmp(one.offsets, four.offsets, (ROWS + 1) * sizeof *one.offsets) == 0);
-    CHECK(memcmp(one.ids, four.ids, (size_t)one.offsets[ROWS] * sizeof *one.ids) == 0);
-    CHECK(memcmp(one.types, four.types, (size_t)one.offsets[ROWS]) == 0);
-    deberta_encodings_release(&one);
-    deberta_encodings_release(&four);
-    firsts[15000] = firsts[11000] = text_of("a b a b a b a b");
-    struct deberta_text *seconds = firsts;
-    options = (struct deberta_encode_options){true, DEBERTA_ONLY_SECOND, 10};
-    for (size_t i = 0; i < 11000; i++)
-        firsts[i].size = 0;
-    CHECK(deberta_tokenizer_encode(t, firsts, seconds, ROWS, &options, &four) == DEBERTA_ARGUMENT);
-    CHECK(strstr(status_message(), "row 11000 "));
-    threads_set(0);
-    deberta_tokenizer_free(t);
 }
 
 /* ---- hostile files ---- */
@@ -615,7 +442,7 @@ static void check_threads(void)
 static void check_refused(const struct file *file, const char *part_of_message)
 {
     struct deberta_tokenizer *t;
-    CHECK(deberta_tokenizer_new(file->data, file->size, &hf4, &t) == DEBERTA_FORMAT);
+    CHECK(deberta_tokenizer_read_spm(file->data, file->size, &hf4, &t) == DEBERTA_FORMAT);
     CHECK(!t);
     if (!strstr(status_message(), part_of_message))
         fprintf(stderr, "wanted '%s', got '%s'\n", part_of_message, status_message());
@@ -705,17 +532,18 @@ static void try_file(const unsigned char *data, size_t size)
     memcpy(exact, data, size);
     static const char sample[] = "ab a,x \t\xEF\xAC\x81 e\xCC\x81[MASK]" MARK "c \xE2\x80\x8B[UNK] AB\xFF";
     struct deberta_text text = {sample, sizeof sample - 1};
-    struct deberta_encode_options options = {true, DEBERTA_LONGEST_FIRST, 12};
-    const struct deberta_tokenizer_options *kinds[] = {&hf4, &fallback, &lowered};
+    struct deberta_encode_options options = {
+        .add_special_tokens = true, .truncation = DEBERTA_LONGEST_FIRST, .max_length = 12};
+    const struct deberta_spm_options *kinds[] = {&hf4, &fallback, &lowered};
     for (size_t k = 0; k < COUNT(kinds); k++) {
         struct deberta_tokenizer *t;
-        enum deberta_status status = deberta_tokenizer_new(exact, size, kinds[k], &t);
+        enum deberta_status status = deberta_tokenizer_read_spm(exact, size, kinds[k], &t);
         if (status != DEBERTA_OK) {
             CHECK(status == DEBERTA_FORMAT && !t);
             break;
         }
         struct deberta_encodings out;
-        CHECK(deberta_tokenizer_encode(t, &text, &text, 1, &options, &out) == DEBERTA_OK);
+        CHECK(encode_rows(t, &text, &text, 1, &options, &out) == DEBERTA_OK);
         for (int64_t i = 0; i < out.offsets[1]; i++)
             CHECK(out.ids[i] >= 0 && (size_t)out.ids[i] < deberta_tokenizer_size(t));
         deberta_encodings_release(&out);
@@ -746,8 +574,8 @@ static void check_out_of_memory(void)
     write_piece(&file, "user", 0, SPM_USER_DEFINED);
     static char text[4000];
     struct deberta_text firsts[] = {{text, draw_text(text, 600)}, text_of("ab [MASK]")};
-    struct deberta_encode_options options = {true, DEBERTA_KEEP, 0};
-    const struct deberta_tokenizer_options *kinds[] = {&hf4, &fallback, &lowered};
+    struct deberta_encode_options options = {.add_special_tokens = true, .truncation = DEBERTA_KEEP, .max_length = 0};
+    const struct deberta_spm_options *kinds[] = {&hf4, &fallback, &lowered};
     threads_set(1);
     for (size_t k = 0; k < COUNT(kinds); k++) {
         bool done = false;
@@ -756,9 +584,9 @@ static void check_out_of_memory(void)
             struct deberta_tokenizer *t;
             struct deberta_encodings out = {0};
             memory_fail_at(nth);
-            enum deberta_status status = deberta_tokenizer_new(file.data, file.size, kinds[k], &t);
+            enum deberta_status status = deberta_tokenizer_read_spm(file.data, file.size, kinds[k], &t);
             if (status == DEBERTA_OK)
-                status = deberta_tokenizer_encode(t, firsts, firsts, 2, &options, &out);
+                status = encode_rows(t, firsts, firsts, 2, &options, &out);
             memory_fail_at(0);
             CHECK(status == DEBERTA_OK || status == DEBERTA_MEMORY);
             done = status == DEBERTA_OK;
@@ -778,12 +606,8 @@ int main(void)
     check_small();
     check_other_rules();
     check_bytes_and_user_defined();
-    check_plain_way();
-    check_viterbi();
+    check_three_ways();
     check_long_word();
-    check_truncation();
-    check_rows();
-    check_threads();
     check_errors();
     check_charsmap_errors();
     check_damaged();
