@@ -11,7 +11,7 @@ from deberta_c._config import require_directory
 
 T = TypeVar("T")
 
-_READ = (".json", ".safetensors", ".model")  # endings of the files that are opened
+_READ = (".bin", ".json", ".model", ".safetensors", ".txt")  # endings of the files that are opened
 
 _lock = RLock()  # what runs while a directory is opened, a signal handler say, may open one, too
 _last: dict[type, tuple[Any, Any]] = {}  # of each class the object opened last, and what it was opened from
@@ -25,7 +25,7 @@ def _new_lock() -> None:
 os.register_at_fork(after_in_child=_new_lock)  # who held the old one is not in the child
 
 
-def reopened(cls: type[T], directory: str, options: dict[str, Any], open_it: Callable[..., T]) -> T:
+def reopened(cls: type, directory: str, options: dict[str, Any], open_it: Callable[..., T]) -> T:
     """`open_it(directory, **options)`, or an object of its own that shares everything with the last one so opened.
 
     Task by task a pool pickles its arguments anew; the last object stays open between tasks, until another directory,
@@ -39,7 +39,8 @@ def reopened(cls: type[T], directory: str, options: dict[str, Any], open_it: Cal
             _last.pop(cls, None)  # it is freed before the next one is read
             first = open_it(Path(directory), **options)
             _last[cls] = key, first
-    again = object.__new__(cls)
+    found: Any = type(first)
+    again: T = found.__new__(found)
     vars(again).update(vars(first))
     return again
 
