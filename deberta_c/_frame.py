@@ -46,7 +46,7 @@ def texts_of(
     """
     if na not in (None, "raise", "empty", "skip"):
         raise ValueError(f'na is {na!r}; it must be "raise", "empty" or "skip"')
-    values = _as_list(column, name)
+    values = values_of(column, name)
     row_name = row_name or rows_of(name)
     missing: NDArray[np.bool_] | None = None
     for row, value in enumerate(values):
@@ -101,6 +101,17 @@ def find_surrogate(texts: list[str], row_name: RowName) -> None:
             ) from None
 
 
+def values_of(column: Any, name: str) -> list[Any]:
+    """The values of a column as a list of its own; what they are is not checked.
+
+    >>> values_of(np.array(["a", "b"]), "texts")
+    ['a', 'b']
+    """
+    _check_column(column, name)
+    method = _to_list(column)
+    return list(getattr(column, method)() if method else column)
+
+
 def pieces_of(column: Iterable[Any], name: str, size: int) -> Iterator[list[Any]]:
     """The values of a column in lists of `size`, at least one, which may be empty; no more is converted at a time.
 
@@ -129,12 +140,6 @@ def can_be_read_twice(column: object) -> bool:
     (True, False)
     """
     return isinstance(column, Sequence) or _to_list(column) is not None
-
-
-def _as_list(column: Any, name: str) -> list[Any]:
-    _check_column(column, name)
-    method = _to_list(column)
-    return list(getattr(column, method)() if method else column)
 
 
 def _to_list(column: object) -> str | None:

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._checkpoint import Tensor, read_checkpoint
 from deberta_c._config import DebertaV2Config, require_directory
+from deberta_c._encodings import require_cpu
 from deberta_c._errors import MissingHeadWarning, warn_caller
 from deberta_c._frame import Missing, the_only
 from deberta_c._outputs import SequenceClassifierOutput, sigmoid, softmax
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, check_rows, predict
 from deberta_c._reopen import reopened
-from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, explain, require_cpu, warn_of_cuts
+from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, reopened_tokenizer, warn_of_cuts
 
 _NETWORK = ("deberta.", "pooler.", "classifier.")
 _HEAD = ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")
@@ -46,7 +47,7 @@ class DebertaV2ForSequenceClassification:
         self.name_or_path = str(directory)
         self._options = options
         self._loaded = self._settable()
-        self._tokenizer: DebertaV2Tokenizer | None = None
+        self._tokenizer: PreTrainedTokenizerFast | None = None
         tensors = read_checkpoint(directory)
         if options.get("ignore_mismatched_sizes"):
             tensors = [tensor for tensor in tensors if not _other_labels(tensor, config.num_labels)]
@@ -152,7 +153,7 @@ class DebertaV2ForSequenceClassification:
         batch_tokens: int = BATCH_TOKENS,
         na: Missing = "raise",
         progress: bool = False,
-        tokenizer: DebertaV2Tokenizer | None = None,
+        tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> NDArray[np.float32]:
         """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
 
@@ -193,7 +194,7 @@ class DebertaV2ForSequenceClassification:
         batch_tokens: int = BATCH_TOKENS,
         na: Missing = "raise",
         progress: bool = False,
-        tokenizer: DebertaV2Tokenizer | None = None,
+        tokenizer: PreTrainedTokenizerFast | None = None,
     ) -> NDArray[np.float32]:
         """Probabilities, float32 (N, num_labels): softmax, or sigmoid for multi-label models and a single logit.
 
@@ -228,7 +229,7 @@ class DebertaV2ForSequenceClassification:
         return "softmax"
 
     def logits_of(
-        self, text: str, name: str, tokenizer: DebertaV2Tokenizer, truncation: bool | str, max_length: int | None
+        self, text: str, name: str, tokenizer: PreTrainedTokenizerFast, truncation: bool | str, max_length: int | None
     ) -> NDArray[np.float32]:
         """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
         self._require_head()
@@ -249,7 +250,7 @@ class DebertaV2ForSequenceClassification:
         self,
         texts: Iterable[Any],
         text_pairs: Iterable[Any] | None,
-        tokenizer: DebertaV2Tokenizer | None,
+        tokenizer: PreTrainedTokenizerFast | None,
         **arguments: Any,
     ) -> NDArray[np.float32]:
         """What `predict` returns; `arguments` are those of the function of that name in `_predict`."""
@@ -258,10 +259,10 @@ class DebertaV2ForSequenceClassification:
         return predict(self._core, self._settings, tokenizer, texts, text_pairs, **arguments)
 
     @property
-    def tokenizer(self) -> DebertaV2Tokenizer:
+    def tokenizer(self) -> PreTrainedTokenizerFast:
         """The tokenizer of the model's directory, read on first use."""
         if self._tokenizer is None:
-            self._tokenizer = reopened(DebertaV2Tokenizer, self.name_or_path, {}, DebertaV2Tokenizer.from_pretrained)
+            self._tokenizer = reopened_tokenizer(self.name_or_path)
         return self._tokenizer
 
     @property

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._defaults import default_model
+from deberta_c._encodings import require_cpu
 from deberta_c._frame import RowName, is_column, is_missing, rows_of, the_only
 from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
 from deberta_c._outputs import sigmoid, softmax
-from deberta_c._tokenizer import DebertaV2Tokenizer, as_tokenizer, check_padding, require_cpu
+from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, check_padding
 
 _TASKS = (None, "text-classification", "sentiment-analysis")
 _FUNCTIONS = ("softmax", "sigmoid", "none")
@@ -38,7 +39,7 @@ class TextClassificationPipeline:
     def __init__(
         self,
         model: DebertaV2ForSequenceClassification,
-        tokenizer: DebertaV2Tokenizer,
+        tokenizer: PreTrainedTokenizerFast,
         batch_size: int,
         options: dict[str, Any],
     ) -> None:
@@ -171,7 +172,7 @@ def pipeline(
     task: str | None = None,
     model: str | Path | DebertaV2ForSequenceClassification | None = None,
     *,
-    tokenizer: str | Path | DebertaV2Tokenizer | None = None,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = None,
     device: Any = None,
     batch_size: int = 1,
     **options: Any,

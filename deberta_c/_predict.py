@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._frame import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
 from deberta_c._packing import offsets_of
-from deberta_c._tokenizer import DebertaV2Tokenizer, Rows, explain, warn_of_cuts
+from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, explain, warn_of_cuts
 
 BATCH_TOKENS = 4096
 _WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
@@ -26,7 +26,7 @@ _ENTRY = 128  # bytes that remembering a text takes beside its characters
 def predict(
     core: _core.Model,
     settings: Mapping[str, Any],
-    tokenizer: DebertaV2Tokenizer,
+    tokenizer: PreTrainedTokenizerFast,
     texts: Iterable[Any],
     text_pairs: Iterable[Any] | None,
     *,
@@ -159,7 +159,7 @@ def _shifted(row_name: RowName, rows: int) -> RowName:
 
 
 def _encode(
-    tokenizer: DebertaV2Tokenizer,
+    tokenizer: PreTrainedTokenizerFast,
     settings: Mapping[str, Any],
     firsts: list[str],
     seconds: list[str] | None,

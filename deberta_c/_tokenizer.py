@@ -1,34 +1,35 @@
-"""Texts to ids: the tokenizer of a model directory behind the call of transformers."""
+"""Texts to ids and back: the tokenizer of a model directory behind the call of transformers."""
 
-from collections import UserDict
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import MappingProxyType
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._config import read_json, require_directory
+from deberta_c._config import require_directory
+from deberta_c._decoders import clean_up, make_decoder
+from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors, filled, pairs_of
 from deberta_c._errors import TruncationWarning, warn_caller
-from deberta_c._frame import RowName, find_surrogate, is_column, is_missing, rows_of, texts_of, the_only
+from deberta_c._frame import RowName, find_surrogate
 from deberta_c._reopen import reopened
-from deberta_c._tokenizer_json import read_pipeline
+from deberta_c._tokenizer_files import (
+    SPECIAL_NAMES,
+    AddedToken,
+    TokenizerFiles,
+    check_limit,
+    check_side,
+    open_tokenizer,
+    trimmed_spans,
+    write_tokenizer,
+)
+from deberta_c._tokenizer_inputs import Inputs, explain_words, read_inputs, read_words
 
-_SPECIAL = {
-    "bos_token": "[CLS]", "eos_token": "[SEP]", "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]",
-    "cls_token": "[CLS]", "mask_token": "[MASK]",
-}  # fmt: skip
-_HUGE = 10**20  # a model_max_length above it means that there is none
-_OPTIONS: dict[str, Any] = {
-    "do_lower_case": False,
-    "split_by_punct": False,
-    "byte_fallback": False,
-    "model_max_length": None,
-    "padding_side": "right",
-    "truncation_side": "right",
-}
 _TRUNCATIONS = {
     True: "longest_first", "longest_first": "longest_first", "only_first": "only_first", "only_second": "only_second",
     None: None, False: None, "do_not_truncate": None,
@@ -36,118 +37,169 @@ _TRUNCATIONS = {
 _PADDINGS = {
     True: "longest", "longest": "longest", "max_length": "max_length", False: None, None: None, "do_not_pad": None
 }  # fmt: skip
+_SETTINGS = (
+    "_model_max_length", "_padding_side", "_truncation_side", "_special", "_extra", "_grown",
+    "clean_up_tokenization_spaces", "model_input_names", "pad_token_type_id", "split_special_tokens",
+)  # fmt: skip
 
 
 class Rows(NamedTuple):
-    """Encoded rows without padding: ids (T), types (T), offsets (N + 1); `cut` of them lost tokens."""
+    """Encoded rows without padding: ids (T), types (T), offsets (N + 1); `cut` of them lost tokens.
+
+    `extras` has what else was wanted of the core.
+    """
 
     ids: NDArray[np.int32]
     types: NDArray[np.uint8]
     offsets: NDArray[np.int64]
     cut: int
+    extras: Mapping[str, Any] = MappingProxyType({})
 
 
-class BatchEncoding(UserDict[str, Any]):
-    """What a tokenizer returns: a mapping whose keys are attributes too, ready for `model(**encoding)`.
+@dataclass(frozen=True)
+class _Request:
+    """What a call asks for, beside its texts."""
 
-    >>> BatchEncoding({"input_ids": [1, 2]}).input_ids
-    [1, 2]
-    """
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "data" and name in self.data:
-            return self.data[name]
-        raise AttributeError(f"this encoding has no {name!r}; it has {', '.join(self.__dict__.get('data', ()))}")
-
-    def to(self, device: object) -> "BatchEncoding":
-        """Returns itself; `device` must be the CPU."""
-        require_cpu(device)
-        return self
+    columns: list[str]
+    tensors: str | None
+    words: bool
+    padding: str | None
+    multiple: int | None
+    left: bool
+    truncation: bool | str | None
+    max_length: int | None
+    options: Mapping[str, Any]  # the other keyword arguments of `encode_options`
 
 
-class DebertaV2Tokenizer:
-    """The tokenizer of DeBERTa v2, v3 and mDeBERTa, read from the spm.model of a directory.
+class _Special:
+    """An attribute such as `cls_token` or `cls_token_id`; None where the tokenizer has no such token."""
 
-    A tokenizer.json beside it must say the same as transformers 4 would make of spm.model; it decides on lower case
-    and punctuation, and its sections truncation and padding are ignored.
+    def __set_name__(self, _: type, name: str) -> None:
+        self.name = name.removesuffix("_id")
+        self.is_id = name != self.name
+
+    def __get__(self, tokenizer: Any, _: type | None = None) -> Any:
+        if tokenizer is None:
+            return self
+        token = tokenizer._special.get(self.name)
+        return tokenizer.convert_tokens_to_ids(token) if self.is_id and token is not None else token
+
+    def __set__(self, tokenizer: Any, value: Any) -> None:
+        if self.is_id and value is not None:
+            value = tokenizer.convert_ids_to_tokens(value)
+        tokenizer._name_special(self.name, value)
+
+
+Some = TypeVar("Some", bound="PreTrainedTokenizerFast")
+
+
+class PreTrainedTokenizerFast:
+    """A tokenizer that does what the tokenizer.json of a directory says; the other classes also read other files.
 
     Calling it gives `input_ids`, `token_type_ids` and `attention_mask`: lists, or with `return_tensors="np"` int64
     arrays of shape (rows, tokens). `tokenizer.model_max_length` is the cap that `truncation=True` applies when no
     `max_length` is given: that of tokenizer_config.json if it is below 1e20, else max_position_embeddings of
-    config.json, else None. It may be set, as may `padding_side` and `truncation_side`.
+    config.json, else None. It may be set, as may `padding_side`, `truncation_side`, `split_special_tokens`,
+    `clean_up_tokenization_spaces` and the special tokens (`pad_token`, `pad_token_id`, ...).
+
+    Where it differs from transformers 5, and why:
+
+    - A `max_length` below the number of special tokens is a ValueError; there it silently cuts nothing.
+    - An unknown keyword argument is a TypeError; there it is ignored, so that a misspelt one changes nothing.
+    - An empty column gives empty lists; there it is an IndexError.
+    - Series, arrays and iterators of str are columns, too. What is no text is an error that names its row.
+    - `return_tensors="np"` of rows of unequal length is a ValueError, as "pt" is; there it is an array of objects.
+    - `model_max_length` is None where there is no limit; there it is 1e30. It falls back to config.json, and when
+      it cuts texts although nobody gave a `max_length`, a TruncationWarning says how many.
+    - truncation="only_second" of a row without a second text is a ValueError; there it is one for long texts only.
+    - A `stride` that leaves no room for new tokens is a ValueError, on whatever text; there it ends in a panic once a
+      text is long enough. Without `return_overflowing_tokens` a stride changes nothing here, and may be an error there.
+    - Ids outside the vocabulary are a ValueError in `convert_ids_to_tokens`, where None would only fail later; negative
+      ones in `decode`, too. Spare ids beyond the vocabulary decode to nothing in both.
+    - A special token can only be set to what the vocabulary has; there padding would then go on with [UNK].
+    - `encode` and `tokenize` take one text; there `tokenize` drops all rows but the first.
+    - `batch_decode([])` is []; there it is [""].
+    - An added token is decoded to what was added; there to its normalized form, which may be another token's.
+    - `pad` pads an attention_mask that came even if `return_attention_mask` is False; there its rows stay unequal.
+    - All rows that one text makes have the types that its template gives; with pipeline="HF5" of DeBERTa v1 there the
+      later ones have others.
+    - `word_to_chars` of a word without tokens is None; there it is a TypeError. Questions about the second text of a
+      row that has none are answered with None; there with what is found in the first.
 
     >>> import deberta_c
     >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
     >>> inputs = tokenizer(["Free entry!", "See you at home"], padding=True, return_tensors="np")
     >>> inputs.input_ids.shape == inputs["attention_mask"].shape
     True
-    >>> tokenizer.convert_ids_to_tokens(int(inputs.input_ids[0, 0]))
-    '[CLS]'
+    >>> tokenizer.decode(inputs.input_ids[0], skip_special_tokens=True)
+    'Free entry!'
     """
 
-    pad_token_type_id = 0
+    _kind: ClassVar[str] = "PreTrainedTokenizerFast"
 
-    def __init__(self, directory: Path, options: dict[str, Any], max_length: int | None, given: dict[str, Any]) -> None:
-        self.name_or_path = str(directory)
-        self._model_max_length = max_length
+    is_fast = True
+    bos_token, bos_token_id = _Special(), _Special()
+    eos_token, eos_token_id = _Special(), _Special()
+    unk_token, unk_token_id = _Special(), _Special()
+    sep_token, sep_token_id = _Special(), _Special()
+    pad_token, pad_token_id = _Special(), _Special()
+    cls_token, cls_token_id = _Special(), _Special()
+    mask_token, mask_token_id = _Special(), _Special()
+
+    def __init__(self, files: TokenizerFiles, opener: type, given: dict[str, Any]) -> None:
+        options = files.options
+        self.name_or_path = str(files.directory)
+        self._opener, self._given = opener, given  # of which a pickle makes it again
+        self._grown: tuple[AddedToken, ...] = ()  # tokens that were added since
+        self._special: dict[str, str | None] = dict(
+            files.special
+        )  # this and what follows is replaced, never changed: copies share it
+        self._extra = tuple(files.extra)
+        self._model_max_length: int | None = options["model_max_length"]
         self._padding_side: str = options["padding_side"]
         self._truncation_side: str = options["truncation_side"]
-        self._given = given  # the options of from_pretrained, of which a pickle makes it again
-        path = directory / "spm.model"
-        if not path.stat().st_size:
-            raise ValueError(f"{str(path)!r} is empty; copy it again from where the model came")
-        try:
-            self._core = _core.Tokenizer(
-                path.read_bytes(),
-                lower_case=options["do_lower_case"],
-                split_by_punct=options["split_by_punct"],
-                byte_fallback=options["byte_fallback"],
-            )
-        except ValueError as error:
-            problem = str(error).removeprefix("spm.model ").removeprefix("spm.model: ")
-            raise ValueError(f"{str(path)!r} is not sound: {problem}; copy it again") from error
+        self.clean_up_tokenization_spaces: bool = options["clean_up_tokenization_spaces"]
+        self.split_special_tokens: bool = options["split_special_tokens"]
+        self.model_input_names: list[str] = list(options["model_input_names"])
+        self.pad_token_type_id: int = options["pad_token_type_id"]
+        self._decoded = make_decoder(files.decoders)
+        self._adopt(files)
+
+    def _adopt(self, files: TokenizerFiles) -> None:
+        self._files, self._core = files, files.core
+        self._encode: Callable[..., tuple[Any, ...]] = files.core.encode
+        if files.trim_offsets is not None:
+            self._encode = partial(_encode_trimmed, files.core, files.trim_offsets)
+        self._added = {token.content: token.id for token in files.added}
+        self._hidden = {token.id for token in files.added if token.special}  # what skip_special_tokens skips
         self._vocabulary: dict[str, int] | None = None
-        self.pad_token_id = self.convert_tokens_to_ids("[PAD]")
+        self._places = [sum(part >= 0 for part, _ in template) for template in (files.single, files.pair)]
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path, **options: Any) -> "DebertaV2Tokenizer":
-        """Reads spm.model and, where they are, tokenizer_config.json and config.json of a directory.
+    def from_pretrained(cls: type[Some], directory: str | Path, **options: Any) -> Some:
+        """Reads the tokenizer of a directory as one of this class.
 
-        Options replace those of tokenizer.json, which replace those of tokenizer_config.json: `do_lower_case`,
-        `split_by_punct`, `model_max_length`, `padding_side`; `byte_fallback=True` splits unknown characters into byte
-        pieces as sentencepiece does, instead of [UNK]. `use_fast` and `local_files_only` are accepted, for they change
-        nothing.
+        Options replace what the files say: `do_lower_case`, `split_by_punct`, `model_max_length`, `padding_side` and
+        whatever else its tokenizer_config.json may hold; `pipeline` is "HF4", what transformers 4 does and what a
+        tokenizer.json says, "HF5", what transformers 5 makes of it, or "SPM", what sentencepiece does. `use_fast` and
+        `local_files_only` are accepted, for they change nothing.
 
-        Errors: OSError for a missing directory or spm.model; ValueError for a broken file or an option that this
-        version does not know.
+        Errors: OSError for a missing directory or file; ValueError for a broken file, or one that asks for what this
+        version does not know; TypeError for an unknown option.
         """
-        folder = require_directory(directory)
-        if not (folder / "spm.model").is_file():
-            other = ", and tokenizer.json is not read yet" if (folder / "tokenizer.json").is_file() else ""
-            raise FileNotFoundError(
-                f"{str(folder)!r} has no spm.model, which holds the vocabulary{other}; copy it there, "
-                "from the model that this one was trained from if need be"
-            )
-        for harmless in ("use_fast", "local_files_only"):
-            options.pop(harmless, None)
-        for name in options:
-            if name not in _OPTIONS:
-                raise TypeError(f"unknown option {name!r} of a tokenizer; known are {', '.join(_OPTIONS)}")
-        path = folder / "tokenizer_config.json"
-        file = read_json(path) if path.is_file() else {}
-        _check_special_tokens(path, file)
-        added: dict[Path, dict[str, Any]] = {}
-        if (path := folder / "added_tokens.json").is_file():
-            added[path] = read_json(path)
-        if (path := folder / "tokenizer.json").is_file():
-            implied, added[path] = read_pipeline(path)
-            file |= implied
-        merged = {name: options.get(name, file.get(name, default)) for name, default in _OPTIONS.items()}
-        _check_options(merged)
-        tokenizer = cls(folder.absolute(), merged, _cap(folder, merged["model_max_length"]), options)
-        for path, ids in added.items():
-            _check_added_tokens(path, ids, tokenizer)
-        return tokenizer
+        return cls(_open(directory, cls._kind, options), cls, options)
+
+    def save_pretrained(self, save_directory: str | Path) -> tuple[str, ...]:
+        """Writes the tokenizer with what was set and added into a directory, which is made; returns the paths.
+
+        Errors: OSError when it cannot be written.
+        """
+        special = {name: token for name, token in self._special.items() if token is not None}
+        names = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
+        settings = {name: getattr(self, name) for name in (*names, "split_special_tokens", "pad_token_type_id")}
+        settings["model_input_names"] = tuple(self.model_input_names)
+        files = replace(self._files, special=special, extra=self._extra, options={**self._files.options, **settings})
+        return tuple(map(str, write_tokenizer(files, Path(save_directory).expanduser())))
 
     @property
     def model_max_length(self) -> int | None:
@@ -159,7 +211,7 @@ class DebertaV2Tokenizer:
 
     @model_max_length.setter
     def model_max_length(self, value: int | None) -> None:
-        self._model_max_length = _limit("model_max_length", value)
+        self._model_max_length = check_limit("model_max_length", value)
 
     @property
     def padding_side(self) -> str:
@@ -168,63 +220,143 @@ class DebertaV2Tokenizer:
 
     @padding_side.setter
     def padding_side(self, value: str) -> None:
-        self._padding_side = _side("padding_side", value)
+        self._padding_side = check_side("padding_side", value)
 
     @property
     def truncation_side(self) -> str:
-        """Where texts are cut: "right"; this version refuses to cut on the "left"."""
+        """Where texts are cut: "left" or "right"; setting anything else raises ValueError."""
         return self._truncation_side
 
     @truncation_side.setter
     def truncation_side(self, value: str) -> None:
-        self._truncation_side = _side("truncation_side", value)
+        self._truncation_side = check_side("truncation_side", value)
+
+    # ---- texts to ids ----
 
     def __call__(
         self,
         text: Any = None,
         text_pair: Any = None,
+        text_target: Any = None,
         *,
+        add_special_tokens: bool = True,
         padding: bool | str | None = False,
         truncation: bool | str | None = None,
         max_length: int | None = None,
-        add_special_tokens: bool = True,
+        stride: int = 0,
+        is_split_into_words: bool = False,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
         return_tensors: str | None = None,
+        return_token_type_ids: bool | None = None,
+        return_attention_mask: bool | None = None,
+        return_overflowing_tokens: bool = False,
+        return_special_tokens_mask: bool = False,
+        return_offsets_mapping: bool = False,
+        return_length: bool = False,
+        split_special_tokens: bool | None = None,
+        verbose: bool = True,
     ) -> BatchEncoding:
         """Encodes one text, or a column of texts, or pairs.
 
-        `text` is a str, or a list, Series or array of str, or a list of pairs; `text_pair` holds the second texts.
-        `padding`: True or "longest", "max_length", False. `truncation`: True or "longest_first", "only_first",
-        "only_second", False; `max_length` (tokens, special ones included) without `padding` and `truncation` cuts too.
-        `return_tensors`: "np", "pt" where torch is installed, or None for lists (flat for a single str).
+        `text` is a str, or a list, Series or array of str, or a list of pairs; `text_pair` holds the second texts;
+        the ids of `text_target` become `labels`. With `is_split_into_words` a list of words stands for each text.
+        `padding`: True or "longest", "max_length", False; `pad_to_multiple_of` rounds the length up, and `padding_side`
+        is "left" or "right". `truncation`: True or "longest_first", "only_first", "only_second", False; `max_length`
+        (tokens, special ones included) without `padding` and `truncation` cuts too. With `return_overflowing_tokens`
+        what was cut makes more rows, each of which begins with `stride` tokens of the one before, and
+        `overflow_to_sample_mapping` has the text that each row is of.
+        `split_special_tokens` reads special tokens in a text as text.
+        `return_tensors`: "np", "pt" where torch is installed, or None for lists (flat for a single text).
+        `return_offsets_mapping`, `return_special_tokens_mask` and `return_length` add `offset_mapping` (the characters
+        of each token), `special_tokens_mask` (1 for what was added) and `length`. `verbose` is accepted.
 
         Errors: TypeError for what is no text, ValueError for a missing text, a lone surrogate (each names the row)
         and for arguments that contradict each other. Warnings: TruncationWarning counts the rows that the implied
         cap cut.
         """
-        if return_tensors not in (None, "np", "pt"):
-            raise ValueError(f'return_tensors is {return_tensors!r}; it must be "np", "pt" or None')
-        pad = check_padding(padding)
-        firsts, seconds, single = _split_inputs(text, text_pair)
+        check_tensors("return_tensors", return_tensors)
         if truncation is None and max_length is not None and padding is False:
             truncation = True
-        options = self.encode_options(truncation, max_length, add_special_tokens, pairs=seconds is not None)
+        wanted = {
+            "input_ids": True,
+            "token_type_ids": return_token_type_ids,
+            "attention_mask": return_attention_mask,
+            "special_tokens_mask": return_special_tokens_mask,
+            "offset_mapping": return_offsets_mapping,
+            "length": return_length,
+            "overflow_to_sample_mapping": return_overflowing_tokens,
+        }
+        request = _Request(
+            columns=[
+                name for name, flag in wanted.items() if (flag is None and name in self.model_input_names) or flag
+            ],
+            tensors=return_tensors,
+            words=is_split_into_words,
+            padding=self._padding(padding),
+            multiple=_multiple(pad_to_multiple_of),
+            left=check_side("padding_side", padding_side or self.padding_side) == "left",
+            truncation=truncation,
+            max_length=max_length,
+            options={
+                "add_special_tokens": add_special_tokens,
+                "stride": stride,
+                "overflow": return_overflowing_tokens,
+                "split_special_tokens": split_special_tokens,
+            },
+        )
+        if text_target is None:
+            return self._encoded(text, text_pair, request)
+        target = self._encoded(text_target, None, request, "text_target")
+        if text is None:
+            return target
+        encoding = self._encoded(text, text_pair, request)
+        encoding["labels"] = target["input_ids"]
+        return encoding
+
+    def _encoded(self, text: Any, text_pair: Any, request: _Request, name: str = "text") -> BatchEncoding:
+        inputs = (read_words if request.words else read_inputs)(text, text_pair, name)
+        overflow = request.options["overflow"]
+        options = self.encode_options(
+            request.truncation, request.max_length, pairs=inputs.seconds is not None, **request.options
+        )
+        limit = options.get("max_length")
+        if limit and request.padding and request.multiple and limit % request.multiple:
+            raise ValueError(
+                f"max_length is {limit}, no multiple of pad_to_multiple_of, {request.multiple}; give one that is"
+            )
+        options |= inputs.words()
+        rows = self._rows(inputs, options, request.columns)
+        if rows.cut and request.max_length is None and not overflow:
+            warn_of_cuts(rows.cut, f"{inputs.rows} rows", options["max_length"])
+        longest = int(np.diff(rows.offsets).max(initial=0)) if request.padding else 0
+        padding = Padding(
+            self._width(request.padding, request.max_length, request.multiple, longest),
+            request.left,
+            self.pad_token_id or 0,
+            self.pad_token_type_id,
+            self.pad_token or "",
+        )
+        layout = Layout(rows.offsets, padding)
+        made: Mapping[str, Callable[[], Any]] = (
+            _arrays(rows, layout) if request.tensors else _lists(rows, layout, self._core)
+        )
+        columns = {name: made[name]() for name in request.columns}
+        if inputs.single and request.tensors is None and not overflow:
+            columns = {name: column[0] if isinstance(column[0], list) else column for name, column in columns.items()}
+        source = Source(self._encode, (inputs.firsts, inputs.seconds), options, padding)
+        return BatchEncoding(columns, tensor_type=request.tensors, source=source)
+
+    def _rows(self, inputs: Inputs, options: dict[str, Any], columns: Iterable[str]) -> Rows:
+        tells = {"special_tokens_mask": "sequences", "offset_mapping": "spans"}
+        wanted = tuple(tells[name] for name in columns if name in tells)
         try:
-            rows = self.encode_with(firsts, seconds, options)
-        except ValueError:
-            named = the_only if single else rows_of
-            explain(self, firsts, seconds, options, (named("text"), named("text_pair")))
+            return self.encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
+        except ValueError as error:
+            if inputs.bounds is not None:
+                explain_words(inputs, error)
+            explain(self, inputs.firsts, inputs.seconds, options, inputs.names)
             raise
-        if rows.cut and max_length is None:
-            warn_of_cuts(rows.cut, f"{len(firsts)} rows", options["max_length"])
-        width = None
-        if pad == "max_length":
-            width = max_length if max_length is not None else self.model_max_length
-        if pad is None and return_tensors is None:
-            return _as_lists(rows, single)
-        lengths = np.diff(rows.offsets)
-        if pad is None and len(lengths) > 1 and lengths.min() != lengths.max():
-            raise ValueError("rows of different lengths make no array; give padding=True")
-        return self._padded(rows, lengths, width, return_tensors, single)
 
     def encode_options(
         self,
@@ -232,161 +364,395 @@ class DebertaV2Tokenizer:
         max_length: int | None,
         add_special_tokens: bool = True,
         pairs: bool = False,
+        *,
+        stride: int = 0,
+        overflow: bool = False,
+        split_special_tokens: bool | None = None,
     ) -> dict[str, Any]:
         """Keyword arguments for the core, checked."""
         options: dict[str, Any] = {} if add_special_tokens else {"add_special_tokens": False}
+        if self.split_special_tokens if split_special_tokens is None else split_special_tokens:
+            options["split_special_tokens"] = True
+        if overflow:
+            options["overflow"] = True
         strategy = _choice("truncation", truncation, _TRUNCATIONS)
         if max_length is not None:
-            if isinstance(max_length, bool) or not isinstance(max_length, (int, np.integer)):
-                raise TypeError(f"max_length is {max_length!r}; it must be an integer or None")
-            if max_length < 1:
-                raise ValueError(f"max_length is {max_length}; it must be at least 1")
+            _require_integer("max_length", max_length, 1, " or None")
+        _require_integer("stride", stride, 0)
         limit = self.model_max_length if max_length is None else max_length
         if strategy is None or limit is None:
             return options
-        if self.truncation_side != "right":
-            raise ValueError(f'truncation_side is {self.truncation_side!r}; this version cuts on the "right" only')
-        specials = (3 if pairs else 2) if add_special_tokens else 0
+        specials = self.num_special_tokens_to_add(pairs) if add_special_tokens else 0
         if limit < specials:
             raise ValueError(f"max_length is {limit}; it must hold at least the {specials} special tokens of a row")
         if strategy == "only_second" and not pairs:
             raise ValueError('truncation is "only_second", but there is no second text; give text_pair')
+        if overflow and stride:
+            if stride >= limit - specials:
+                raise ValueError(
+                    f"stride is {stride}, but a row of max_length {limit} has room for {limit - specials} tokens of a "
+                    "text; it must be less"
+                )
+            options["stride"] = int(stride)
+        if self.truncation_side == "left":
+            options["truncation_side"] = "left"
         return {**options, "truncation": strategy, "max_length": min(int(limit), 2**31)}
 
     def encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
         """Encodes with checked options and without a warning."""
-        return Rows(*self._core.encode(firsts, seconds, **options))
+        return Rows(*self._encode(firsts, seconds, **options))
 
-    def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> list[int]:
+    def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> Any:
         """The ids of one text or pair; arguments as in a call."""
-        ids = self(text, text_pair, **arguments)["input_ids"]
-        if not isinstance(text, str):
-            raise TypeError(f"text is of type {type(text).__name__}; encode takes one str, call the tokenizer for many")
-        return list(ids)
+        return self._one("encode", text, text_pair, arguments)["input_ids"]
 
-    def __len__(self) -> int:
-        """Number of ids, [MASK] included."""
-        return len(self._core)
+    def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **arguments: Any) -> list[str]:
+        """The tokens of one text or pair, unknown ones as they are in the text; arguments as in a call."""
+        arguments["add_special_tokens"] = add_special_tokens
+        return self._one("tokenize", text, pair, arguments).tokens()
 
-    @property
-    def vocab_size(self) -> int:
-        """Number of pieces in spm.model; [MASK], which is added to them, is not counted."""
-        return len(self) - 1
+    def _one(self, method: str, text: Any, pair: Any, arguments: dict[str, Any]) -> BatchEncoding:
+        encoding = self(text, pair, **arguments)
+        if not isinstance(text, str) and not arguments.get("is_split_into_words"):
+            raise TypeError(
+                f"text is of type {type(text).__name__}; {method} takes one str, call the tokenizer for many"
+            )
+        return encoding
 
-    def get_vocab(self) -> dict[str, int]:
-        """Every token with its id."""
-        if self._vocabulary is None:
-            piece = self._core.piece
-            self._vocabulary = {piece(index): index for index in reversed(range(len(self)))}
-        return dict(self._vocabulary)
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """How many special tokens a row of one text has, or of a pair."""
+        return self._places[bool(pair)]
 
-    def convert_ids_to_tokens(self, ids: Any) -> Any:
-        """The token of an id, or the list of tokens of several ids.
+    # ---- padding ----
+
+    def pad(
+        self,
+        encoded_inputs: Any,
+        padding: bool | str | None = True,
+        max_length: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        padding_side: str | None = None,
+        return_attention_mask: bool | None = None,
+        return_tensors: str | None = None,
+        verbose: bool = True,
+    ) -> BatchEncoding:
+        """Pads what calls returned: a dict of columns, or a list of dicts, of one row each.
+
+        The columns `input_ids`, `attention_mask` (made if missing), `token_type_ids` and `special_tokens_mask` are
+        padded, others remain. Arguments are those of a call; arrays and tensors give such ones again.
+
+        Errors: ValueError when there are no `input_ids` or columns have different numbers of rows.
+        """
+        check_tensors("return_tensors", return_tensors)
+        columns = _as_columns(encoded_inputs)
+        tensors = return_tensors or _tensors_of(columns["input_ids"])
+        columns = {name: _plain(column) for name, column in columns.items()}
+        ids = columns["input_ids"]
+        if single := bool(ids) and not isinstance(ids[0], list):
+            columns = {name: [column] for name, column in columns.items()}
+            ids = [ids]
+        if "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask:
+            columns.setdefault("attention_mask", [[1] * len(row) for row in ids])
+        if max_length is not None:
+            _require_integer("max_length", max_length, 1, " or None")
+        longest = max(map(len, ids), default=0)
+        width = self._width(self._padding(padding), max_length, _multiple(pad_to_multiple_of), longest)
+        how = Padding(width, check_side("padding_side", padding_side or self.padding_side) == "left")
+        for name, filler in (
+            ("input_ids", self.pad_token_id), ("attention_mask", 0), ("token_type_ids", self.pad_token_type_id),
+            ("special_tokens_mask", 1),
+        ):  # fmt: skip
+            if name in columns:
+                columns[name] = filled(columns[name], filler, how)
+        if single:
+            columns = {name: column[0] for name, column in columns.items()}
+        return BatchEncoding(columns, tensor_type=tensors)
+
+    def _padding(self, padding: bool | str | None) -> str | None:
+        strategy = check_padding(padding)
+        if strategy is not None and self.pad_token_id is None:
+            raise ValueError(
+                "there is no pad_token to pad with; set one, for instance tokenizer.pad_token = tokenizer.eos_token"
+            )
+        return strategy
+
+    def _width(self, strategy: str | None, max_length: int | None, multiple: int | None, longest: int) -> int:
+        """How long padding makes rows; 0 when there is none."""
+        if strategy == "max_length":
+            longest = int(max_length or self.model_max_length or 0)
+        if strategy is None:
+            longest = 0
+        return -(-longest // multiple) * multiple if multiple else longest
+
+    # ---- ids to texts ----
+
+    def decode(
+        self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+    ) -> Any:
+        """The text of ids, or a list of texts for a list of rows; ids beyond the vocabulary are left out.
+
+        `clean_up_tokenization_spaces` removes spaces before punctuation; by default the attribute of that name says
+        whether. It is not done, with a warning when asked for, where BPE keeps spaces as they were.
+
+        Errors: ValueError for a negative id.
+        """
+        ids = _plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
+        cleans = clean_up_tokenization_spaces
+        if cleans is None:
+            cleans = self.clean_up_tokenization_spaces
+        elif cleans and self._files.model_type == "BPE":
+            warn_caller(UserWarning("clean_up_tokenization_spaces is ignored, for BPE keeps spaces as they were"))
+        cleans = cleans and self._files.model_type != "BPE"
+        if isinstance(ids, list) and ids and isinstance(ids[0], list):
+            return [self._text(row, skip_special_tokens, cleans) for row in ids]
+        return self._text(ids if isinstance(ids, list) else [ids], skip_special_tokens, cleans)
+
+    def batch_decode(
+        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+    ) -> list[str]:
+        """The texts of rows of ids; see `decode`."""
+        sequences = _plain(sequences)
+        if sequences == []:
+            return []
+        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
+        return [texts] if isinstance(texts, str) else list(texts)
+
+    def _text(self, ids: list[int], skips: bool, cleans: bool) -> str:
+        size, piece, hidden = len(self), self._core.piece, self._hidden if skips else ()
+        if ids and min(ids) < 0:
+            raise ValueError(f"id {min(ids)} is negative; no token has it, leave out what stands for no token")
+        text = self._decoded([token for id in ids if id < size and id not in hidden and (token := piece(id))])
+        return clean_up(text) if cleans else text
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """The text of tokens."""
+        return self._decoded(list(tokens))
+
+    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
+        """The token of an id, or the list of tokens of several ids; None for an id that no token has.
 
         Errors: ValueError for an id outside [0, len(tokenizer)).
         """
         if isinstance(ids, (int, np.integer)):
             if not 0 <= ids < len(self):
                 raise ValueError(f"id {ids} is not in [0, {len(self)}), the ids of this tokenizer")
-            return self._core.piece(int(ids))
-        return [self.convert_ids_to_tokens(index) for index in np.asarray(ids).tolist()]
+            return self._core.piece(int(ids)) or None
+        skipped = set(self.all_special_ids) if skip_special_tokens else ()
+        return [self.convert_ids_to_tokens(id) for id in np.asarray(ids).tolist() if id not in skipped]
+
+    # ---- the vocabulary ----
+
+    def __len__(self) -> int:
+        """Number of ids, those of added tokens included."""
+        return len(self._core)
+
+    @property
+    def vocab_size(self) -> int:
+        """Number of tokens of the model; those that were only added to them, such as [MASK], are not counted."""
+        return self._files.base_size
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        """Every token with its id."""
+        return self.get_vocab()
+
+    def get_vocab(self) -> dict[str, int]:
+        """Every token with its id."""
+        return dict(self._all_ids())
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """The added tokens with their ids, those included that the model has, too."""
+        return dict(self._added)
+
+    @property
+    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+        """The added tokens by their ids."""
+        return {token.id: token for token in self._files.added}
 
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
-        """The id of a token, or the list of ids of several; unknown tokens have the id of [UNK]."""
+        """The id of a token, or the list of ids of several; unknown tokens have the id of the unknown token."""
         if not isinstance(tokens, str):
             return [self.convert_tokens_to_ids(token) for token in tokens]
-        for index in (0, 1, 2, 3, len(self) - 1):  # where the special tokens are
-            if index < len(self) and self._core.piece(index) == tokens:
-                return index
+        found = self._id_of(tokens)
+        if found is None and (unknown := self.unk_token) is not None:
+            found = self._id_of(unknown)
+        return found
+
+    def _id_of(self, token: str) -> int | None:
+        found = self._added.get(token)
+        return self._all_ids().get(token) if found is None else found
+
+    def _all_ids(self) -> dict[str, int]:
         if self._vocabulary is None:
-            self.get_vocab()
-        assert self._vocabulary is not None
-        found = self._vocabulary.get(tokens)
-        return self._vocabulary["[UNK]"] if found is None else found
+            piece = self._core.piece
+            ids = {piece(id): id for id in reversed(range(len(self)))}
+            ids.pop("", None)  # of an id that no token has
+            self._vocabulary = ids | self._added
+        return self._vocabulary
+
+    def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
+        """Adds tokens that are found in a text before the model sees it; returns how many of them are new.
+
+        A token is a str, or has the attributes or keys of an AddedToken: `content`, `single_word`, `lstrip`, `rstrip`,
+        `normalized`, `special`. What the vocabulary has not gets the ids that follow; a model must have rows for them.
+        """
+        several = isinstance(new_tokens, (list, tuple)) and not isinstance(new_tokens, AddedToken)
+        return self._grow([_added_token(token, special_tokens) for token in (new_tokens if several else [new_tokens])])
+
+    def add_special_tokens(
+        self, special_tokens_dict: Mapping[str, Any], replace_extra_special_tokens: bool = True
+    ) -> int:
+        """Adds special tokens by their names, such as {"pad_token": "<pad>"}; returns how many of them are new.
+
+        "extra_special_tokens" (or "additional_special_tokens") is a list, which replaces or prolongs the former one.
+
+        Errors: ValueError for an unknown name.
+        """
+        named = dict(special_tokens_dict)
+        extra = [
+            _added_token(token, True)
+            for name in ("additional_special_tokens", "extra_special_tokens")
+            for token in named.pop(name, ())
+        ]
+        for name in named:
+            if name not in SPECIAL_NAMES:
+                raise ValueError(f"{name!r} is no special token; known are {', '.join(SPECIAL_NAMES)} and a list of "
+                                 "extra_special_tokens")  # fmt: skip
+        tokens = {name: _added_token(token, True) for name, token in named.items()}
+        count = self._grow([*extra, *tokens.values()])
+        self._special = {**self._special, **{name: token.content for name, token in tokens.items()}}
+        if extra:
+            before = () if replace_extra_special_tokens else self._extra
+            self._extra = tuple(dict.fromkeys((*before, *(token.content for token in extra))))
+        return count
+
+    def _grow(self, tokens: list[AddedToken]) -> int:
+        known = {token._replace(id=-1) for token in self._files.added}
+        new = list(dict.fromkeys(token for token in tokens if token.content and token not in known))
+        if new:
+            self._adopt(self._files.with_added(new))
+            self._grown = (*self._grown, *new)
+        return len(new)
+
+    def _name_special(self, name: str, value: Any) -> None:
+        content = None if value is None else _added_token(value, True).content
+        if content is not None and self._id_of(content) is None:
+            raise ValueError(
+                f"{name} is {content!r}, which the vocabulary has not; add it, too: "
+                f"tokenizer.add_special_tokens({{{name!r}: {content!r}}})"
+            )
+        self._special = {**self._special, name: content}
+
+    @property
+    def special_tokens_map(self) -> dict[str, str]:
+        """The special tokens by their names."""
+        return {name: token for name in SPECIAL_NAMES if (token := self._special.get(name)) is not None}
+
+    @property
+    def extra_special_tokens(self) -> list[str]:
+        """The special tokens that have no name of their own."""
+        return list(self._extra)
+
+    @property
+    def additional_special_tokens(self) -> list[str]:
+        """`extra_special_tokens` under its former name."""
+        return list(self._extra)
 
     @property
     def all_special_tokens(self) -> list[str]:
         """The special tokens, each once."""
-        return list(dict.fromkeys(_SPECIAL.values()))
+        return list(dict.fromkeys((*self.special_tokens_map.values(), *self._extra)))
 
     @property
     def all_special_ids(self) -> list[int]:
         """Their ids."""
         return [self.convert_tokens_to_ids(token) for token in self.all_special_tokens]
 
-    def __getattr__(self, name: str) -> Any:
-        if name in _SPECIAL:
-            return _SPECIAL[name]
-        if name.endswith("_id") and name[:-3] in _SPECIAL:
-            return self.convert_tokens_to_ids(_SPECIAL[name[:-3]])
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
     def __repr__(self) -> str:
         limit = self.model_max_length
         return f"{type(self).__name__}({self.name_or_path!r}, {len(self)} ids, model_max_length={limit})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {name: getattr(self, name) for name in ("_model_max_length", "_padding_side", "_truncation_side")}
-        return _reopen, (type(self), self.name_or_path, self._given), state
+        state = {name: getattr(self, name) for name in _SETTINGS}
+        return _reopen, (self._opener, self.name_or_path, self._given), state
 
-    def _padded(
-        self, rows: Rows, lengths: NDArray[np.int64], width: int | None, return_tensors: str | None, single: bool
-    ) -> BatchEncoding:
-        longest = int(lengths.max()) if len(lengths) else 0
-        ragged = width is not None and longest > width and int(lengths.min()) < longest
-        if ragged and return_tensors is not None:
-            raise ValueError(
-                f"a row has {longest} tokens, more than max_length, which is {width}; give truncation=True"
-            )
-        columns = np.arange(max(longest, width or 0))
-        if self.padding_side == "left":
-            filled = columns >= len(columns) - lengths[:, None]
-        else:
-            filled = columns < lengths[:, None]
-        if single and return_tensors is None:
-            filled = filled.reshape(-1)
-        ids = np.full(filled.shape, self.pad_token_id, np.int64)
-        ids[filled] = rows.ids
-        types = np.full(filled.shape, self.pad_token_type_id, np.int64)
-        types[filled] = rows.types
-        arrays = {"input_ids": ids, "token_type_ids": types, "attention_mask": filled.astype(np.int64)}
-        if return_tensors is None:
-            lists = {name: array.tolist() for name, array in arrays.items()}
-            if ragged:  # rows longer than max_length are left alone, the others have exactly max_length
-                for name, column in lists.items():
-                    lists[name] = [
-                        _trimmed(row, max(n, width or 0), self.padding_side)
-                        for row, n in zip(column, lengths, strict=True)
-                    ]
-            return BatchEncoding(lists)
-        return BatchEncoding(arrays if return_tensors == "np" else _as_torch(arrays))
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if self._grown:
+            self._adopt(self._files.with_added(self._grown))
+
+
+class DebertaV2Tokenizer(PreTrainedTokenizerFast):
+    """The tokenizer of DeBERTa v2, v3 and mDeBERTa: tokenizer.json or spm.model.
+
+    >>> import deberta_c
+    >>> tokenizer = deberta_c.DebertaV2Tokenizer.from_pretrained(deberta_c.default_model())
+    >>> tokenizer.convert_ids_to_tokens(tokenizer("").input_ids)
+    ['[CLS]', '[SEP]']
+    """
+
+    _kind = "DebertaV2Tokenizer"
+
+
+class DebertaTokenizer(PreTrainedTokenizerFast):
+    """The tokenizer of DeBERTa v1: tokenizer.json, vocab.json with merges.txt, or bpe_encoder.bin.
+
+    >>> import json, pathlib, tempfile
+    >>> tokens = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "h", "i", "hi", "[MASK]"]
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     folder = pathlib.Path(name)
+    ...     _ = (folder / "vocab.json").write_text(json.dumps({token: id for id, token in enumerate(tokens)}))
+    ...     _ = (folder / "merges.txt").write_text("h i")
+    ...     DebertaTokenizer.from_pretrained(folder)("hi", "ih").input_ids
+    [1, 6, 2, 5, 4, 2]
+    """
+
+    _kind = "DebertaTokenizer"
+
+
+class BertTokenizer(PreTrainedTokenizerFast):
+    """The tokenizer of BERT: tokenizer.json or vocab.txt.
+
+    >>> import pathlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     tokens = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "to", "##ken", "!"]
+    ...     _ = pathlib.Path(folder, "vocab.txt").write_text("\\n".join(tokens))
+    ...     BertTokenizer.from_pretrained(folder).tokenize("Token!")
+    ['to', '##ken', '!']
+    """
+
+    _kind = "BertTokenizer"
 
 
 DebertaV2TokenizerFast = DebertaV2Tokenizer
+DebertaTokenizerFast = DebertaTokenizer
+BertTokenizerFast = BertTokenizer
+
+_CLASSES = {cls._kind: cls for cls in (DebertaV2Tokenizer, DebertaTokenizer, BertTokenizer, PreTrainedTokenizerFast)}
 
 
 class AutoTokenizer:
     """Reads the tokenizer of a model directory."""
 
     @staticmethod
-    def from_pretrained(directory: str | Path, **options: Any) -> DebertaV2Tokenizer:
-        """See `DebertaV2Tokenizer.from_pretrained`."""
-        return DebertaV2Tokenizer.from_pretrained(directory, **options)
+    def from_pretrained(directory: str | Path, **options: Any) -> PreTrainedTokenizerFast:
+        """The tokenizer in the class that the directory names; see `PreTrainedTokenizerFast.from_pretrained`."""
+        files = _open(directory, None, options)
+        return _CLASSES[files.kind](files, AutoTokenizer, options)
 
 
-def as_tokenizer(value: Any) -> DebertaV2Tokenizer:
+def as_tokenizer(value: Any) -> PreTrainedTokenizerFast:
     """The tokenizer itself, or that of a directory; TypeError for anything else."""
     if isinstance(value, (str, Path)):
-        return DebertaV2Tokenizer.from_pretrained(value)
-    if not isinstance(value, DebertaV2Tokenizer):
+        return AutoTokenizer.from_pretrained(value)
+    if not isinstance(value, PreTrainedTokenizerFast):
         raise TypeError(f"tokenizer is of type {type(value).__name__}; give a directory or what AutoTokenizer returned")
     return value
 
 
-def require_cpu(device: object) -> None:
-    """Raises ValueError unless `device` names the CPU."""
-    if device not in (None, -1) and str(device) not in ("cpu", "cpu:0"):
-        raise ValueError(f'device is {str(device)!r}; deberta_c runs on the CPU only, leave it out or give "cpu"')
+def reopened_tokenizer(directory: str) -> PreTrainedTokenizerFast:
+    """The tokenizer of a directory; one that was opened last is shared, as with pickles."""
+    return _reopen(AutoTokenizer, directory, {})
 
 
 def check_padding(value: Any) -> str | None:
@@ -395,7 +761,7 @@ def check_padding(value: Any) -> str | None:
 
 
 def explain(
-    tokenizer: DebertaV2Tokenizer,
+    tokenizer: PreTrainedTokenizerFast,
     firsts: list[str],
     seconds: list[str] | None,
     options: dict[str, Any],
@@ -422,65 +788,120 @@ def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
     )
 
 
-def _reopen(cls: type[DebertaV2Tokenizer], directory: str, options: dict[str, Any]) -> DebertaV2Tokenizer:
-    return reopened(cls, directory, options, cls.from_pretrained)
+def _open(directory: str | Path, kind: str | None, options: dict[str, Any]) -> TokenizerFiles:
+    return open_tokenizer(require_directory(directory).absolute(), kind, options)
 
 
-def _split_inputs(text: Any, text_pair: Any) -> tuple[list[str], list[str] | None, bool]:
-    """First texts, second texts or None, and whether a single text came."""
-    if is_missing(text):
-        raise ValueError(f"text is {text!r}; give a str or a column of them")
-    if isinstance(text, str):
-        if text_pair is None or isinstance(text_pair, str):
-            return [text], [text_pair] if text_pair else None, True
-        raise TypeError(f"text is a str, but text_pair a {type(text_pair).__name__}; give two of a kind")
-    if not is_column(text):
-        raise TypeError(f"text is of type {type(text).__name__}; give a str or a column of them")
-    if text_pair is None:
-        items = text if isinstance(text, (list, tuple)) else None
-        if items and isinstance(items[0], (list, tuple)):
-            return *_unzip(items), False
-        return texts_of(text, "text")[0], None, False
-    if not is_column(text_pair):
-        raise TypeError(f"text is a column, but text_pair a {type(text_pair).__name__}; give two of a kind")
-    firsts, seconds = texts_of(text, "text")[0], texts_of(text_pair, "text_pair")[0]
-    if len(firsts) != len(seconds):
-        raise ValueError(f"text has {len(firsts)} rows, but text_pair {len(seconds)}; give two of equal length")
-    return firsts, seconds, False
+def _reopen(opener: Any, directory: str, options: dict[str, Any]) -> PreTrainedTokenizerFast:
+    tokenizer: PreTrainedTokenizerFast = reopened(opener, directory, options, opener.from_pretrained)
+    return tokenizer
 
 
-def _unzip(pairs: Sequence[Any]) -> tuple[list[str], list[str]]:
-    for row, pair in enumerate(pairs):
-        if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            raise ValueError(f"text[{row}] is {pair!r}, but text[0] a pair; give two texts in each row")
-    return (
-        texts_of([first for first, _ in pairs], "text", row_name=lambda row: f"text[{row}][0]")[0],
-        texts_of([second for _, second in pairs], "text", row_name=lambda row: f"text[{row}][1]")[0],
-    )
+def _encode_trimmed(
+    core: _core.Tokenizer,
+    prefix_space: bool,
+    firsts: list[str],
+    seconds: list[str] | None,
+    *,
+    want: tuple[str, ...] = (),
+    **options: Any,
+) -> tuple[Any, ...]:
+    """As the core encodes, but with spans that leave out the white space at the ends of tokens."""
+    if "spans" not in want:
+        return core.encode(firsts, seconds, want=want, **options)
+    wanted = tuple({*want, "strings", "sequences"})
+    ids, types, offsets, cut, told = core.encode(firsts, seconds, want=wanted, **options)
+    spans, strings, sequences = told["spans"].copy(), told["strings"], told["sequences"]
+    for begin, end in pairwise(offsets.tolist()):
+        for sequence in (0, 1):
+            places = begin + np.flatnonzero(sequences[begin:end] == sequence)
+            spans[places] = trimmed_spans(spans[places], [strings[place] for place in places], prefix_space)
+    return ids, types, offsets, cut, {**told, "spans": spans}
 
 
-def _as_lists(rows: Rows, single: bool) -> BatchEncoding:
-    offsets = rows.offsets.tolist()
-    ids, types = rows.ids.tolist(), rows.types.tolist()
-    spans = [slice(begin, end) for begin, end in pairwise(offsets)]
-    columns = {
-        "input_ids": [ids[span] for span in spans],
-        "token_type_ids": [types[span] for span in spans],
-        "attention_mask": [[1] * (span.stop - span.start) for span in spans],
+def _lists(rows: Rows, layout: Layout, core: _core.Tokenizer) -> dict[str, Callable[[], list[Any]]]:
+    """How each column is made as rows of a list."""
+    told, padding = rows.extras, layout.padding
+    return {
+        "input_ids": lambda: filled(core.rows(rows.ids, rows.offsets), padding.id, padding),
+        "token_type_ids": lambda: (
+            layout.rows(rows.types.tolist(), padding.type) if rows.types.any() else layout.repeat(0, padding.type)
+        ),
+        "attention_mask": lambda: layout.repeat(1, 0),
+        "special_tokens_mask": lambda: layout.rows((told["sequences"] < 0).astype(np.uint8).tolist(), 1),
+        "offset_mapping": lambda: layout.rows(pairs_of(told["spans"]), (0, 0)),
+        "length": layout.padded_lengths,
+        "overflow_to_sample_mapping": lambda: list(told["samples"].tolist()),
     }
-    return BatchEncoding({name: column[0] for name, column in columns.items()} if single else columns)
 
 
-def _trimmed(row: list[int], size: int, padding_side: str) -> list[int]:
-    return row[:size] if padding_side == "right" else row[len(row) - size :]
+def _arrays(rows: Rows, layout: Layout) -> dict[str, Callable[[], NDArray[np.int64]]]:
+    """How each column is made as an array."""
+    told, padding = rows.extras, layout.padding
+    return {
+        "input_ids": lambda: layout.array(rows.ids, padding.id),
+        "token_type_ids": lambda: layout.array(rows.types, padding.type),
+        "attention_mask": lambda: layout.taken.astype(np.int64),
+        "special_tokens_mask": lambda: layout.array(told["sequences"] < 0, 1),
+        "offset_mapping": lambda: layout.array(told["spans"], 0),
+        "length": lambda: np.array(layout.padded_lengths(), np.int64),
+        "overflow_to_sample_mapping": lambda: told["samples"].astype(np.int64),
+    }
 
 
-def _as_torch(arrays: dict[str, NDArray[np.int64]]) -> dict[str, Any]:
-    try:
-        import torch
-    except ImportError as error:
-        raise ImportError('return_tensors is "pt", but torch is not installed; give "np"') from error
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+def _added_token(token: Any, special: bool) -> AddedToken:
+    """A token as add_tokens takes it, with an id that is still free."""
+    if isinstance(token, str):
+        return AddedToken(token, normalized=not special, special=special)
+    names = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
+    given = token if isinstance(token, Mapping) else {name: getattr(token, name, None) for name in names}
+    content = given.get("content")
+    if not isinstance(content, str):
+        raise TypeError(f"a token is {token!r}; it must be a str or an AddedToken")
+    flags = {name: bool(given.get(name)) for name in names[1:]}
+    flags["special"] |= special
+    if given.get("normalized") is None:
+        flags["normalized"] = not flags["special"]
+    return AddedToken(content, **flags)
+
+
+def _as_columns(encoded: Any) -> dict[str, Any]:
+    """The columns of a dict, or of a list of dicts."""
+    if isinstance(encoded, (list, tuple)) and encoded and all(isinstance(row, Mapping) for row in encoded):
+        for index, row in enumerate(encoded):
+            if missing := [name for name in encoded[0] if name not in row]:
+                raise ValueError(f"encoded_inputs[{index}] has no {missing[0]!r}, which encoded_inputs[0] has")
+        columns = {name: [row[name] for row in encoded] for name in encoded[0]}
+    elif isinstance(encoded, Mapping):
+        columns = dict(encoded)
+    else:
+        raise TypeError(
+            f"encoded_inputs is of type {type(encoded).__name__}; give a dict of columns, or a list of dicts"
+        )
+    if "input_ids" not in columns:
+        raise ValueError(f"encoded_inputs has the columns {list(columns)}; input_ids must be among them")
+    counts = {name: len(column) for name, column in columns.items()}
+    if other := next((name for name, count in counts.items() if count != counts["input_ids"]), None):
+        raise ValueError(
+            f"encoded_inputs has {counts['input_ids']} rows of input_ids, but {counts[other]} of {other}; give as many"
+        )
+    return columns
+
+
+def _tensors_of(column: Any) -> str | None:
+    """What a column, or its rows, are made of: "np", "pt", or None for lists."""
+    while isinstance(column, (list, tuple)) and len(column):
+        column = column[0]
+    if isinstance(column, (np.ndarray, np.generic)):
+        return "np"
+    return "pt" if type(column).__module__.partition(".")[0] == "torch" else None
+
+
+def _plain(values: Any) -> Any:
+    """Numbers, in lists, of arrays, tensors and lists of them."""
+    if hasattr(values, "tolist"):
+        return values.tolist()
+    return [_plain(value) for value in values] if isinstance(values, (list, tuple, range)) else values
 
 
 def _choice(name: str, value: Any, known: dict[Any, str | None]) -> str | None:
@@ -489,70 +910,14 @@ def _choice(name: str, value: Any, known: dict[Any, str | None]) -> str | None:
     raise ValueError(f"{name} is {value!r}; it must be one of {', '.join(repr(key) for key in known)}")
 
 
-def _cap(folder: Path, declared: Any) -> int | None:
-    limit = _limit("tokenizer option model_max_length", declared)
-    if limit is not None:
-        return limit
-    path = folder / "config.json"
-    positions = read_json(path).get("max_position_embeddings") if path.is_file() else None
-    return positions if type(positions) is int and positions > 0 else None
+def _multiple(value: Any) -> int | None:
+    if value is not None:
+        _require_integer("pad_to_multiple_of", value, 1, " or None")
+    return value and int(value)
 
 
-def _check_options(options: dict[str, Any]) -> None:
-    for name in ("do_lower_case", "split_by_punct", "byte_fallback"):
-        if not isinstance(options[name], bool):
-            raise TypeError(f"tokenizer option {name} is {options[name]!r}; it must be true or false")
-    for name in ("padding_side", "truncation_side"):
-        _side(f"tokenizer option {name}", options[name])
-
-
-def _side(name: str, value: Any) -> str:
-    if value in ("left", "right"):
-        return str(value)
-    raise ValueError(f'{name} is {value!r}; it must be "left" or "right"')
-
-
-def _limit(name: str, value: Any) -> int | None:
-    """A number of tokens, or None where there is no limit, which files also write as 1e30."""
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer)):
-        raise TypeError(f"{name} is {value!r}; it must be an integer or None")
-    if value >= _HUGE:
-        return None
-    if not value >= 1 or value != int(value):
-        raise ValueError(f"{name} is {value!r}; it must be an integer of at least 1, or None")
-    return int(value)
-
-
-def _check_added_tokens(path: Path, ids: dict[str, Any], tokenizer: DebertaV2Tokenizer) -> None:
-    """Refuses added tokens, or ids of them, that are not found within a text on the strength of spm.model alone."""
-
-    def encoded(text: str) -> list[int]:
-        return list(map(int, tokenizer.encode_with([text], None, {"add_special_tokens": False}).ids))
-
-    for token, number in ids.items():
-        if encoded(f"a{token}a") != [*encoded("a"), number, *encoded("a")]:
-            raise ValueError(
-                f"{str(path)!r} adds the token {token!r} with the id {number!r}, which spm.model has not; this version "
-                f"knows no added tokens but [MASK], whose id is {tokenizer.mask_token_id} here: delete {path.name} to "
-                "use spm.model as it is"
-            )
-
-
-def _check_special_tokens(path: Path, file: dict[str, Any]) -> None:
-    """Refuses tokens of other names and added tokens, which this version would not find in texts."""
-    for name, expected in _SPECIAL.items():
-        if name in file and file[name] is not None and _content(file[name]) != expected:
-            raise ValueError(f"{str(path)!r}: {name} is {file[name]!r}; this version knows {expected!r} only")
-    added = file.get("added_tokens_decoder") or {}
-    extra = file.get("extra_special_tokens") or file.get("additional_special_tokens") or []
-    tokens = [*(added.values() if isinstance(added, dict) else [added])]
-    tokens += extra.values() if isinstance(extra, dict) else extra
-    for token in tokens:
-        if _content(token) not in _SPECIAL.values():
-            raise ValueError(f"{str(path)!r} adds the token {_content(token)!r}; this version knows no added tokens")
-
-
-def _content(token: Any) -> Any:
-    return token.get("content") if isinstance(token, dict) else token
+def _require_integer(name: str, value: Any, least: int, others: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} is {value!r}; it must be an integer{others}")
+    if value < least:
+        raise ValueError(f"{name} is {value}; it must be at least {least}")

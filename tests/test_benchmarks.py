@@ -18,6 +18,7 @@ import cases
 import peers
 import report
 import run
+import tokenization
 from models import CONFIGS
 
 MACHINE = {"date": "2026-01-02", "cpu": "a CPU", "isa": "avx2", "threads": 2, "numpy": "2.0"}
@@ -274,3 +275,29 @@ def test_rows_run_as_predict_runs_texts(model):
     texts = ["hello world", "free entry now", "see you at home", "call"]
     rows = model.tokenizer(texts)["input_ids"]
     assert np.array_equal(_bench.run_rows(model, _bench.pack_rows(rows)), model.predict(texts))
+
+
+def tokenizer_results():
+    rates = {"deberta_c": [20.0, 22.0, 21.0], "encode_batch_fast": [2.0, 2.0, 2.0], "sentencepiece": [12.0, 12.0, 12.0]}
+    line = {"model": "v3", "texts": "English", "rows": 9, "bytes": 6_000_000, "threads": 1, "what": "ids"}
+    lines = [{**line, "first": {"deberta_c": [10.0], "encode_batch_fast": [2.0]}, "later": rates}]
+    load = [{"what": "spm.model", "s": 0.05, "goal_s": 0.06, "mb": 30.0, "goal_mb": 25.0}]
+    names = ("python", "deberta_c", "tokenizers", "sentencepiece", "numpy", "date", "cpu", "isa", "cpus")
+    machine = dict.fromkeys(names, "1.0")
+    return {"parts": {"v3": {"machine": machine, "lines": lines}, "load": {"machine": machine, "lines": load}}}
+
+
+def test_tokenizer_tables_tell_rates_and_goals():
+    text = tokenization.table(tokenizer_results())
+    assert (
+        "| v3 | English | ids | 1 | 21.0 | - | 2.0 | - | 12.0 | 10.5x (10x, met) | - | 1.8x (2x, missed) | 10.0 | "
+        in text
+    )
+    assert "| spm.model | 0.050 s (< 0.06, met) | 30.0 MB (< 25, missed) |" in text
+    assert "English 6.0 MB in 9 rows" in text
+
+
+def test_the_tokenizer_benchmark_names_what_it_needs(monkeypatch):
+    monkeypatch.delenv("DEBERTA_C_TEST_DATA", raising=False)
+    with pytest.raises(SystemExit, match=r"set DEBERTA_C_TEST_DATA to a folder"):
+        tokenization.folders()

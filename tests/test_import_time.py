@@ -1,5 +1,6 @@
 """`import deberta_c` pulls NumPy and little else, quickly; and what it offers is listed in order."""
 
+import os
 import statistics
 import subprocess
 import sys
@@ -11,8 +12,12 @@ TIME = "import time, numpy; start = time.process_time(); import deberta_c; print
 NEW = "import sys, numpy; before = set(sys.modules); import deberta_c; print(*sorted(set(sys.modules) - before))"
 
 
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def run(code):
-    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT).stdout
 
 
 def test_import_adds_less_than_a_tenth_of_a_second():

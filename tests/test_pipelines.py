@@ -228,7 +228,7 @@ def test_overhead_of_one_text(classifier, model, tokenizer):
     encode, forward = tokenizer._core.encode, model._core.forward
 
     def core():
-        ids, types, offsets, _ = encode([TEXT])
+        ids, types, offsets, _, _ = encode([TEXT])
         forward(ids, offsets, types=types)
 
     def quickest(function):

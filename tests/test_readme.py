@@ -15,11 +15,13 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 def test_the_code_runs(capsys):
     pytest.importorskip("pandas")
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 3
+    assert len(blocks) == 4
     names = {}
     exec(compile("\n".join(blocks), "README.md", "exec"), names)
     assert names["logits"].shape == (len(names["df"]), 2)
     assert names["df"]["spam"].between(0, 1).all()
+    assert names["encoding"].tokens()[0] == "[CLS]"
+    assert names["tokenizer"].decode(names["encoding"].input_ids, skip_special_tokens=True) == "Free entry!"
     assert "spam" in capsys.readouterr().out
 
 
