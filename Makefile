@@ -23,9 +23,9 @@ parity: ## the comparison with transformers (installs torch)
 	@$(BOOTSTRAP) test torch parity
 	@$(PYTHON) -m pytest tests/parity
 
-parity-full: ## the same with the full-size configurations (ten minutes)
+parity-full: ## the same with the full-size configurations and all texts (an hour)
 	@$(BOOTSTRAP) test torch parity
-	@$(PYTHON) -m pytest tests/parity -m full
+	@$(PYTHON) -m pytest tests/parity -m "full or recorded"
 
 check-c: ## the C tests under the address and undefined-behaviour sanitizers
 	@$(BOOTSTRAP)

@@ -1,6 +1,7 @@
 """The parity suite compares the network with transformers, live. It skips where torch or transformers are absent.
 
-Tests marked `full` run networks of the published sizes; they are skipped unless `-m full` asks for them.
+Tests marked `full` run networks of the published sizes and sweep all texts; they are skipped unless `-m full` asks for
+them. Those marked `recorded` run always, and a full run writes their results, too: `-m "full or recorded"`.
 """
 
 import sys
@@ -8,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "benchmarks")]
 
 
 def pytest_configure(config):
-    config.addinivalue_line("markers", "full: networks of the published sizes, several minutes (make parity-full)")
+    config.addinivalue_line("markers", "full: published sizes and all texts, many minutes (make parity-full)")
+    config.addinivalue_line("markers", "recorded: always run, and written down by a full run")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -20,7 +22,7 @@ def pytest_collection_modifyitems(config, items):
         return
     for item in items:
         if item.get_closest_marker("full"):
-            item.add_marker(pytest.mark.skip(reason="full-size network: ask for it with -m full"))
+            item.add_marker(pytest.mark.skip(reason="it takes minutes: ask for it with -m full"))
 
 
 @pytest.fixture(scope="session")

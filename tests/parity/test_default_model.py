@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from parity.oracle import errors, load_theirs, run_ours, run_theirs, torch, transformers
-from parity.tokenizer_live import fast_tokenizer
+from reference_tokenizers import v3 as fast_tokenizer
 
 import deberta_c
 

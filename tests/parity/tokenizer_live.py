@@ -1,14 +1,15 @@
-"""The reference pipelines of the tokenizer, made from an spm.model, and texts that bring out differences."""
+"""The reference pipelines of the tokenizers, what they say of a text, and texts that bring out differences."""
 
-import csv
 import os
 import random
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -16,11 +17,10 @@ sentencepiece = pytest.importorskip("sentencepiece", reason="the tokenizer parit
 tokenizers = pytest.importorskip("tokenizers", reason="the tokenizer parity suite needs tokenizers")
 pytest.importorskip("google.protobuf", reason="the tokenizer parity suite needs protobuf")
 
-from sentencepiece import sentencepiece_model_pb2  # noqa: E402
-from tokenizers import AddedToken, Regex, Tokenizer, normalizers, pre_tokenizers, processors  # noqa: E402
+from reference_tokenizers import SPECIAL, read_model  # noqa: E402
+from tokenizers import normalizers, pre_tokenizers  # noqa: E402
 
-SPECIAL = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"]
-CONTROL, USER_DEFINED = 3, 4
+__all__ = ["SPECIAL", "read_model"]
 
 
 def data_folder() -> Path:
@@ -31,38 +31,86 @@ def data_folder() -> Path:
     return Path(folder)
 
 
-def read_model(spm: bytes) -> sentencepiece_model_pb2.ModelProto:
-    return sentencepiece_model_pb2.ModelProto.FromString(spm)
+# ---- what is compared ----
 
 
-def fast_tokenizer(spm: bytes, *, lower_case: bool = False, split_by_punct: bool = False) -> Tokenizer:
-    """What transformers 4 makes of an spm.model of DeBERTa v2 and v3, stage by stage."""
-    model = read_model(spm)
-    vocabulary = [(piece.piece, piece.score) for piece in model.pieces]
-    tokenizer = Tokenizer(tokenizers.models.Unigram(vocabulary, unk_id=model.trainer_spec.unk_id, byte_fallback=False))
-    for piece in model.pieces:
-        if piece.type in (CONTROL, USER_DEFINED):
-            special = piece.type == CONTROL
-            tokenizer.add_tokens([AddedToken(piece.piece, normalized=False, special=special)])
-    stages = [normalizers.Strip(), normalizers.Replace(Regex(" {2,}"), " ")]
-    if model.normalizer_spec.precompiled_charsmap:
-        stages.insert(1, normalizers.Precompiled(model.normalizer_spec.precompiled_charsmap))
-    if lower_case:
-        stages.insert(0, normalizers.Lowercase())
-    tokenizer.normalizer = normalizers.Sequence(stages)
-    cuts = [pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
-    if split_by_punct:
-        cuts.insert(0, pre_tokenizers.Punctuation("isolated"))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(cuts)
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[(name, tokenizer.token_to_id(name)) for name in ("[CLS]", "[SEP]")],
+class Row(NamedTuple):
+    """A text as a tokenizer sees it; None: the tokenizer does not tell."""
+
+    ids: list[int]
+    offsets: list[tuple[int, int]]
+    words: list[int | None] | None
+    special: list[int]
+    types: list[int]
+    tokens: list[str] | None
+    decoded: str | None
+    without_special: str | None
+
+
+def ours(tokenizer: Any, texts: list[str], pairs: list[str] | None = None) -> list[Row]:
+    """The rows of a tokenizer of deberta_c."""
+    batch = tokenizer(
+        texts, pairs, return_token_type_ids=True, return_offsets_mapping=True, return_special_tokens_mask=True
     )
-    tokenizer.add_special_tokens(
-        [AddedToken("[UNK]", normalized=True, special=True), AddedToken("[MASK]", normalized=False, special=True)]
-    )
-    return tokenizer
+    decoded = (tokenizer.batch_decode(batch.input_ids, skip_special_tokens=skip) for skip in (False, True))
+    columns = (batch.input_ids, batch.offset_mapping, batch.special_tokens_mask, batch.token_type_ids, *decoded)
+    return [
+        Row(ids, offsets, batch.word_ids(row), special, types, batch.tokens(row), *strings)
+        for row, (ids, offsets, special, types, *strings) in enumerate(zip(*columns, strict=True))
+    ]
+
+
+class Library:
+    """A tokenizer of the library `tokenizers`.
+
+    What it decodes does not count where it knows tokens by their normalised form only, so that it writes [unk].
+    """
+
+    def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
+        self.tokenizer = tokenizer
+        normalizer = tokenizer.normalizer
+        found = [token.content for token in tokenizer.get_added_tokens_decoder().values() if token.normalized]
+        self.decodes = normalizer is None or all(normalizer.normalize_str(token) == token for token in found)
+
+    def rows(self, texts: list[str], pairs: list[str] | None = None) -> list[Row]:
+        inputs = texts if pairs is None else list(zip(texts, pairs, strict=True))
+        encodings = self.tokenizer.encode_batch(inputs)
+        ids = [encoding.ids for encoding in encodings]
+        decoded: list[Any] = [[None] * len(ids)] * 2
+        if self.decodes:
+            decoded = [self.tokenizer.decode_batch(ids, skip_special_tokens=skip) for skip in (False, True)]
+        return [
+            Row(own, e.offsets, e.word_ids, e.special_tokens_mask, e.type_ids, e.tokens, *strings)
+            for e, own, *strings in zip(encodings, ids, *decoded, strict=True)
+        ]
+
+
+@dataclass
+class Difference:
+    """Texts of which the two do not say the same."""
+
+    texts: int
+    different: int
+    shown: list[str]
+
+    def check(self) -> None:
+        assert not self.different, f"{self.different} of {self.texts} texts differ:\n" + "\n".join(self.shown)
+
+
+def differences(texts: Sequence[str], own: list[Row], other: list[Row]) -> Difference:
+    """Counts the texts of which any field that both know differs, and shows the first of each set of fields."""
+    assert len(own) == len(other) == len(texts)
+    shown: dict[tuple[str, ...], str] = {}
+    count = 0
+    for text, mine, theirs in zip(texts, own, other, strict=True):
+        if mine == theirs:
+            continue
+        wrong = tuple(f for f, a, b in zip(Row._fields, mine, theirs, strict=True) if a != b and None not in (a, b))
+        if wrong:
+            count += 1
+            found, expected = (", ".join(ascii(getattr(row, field)) for field in wrong[:2]) for row in (mine, theirs))
+            shown.setdefault(wrong, f"{text!a}: {'/'.join(wrong)} {found}, expected {expected}")
+    return Difference(len(texts), count, list(shown.values())[:8])
 
 
 class SlowTokenizer:
@@ -89,6 +137,28 @@ class SlowTokenizer:
         cuts = self.punctuation.pre_tokenize_str(text)
         return [id for part, _ in cuts for id in self.processor.encode(part)]
 
+    def rows(self, texts: list[str], pairs: None = None) -> list[Row]:
+        return [self.row(text) for text in texts]
+
+    def row(self, text: str) -> Row:
+        """Offsets as sentencepiece tells them, strings where no special token is in the text."""
+        ids, offsets, start = [self.ids["[CLS]"]], [(0, 0)], 0
+        for part in self.special.split(text):
+            if part in self.ids:
+                ids.append(self.ids[part])
+                offsets.append((start, start + len(part)))
+            else:
+                told = self.processor.encode(part, return_type="offset_mapping")
+                ids += told["ids"]
+                offsets += [(start + begin, start + end) for begin, end in told["offsets"]]
+            start += len(part)
+        plain = len(self.special.split(text)) == 1
+        string = self.processor.decode(ids[1:]) if plain else None
+        ids.append(self.ids["[SEP]"])
+        offsets.append((0, 0))
+        special = [1, *([0] * (len(ids) - 2)), 1]
+        return Row(ids, offsets, None, special, [0] * len(ids), None, None, string)
+
 
 @cache
 def charsmap_keys(spm: bytes) -> list[str]:
@@ -112,17 +182,7 @@ def charsmap_keys(spm: bytes) -> list[str]:
     return sorted(keys)
 
 
-def texts_of(folder: Path) -> dict[str, list[str]]:
-    """Every text of the sets: SMS messages, 17 languages, news."""
-    data = folder / "data"
-    sms = (data / "sms_spam" / "SMSSpamCollection").read_text("utf-8").split("\n")
-    sets = {"sms_spam": [line.partition("\t")[2] for line in sms]}
-    for path in sorted((data / "sib200").glob("*/*.tsv")):
-        lines = path.read_text("utf-8").split("\n")
-        sets.setdefault(f"sib200 {path.parent.name}", []).extend(line.split("\t")[-1] for line in lines)
-    with (data / "ag_news" / "news.csv").open(encoding="utf-8", newline="") as file:
-        sets["ag_news"] = [" ".join(row) for row in csv.reader(file)]
-    return sets
+# ---- texts ----
 
 
 SPACES = [
