@@ -10,6 +10,7 @@
 #define UNSET UINT32_MAX
 #define SPAN 2048u /* bytes after which a text may be cut where no piece straddles: keeps the cells in the cache */
 #define PENALTY 10.0
+#define LOWEST (-100000.0)        /* where sentencepiece (0.2.3, by its results) begins to count from zero again */
 #define SPACE_MARK "\xE2\x96\x81" /* U+2581 */
 
 enum { STANDS = 1, FALLS };
@@ -312,6 +313,15 @@ static inline bool can_cut(const struct unigram *unigram, const struct frontier 
            (unigram->rule == UNIGRAM_SENTENCEPIECE || !unigram->byte_fallback || f->cells[at].id != unigram->unknown);
 }
 
+/* Counts from the cell at `at`, whose sum has become so low that single precision grows coarse. */
+static void rebase(struct frontier *f, size_t at)
+{
+    float lowest = (float)f->cells[at].score;
+    for (size_t i = at; i <= f->furthest; i++)
+        if (f->cells[i].start != UNSET)
+            f->cells[i].score = (double)((float)f->cells[i].score - lowest);
+}
+
 static inline enum deberta_status viterbi(const struct unigram *unigram, struct unigram_scratch *scratch,
                                           const char *text, size_t size, struct output out, bool single)
 {
@@ -329,6 +339,8 @@ static inline enum deberta_status viterbi(const struct unigram *unigram, struct 
         }
         TRY(reserve_cells(scratch, f.furthest + 1, at + unigram->longest + 5));
         f.cells = scratch->cells;
+        if (single && f.cells[at].score < LOWEST)
+            rebase(&f, at);
         size_t character = min_size(utf8_size(text[i]), size - i);
         advance(unigram, &f, at, text + i, size - i, character, single);
         i += character;

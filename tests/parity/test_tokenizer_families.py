@@ -282,8 +282,6 @@ def test_long_texts(name, loaded, record):
     letters = ["".join(draw.choices("abcdefghij", k=length)) for length in (101, 4096, 100_000)]
     texts = [*letters, "a" * 50_000, "日本語" * 20_000, "[MASK]" * 5000, " " * 100_000, "\n" * 3000, "e\u0301" * 30_000]
     texts += [" ".join(draw.choices(vocabulary(), k=60_000)), "🤲🏽" * 9000, "." * 20_000, "x\u200b" * 10_000]
-    if name == "v3 SPM":  # its sums in single precision are the same up to some ten thousand letters: no text of words
-        texts = [letters[0], letters[1], *texts[3:6], texts[8], *texts[10:]]
     record(name, "long texts", compare(loaded, name, texts))
 
 
