@@ -29,6 +29,7 @@ from deberta_c._tokenizer_files import (
     write_tokenizer,
 )
 from deberta_c._tokenizer_inputs import Inputs, explain_words, read_inputs, read_words
+from deberta_c._tokenizer_settings import EXTRA, renamed
 
 _TRUNCATIONS = {
     True: "longest_first", "longest_first": "longest_first", "only_first": "only_first", "only_second": "only_second",
@@ -162,7 +163,8 @@ class PreTrainedTokenizerFast:
         self.split_special_tokens: bool = options["split_special_tokens"]
         self.model_input_names: list[str] = list(options["model_input_names"])
         self.pad_token_type_id: int = options["pad_token_type_id"]
-        self._decoded = make_decoder(files.decoders)
+        self._decoded = renamed(files.directory / "tokenizer.json", lambda: make_decoder(files.decoders))
+        self._opened = files  # without what was added since
         self._adopt(files)
 
     def _adopt(self, files: TokenizerFiles) -> None:
@@ -180,8 +182,8 @@ class PreTrainedTokenizerFast:
         """Reads the tokenizer of a directory as one of this class.
 
         Options replace what the files say: `do_lower_case`, `split_by_punct`, `model_max_length`, `padding_side` and
-        whatever else its tokenizer_config.json may hold; `pipeline` is "HF4", what transformers 4 does and what a
-        tokenizer.json says, "HF5", what transformers 5 makes of it, or "SPM", what sentencepiece does. `use_fast` and
+        the like; `pipeline` is "HF4", what transformers 4 does and what a tokenizer.json says, "HF5", what transformers
+        5 makes of it, or "SPM", what sentencepiece does (`byte_fallback=True` is its former name). `use_fast` and
         `local_files_only` are accepted, for they change nothing.
 
         Errors: OSError for a missing directory or file; ValueError for a broken file, or one that asks for what this
@@ -494,7 +496,7 @@ class PreTrainedTokenizerFast:
         `clean_up_tokenization_spaces` removes spaces before punctuation; by default the attribute of that name says
         whether. It is not done, with a warning when asked for, where BPE keeps spaces as they were.
 
-        Errors: ValueError for a negative id.
+        Errors: ValueError for a negative id, TypeError for what is no id.
         """
         ids = _plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
         cleans = clean_up_tokenization_spaces
@@ -518,6 +520,8 @@ class PreTrainedTokenizerFast:
         return [texts] if isinstance(texts, str) else list(texts)
 
     def _text(self, ids: list[int], skips: bool, cleans: bool) -> str:
+        if not all(type(id) is int for id in ids):
+            raise TypeError(f"token_ids holds {next(id for id in ids if type(id) is not int)!r}; give a row of ids")
         size, piece, hidden = len(self), self._core.piece, self._hidden if skips else ()
         if ids and min(ids) < 0:
             raise ValueError(f"id {min(ids)} is negative; no token has it, leave out what stands for no token")
@@ -531,14 +535,17 @@ class PreTrainedTokenizerFast:
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """The token of an id, or the list of tokens of several ids; None for an id that no token has.
 
-        Errors: ValueError for an id outside [0, len(tokenizer)).
+        Errors: ValueError for an id outside [0, len(tokenizer)), TypeError for what is no id.
         """
-        if isinstance(ids, (int, np.integer)):
+        ids = _plain(ids)
+        if isinstance(ids, int):
             if not 0 <= ids < len(self):
                 raise ValueError(f"id {ids} is not in [0, {len(self)}), the ids of this tokenizer")
-            return self._core.piece(int(ids)) or None
+            return self._core.piece(ids) or None
+        if not isinstance(ids, list):
+            raise TypeError(f"ids is {ids!r}; give an id or a list of ids")
         skipped = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self.convert_ids_to_tokens(id) for id in np.asarray(ids).tolist() if id not in skipped]
+        return [self.convert_ids_to_tokens(id) for id in ids if id not in skipped]
 
     # ---- the vocabulary ----
 
@@ -606,21 +613,20 @@ class PreTrainedTokenizerFast:
 
         "extra_special_tokens" (or "additional_special_tokens") is a list, which replaces or prolongs the former one.
 
-        Errors: ValueError for an unknown name.
+        Errors: ValueError for an unknown name, TypeError for what is no token or no list of them.
         """
         named = dict(special_tokens_dict)
-        extra = [
-            _added_token(token, True)
-            for name in ("additional_special_tokens", "extra_special_tokens")
-            for token in named.pop(name, ())
-        ]
+        for name in EXTRA:
+            if isinstance(tokens := named.get(name, ()), AddedToken) or not isinstance(tokens, (list, tuple)):
+                raise TypeError(f"{name} is {tokens!r}; it must be a list of tokens")
+        extra = [_added_token(token, True) for name in reversed(EXTRA) for token in named.pop(name, ())]
         for name in named:
             if name not in SPECIAL_NAMES:
                 raise ValueError(f"{name!r} is no special token; known are {', '.join(SPECIAL_NAMES)} and a list of "
                                  "extra_special_tokens")  # fmt: skip
-        tokens = {name: _added_token(token, True) for name, token in named.items()}
-        count = self._grow([*extra, *tokens.values()])
-        self._special = {**self._special, **{name: token.content for name, token in tokens.items()}}
+        special = {name: _added_token(token, True) for name, token in named.items()}
+        count = self._grow([*extra, *special.values()])
+        self._special = {**self._special, **{name: token.content for name, token in special.items()}}
         if extra:
             before = () if replace_extra_special_tokens else self._extra
             self._extra = tuple(dict.fromkeys((*before, *(token.content for token in extra))))
@@ -630,8 +636,9 @@ class PreTrainedTokenizerFast:
         known = {token._replace(id=-1) for token in self._files.added}
         new = list(dict.fromkeys(token for token in tokens if token.content and token not in known))
         if new:
-            self._adopt(self._files.with_added(new))
-            self._grown = (*self._grown, *new)
+            grown = (*self._grown, *new)
+            self._adopt(self._opened.with_added(grown))
+            self._grown = grown
         return len(new)
 
     def _name_special(self, name: str, value: Any) -> None:
@@ -679,7 +686,7 @@ class PreTrainedTokenizerFast:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         if self._grown:
-            self._adopt(self._files.with_added(self._grown))
+            self._adopt(self._opened.with_added(self._grown))
 
 
 class DebertaV2Tokenizer(PreTrainedTokenizerFast):
@@ -794,6 +801,7 @@ def _open(directory: str | Path, kind: str | None, options: dict[str, Any]) -> T
 
 def _reopen(opener: Any, directory: str, options: dict[str, Any]) -> PreTrainedTokenizerFast:
     tokenizer: PreTrainedTokenizerFast = reopened(opener, directory, options, opener.from_pretrained)
+    tokenizer.model_input_names = list(tokenizer.model_input_names)  # may be changed in place: copies do not share it
     return tokenizer
 
 
@@ -857,7 +865,7 @@ def _added_token(token: Any, special: bool) -> AddedToken:
     given = token if isinstance(token, Mapping) else {name: getattr(token, name, None) for name in names}
     content = given.get("content")
     if not isinstance(content, str):
-        raise TypeError(f"a token is {token!r}; it must be a str or an AddedToken")
+        raise TypeError(f"a token is {token!r}; it must be a str, or a mapping or an object with `content`")
     flags = {name: bool(given.get(name)) for name in names[1:]}
     flags["special"] |= special
     if given.get("normalized") is None:

@@ -108,8 +108,8 @@ class TokenizerFiles:
         """`vocab_size` of the library: tokens of the model's vocabulary, those that only `added` holds not counted."""
         return self._known()[1]
 
-    def with_added(self, tokens: Iterable[AddedToken], special: Mapping[str, str] | None = None) -> "TokenizerFiles":
-        """The same with more added tokens, and perhaps other special names: for add_tokens and add_special_tokens.
+    def with_added(self, tokens: Iterable[AddedToken]) -> "TokenizerFiles":
+        """The same with more added tokens: for add_tokens and add_special_tokens.
 
         A token that is there already keeps its id and gets the flags of the new one. Reads the vocabulary again.
         """
@@ -126,7 +126,6 @@ class TokenizerFiles:
         return replace(
             self,
             core=_make_core(self.directory, pipeline),
-            special={**self.special, **(special or {})},
             content=lambda: {**content(), "added_tokens": [_section(token) for token in added]},
             _known=lambda: (added, base_size),
         )
@@ -165,7 +164,7 @@ def open_tokenizer(directory: Path, kind: str | None, options: Mapping[str, Any]
 def _choose_kind(settings: Settings, asked: str | None) -> str:
     """The class asked for, else the one that tokenizer_config.json or config.json names, else the one of the files."""
     if asked is not None:
-        return asked.removesuffix("Fast") if asked != FAST else FAST
+        return asked
     config = settings.model_config()
     declared = settings.file.get("tokenizer_class") or config.get("tokenizer_class")
     if declared is not None:
@@ -428,7 +427,7 @@ def _make_core(path: Path, pipeline: Pipeline) -> _core.Tokenizer:
 
 def _section(token: AddedToken) -> dict[str, Any]:
     """An added token as a tokenizer.json has it."""
-    return {"id": token.id, **{key: value for key, value in token._asdict().items() if key != "id"}}
+    return {"id": token.id, **_flags(token)}
 
 
 def _warn_of_ids(path: Path, claimed: Iterable[AddedToken], ids: Mapping[str, int]) -> None:
@@ -452,9 +451,8 @@ def trimmed_spans(spans: NDArray[np.int32], strings: list[str], prefix_space: bo
     Source: pre_tokenizers/byte_level.rs of huggingface/tokenizers. `strings` are the tokens, and `prefix_space` says
     that the first one may begin with a space that the text does not have.
     """
-    trimmed = spans.copy()
-    for index, token in enumerate(strings):
-        begin, end = map(int, spans[index])
+    trimmed = []
+    for index, (token, (begin, end)) in enumerate(zip(strings, spans.tolist(), strict=True)):
         leading = len(token) - len(token.lstrip(_BLANKS))
         trailing = len(token) - len(token.rstrip(_BLANKS))
         if leading == 1 and prefix_space and (index == 0 or begin == 0):
@@ -462,8 +460,8 @@ def trimmed_spans(spans: NDArray[np.int32], strings: list[str], prefix_space: bo
         begin = min(begin + leading, end)
         if end >= trailing:
             end = max(end - trailing, begin)
-        trimmed[index] = begin, end
-    return trimmed
+        trimmed.append((begin, end))
+    return np.array(trimmed, np.int32).reshape(-1, 2)
 
 
 # ---- writing ----

@@ -53,7 +53,10 @@ class Settings:
 
     def where(self, name: str) -> str:
         """What an option is called in messages."""
-        return f"tokenizer option {name}" if name in self.given else f"{str(self.path)!r}: {name}"
+        if name in self.given:
+            return f"tokenizer option {name}"
+        path = self.directory / "special_tokens_map.json" if name in self.legacy else self.path
+        return f"{str(path)!r}: {name}"
 
     def check(self, kind: str) -> None:
         """Refuses options that do not concern a class."""
@@ -82,7 +85,10 @@ class Settings:
         if rule not in RULES:
             raise ValueError(f'pipeline is {rule!r}; it must be "HF4", "HF5" or "SPM"')
         if fallback and rule != "SPM":
-            raise ValueError(f'byte_fallback is true, which is pipeline="SPM", but pipeline is {rule!r}; leave one out')
+            raise ValueError(
+                f'byte_fallback is true, which is pipeline="SPM", but pipeline is {rule!r}; leave one out, or give '
+                "byte_fallback=False"
+            )
         return str(rule)
 
     def for_calls(self, kind: str) -> dict[str, Any]:
@@ -198,7 +204,7 @@ def renamed(path: Path, make: Callable[[], T]) -> T:
     """`make()`, whose errors begin with the name of the file."""
     try:
         return make()
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         text = str(error)
         if text.startswith(repr(str(path))):
             raise

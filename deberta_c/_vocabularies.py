@@ -66,12 +66,11 @@ def find_special(data: bytes) -> list[tuple[int, str, int]]:
         pieces = enumerate(_piece(value) for field, value in _fields(data) if field == 1)
         return [(id, piece, kind) for id, (piece, _, kind) in pieces if kind in (CONTROL, USER_DEFINED)]
     starts = {start for end in ends for start in _starts(data, end)}
-    found, at, id = [], 0, 0
-    while starts and at <= max(starts) and data[at] == 10:
+    found, at, id, last = [], 0, 0, max(starts, default=-1)
+    while at <= last and data[at] == 10:
         size, begin = _varint(data, at + 1)
         if at in starts:
             piece, _, kind = _piece(data[begin : begin + size])
-            starts.discard(at)
             if kind in (CONTROL, USER_DEFINED):
                 found.append((id, piece, kind))
         at, id = begin + size, id + 1

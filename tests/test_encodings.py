@@ -456,6 +456,30 @@ def test_added_tokens(own):
         own.add_tokens([3])
 
 
+def test_tokens_may_be_added_one_by_one(own):
+    first = len(own)
+    for index in range(600):
+        assert own.add_tokens(f"<{index}>") == 1
+    assert own("<0><599>").input_ids == [CLS, first, first + 599, SEP]
+
+
+@pytest.mark.parametrize("tokens", ["<ab>", None, {"a": "<ab>"}])
+def test_extra_special_tokens_are_a_list(own, tokens):
+    size = len(own)
+    with pytest.raises(TypeError, match=r"additional_special_tokens is .*; it must be a list of tokens"):
+        own.add_special_tokens({"additional_special_tokens": tokens})
+    assert len(own) == size
+
+
+def test_what_is_no_id(bert):
+    for wrong in ("a", None, 1.5):
+        with pytest.raises(TypeError, match=r"ids is .*; give an id or a list of ids"):
+            bert.convert_ids_to_tokens(wrong)
+    for wrong in ("a", None, [None], [1.5], [HELLO, "a"]):
+        with pytest.raises(TypeError, match=r"token_ids holds .*; give a row of ids"):
+            bert.decode(wrong)
+
+
 def test_added_special_tokens(own):
     count = len(own)
     assert own.add_special_tokens({"pad_token": "<pad>", "cls_token": "[CLS]"}) == 1
