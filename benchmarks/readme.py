@@ -16,6 +16,7 @@ import attention  # noqa: E402
 import linear  # noqa: E402
 import report  # noqa: E402
 import scheduling  # noqa: E402
+import tokenization  # noqa: E402
 
 README = HERE.parent / "README.md"
 RESULTS = HERE / "results"
@@ -24,6 +25,7 @@ PRINTERS = {
     "scheduling": scheduling.table,
     "linear": linear.summary,
     "attention": attention.table,
+    "tokenizers": tokenization.table,
 }
 
 
