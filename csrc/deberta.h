@@ -56,10 +56,6 @@ enum deberta_stage_flag {
     DEBERTA_SPLIT = 1 << 10,        /* Metaspace */
     DEBERTA_PREFIX_SPACE = 1 << 11, /* ByteLevel: add_prefix_space */
     DEBERTA_USE_REGEX = 1 << 12,    /* ByteLevel */
-    DEBERTA_DUMMY_PREFIX = 1 << 13, /* Spm, which is sentencepiece's own way; no tokenizer.json has it */
-    DEBERTA_REMOVE_EXTRA_SPACES = 1 << 14,
-    DEBERTA_ESCAPE_SPACES = 1 << 15,
-    DEBERTA_SUFFIX_SPACE = 1 << 16,
 };
 
 enum deberta_behavior { /* of Punctuation and Split */
@@ -75,7 +71,7 @@ struct deberta_stage {
     const char *type; /* as the file names it: "Strip" */
     unsigned flags;   /* of enum deberta_stage_flag */
     enum deberta_behavior behavior;
-    struct deberta_text pattern; /* Replace, Split: what is looked for; Precompiled, Spm: the charsmap, decoded */
+    struct deberta_text pattern; /* Replace, Split: what is looked for; Precompiled: the charsmap, decoded */
     struct deberta_text content; /* Replace, Prepend: what comes instead; Metaspace: the replacement */
 };
 
@@ -84,7 +80,7 @@ enum deberta_model_type { DEBERTA_UNIGRAM, DEBERTA_WORDPIECE, DEBERTA_BPE };
 /* The model of a tokenizer.json. */
 struct deberta_vocabulary {
     enum deberta_model_type type;
-    const struct deberta_text *tokens; // (count) all different; their ids are below 2^30
+    const struct deberta_text *tokens; // (count) all different; their ids are below 2^24
     const int32_t *ids;                // (count)
     const double *scores;              // (count) Unigram
     size_t count;

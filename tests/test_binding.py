@@ -198,6 +198,8 @@ def test_a_described_pipeline() -> None:
         ({"added": [("x", -1, ())]}, TypeError, "must be an id"),
         ({"added": [("x", 2**30, ())]}, ValueError, "has the id 1073741824"),
         ({"added": [("x", 7, ("bold",))]}, ValueError, "'bold' is not known"),
+        ({"model": {**described()["model"], "unknown": 5_000_000}}, ValueError, "unknown token has the id 5000000"),
+        ({"normalizers": [{"type": "Spm"}]}, ValueError, "normalizer 'Spm' is not known"),
         ({"single": [(0, 0)]}, ValueError, "template"),
         ({"single": [(-3, 0)]}, TypeError, "must be an id"),
     ],

@@ -3,7 +3,7 @@
 
 #include "text/unicode.h"
 
-static enum deberta_status spans_reserve(struct spans *spans, size_t more)
+enum deberta_status spans_reserve(struct spans *spans, size_t more)
 {
     void *data = spans->data;
     enum deberta_status status = array_reserve(&data, spans->size, &spans->capacity, more, sizeof *spans->data);

@@ -26,6 +26,7 @@ struct aligned {
     struct spans spans; /* one per byte of the text; empty unless tracked */
 };
 
+MUST_USE enum deberta_status spans_reserve(struct spans *spans, size_t more);
 MUST_USE enum deberta_status spans_append(struct spans *spans, struct span span);
 
 void aligned_clear(struct aligned *aligned);

@@ -15,8 +15,6 @@
 #define FEW_WORDS 64u    /* places for remembered words at first, */
 #define MANY_WORDS 4096u /* and at last: what a core's cache holds */
 
-enum { STANDS = 1, FALLS };
-
 struct bpe_merge {
     uint64_t pair;
     uint32_t rank;
@@ -686,11 +684,11 @@ enum deberta_status bpe_encode(const struct bpe *bpe, struct bpe_scratch *scratc
     if (size == 0)
         return DEBERTA_OK;
     struct bpe_token *token = find_token(bpe, word, size);
-    if (token && (bpe->ignore_merges || token->stands == STANDS))
+    if (token && (bpe->ignore_merges || token->stands))
         return output_append(out, token->id, 0, size);
     size_t first = ids->size;
     TRY(encode_parts(bpe, scratch, word, size, out));
-    if (token)
-        token->stands = ids->size == first + 1 && ids->data[first] == token->id ? STANDS : FALLS;
+    if (token && ids->size == first + 1 && ids->data[first] == token->id)
+        token->stands = true;
     return DEBERTA_OK;
 }

@@ -12,9 +12,9 @@ struct bpe_merge; /* in bpe.c */
 
 struct bpe_token {
     int32_t id;
-    /* Whether the token, met as a word, is what joining makes of it: asked once for each. A race is harmless because
-     * all threads find the same answer. */
-    _Atomic unsigned char stands; /* 0 not asked yet, 1 yes, 2 no */
+    /* The token, met as a word, was found to be what joining makes of it. A race is harmless, for all threads find the
+     * same. */
+    _Atomic bool stands;
 };
 
 struct bpe {

@@ -5,8 +5,6 @@
 
 #include "text/unicode.h"
 
-#define SPACE_MARK "\xE2\x96\x81" /* U+2581 */
-
 /* ---- making one ---- */
 
 static bool is_text(struct deberta_text text, const char *expected)

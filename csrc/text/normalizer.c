@@ -5,8 +5,6 @@
 
 #include "text/unicode.h"
 
-#define ESCAPED_SPACE "\xE2\x96\x81" /* U+2581 */
-
 static enum deberta_status find_user_defined(struct trie *trie, const struct spm *spm)
 {
     size_t count = 0;
@@ -145,7 +143,7 @@ static struct replacement prefix(const struct normalizer *normalizer, const char
 
 static enum deberta_status append_space(const struct normalizer *normalizer, struct bytes *out)
 {
-    return normalizer->escape_whitespaces ? bytes_append(out, ESCAPED_SPACE, 3) : bytes_append(out, " ", 1);
+    return normalizer->escape_whitespaces ? bytes_append(out, SPACE_MARK, 3) : bytes_append(out, " ", 1);
 }
 
 static enum deberta_status append_escaped(const struct normalizer *normalizer, const char *text, size_t size,
@@ -154,7 +152,7 @@ static enum deberta_status append_escaped(const struct normalizer *normalizer, c
     TRY(bytes_reserve(out, 3 * size));
     for (size_t i = 0; i < size; i++)
         if (text[i] == ' ' && normalizer->escape_whitespaces)
-            bytes_put(out, ESCAPED_SPACE, 3);
+            bytes_put(out, SPACE_MARK, 3);
         else
             out->data[out->size++] = text[i];
     return DEBERTA_OK;
@@ -174,7 +172,7 @@ static size_t skip_spaces(const struct normalizer *normalizer, const char *text,
 
 static void drop_trailing_spaces(const struct normalizer *normalizer, struct bytes *out, size_t start)
 {
-    const char *space = normalizer->escape_whitespaces ? ESCAPED_SPACE : " ";
+    const char *space = normalizer->escape_whitespaces ? SPACE_MARK : " ";
     size_t size = strlen(space);
     while (out->size - start >= size && memcmp(out->data + out->size - size, space, size) == 0)
         out->size -= size;

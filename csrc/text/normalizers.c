@@ -456,18 +456,6 @@ static enum deberta_status apply_spm(const struct normalizer_stage *stage, struc
     return DEBERTA_OK;
 }
 
-static enum deberta_status init_spm(struct normalizer_stage *stage, const struct deberta_stage *given)
-{
-    stage->normalizer = (struct normalizer){
-        .add_dummy_prefix = given->flags & DEBERTA_DUMMY_PREFIX,
-        .remove_extra_whitespaces = given->flags & DEBERTA_REMOVE_EXTRA_SPACES,
-        .escape_whitespaces = given->flags & DEBERTA_ESCAPE_SPACES,
-        .treat_whitespace_as_suffix = given->flags & DEBERTA_SUFFIX_SPACE,
-    };
-    stage->apply = apply_spm;
-    return init_charsmap(stage, given);
-}
-
 /* ---- from a tokenizer.json ---- */
 
 static bool is(const char *type, const char *name)
@@ -509,15 +497,18 @@ static bool init_simple(struct normalizer_stage *stage, const char *type)
     return stage->apply;
 }
 
-static enum deberta_status init_stage(struct normalizer_stage *stage, const struct deberta_stage *given)
+static enum deberta_status init_stage(struct normalizer_stage *stage, const struct deberta_stage *given,
+                                      const struct spm *spm)
 {
     stage->flags = given->flags;
     if (init_simple(stage, given->type))
         return DEBERTA_OK;
     if (is(given->type, "Replace"))
         return init_replace(stage, given);
-    if (is(given->type, "Spm"))
-        return init_spm(stage, given);
+    if (spm && is(given->type, "Spm")) {
+        stage->apply = apply_spm;
+        return normalizer_init(&stage->normalizer, spm);
+    }
     if (is(given->type, "Precompiled")) {
         stage->apply = apply_precompiled;
         return init_charsmap(stage, given);
@@ -529,7 +520,8 @@ static enum deberta_status init_stage(struct normalizer_stage *stage, const stru
     return fail(DEBERTA_FORMAT, "the normalizer '%.100s' is not known", given->type);
 }
 
-enum deberta_status normalizers_init(struct normalizers *normalizers, const struct deberta_stage *stages, size_t count)
+enum deberta_status normalizers_init(struct normalizers *normalizers, const struct deberta_stage *stages, size_t count,
+                                     const struct spm *spm)
 {
     *normalizers = (struct normalizers){0};
     size_t most = 0;
@@ -545,7 +537,7 @@ enum deberta_status normalizers_init(struct normalizers *normalizers, const stru
             continue;
         }
         normalizers->count++;
-        enum deberta_status status = init_stage(next, &stages[i]);
+        enum deberta_status status = init_stage(next, &stages[i], spm);
         if (status != DEBERTA_OK) {
             normalizers_release(normalizers);
             return status;

@@ -5,7 +5,6 @@
 
 #include "deberta.h"
 #include "text/aligned.h"
-#include "text/charsmap.h"
 #include "text/spm.h"
 
 struct normalizer_stage; /* in normalizers.c */
@@ -15,9 +14,10 @@ struct normalizers {
     size_t count;
 };
 
-/* Copies what it needs of the stages. An unknown type or pattern is DEBERTA_FORMAT and names it. */
+/* Copies what it needs of the stages. An unknown type or pattern is DEBERTA_FORMAT and names it. Where `spm` is not
+ * NULL, the type "Spm" stands for sentencepiece's own way with that file; no tokenizer.json has it. */
 MUST_USE enum deberta_status normalizers_init(struct normalizers *normalizers, const struct deberta_stage *stages,
-                                              size_t count);
+                                              size_t count, const struct spm *spm);
 void normalizers_release(struct normalizers *normalizers);
 
 /* Replaces *text; `spare` is room of the same kind, whose content is lost. */

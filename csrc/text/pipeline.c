@@ -53,7 +53,7 @@ static enum deberta_status init_added(const struct pipeline *pipeline, const str
 static enum deberta_status init(struct pipeline *pipeline, const struct deberta_pipeline *description,
                                 const struct spm *spm)
 {
-    TRY(normalizers_init(&pipeline->normalizers, description->normalizers, description->normalizer_count));
+    TRY(normalizers_init(&pipeline->normalizers, description->normalizers, description->normalizer_count, spm));
     TRY(pretokenizers_init(&pipeline->pretokenizers, description->pretokenizers, description->pretokenizer_count));
     TRY(init_added(pipeline, description, false, &pipeline->raw));
     TRY(init_added(pipeline, description, true, &pipeline->normalized));
@@ -112,15 +112,14 @@ static uint32_t count_code_points(const char *text, size_t size)
 }
 
 /* Appends bytes [start, end) of the normalised segment to the text of the pieces, as one. */
-static enum deberta_status append_piece(struct pipeline_scratch *scratch, size_t start, size_t end, int32_t token,
-                                        bool first)
+static enum deberta_status append_piece(struct pipeline_scratch *scratch, size_t start, size_t end, int32_t token)
 {
     struct cut *cut = &scratch->cut;
     if (start == end)
         return DEBERTA_OK;
     size_t at = cut->text.text.size;
     TRY(aligned_copy(&cut->text, &scratch->text, start, end));
-    return pieces_append(&cut->pieces, (struct piece){at, cut->text.text.size, token, first});
+    return pieces_append(&cut->pieces, (struct piece){at, cut->text.text.size, token});
 }
 
 /* Reads [start, end) of the given text into scratch->text. */
@@ -145,8 +144,8 @@ static enum deberta_status normalize_segment(struct reading *r, size_t start, si
     const struct bytes *text = &scratch->text.text;
     for (size_t at = 0; at < text->size;) {
         struct added_match match = added_find(normalized, text->data, text->size, at, false);
-        TRY(append_piece(scratch, at, match.start, -1, start == 0 && at == 0));
-        TRY(append_piece(scratch, match.start, match.end, match.id, false));
+        TRY(append_piece(scratch, at, match.start, -1));
+        TRY(append_piece(scratch, match.start, match.end, match.id));
         at = match.end;
     }
     return DEBERTA_OK;
@@ -174,7 +173,7 @@ static enum deberta_status cut_text(struct reading *r, size_t size, bool split_s
         TRY(cut_segment(r, at, match.start));
         if (match.id >= 0) {
             TRY(read_segment(r, match.start, match.end));
-            TRY(append_piece(r->scratch, 0, r->scratch->text.text.size, match.id, false));
+            TRY(append_piece(r->scratch, 0, r->scratch->text.text.size, match.id));
         }
         at = match.end;
     }
@@ -202,7 +201,8 @@ static struct span span_of(const struct aligned *text, size_t start, size_t end)
     return (struct span){at, at};
 }
 
-/* A token of a unigram model that is not in its vocabulary is the text itself; any other token has its own string. */
+/* An added token, and one of a unigram model that is not in its vocabulary, is the text itself; any other has its own
+ * string. */
 static enum deberta_status describe(const struct pipeline *pipeline, const struct cut *cut, struct piece piece,
                                     int32_t id, struct span range, struct tokens *tokens)
 {

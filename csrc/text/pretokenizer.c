@@ -3,8 +3,6 @@
 
 #include "text/unicode.h"
 
-#define SPACE_MARK "\xE2\x96\x81" /* U+2581 */
-
 void words_clear(struct words *words)
 {
     words->text.size = words->size = 0;

@@ -3,6 +3,7 @@
  * the other and says of each whether it is what the stage looks for; the behavior says which segments stay together. */
 #include "text/pretokenizers.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "text/unicode.h"
@@ -193,12 +194,12 @@ static bool joins(enum deberta_behavior behavior, bool before, bool matched)
     }
 }
 
-static enum deberta_status close_piece(const struct pretokenizer_stage *stage, const struct piece *parent, size_t start,
-                                       size_t end, bool matched, struct pieces *out)
+static enum deberta_status close_piece(const struct pretokenizer_stage *stage, size_t start, size_t end, bool matched,
+                                       struct pieces *out)
 {
     if (matched && stage->behavior == DEBERTA_REMOVED)
         return DEBERTA_OK;
-    return pieces_append(out, (struct piece){start, end, -1, parent->first && start == parent->start});
+    return pieces_append(out, (struct piece){start, end, -1});
 }
 
 static enum deberta_status cut_piece(const struct pretokenizer_stage *stage, const char *text,
@@ -211,13 +212,13 @@ static enum deberta_status cut_piece(const struct pretokenizer_stage *stage, con
         size_t size = stage->segment(stage, text + end, piece->end - end, &matched);
         matched = matched != stage->invert;
         if (end > start && !joins(stage->behavior, before, matched)) {
-            TRY(close_piece(stage, piece, start, end, before, out));
+            TRY(close_piece(stage, start, end, before, out));
             start = end;
         }
         end += size;
         before = matched;
     }
-    return close_piece(stage, piece, start, end, before, out);
+    return close_piece(stage, start, end, before, out);
 }
 
 static enum deberta_status cut_pieces(const struct pretokenizer_stage *stage, const struct cut *cut, struct pieces *out)
@@ -237,8 +238,8 @@ static enum deberta_status cut_pieces(const struct pretokenizer_stage *stage, co
 
 static bool prepends(const struct pretokenizer_stage *stage, const struct aligned *from, const struct piece *piece)
 {
-    bool first = from->tracked ? aligned_span(from, piece->start).start == 0 : piece->first;
-    if (stage->prepending == NEVER || (stage->prepending == FIRST && !first))
+    assert(stage->prepending != FIRST || from->tracked);
+    if (stage->prepending == NEVER || (stage->prepending == FIRST && aligned_span(from, piece->start).start != 0))
         return false;
     const char *text = from->text.data + piece->start;
     const struct bytes *mark = &stage->pattern;
@@ -275,7 +276,7 @@ static enum deberta_status replace_all_spaces(const struct pretokenizer_stage *s
             TRY(aligned_copy(&to->text, &from->text, piece->start, piece->end));
         else
             TRY(replace_spaces(stage, &from->text, piece, &to->text));
-        TRY(pieces_append(&to->pieces, (struct piece){start, to->text.text.size, piece->token, piece->first}));
+        TRY(pieces_append(&to->pieces, (struct piece){start, to->text.text.size, piece->token}));
     }
     return DEBERTA_OK;
 }

@@ -10,7 +10,6 @@
 struct piece {
     size_t start, end; /* bytes of the aligned text; never empty */
     int32_t token;     /* the id of an added token, which no stage touches, or -1 */
-    bool first;        /* begins where the given text begins; not looked at when the text is tracked */
 };
 
 struct pieces {

@@ -61,11 +61,8 @@ size_t template_added(const struct template *template, bool pair)
 
 enum deberta_status row_buffer_reserve(struct row_buffer *rows, size_t more)
 {
-    TRY(ids_reserve(&rows->tokens.ids, more));
-    TRY(bytes_reserve(&rows->types, more));
-    if (rows->tokens.wanted == 0)
-        return DEBERTA_OK;
     TRY(tokens_reserve(&rows->tokens, more));
+    TRY(bytes_reserve(&rows->types, more));
     return rows->tokens.wanted & DEBERTA_WANT_SEQUENCES ? bytes_reserve(&rows->sequences, more) : DEBERTA_OK;
 }
 

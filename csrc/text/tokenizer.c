@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/tokenizer.h"
 
+#include "text/unicode.h"
+
 #define MAX_IDS ((int32_t)1 << 24) /* what a tokenizer may have: strings are kept by id, holes too */
-#define SPACE_MARK "\xE2\x96\x81"  /* U+2581 */
 #define TEXT(literal) ((struct deberta_text){(literal), sizeof(literal) - 1})
 
 /* ---- the strings of the ids ---- */
@@ -30,6 +31,8 @@ static enum deberta_status count_ids(const struct deberta_pipeline *pipeline, si
         greatest = id > greatest ? id : greatest;
     }
     *count = (size_t)(greatest + 1);
+    if (vocabulary->unknown > greatest)
+        return fail(DEBERTA_FORMAT, "the unknown token has the id %d, which no token has", (int)vocabulary->unknown);
     return DEBERTA_OK;
 }
 
@@ -226,12 +229,7 @@ static size_t normalizers_of(const struct spm *spm, const struct deberta_spm_opt
     if (options->lower_case)
         stages[count++] = (struct deberta_stage){.type = "Lowercase"};
     if (options->rule == DEBERTA_SPM) {
-        unsigned flags = (spm->add_dummy_prefix ? DEBERTA_DUMMY_PREFIX : 0u) |
-                         (spm->remove_extra_whitespaces ? DEBERTA_REMOVE_EXTRA_SPACES : 0u) |
-                         (spm->escape_whitespaces ? DEBERTA_ESCAPE_SPACES : 0u) |
-                         (spm->treat_whitespace_as_suffix ? DEBERTA_SUFFIX_SPACE : 0u);
-        stages[count++] =
-            (struct deberta_stage){.type = "Spm", .flags = flags, .pattern = {spm->charsmap, spm->charsmap_size}};
+        stages[count++] = (struct deberta_stage){.type = "Spm"};
     } else if (options->rule == DEBERTA_HF5) {
         stages[count++] = (struct deberta_stage){
             .type = "Replace", .flags = DEBERTA_REGEX, .pattern = TEXT("\\s{2,}|[\\n\\r\\t]"), .content = TEXT(" ")};

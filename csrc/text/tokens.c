@@ -20,14 +20,6 @@ void tokens_release(struct tokens *tokens)
     *tokens = (struct tokens){.wanted = tokens->wanted};
 }
 
-static enum deberta_status spans_reserve(struct spans *spans, size_t more)
-{
-    void *data = spans->data;
-    enum deberta_status status = array_reserve(&data, spans->size, &spans->capacity, more, sizeof *spans->data);
-    spans->data = data;
-    return status;
-}
-
 enum deberta_status tokens_reserve(struct tokens *tokens, size_t more)
 {
     TRY(ids_reserve(&tokens->ids, more));

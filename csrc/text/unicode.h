@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #define REPLACEMENT_CHARACTER 0xFFFDu
+#define SPACE_MARK "\xE2\x96\x81" /* U+2581, which stands for a space in the pieces of sentencepiece */
 
 struct character {
     uint32_t code;

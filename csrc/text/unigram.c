@@ -10,10 +10,7 @@
 #define UNSET UINT32_MAX
 #define SPAN 2048u /* bytes after which a text may be cut where no piece straddles: keeps the cells in the cache */
 #define PENALTY 10.0
-#define LOWEST (-100000.0)        /* where sentencepiece (0.2.3, by its results) begins to count from zero again */
-#define SPACE_MARK "\xE2\x96\x81" /* U+2581 */
-
-enum { STANDS = 1, FALLS };
+#define LOWEST (-100000.0) /* where sentencepiece (0.2.3, by its results) begins to count from zero again */
 
 /* ---- setting up ---- */
 
@@ -354,8 +351,8 @@ static enum deberta_status encode_piece(const struct unigram *unigram, struct un
 {
     size_t first = out.ids->size;
     TRY(viterbi(unigram, scratch, word, size, out, false));
-    if (piece >= 0)
-        unigram->stands[piece] = out.ids->size == first + 1 && out.ids->data[first] == piece ? STANDS : FALLS;
+    if (piece >= 0 && out.ids->size == first + 1 && out.ids->data[first] == piece)
+        unigram->stands[piece] = true;
     return DEBERTA_OK;
 }
 
@@ -368,7 +365,7 @@ enum deberta_status unigram_encode(const struct unigram *unigram, struct unigram
     if (unigram->rule == UNIGRAM_SENTENCEPIECE)
         return viterbi(unigram, scratch, text, size, out, true);
     int32_t piece = size <= unigram->longest ? trie_find(&unigram->trie, text, size) : -1;
-    if (piece >= 0 && unigram->stands[piece] == STANDS)
+    if (piece >= 0 && unigram->stands[piece])
         return output_append(out, piece, 0, size);
     return encode_piece(unigram, scratch, text, size, piece, out);
 }
@@ -385,7 +382,7 @@ enum deberta_status unigram_encode_word(const struct unigram *unigram, struct un
                                         const char *word, size_t size, struct ids *ids)
 {
     int32_t piece = find_piece(unigram, word, size);
-    if (piece >= 0 && unigram->stands[piece] == STANDS)
+    if (piece >= 0 && unigram->stands[piece])
         return ids_append(ids, piece);
     if (size > UINT32_MAX - 4)
         return fail(DEBERTA_ARGUMENT, "a word of %zu bytes is too long", size);

@@ -25,9 +25,9 @@ struct unigram {
     size_t longest;     /* bytes of the longest piece */
     uint32_t mark;      /* the node of U+2581, */
     bool has_mark;      /* if there is one */
-    /* Whether a piece, met as a word, is its own best writing: asked once for each piece. A race is harmless because
-     * all threads find the same answer. */
-    _Atomic unsigned char *stands; /* by id: 0 not asked yet, 1 yes, 2 no */
+    /* By id: a piece that was found, as a word, to be its own best writing. A race is harmless, for all threads find
+     * the same. */
+    _Atomic bool *stands;
 };
 
 /* The best way to write a text up to some byte: its score, and the piece that it ends with. */

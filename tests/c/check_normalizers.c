@@ -19,10 +19,12 @@ static struct deberta_text text_of(const char *string)
     return (struct deberta_text){string, strlen(string)};
 }
 
+static struct spm spm; /* of which charsmap_stage and the type "Spm" make use */
+
 static struct normalizers make(const struct deberta_stage *stages, size_t count)
 {
     struct normalizers made;
-    enum deberta_status status = normalizers_init(&made, stages, count);
+    enum deberta_status status = normalizers_init(&made, stages, count, &spm);
     if (status != DEBERTA_OK)
         fprintf(stderr, "%s\n", status_message());
     CHECK(status == DEBERTA_OK);
@@ -221,21 +223,21 @@ static const struct rule rules[] = {
     {"\xE2\x91\xA0", "1"}, /* circled one */
 };
 
-static struct deberta_stage charsmap_stage(struct spm *spm, const char *type, unsigned flags)
+/* To be released with `spm`. */
+static struct deberta_stage charsmap_stage(const char *type)
 {
     static struct file file;
     file.size = 0;
     write_special(&file);
     write_piece(&file, "a", -4, SPM_NORMAL);
     write_normalizer(&file, rules, COUNT(rules));
-    CHECK(spm_init(spm, file.data, file.size) == DEBERTA_OK);
-    return (struct deberta_stage){.type = type, .flags = flags, .pattern = {spm->charsmap, spm->charsmap_size}};
+    CHECK(spm_init(&spm, file.data, file.size) == DEBERTA_OK);
+    return (struct deberta_stage){.type = type, .pattern = {spm.charsmap, spm.charsmap_size}};
 }
 
 static void check_precompiled(void)
 {
-    struct spm spm;
-    struct deberta_stage stage = charsmap_stage(&spm, "Precompiled", 0);
+    struct deberta_stage stage = charsmap_stage("Precompiled");
     check(stage, "plain", "plain", "0-1 1-2 2-3 3-4 4-5");
     check(stage, "\xC3\xA9\xE9\x87\x8E", "\xC3\xA9\xE9\x87\x8E", "0-1 1-2");
     check(stage, "a\r\nb", "a b", "0-1 1-2 3-4");
@@ -274,9 +276,7 @@ static void check_precompiled(void)
 
 static void check_spm(void)
 {
-    struct spm spm;
-    unsigned usual = DEBERTA_DUMMY_PREFIX | DEBERTA_REMOVE_EXTRA_SPACES | DEBERTA_ESCAPE_SPACES;
-    struct deberta_stage stage = charsmap_stage(&spm, "Spm", usual);
+    struct deberta_stage stage = charsmap_stage("Spm");
     /* A character ends where what became the next one starts. */
     check(stage, "ab", MARK "ab", "0-0 0-1 1-2");
     check(stage, "  a \t b  ", MARK "a" MARK "b", "2-2 2-3 3-6 6-7");
@@ -284,9 +284,11 @@ static void check_spm(void)
     check(stage, "\xC3\xA9\x01", MARK "\xC3\xA9", "0-0 0-2");
     check(stage, " \t ", "", "");
     check(stage, "\x01", "", "");
-    stage.flags = DEBERTA_DUMMY_PREFIX | DEBERTA_SUFFIX_SPACE | DEBERTA_REMOVE_EXTRA_SPACES;
+    spm.treat_whitespace_as_suffix = true;
+    spm.escape_whitespaces = false;
     check(stage, " a ", "a ", "1-2 2-2");
-    stage.flags = DEBERTA_ESCAPE_SPACES;
+    spm.treat_whitespace_as_suffix = spm.add_dummy_prefix = spm.remove_extra_whitespaces = false;
+    spm.escape_whitespaces = true;
     check(stage, " a", MARK "a", "0-1 1-2");
     spm_release(&spm);
 }
@@ -297,6 +299,7 @@ static void check_errors(void)
 {
     const struct deberta_stage wrong[] = {
         {.type = "Nfc"},
+        {.type = "Spm"},
         {.type = "Replace"},
         {.type = "Replace", .flags = DEBERTA_REGEX, .pattern = text_of("a+")},
         {.type = "Replace", .flags = DEBERTA_REGEX, .pattern = text_of(" +"), .content = text_of("$1")},
@@ -306,20 +309,17 @@ static void check_errors(void)
     for (size_t i = 0; i < COUNT(wrong); i++) {
         struct normalizers made;
         two[1] = wrong[i];
-        CHECK(normalizers_init(&made, two, 2) == DEBERTA_FORMAT);
+        CHECK(normalizers_init(&made, two, 2, NULL) == DEBERTA_FORMAT);
         CHECK(made.stages == NULL && made.count == 0);
     }
     struct normalizers made;
-    CHECK(normalizers_init(&made, wrong, 1) == DEBERTA_FORMAT);
+    CHECK(normalizers_init(&made, wrong, 1, NULL) == DEBERTA_FORMAT);
     CHECK(strstr(status_message(), "Nfc"));
 }
 
 static void check_out_of_memory(void)
 {
-    struct spm spm;
-    struct deberta_stage charsmap = charsmap_stage(&spm, "Precompiled", 0), sentencepiece = charsmap;
-    sentencepiece.type = "Spm";
-    sentencepiece.flags = DEBERTA_DUMMY_PREFIX | DEBERTA_REMOVE_EXTRA_SPACES | DEBERTA_ESCAPE_SPACES;
+    struct deberta_stage charsmap = charsmap_stage("Precompiled"), sentencepiece = {.type = "Spm"};
     const struct deberta_stage stages[] = {
         {.type = "BertNormalizer", .flags = ~0u},
         charsmap,
@@ -337,7 +337,7 @@ static void check_out_of_memory(void)
         struct normalizers made = {0};
         struct aligned aligned = {.tracked = true}, spare = {.tracked = true};
         memory_fail_at(nth);
-        enum deberta_status status = normalizers_init(&made, stages, COUNT(stages));
+        enum deberta_status status = normalizers_init(&made, stages, COUNT(stages), &spm);
         if (status == DEBERTA_OK)
             status = aligned_read(&aligned, text, strlen(text), 0);
         if (status == DEBERTA_OK)

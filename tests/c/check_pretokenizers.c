@@ -33,7 +33,7 @@ static enum deberta_status read(struct cut *cut, const char *text, uint32_t from
 {
     cut_clear(cut);
     TRY(aligned_read(&cut->text, text, strlen(text), from));
-    return pieces_append(&cut->pieces, (struct piece){0, strlen(text), -1, from == 0});
+    return pieces_append(&cut->pieces, (struct piece){0, strlen(text), -1});
 }
 
 /* Writes the pieces as "a:0-1|b:1-2" (spans only when tracked). */
@@ -114,7 +114,7 @@ static void check_metaspace(void)
     check_cut(metaspace(DEBERTA_PREPEND_ALWAYS), "a b", MARK "a" MARK "b");
     check_cut(metaspace(0), "a b", "a" MARK "b");
     struct deberta_stage first = metaspace(DEBERTA_PREPEND_FIRST | DEBERTA_SPLIT);
-    check_cut(first, "a b", MARK "a|" MARK "b");
+    check_spans(first, "a b", MARK "a:0-1|" MARK "b:1-3");
     struct pretokenizers made = make(&first, 1);
     CHECK(pretokenizers_need_spans(&made) && !pretokenizers_have_byte_level(&made));
     pretokenizers_release(&made);
@@ -122,10 +122,10 @@ static void check_metaspace(void)
     struct deberta_stage both[] = {punctuation(DEBERTA_ISOLATED), metaspace(always)};
     check_from(both, 2, "a - b.", 0, true, MARK "a:0-1|" MARK ":1-2|" MARK "-:2-3|" MARK "b:3-5|" MARK ".:5-6");
     both[1] = first; /* only the piece that begins where the text does */
-    check_from(both, 2, "a-b", 0, false, MARK "a|-|b");
+    check_from(both, 2, "a-b", 0, true, MARK "a:0-1|-:1-2|b:2-3");
     both[0] = (struct deberta_stage){.type = "WhitespaceSplit"};
-    check_from(both, 2, "a b", 0, false, MARK "a|b");
-    check_from(both, 2, " a b", 0, false, "a|b");
+    check_from(both, 2, "a b", 0, true, MARK "a:0-1|b:2-3");
+    check_from(both, 2, " a b", 0, true, "a:1-2|b:3-4");
 }
 
 static void check_behaviors(void)
@@ -203,21 +203,18 @@ static void check_tokens(void)
                                      {.type = "ByteLevel", .flags = DEBERTA_PREFIX_SPACE | DEBERTA_USE_REGEX}};
     struct pretokenizers made = make(stages, COUNT(stages));
     CHECK(pretokenizers_have_byte_level(&made));
-    for (int tracked = 0; tracked < 2; tracked++) {
-        struct cut cut = {.text.tracked = tracked}, spare = {.text.tracked = tracked};
-        CHECK(aligned_read(&cut.text, "a[M .]b c", 9, 0) == DEBERTA_OK);
-        CHECK(pieces_append(&cut.pieces, (struct piece){0, 1, -1, true}) == DEBERTA_OK);
-        CHECK(pieces_append(&cut.pieces, (struct piece){1, 6, 42, false}) == DEBERTA_OK);
-        CHECK(pieces_append(&cut.pieces, (struct piece){6, 9, -1, false}) == DEBERTA_OK);
-        CHECK(pretokenizers_apply(&made, &cut, &spare) == DEBERTA_OK);
-        char found[100];
-        write(&cut, found, sizeof found);
-        CHECK(strcmp(found, tracked ? " " MARK ":0-1|a:0-1|[M .]:1-6| b:6-7| " MARK ":7-8|c:8-9"
-                                    : " " MARK "|a|[M .]| b| " MARK "|c") == 0);
-        CHECK(cut.pieces.data[0].first && !cut.pieces.data[1].first && cut.pieces.data[2].token == 42);
-        cut_release(&cut);
-        cut_release(&spare);
-    }
+    struct cut cut = {.text.tracked = true}, spare = {.text.tracked = true};
+    CHECK(aligned_read(&cut.text, "a[M .]b c", 9, 0) == DEBERTA_OK);
+    CHECK(pieces_append(&cut.pieces, (struct piece){0, 1, -1}) == DEBERTA_OK);
+    CHECK(pieces_append(&cut.pieces, (struct piece){1, 6, 42}) == DEBERTA_OK);
+    CHECK(pieces_append(&cut.pieces, (struct piece){6, 9, -1}) == DEBERTA_OK);
+    CHECK(pretokenizers_apply(&made, &cut, &spare) == DEBERTA_OK);
+    char found[100];
+    write(&cut, found, sizeof found);
+    CHECK(strcmp(found, " " MARK ":0-1|a:0-1|[M .]:1-6| b:6-7| " MARK ":7-8|c:8-9") == 0);
+    CHECK(cut.pieces.data[2].token == 42);
+    cut_release(&cut);
+    cut_release(&spare);
     pretokenizers_release(&made);
 }
 
