@@ -247,7 +247,7 @@ def require_directory(value: object) -> Path:
 def read_json(path: Path) -> dict[str, Any]:
     """The JSON object in a file; ValueError when it holds anything else."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
+        content = json.loads(path.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{str(path)!r} is not JSON ({error}); copy it again from where the model came") from error
     if not isinstance(content, dict):
