@@ -1,94 +1,72 @@
-"""Weights from a model directory: safetensors files, mapped into memory, every claim of their headers checked."""
+"""Weights of a model directory: which files hold them, and what they hold under the names of the files."""
 
-import json
-import mmap
-from collections.abc import Iterable
-from math import prod
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from deberta_c._config import read_json
+from deberta_c._safetensors import Tensor as Tensor
+from deberta_c._safetensors import read_safetensors
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
-_MAX_HEADER = 100_000_000  # bytes; the limit of the format's own reader
 _MAX_RANK = 4  # of a tensor that the core takes
-# Bits of one item.
-_BITS = {
-    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
-    "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
-    "U64": 64, "I64": 64, "F64": 64, "C64": 64,
-}  # fmt: skip
 _WEIGHTS = frozenset({"F32", "F16", "BF16"})
 _NOT_WEIGHTS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})  # buffers such as position_ids
 
 
-class Tensor(NamedTuple):
-    """A named array as the core takes it; `data` holds its bytes, row-major and little-endian, where they lie."""
-
-    name: str
-    dtype: str
-    shape: tuple[int, ...]
-    data: NDArray[np.uint8]
-
-
 def read_checkpoint(directory: Path) -> list[Tensor]:
-    """The floating-point tensors of a model directory under the names of today's checkpoints.
+    """The tensors of a model directory under the names of its files; integer buffers are left out.
 
-    Reads model.safetensors, or the shards that model.safetensors.index.json lists. Integer buffers are left out.
+    Reads model.safetensors, or the shards that model.safetensors.index.json lists. `check_weight` tells whether the
+    network can take a tensor.
 
-    Errors: OSError when there is no such file; ValueError when a file contradicts itself, names a tensor twice or
-    stores a weight in a type other than F32, F16 and BF16.
+    Errors: OSError when there is no such file; ValueError when a file contradicts itself or a name comes twice.
     """
     tensors: dict[str, Tensor] = {}
-    sources: dict[str, str] = {}
-    for path in _files(directory):
-        for tensor in read_safetensors(path):
+    for path, read in _files(directory):
+        for tensor in read(path):
             if tensor.dtype in _NOT_WEIGHTS:
                 continue
-            name = normal_name(tensor.name)
-            if name in tensors:
+            if tensor.name in tensors:
                 raise ValueError(
-                    f"{str(path)!r}: tensor {tensor.name!r} and {sources[name]} are both {name!r}; drop one of them"
+                    f"tensor {tensor.name!r} lies in {tensors[tensor.name].source!r} and in {tensor.source!r}; "
+                    "drop one of them"
                 )
-            if name.startswith(("deberta.", "pooler.", "classifier.")):
-                _check_weight(path, tensor)
-            elif tensor.dtype not in _WEIGHTS or len(tensor.shape) > _MAX_RANK:
-                continue
-            tensors[name] = tensor._replace(name=name)
-            sources[name] = f"{tensor.name!r} of {path.name!r}"
+            tensors[tensor.name] = tensor
     return list(tensors.values())
 
 
-def read_safetensors(path: Path) -> list[Tensor]:
-    """Every tensor of one safetensors file, as views of the mapped file, in the order of the file.
+def check_weight(tensor: Tensor) -> None:
+    """ValueError, with the file and the remedy, when the network cannot take a tensor of this type or rank."""
+    if tensor.dtype not in _WEIGHTS:
+        raise ValueError(
+            f"{tensor.source!r}: tensor {tensor.name!r} has dtype {tensor.dtype}; store it as F32, F16 or BF16"
+        )
+    rank = len(tensor.shape)
+    if rank > _MAX_RANK:
+        raise ValueError(
+            f"{tensor.source!r}: tensor {tensor.name!r} has {rank} dimensions, at most {_MAX_RANK} are known"
+        )
 
-    Errors: ValueError names the file, the tensor, the found and the expected value.
-    """
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        if size < 8:
-            raise _bad(path, f"it has {size} bytes, too few for a header")
-        length = int.from_bytes(file.read(8), "little")
-        if length > _MAX_HEADER:
-            raise _bad(path, f"its header claims {length} bytes, more than the format's limit of {_MAX_HEADER}")
-        if length > size - 8:
-            raise _bad(path, f"its header claims {length} bytes, but only {size - 8} follow; the file is cut short")
-        entries = _header(path, file.read(length))
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    start, end = 8 + length, 0
-    tensors = []
-    for name, entry in sorted(entries, key=lambda item: _offsets(path, *item)):
-        tensor, end = _tensor(path, name, entry, mapped, start, end)
-        tensors.append(tensor)
-    if start + end != size:
-        raise _bad(path, f"its tensors end at byte {start + end}, the file at byte {size}")
-    return tensors
+
+def named(tensors: Iterable[Tensor]) -> list[Tensor]:
+    """Tensors under the names of today's checkpoints; those that no network here needs are left out if unusual."""
+    found: dict[str, Tensor] = {}
+    for tensor in tensors:
+        name = normal_name(tensor.name)
+        if name in found:
+            raise ValueError(
+                f"{tensor.source!r}: tensors {tensor.name!r} and {found[name].name!r} are both {name!r}; "
+                "drop one of them"
+            )
+        if name.startswith(("deberta.", "pooler.", "classifier.")):
+            check_weight(tensor)
+        elif tensor.dtype not in _WEIGHTS or len(tensor.shape) > _MAX_RANK:
+            continue
+        found[name] = tensor
+    return [tensor._replace(name=name) for name, tensor in found.items()]
 
 
 def normal_name(name: str) -> str:
@@ -109,11 +87,12 @@ def normal_name(name: str) -> str:
     return name
 
 
-def _files(directory: Path) -> Iterable[Path]:
+def _files(directory: Path) -> list[tuple[Path, Callable[[Path], list[Tensor]]]]:
+    """The files that hold the weights, and what reads each."""
     if (directory / SINGLE).is_file():
-        return [directory / SINGLE]
+        return [(directory / SINGLE, read_safetensors)]
     if (directory / INDEX).is_file():
-        return _shards(directory)
+        return [(path, read_safetensors) for path in _shards(directory / INDEX)]
     if any((directory / name).is_file() for name in PICKLES):
         raise FileNotFoundError(
             f"{str(directory)!r} has its weights in pytorch_model.bin only, and this version reads safetensors; "
@@ -124,84 +103,15 @@ def _files(directory: Path) -> Iterable[Path]:
     raise FileNotFoundError(f"{str(directory)!r} has neither {SINGLE} nor {INDEX}; copy the weights there")
 
 
-def _shards(directory: Path) -> list[Path]:
-    index = directory / INDEX
+def _shards(index: Path) -> list[Path]:
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ValueError(f"{str(index)!r} has no weight_map; copy it again")
     for tensor, file in names.items():
         if not isinstance(file, str) or not file or Path(file).name != file:
             raise ValueError(f"{str(index)!r}: tensor {tensor!r} is said to lie in {file!r}, which is no file name")
-    paths = [directory / file for file in sorted(set(names.values()))]
+    paths = [index.parent / file for file in sorted(set(names.values()))]
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{str(index)!r} lists {path.name!r}, which is missing; copy it there")
     return paths
-
-
-def _check_weight(path: Path, tensor: Tensor) -> None:
-    if tensor.dtype not in _WEIGHTS:
-        raise ValueError(
-            f"{str(path)!r}: tensor {tensor.name!r} has dtype {tensor.dtype}; store it as F32, F16 or BF16"
-        )
-    if len(tensor.shape) > _MAX_RANK:
-        rank = len(tensor.shape)
-        raise ValueError(f"{str(path)!r}: tensor {tensor.name!r} has {rank} dimensions, at most {_MAX_RANK} are known")
-
-
-def _header(path: Path, text: bytes) -> list[tuple[str, Any]]:
-    twice: list[str] = []
-
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice.append(max(names, key=names.count))
-        return content
-
-    try:
-        content = json.loads(text.decode("utf-8"), object_pairs_hook=unique)
-    except (ValueError, RecursionError) as error:
-        raise _bad(path, f"its header is not JSON ({error})") from error
-    if twice:
-        raise _bad(path, f"its header names {twice[0]!r} twice")
-    if not isinstance(content, dict):
-        raise _bad(path, f"its header is a JSON {type(content).__name__}, not an object")
-    return [(name, entry) for name, entry in content.items() if name != "__metadata__"]
-
-
-def _offsets(path: Path, name: str, entry: Any) -> tuple[int, int]:
-    offsets: Any = entry.get("data_offsets") if isinstance(entry, dict) else None
-    if not _is_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise _bad(path, f"tensor {name!r} has data_offsets {offsets!r}, not [begin, end]")
-    return offsets[0], offsets[1]
-
-
-def _tensor(path: Path, name: str, entry: Any, mapped: mmap.mmap, start: int, expected: int) -> tuple[Tensor, int]:
-    """The tensor whose bytes must begin at `expected`, counted from `start`; and where they end."""
-    begin, end = _offsets(path, name, entry)
-    if begin < expected:
-        raise _bad(path, f"tensor {name!r} begins at byte {begin} and overlaps the one that ends at byte {expected}")
-    if begin > expected:
-        raise _bad(path, f"tensor {name!r} begins at byte {begin}; bytes {expected} to {begin} belong to no tensor")
-    if start + end > len(mapped):
-        raise _bad(path, f"tensor {name!r} ends at byte {start + end}, the file at byte {len(mapped)}; it is cut short")
-    dtype, shape = entry.get("dtype"), entry.get("shape")
-    if not isinstance(dtype, str) or dtype not in _BITS:
-        raise _bad(path, f"tensor {name!r} has the unknown dtype {dtype!r}")
-    if not _is_sizes(shape):
-        raise _bad(path, f"tensor {name!r} has shape {shape!r}, not a list of sizes")
-    if prod(shape) * _BITS[dtype] != (end - begin) * 8:
-        raise _bad(path, f"tensor {name!r} is {dtype} of shape {shape}, which does not fill its {end - begin} bytes")
-    data = np.frombuffer(mapped, np.uint8, end - begin, start + begin)
-    if (start + begin) % max(_BITS[dtype] // 8, 1):
-        data = data.copy()  # the core reads items where they lie, aligned
-    return Tensor(name, dtype, tuple(shape), data), end
-
-
-def _is_sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
-
-
-def _bad(path: Path, problem: str) -> ValueError:
-    return ValueError(f"{str(path)!r} is not a sound safetensors file: {problem}; copy it again")

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._checkpoint import Tensor, read_checkpoint
+from deberta_c._checkpoint import Tensor, named, read_checkpoint
 from deberta_c._config import DebertaV2Config, require_directory
 from deberta_c._encodings import require_cpu
 from deberta_c._errors import MissingHeadWarning, warn_caller
@@ -48,13 +48,13 @@ class DebertaV2ForSequenceClassification:
         self._options = options
         self._loaded = self._settable()
         self._tokenizer: PreTrainedTokenizerFast | None = None
-        tensors = read_checkpoint(directory)
+        tensors = named(read_checkpoint(directory))
         if options.get("ignore_mismatched_sizes"):
             tensors = [tensor for tensor in tensors if not _other_labels(tensor, config.num_labels)]
         self._settings = config.for_core()  # what the core runs with, whatever happens to `config`
         self._size = sum(prod(tensor.shape) for tensor in tensors if tensor.name.startswith(_NETWORK))
         try:
-            self._core = _core.Model(self._settings, tensors)
+            self._core = _core.Model(self._settings, [tensor[:4] for tensor in tensors])
         except ValueError as error:
             raise ValueError(f"{self.name_or_path!r}: {error}") from error
         names = {tensor.name for tensor in tensors}

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from tiny_models import safetensors_bytes
 
-from deberta_c._checkpoint import normal_name, read_checkpoint, read_safetensors
+from deberta_c._checkpoint import check_weight, named, normal_name, read_checkpoint
+from deberta_c._safetensors import read_safetensors
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 B = np.arange(4, dtype=np.float16)
@@ -44,6 +45,8 @@ def test_tensors_are_views_of_the_file(tmp_path):
     path = tmp_path / "model.safetensors"
     path.write_bytes(safetensors_bytes({"a": A}))
     (tensor,) = read_safetensors(path)
+    assert tensor.mapped
+    assert tensor.source == str(path)
     assert not tensor.data.flags.owndata
     assert not tensor.data.flags.writeable
 
@@ -55,6 +58,7 @@ def test_misaligned_tensors_are_copied_to_an_aligned_place(tmp_path):
     (tensor,) = read_safetensors(path)
     assert (8 + len(header)) % 4 == 1
     assert tensor.data.ctypes.data % 4 == 0
+    assert not tensor.mapped
     np.testing.assert_array_equal(values(tensor), A)
 
 
@@ -167,17 +171,29 @@ def test_integer_buffers_are_left_out(tmp_path):
     assert [tensor.name for tensor in read_checkpoint(tmp_path)] == ["classifier.bias"]
 
 
-def test_weights_of_another_type_are_refused(tmp_path):
-    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes({"classifier.bias": A.astype(np.float64)}))
-    with pytest.raises(ValueError, match=r"classifier.bias' has dtype F64; store it as F32"):
-        read_checkpoint(tmp_path)
+def test_names_are_those_of_the_file(tmp_path):
+    tensors = {"bert.embeddings.LayerNorm.gamma": A, "lm_predictions.lm_head.bias": B}
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
+    assert [tensor.name for tensor in read_checkpoint(tmp_path)] == list(tensors)
+
+
+def test_weights_of_another_type_are_refused_where_they_are_needed(tmp_path):
+    tensors = {"classifier.bias": A.astype(np.float64), "classifier.weight": A[None, None, None]}
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
+    wide, deep = read_checkpoint(tmp_path)
+    with pytest.raises(ValueError, match=r"model.safetensors.*classifier.bias' has dtype F64; store it as F32"):
+        check_weight(wide)
+    with pytest.raises(ValueError, match=r"model.safetensors.*classifier.weight' has 5 dimensions"):
+        check_weight(deep)
+    with pytest.raises(ValueError, match="F64"):
+        named([wide])
 
 
 def test_one_name_twice_is_refused(tmp_path):
     tensors = {"bert.embeddings.LayerNorm.gamma": A, "deberta.embeddings.LayerNorm.weight": A}
     (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
     with pytest.raises(ValueError, match=r"are both 'deberta.embeddings.LayerNorm.weight'"):
-        read_checkpoint(tmp_path)
+        named(read_checkpoint(tmp_path))
 
 
 def shard(tmp_path, weight_map):
@@ -189,6 +205,13 @@ def shard(tmp_path, weight_map):
 def test_shards(tmp_path):
     shard(tmp_path, {"classifier.weight": "one.safetensors", "classifier.bias": "two.safetensors"})
     assert {tensor.name for tensor in read_checkpoint(tmp_path)} == {"classifier.weight", "classifier.bias"}
+
+
+def test_one_name_in_two_shards_is_refused(tmp_path):
+    shard(tmp_path, {"classifier.weight": "one.safetensors", "classifier.bias": "two.safetensors"})
+    (tmp_path / "two.safetensors").write_bytes(safetensors_bytes({"classifier.weight": A}))
+    with pytest.raises(ValueError, match=r"'classifier.weight' lies in '.*one.safetensors' and in '.*two.safetensors'"):
+        read_checkpoint(tmp_path)
 
 
 def test_a_missing_shard_is_named(tmp_path):

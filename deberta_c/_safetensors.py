@@ -1,0 +1,118 @@
+"""safetensors files, mapped into memory, every claim of their headers checked."""
+
+import json
+import mmap
+from math import prod
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+_MAX_HEADER = 100_000_000  # bytes; the limit of the format's own reader
+# Bits of one item.
+_BITS = {
+    "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
+    "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "F16": 16, "BF16": 16, "U32": 32, "I32": 32, "F32": 32,
+    "U64": 64, "I64": 64, "F64": 64, "C64": 64,
+}  # fmt: skip
+
+
+class Tensor(NamedTuple):
+    """A named array of a checkpoint file; `data` holds its bytes, row-major and little-endian, where they lie.
+
+    `dtype` is called as in safetensors. `mapped`: the bytes lie in a read-only mapping of the file, so their pages may
+    be dropped and come back. `source` is the file, for messages.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    data: NDArray[np.uint8]
+    mapped: bool = False
+    source: str = ""
+
+
+def read_safetensors(path: Path) -> list[Tensor]:
+    """Every tensor of one safetensors file, as views of the mapped file, in the order of the file.
+
+    Errors: ValueError names the file, the tensor, the found and the expected value.
+    """
+    with path.open("rb") as file:
+        size = path.stat().st_size
+        if size < 8:
+            raise _bad(path, f"it has {size} bytes, too few for a header")
+        length = int.from_bytes(file.read(8), "little")
+        if length > _MAX_HEADER:
+            raise _bad(path, f"its header claims {length} bytes, more than the format's limit of {_MAX_HEADER}")
+        if length > size - 8:
+            raise _bad(path, f"its header claims {length} bytes, but only {size - 8} follow; the file is cut short")
+        entries = _header(path, file.read(length))
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    start, end = 8 + length, 0
+    tensors = []
+    for name, entry in sorted(entries, key=lambda item: _offsets(path, *item)):
+        tensor, end = _tensor(path, name, entry, mapped, start, end)
+        tensors.append(tensor)
+    if start + end != size:
+        raise _bad(path, f"its tensors end at byte {start + end}, the file at byte {size}")
+    return tensors
+
+
+def _header(path: Path, text: bytes) -> list[tuple[str, Any]]:
+    twice: list[str] = []
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        content = dict(pairs)
+        if len(content) != len(pairs):
+            names = [name for name, _ in pairs]
+            twice.append(max(names, key=names.count))
+        return content
+
+    try:
+        content = json.loads(text.decode("utf-8"), object_pairs_hook=unique)
+    except (ValueError, RecursionError) as error:
+        raise _bad(path, f"its header is not JSON ({error})") from error
+    if twice:
+        raise _bad(path, f"its header names {twice[0]!r} twice")
+    if not isinstance(content, dict):
+        raise _bad(path, f"its header is a JSON {type(content).__name__}, not an object")
+    return [(name, entry) for name, entry in content.items() if name != "__metadata__"]
+
+
+def _offsets(path: Path, name: str, entry: Any) -> tuple[int, int]:
+    offsets: Any = entry.get("data_offsets") if isinstance(entry, dict) else None
+    if not _is_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
+        raise _bad(path, f"tensor {name!r} has data_offsets {offsets!r}, not [begin, end]")
+    return offsets[0], offsets[1]
+
+
+def _tensor(path: Path, name: str, entry: Any, mapped: mmap.mmap, start: int, expected: int) -> tuple[Tensor, int]:
+    """The tensor whose bytes must begin at `expected`, counted from `start`; and where they end."""
+    begin, end = _offsets(path, name, entry)
+    if begin < expected:
+        raise _bad(path, f"tensor {name!r} begins at byte {begin} and overlaps the one that ends at byte {expected}")
+    if begin > expected:
+        raise _bad(path, f"tensor {name!r} begins at byte {begin}; bytes {expected} to {begin} belong to no tensor")
+    if start + end > len(mapped):
+        raise _bad(path, f"tensor {name!r} ends at byte {start + end}, the file at byte {len(mapped)}; it is cut short")
+    dtype, shape = entry.get("dtype"), entry.get("shape")
+    if not isinstance(dtype, str) or dtype not in _BITS:
+        raise _bad(path, f"tensor {name!r} has the unknown dtype {dtype!r}")
+    if not _is_sizes(shape):
+        raise _bad(path, f"tensor {name!r} has shape {shape!r}, not a list of sizes")
+    if prod(shape) * _BITS[dtype] != (end - begin) * 8:
+        raise _bad(path, f"tensor {name!r} is {dtype} of shape {shape}, which does not fill its {end - begin} bytes")
+    data = np.frombuffer(mapped, np.uint8, end - begin, start + begin)
+    aligned = (start + begin) % max(_BITS[dtype] // 8, 1) == 0
+    if not aligned:
+        data = data.copy()  # the core reads items where they lie, aligned
+    return Tensor(name, dtype, tuple(shape), data, aligned, str(path)), end
+
+
+def _is_sizes(value: Any) -> bool:
+    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+
+
+def _bad(path: Path, problem: str) -> ValueError:
+    return ValueError(f"{str(path)!r} is not a sound safetensors file: {problem}; copy it again")
