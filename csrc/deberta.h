@@ -205,35 +205,57 @@ void deberta_encodings_release(struct deberta_encodings *encodings);
 struct deberta_model;
 struct deberta_context; /* the workspace of a call: one thread's at a time */
 
+/* An array of the checkpoint under the name that DeBERTa v2 gives it; every family is brought to these names. */
 struct deberta_tensor {
-    const char *name; /* as in the checkpoint, with the `deberta.` prefix */
+    const char *name;
     enum deberta_dtype dtype;
     int rank;
     size_t shape[4];
-    const void *data; /* row-major, aligned to its item; must outlive the model */
+    const void *data;   /* row-major, aligned to its item; must outlive the model */
+    size_t block, step; /* not 0: rows lie in blocks of `block`, and block b begins `step` * b rows after the data */
+    bool mapped;        /* the data is a file's, mapped for reading: its pages are given back once they are read */
+};
+
+/* What follows the encoder. Weights are head.dense, head.LayerNorm and head.out. */
+enum deberta_head {
+    DEBERTA_NO_HEAD,
+    DEBERTA_POOLER,          /* dense of each sequence's first token */
+    DEBERTA_SEQUENCE,        /* out of that */
+    DEBERTA_TOKENS,          /* out of every token */
+    DEBERTA_MASKED_LM,       /* dense, LayerNorm, out of every token */
+    DEBERTA_REPLACED_TOKENS, /* LayerNorm of token and first token, dense, out of every token */
 };
 
 struct deberta_config {
     size_t vocab_size, embedding_size, hidden_size, layers, heads, intermediate_size;
-    size_t max_positions;   /* rows of the absolute position table */
-    size_t type_vocab_size; /* 0: token types are ignored */
-    size_t num_labels;
+    size_t max_positions;          /* rows of the absolute position table */
+    size_t type_vocab_size;        /* 0: token types are ignored */
+    size_t num_labels;             /* C: what the head's `out` gives for a row */
+    size_t head_size;              /* what its `dense` gives */
     size_t position_buckets;       /* 0: none */
     size_t max_relative_positions; /* already resolved: never below 1 when relative_attention */
     bool relative_attention, c2p, p2c, share_att_key, norm_rel_ebd, position_biased_input;
-    size_t attention_terms; /* 1 + entries of pos_att_type that enlarge the score's divisor */
+    size_t attention_terms;  /* 1 + entries of pos_att_type that enlarge the score's divisor */
+    bool key_bias;           /* of keys and of position keys */
+    size_t conv_kernel_size; /* K: of the convolution over the embeddings that the first layer's output gets; 0: none */
+    bool enhanced_mask_decoder; /* the last layer decodes: twice, from absolute positions, with its keys and values kept
+                                 */
+    enum deberta_head head;
     float layer_norm_eps;
-    const char *hidden_act, *pooler_hidden_act; /* Hugging Face names */
+    const char *hidden_act, *conv_act, *head_act; /* Hugging Face names; of what is absent: ignored */
 };
 
+/* Tells the name and shape of every tensor that a network needs; columns 0: a vector. */
+MUST_USE enum deberta_status deberta_parameters(const struct deberta_config *config,
+                                                void (*tell)(const char *name, size_t rows, size_t columns, void *data),
+                                                void *data);
+
 /* Checks every tensor against the configuration, packs the weights and projects the positions. The word table
- * is read where it lies. Tensors that the network does not know are ignored. Without `classifier.*` or `pooler.dense.*`
- * the model is made all the same, and deberta_model_has_head is false. */
+ * is read where it lies. Tensors that the network does not know are ignored. */
 MUST_USE enum deberta_status deberta_model_new(const struct deberta_config *config,
                                                const struct deberta_tensor *tensors, size_t count,
                                                struct deberta_model **out);
 void deberta_model_free(struct deberta_model *model);
-bool deberta_model_has_head(const struct deberta_model *model);
 /* Bytes of memory that the model holds (the mapped word table not counted). */
 size_t deberta_model_memory(const struct deberta_model *model);
 
@@ -244,12 +266,14 @@ struct deberta_batch {
     const uint8_t *mask;    // (T) or NULL: every token may be attended to
     const int64_t *offsets; // (N + 1), strictly increasing from 0
     const int32_t *first;   // (N) or NULL: absolute position of each sequence's first token
+    const uint8_t *wanted;  // (T) or NULL: the tokens, K of them, that a head of tokens answers for; NULL: every one
     size_t count;           /* N */
 };
 
 /* What a forward pass writes; NULL members are not computed. */
 struct deberta_outputs {
-    float *logits;     // (N, C)
+    float *logits;     // (N, C), of a head of tokens (K, C), of a pooler (N, head_size)
+    float *last;       // (T, H): of the last layer
     float *hidden;     // (L + 1, T, H)
     float *attentions; // (L, sum over sequences of A * S * S), sequence after sequence
 };

@@ -9,6 +9,7 @@ def set_num_threads(count: int, /) -> None: ...
 def isa() -> str: ...
 def linear_layers() -> str: ...
 def onednn_version() -> str: ...
+def parameters(config: Mapping[str, Any], /) -> list[tuple[str, tuple[int, ...]]]: ...
 
 @final
 class Tokenizer:
@@ -49,10 +50,10 @@ class Tokenizer:
 @final
 class Model:
     def __new__(
-        cls, config: Mapping[str, Any], tensors: Sequence[tuple[str, str, tuple[int, ...], NDArray[np.uint8]]]
+        cls,
+        config: Mapping[str, Any],
+        tensors: Sequence[tuple[str, str, tuple[int, ...], NDArray[np.uint8], tuple[int, int] | None, bool]],
     ) -> Model: ...
-    @property
-    def has_head(self) -> bool: ...
     @property
     def memory(self) -> int: ...
     def forward(
@@ -63,7 +64,11 @@ class Model:
         types: NDArray[np.uint8] | None = ...,
         mask: NDArray[np.uint8] | None = ...,
         first: NDArray[np.int32] | None = ...,
+        wanted: NDArray[np.uint8] | None = ...,
         logits: bool = ...,
+        last: bool = ...,
         hidden_states: bool = ...,
         attentions: bool = ...,
-    ) -> tuple[NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None]: ...
+    ) -> tuple[
+        NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None
+    ]: ...

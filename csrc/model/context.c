@@ -6,11 +6,12 @@
 
 #include "base/threads.h"
 
-#define CHUNK_TOKENS 128  /* a chunk of its own thread is closed before it has more */
-#define LEAST_TOKENS 32   /* smaller chunks read the weights too often */
-#define SHARED_TOKENS 768 /* a chunk shared among the threads is closed before it has more */
-#define BLOCK_ROWS 192    /* of the feed-forward network: its inner activations stay in the cache */
-#define IMBALANCE 1.05    /* the busiest thread over the average beyond which the threads share each chunk */
+#define CHUNK_TOKENS 128              /* a chunk of its own thread is closed before it has more */
+#define LEAST_TOKENS 32               /* smaller chunks read the weights too often */
+#define SHARED_TOKENS 768             /* a chunk shared among the threads is closed before it has more */
+#define BLOCK_ROWS 192                /* of the feed-forward network: its inner activations stay in the cache */
+#define HEAD_FLOATS ((size_t)1 << 22) /* logits of a vocabulary that are computed together */
+#define IMBALANCE 1.05 /* the busiest thread over the average beyond which the threads share each chunk */
 
 static size_t length_of(const struct deberta_batch *batch, size_t sequence)
 {
@@ -24,9 +25,23 @@ static double cost_of(const struct deberta_config *c, size_t length)
     return n * (8.0 * h * h + 4.0 * h * (double)c->intermediate_size) + 8.0 * n * n * h;
 }
 
-static void cut(struct plan *plan, const struct deberta_config *config, const struct deberta_batch *batch,
+/* Rows of logits that a head gives for a sequence. */
+static size_t answers_of(const struct deberta_model *model, const struct deberta_batch *batch, size_t sequence)
+{
+    if (!model_answers_for_tokens(model))
+        return 1;
+    if (!batch->wanted)
+        return length_of(batch, sequence);
+    size_t wanted = 0;
+    for (int64_t t = batch->offsets[sequence]; t < batch->offsets[sequence + 1]; t++)
+        wanted += batch->wanted[t] != 0;
+    return wanted;
+}
+
+static void cut(struct plan *plan, const struct deberta_model *model, const struct deberta_batch *batch,
                 size_t most_tokens)
 {
+    size_t answers = 0;
     plan->count = 0;
     plan->max_tokens = plan->max_sequences = 0;
     for (size_t i = 0; i < batch->count; i++) {
@@ -34,11 +49,12 @@ static void cut(struct plan *plan, const struct deberta_config *config, const st
         struct chunk *chunk = &plan->chunks[plan->count - (plan->count > 0)];
         if (plan->count == 0 || chunk->tokens + length > most_tokens) {
             chunk = &plan->chunks[plan->count++];
-            *chunk = (struct chunk){.sequence = i, .token = (size_t)batch->offsets[i]};
+            *chunk = (struct chunk){.sequence = i, .token = (size_t)batch->offsets[i], .answer = answers};
         }
         chunk->count++;
         chunk->tokens += length;
-        chunk->cost += cost_of(config, length);
+        chunk->cost += cost_of(&model->config, length);
+        answers += answers_of(model, batch, i);
         plan->max_tokens = max_size(plan->max_tokens, chunk->tokens);
         plan->max_sequences = max_size(plan->max_sequences, chunk->count);
     }
@@ -67,7 +83,7 @@ static double imbalance(struct plan *plan, size_t threads)
     return busiest * (double)threads / total;
 }
 
-static void make_plan(struct plan *plan, const struct deberta_config *config, const struct deberta_batch *batch,
+static void make_plan(struct plan *plan, const struct deberta_model *model, const struct deberta_batch *batch,
                       size_t threads)
 {
     size_t tokens = (size_t)batch->offsets[batch->count];
@@ -78,11 +94,11 @@ static void make_plan(struct plan *plan, const struct deberta_config *config, co
         plan->max_length = max_size(plan->max_length, length_of(batch, i));
     }
     size_t share = tokens / (2 * threads);
-    cut(plan, config, batch, min_size(CHUNK_TOKENS, max_size(share, LEAST_TOKENS)));
+    cut(plan, model, batch, min_size(CHUNK_TOKENS, max_size(share, LEAST_TOKENS)));
     qsort(plan->chunks, plan->count, sizeof *plan->chunks, dearer_first);
     plan->apart = threads > 1 && imbalance(plan, threads) <= IMBALANCE;
     if (!plan->apart)
-        cut(plan, config, batch, SHARED_TOKENS);
+        cut(plan, model, batch, SHARED_TOKENS);
 }
 
 /* ---- memory ---- */
@@ -91,6 +107,12 @@ size_t context_block_rows(size_t tokens)
 {
     size_t blocks = (tokens + BLOCK_ROWS - 1) / BLOCK_ROWS;
     return min_size(round_up((tokens + blocks - 1) / blocks, kernels->row_group), BLOCK_ROWS);
+}
+
+size_t context_head_rows(const struct deberta_model *model, size_t rows)
+{
+    size_t most = HEAD_FLOATS / max_size(model->head_out.out_stride, 1);
+    return min_size(rows, max_size(most, kernels->row_group));
 }
 
 static struct workspace lay_out(const struct deberta_model *m, const struct plan *plan, struct arena *arena)
@@ -105,9 +127,15 @@ static struct workspace lay_out(const struct deberta_model *m, const struct plan
     w.context = arena_floats(arena, tokens * h);
     w.up = arena_floats(arena, min_size(BLOCK_ROWS, tokens) * m->layers[0].up.out_stride);
     w.embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
+    bool convolved = m->config.conv_kernel_size > 0, of_tokens = model_answers_for_tokens(m);
+    size_t head_rows = context_head_rows(m, of_tokens ? tokens : sequences);
+    w.input = convolved ? arena_floats(arena, tokens * h) : NULL;
+    w.unfolded = convolved ? arena_floats(arena, context_block_rows(tokens) * m->conv.in_stride) : NULL;
+    w.decoded = m->config.enhanced_mask_decoder ? arena_floats(arena, tokens * h) : NULL;
     w.first = arena_floats(arena, sequences * h);
-    w.pooled = arena_floats(arena, sequences * h);
-    w.logits = arena_floats(arena, sequences * m->classifier.out_stride);
+    w.chosen = of_tokens ? arena_floats(arena, tokens * h) : NULL;
+    w.pooled = arena_floats(arena, head_rows * m->head_stride);
+    w.logits = arena_floats(arena, head_rows * m->head_out.out_stride);
     w.sequences = (struct attention_sequence *)(void *)arena_floats(arena, sequences * per_sequence);
     return w;
 }
@@ -163,7 +191,7 @@ enum deberta_status context_prepare(struct deberta_context *context, const struc
 {
     size_t threads = (size_t)threads_count();
     TRY(make_room_for_plan(context, batch->count, threads));
-    make_plan(&context->plan, &context->model->config, batch, threads);
+    make_plan(&context->plan, context->model, batch, threads);
     return make_room_for_work(context, threads);
 }
 

@@ -10,6 +10,7 @@
 struct chunk {
     size_t sequence, count; /* the first one, and how many */
     size_t token, tokens;   /* the same in tokens of the batch */
+    size_t answer;          /* the first row of logits that is its own */
     double cost;            /* floating point operations of a layer */
 };
 
@@ -33,9 +34,13 @@ struct workspace {
     float *context;                       // (Tc, H)
     float *up;                            // (block of Tc, I)
     float *embedded;                      // (Tc, E) when E is not H
-    float *first;                         // (Nc, H): the rows that the head reads
-    float *pooled;                        // (Nc, H)
-    float *logits;                        // (Nc, C)
+    float *input;                         // (Tc, H): the embeddings, when there is a convolution
+    float *unfolded;                      // (block of Tc, K H) for it
+    float *decoded;                       // (Tc, H) when there is a decoder
+    float *first;                         // (Nc, H): the rows that a head of sequences reads
+    float *chosen;                        // (Tc, H): those that a head of tokens reads
+    float *pooled;                        // (block of them, head_size)
+    float *logits;                        // (block of them, C)
     struct attention_sequence *sequences; // (Nc)
 };
 
@@ -59,5 +64,7 @@ struct workspace context_workspace(const struct deberta_context *context, int wo
 
 /* Rows of a block of the feed-forward network. */
 size_t context_block_rows(size_t tokens);
+/* Rows that go through the head together, of `rows` in all. */
+size_t context_head_rows(const struct deberta_model *model, size_t rows);
 
 #endif

@@ -39,7 +39,7 @@ static enum deberta_status check_sequence(const struct deberta_config *c, const 
     int64_t begin = batch->offsets[i], end = batch->offsets[i + 1], first = batch->first ? batch->first[i] : 0;
     if (first < 0)
         return fail(DEBERTA_ARGUMENT, "first: position %lld of sequence %zu is negative", (long long)first, i);
-    if (c->position_biased_input && (size_t)(first + end - begin) > c->max_positions)
+    if ((c->position_biased_input || c->enhanced_mask_decoder) && (size_t)(first + end - begin) > c->max_positions)
         return fail(DEBERTA_ARGUMENT,
                     "sequence %zu reaches position %lld, but the position table of this model ends at "
                     "max_position_embeddings = %zu; truncate it",
@@ -55,9 +55,8 @@ static enum deberta_status check_sequence(const struct deberta_config *c, const 
 static enum deberta_status check_batch(const struct deberta_model *model, const struct deberta_batch *batch,
                                        const struct deberta_outputs *outputs)
 {
-    if (outputs->logits && !model->has_head)
-        return fail(DEBERTA_ARGUMENT,
-                    "the model has no trained head: its checkpoint lacks pooler.dense.* or classifier.*");
+    if (outputs->logits && model->config.head == DEBERTA_NO_HEAD)
+        return fail(DEBERTA_ARGUMENT, "the model has no head, so it gives no logits");
     TRY(check_offsets(batch));
     TRY(check_tokens(&model->config, batch));
     for (size_t i = 0; i < batch->count; i++)

@@ -53,7 +53,17 @@ static enum deberta_status activation_named(const char *field, const char *name,
                 known);
 }
 
-static enum deberta_status check_config(const struct deberta_config *c)
+static enum deberta_status name_activations(struct deberta_model *m)
+{
+    TRY(activation_named("hidden_act", m->config.hidden_act, &m->act));
+    if (m->config.conv_kernel_size > 0)
+        TRY(activation_named("conv_act", m->config.conv_act, &m->conv_act));
+    if (head_has_dense(m->config.head))
+        TRY(activation_named("head_act", m->config.head_act, &m->head_act));
+    return DEBERTA_OK;
+}
+
+enum deberta_status model_check_config(const struct deberta_config *c)
 {
     const struct {
         const char *name;
@@ -61,7 +71,8 @@ static enum deberta_status check_config(const struct deberta_config *c)
     } positive[] = {{"vocab_size", c->vocab_size},     {"embedding_size", c->embedding_size},
                     {"hidden_size", c->hidden_size},   {"num_hidden_layers", c->layers},
                     {"num_attention_heads", c->heads}, {"intermediate_size", c->intermediate_size},
-                    {"num_labels", c->num_labels},     {"max_position_embeddings", c->max_positions}};
+                    {"num_labels", c->num_labels},     {"max_position_embeddings", c->max_positions},
+                    {"head_size", c->head_size}};
     for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
         if (positive[i].value == 0 || positive[i].value > INT32_MAX)
             return fail(DEBERTA_ARGUMENT, "%s is %zu; it must be a positive number", positive[i].name,
@@ -78,6 +89,15 @@ static enum deberta_status check_config(const struct deberta_config *c)
                     c->type_vocab_size);
     if (c->relative_attention && c->max_relative_positions == 0)
         return fail(DEBERTA_ARGUMENT, "max_relative_positions is 0; relative attention needs at least 1");
+    if (c->conv_kernel_size > 0 && c->conv_kernel_size % 2 == 0)
+        return fail(DEBERTA_ARGUMENT, "conv_kernel_size is %zu; it must be odd, or 0 for none", c->conv_kernel_size);
+    if (c->enhanced_mask_decoder &&
+        (c->head != DEBERTA_MASKED_LM || c->layers < 2 || c->embedding_size != c->hidden_size))
+        return fail(DEBERTA_ARGUMENT, "the enhanced mask decoder needs the masked language model's head, at least 2 "
+                                      "layers and embeddings of hidden_size");
+    if (head_has_dense(c->head) && c->head != DEBERTA_MASKED_LM && c->head_size != c->hidden_size)
+        return fail(DEBERTA_ARGUMENT, "head_size is %zu; with hidden_size %zu it must be the same", c->head_size,
+                    c->hidden_size);
     if (!(c->layer_norm_eps > 0.0f) || isinf(c->layer_norm_eps))
         return fail(DEBERTA_ARGUMENT, "layer_norm_eps is %g; it must be a positive number", (double)c->layer_norm_eps);
     return DEBERTA_OK;
@@ -104,6 +124,10 @@ static void place_all(struct deberta_model *m, const struct model_tensors *t, co
     m->type = place(arena, t->type);
     m->embedding_gain = place(arena, t->gain);
     m->embedding_bias = place(arena, t->bias);
+    m->conv_gain = place(arena, t->conv_gain);
+    m->conv_shift = place(arena, t->conv_shift);
+    m->head_gain = place(arena, t->head_gain);
+    m->head_shift = place(arena, t->head_shift);
     for (size_t i = 0; i < m->config.layers; i++) {
         m->layers[i].attention_gain = place(arena, layers[i].attention_gain);
         m->layers[i].attention_bias = place(arena, layers[i].attention_bias);
@@ -135,6 +159,8 @@ static struct weight weight_of(const struct deberta_tensor *weight, const struct
                            .dtype = weight->dtype,
                            .bias_dtype = bias ? bias->dtype : DEBERTA_F32,
                            .rows = weight->shape[0],
+                           .block = weight->block,
+                           .step = weight->step,
                            .scale = scale};
 }
 
@@ -180,7 +206,7 @@ static void link_matrices(struct deberta_model *m)
 
 /* ---- positions ---- */
 
-/* The position embeddings, normalised, and what their projections need. */
+/* The position embeddings, normalised, and what their projections need; `forward` is the block of all three. */
 struct relative {
     size_t rows;     /* R */
     float *forward;  // (R, hidden_stride)
@@ -202,11 +228,7 @@ static enum deberta_status load_relative(const struct deberta_model *m, const st
         weight_read((const char *)t->relative->data + r * h * item, t->relative->dtype, h, 1.0f, out->forward + r * ld);
     if (t->relative_gain) {
         void *norm;
-        enum deberta_status status = memory_alloc(2 * h, sizeof(float), &norm);
-        if (status != DEBERTA_OK) {
-            memory_free(block);
-            return status;
-        }
+        TRY(memory_alloc(2 * h, sizeof(float), &norm));
         float *gain = norm, *bias = gain + h;
         weight_read(t->relative_gain->data, t->relative_gain->dtype, h, 1.0f, gain);
         weight_read(t->relative_bias->data, t->relative_bias->dtype, h, 1.0f, bias);
@@ -259,34 +281,46 @@ static enum deberta_status load_tables(struct deberta_model *m, const struct rel
 }
 
 static enum deberta_status load_positions(struct deberta_model *m, const struct model_tensors *t,
-                                          const struct layer_tensors *layers)
+                                          struct relative *relative)
 {
-    struct relative relative = {.rows = params_relative_rows(&m->config)};
-    if (relative.rows == 0)
+    if (relative->rows == 0)
         return DEBERTA_OK;
     TRY(positions_init(&m->distances, m->config.position_buckets, m->config.max_relative_positions));
     m->bytes += (size_t)(2 * m->distances.reach + 1) * sizeof *m->distances.row;
-    TRY(load_relative(m, t, &relative));
-    enum deberta_status status = DEBERTA_OK;
-    for (size_t i = 0; i < m->config.layers && status == DEBERTA_OK; i++) {
-        m->layers[i].attention.distances = &m->distances;
-        status = load_tables(m, &relative, &m->layers[i], &layers[i]);
-    }
-    memory_free(relative.forward);
-    return status;
+    return load_relative(m, t, relative);
 }
 
 /* ---- the whole ---- */
 
-static enum deberta_status load_head(struct deberta_model *m, const struct checkpoint *checkpoint)
+/* One layer after the other: what was read of a file goes back before the next is read. */
+static enum deberta_status load_layers(struct deberta_model *m, const struct relative *relative,
+                                       const struct layer_tensors *tensors)
 {
-    struct head_tensors head;
-    TRY(params_of_head(checkpoint, &head, &m->has_head));
-    if (!m->has_head)
-        return DEBERTA_OK;
-    TRY(activation_named("pooler_hidden_act", m->config.pooler_hidden_act, &m->pooler_act));
-    TRY(load_matrix(m, &m->pooler, head.pooler, head.pooler_bias, 1.0f));
-    return load_matrix(m, &m->classifier, head.classifier, head.classifier_bias, 1.0f);
+    for (size_t i = 0; i < m->config.layers; i++) {
+        TRY(load_matrices(m, &m->layers[i], &tensors[i]));
+        if (relative->rows > 0) {
+            m->layers[i].attention.distances = &m->distances;
+            TRY(load_tables(m, relative, &m->layers[i], &tensors[i]));
+        }
+        params_forget_layer(&tensors[i]);
+    }
+    link_matrices(m);
+    return DEBERTA_OK;
+}
+
+/* What lies round the layers. */
+static enum deberta_status load_ends(struct deberta_model *m, const struct model_tensors *t)
+{
+    if (t->projection)
+        TRY(load_matrix(m, &m->projection, t->projection, NULL, 1.0f));
+    if (t->conv)
+        TRY(load_matrix(m, &m->conv, t->conv, t->conv_bias, 1.0f));
+    if (t->head_dense)
+        TRY(load_matrix(m, &m->head_dense, t->head_dense, t->head_dense_bias, 1.0f));
+    if (t->head_out)
+        TRY(load_matrix(m, &m->head_out, t->head_out, t->head_out_bias, 1.0f));
+    params_forget(t->head_out);
+    return DEBERTA_OK;
 }
 
 static enum deberta_status load(struct deberta_model *m, const struct checkpoint *checkpoint,
@@ -299,13 +333,13 @@ static enum deberta_status load(struct deberta_model *m, const struct checkpoint
     m->word = *tensors.word;
     m->word.name = NULL; /* the name is the caller's */
     TRY(load_vectors(m, &tensors, layers));
-    if (tensors.projection)
-        TRY(load_matrix(m, &m->projection, tensors.projection, NULL, 1.0f));
-    for (size_t i = 0; i < m->config.layers; i++)
-        TRY(load_matrices(m, &m->layers[i], &layers[i]));
-    link_matrices(m);
-    TRY(load_positions(m, &tensors, layers));
-    return load_head(m, checkpoint);
+    TRY(load_ends(m, &tensors));
+    struct relative relative = {.rows = params_relative_rows(&m->config)};
+    enum deberta_status status = load_positions(m, &tensors, &relative);
+    if (status == DEBERTA_OK)
+        status = load_layers(m, &relative, layers);
+    memory_free(relative.forward);
+    return status;
 }
 
 static void init_layers(struct deberta_model *m)
@@ -324,15 +358,16 @@ enum deberta_status deberta_model_new(const struct deberta_config *config, const
                                       size_t count, struct deberta_model **out)
 {
     *out = NULL;
-    TRY(check_config(config));
+    TRY(model_check_config(config));
     void *block;
     TRY(memory_calloc(1, sizeof(struct deberta_model), &block));
     struct deberta_model *m = block;
     m->config = *config;
     m->hidden_stride = round_up(config->hidden_size, kernels->panel_width);
     m->embedding_stride = round_up(config->embedding_size, kernels->panel_width);
+    m->head_stride = round_up(config->head_size, kernels->panel_width);
     void *found = NULL;
-    enum deberta_status status = activation_named("hidden_act", config->hidden_act, &m->act);
+    enum deberta_status status = name_activations(m);
     if (status == DEBERTA_OK)
         status = memory_calloc(config->layers, sizeof(struct layer), &block);
     if (status == DEBERTA_OK) {
@@ -345,7 +380,7 @@ enum deberta_status deberta_model_new(const struct deberta_config *config, const
         status = load(m, &checkpoint, found);
     }
     memory_free(found);
-    m->config.hidden_act = m->config.pooler_hidden_act = NULL;
+    m->config.hidden_act = m->config.conv_act = m->config.head_act = NULL;
     if (status == DEBERTA_OK)
         *out = m;
     else
@@ -367,17 +402,13 @@ void deberta_model_free(struct deberta_model *model)
         memory_free(layer->position_tables);
     }
     matrix_release(&model->projection);
-    matrix_release(&model->pooler);
-    matrix_release(&model->classifier);
+    matrix_release(&model->conv);
+    matrix_release(&model->head_dense);
+    matrix_release(&model->head_out);
     positions_release(&model->distances);
     memory_free(model->vectors);
     memory_free(model->layers);
     memory_free(model);
-}
-
-bool deberta_model_has_head(const struct deberta_model *model)
-{
-    return model->has_head;
 }
 
 size_t deberta_model_memory(const struct deberta_model *model)

@@ -1,8 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/params.h"
 
+#include <math.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "model/model.h"
 
 struct wanted {
     const char *name;
@@ -40,27 +46,100 @@ static enum deberta_status check_shape(const struct deberta_tensor *tensor, cons
     return fail(DEBERTA_FORMAT, "tensor '%s' has shape %s, but config.json asks for (%zu)", w->name, found, w->rows);
 }
 
-static enum deberta_status find(const struct checkpoint *checkpoint, const struct wanted *w)
+/* ---- numbers ---- */
+
+#define SLICE ((size_t)1 << 16) /* numbers that a thread looks at in one go */
+#define SLICES 32               /* that are looked at before the pages go back */
+
+struct check {
+    const struct deberta_tensor *tensor;
+    size_t begin, end; /* of the numbers that are looked at now */
+    atomic_size_t bad; /* the first bad one, or `end` */
+};
+
+static size_t numbers_of(const struct deberta_tensor *tensor)
 {
-    *w->found = NULL;
-    if (!w->needed)
-        return DEBERTA_OK;
-    for (size_t i = 0; i < checkpoint->count; i++) {
-        if (strcmp(checkpoint->tensors[i].name, w->name) != 0)
-            continue;
-        TRY(check_shape(&checkpoint->tensors[i], w));
-        *w->found = &checkpoint->tensors[i];
-        return DEBERTA_OK;
+    return tensor->shape[0] * (tensor->rank == 2 ? tensor->shape[1] : 1);
+}
+
+/* Where a number lies when rows lie in blocks; numbers of a block follow each other. */
+static const void *number_at(const struct deberta_tensor *t, size_t i)
+{
+    if (t->block) {
+        size_t row = i / t->shape[1];
+        i += row / t->block * (t->step - t->block) * t->shape[1];
+    }
+    return (const char *)t->data + i * dtype_size(t->dtype);
+}
+
+static void check_slice(size_t index, int worker, void *context)
+{
+    (void)worker;
+    struct check *check = context;
+    const struct deberta_tensor *t = check->tensor;
+    size_t begin = check->begin + index * SLICE, end = min_size(begin + SLICE, check->end);
+    while (begin < end) {
+        size_t block = t->block * t->shape[1], n = end - begin;
+        n = block ? min_size(n, block - begin % block) : n;
+        size_t found = begin + weight_first_bad(number_at(t, begin), t->dtype, n), first = check->bad;
+        while (found < begin + n && found < first && !atomic_compare_exchange_weak(&check->bad, &first, found))
+            ;
+        begin += n;
+    }
+}
+
+static void forget_numbers(const struct deberta_tensor *t, size_t begin, size_t end)
+{
+    const char *first = number_at(t, begin), *last = number_at(t, end - 1);
+    if (t->mapped)
+        memory_forget(first, (size_t)(last - first) + dtype_size(t->dtype));
+}
+
+static enum deberta_status check_numbers(const struct deberta_tensor *tensor)
+{
+    size_t all = numbers_of(tensor);
+    for (size_t begin = 0; begin < all; begin += SLICES * SLICE) {
+        size_t end = min_size(begin + SLICES * SLICE, all);
+        struct check check = {.tensor = tensor, .begin = begin, .end = end, .bad = end};
+        parallel_for((end - begin + SLICE - 1) / SLICE, 1, check_slice, &check);
+        if (check.bad < end) {
+            float value;
+            weight_read(number_at(tensor, check.bad), tensor->dtype, 1, 1.0f, &value);
+            return fail(DEBERTA_FORMAT, "tensor '%s' holds %s at index %zu; the file is damaged, copy it again",
+                        tensor->name, isnan(value) ? "nan" : "inf", (size_t)check.bad);
+        }
+        forget_numbers(tensor, begin, end);
     }
     return DEBERTA_OK;
 }
 
-static enum deberta_status find_needed(const struct checkpoint *checkpoint, const struct wanted *w)
+void params_forget(const struct deberta_tensor *tensor)
 {
-    TRY(find(checkpoint, w));
-    if (w->needed && !*w->found)
+    if (tensor && numbers_of(tensor) > 0)
+        forget_numbers(tensor, 0, numbers_of(tensor));
+}
+
+void params_forget_layer(const struct layer_tensors *t)
+{
+#define P(member, name, rows, columns, needed) params_forget(t->member);
+    PARAMS_OF_LAYER(P)
+#undef P
+}
+
+/* ---- the lists ---- */
+
+static enum deberta_status find(const struct checkpoint *checkpoint, const struct wanted *w)
+{
+    *w->found = NULL;
+    for (size_t i = 0; w->needed && i < checkpoint->count && !*w->found; i++)
+        if (strcmp(checkpoint->tensors[i].name, w->name) == 0)
+            *w->found = &checkpoint->tensors[i];
+    if (!w->needed)
+        return DEBERTA_OK;
+    if (!*w->found)
         return fail(DEBERTA_FORMAT, "the checkpoint has no tensor '%s', which config.json asks for", w->name);
-    return DEBERTA_OK;
+    TRY(check_shape(*w->found, w));
+    return check_numbers(*w->found);
 }
 
 /* The letters of the lists. */
@@ -68,13 +147,14 @@ static enum deberta_status find_needed(const struct checkpoint *checkpoint, cons
     const struct deberta_config *c = config;                                                                           \
     const size_t V = c->vocab_size, E = c->embedding_size, H = c->hidden_size, A = H, I = c->intermediate_size;        \
     const size_t R = params_relative_rows(c), M = c->max_positions, Y = c->type_vocab_size, C = c->num_labels;         \
-    (void)V, (void)E, (void)A, (void)I, (void)R, (void)M, (void)Y, (void)C
+    const size_t K = c->conv_kernel_size * H, D = c->head_size;                                                        \
+    (void)V, (void)E, (void)A, (void)I, (void)R, (void)M, (void)Y, (void)C, (void)K, (void)D
 
 enum deberta_status params_of_model(const struct checkpoint *checkpoint, struct model_tensors *out)
 {
     LETTERS(checkpoint->config);
 #define P(member, name, rows, columns, needed)                                                                         \
-    TRY(find_needed(checkpoint, &(struct wanted){name, rows, columns, needed, &out->member}));
+    TRY(find(checkpoint, &(struct wanted){name, rows, columns, needed, &out->member}));
     PARAMS_OF_MODEL(P)
 #undef P
     return DEBERTA_OK;
@@ -86,20 +166,31 @@ enum deberta_status params_of_layer(const struct checkpoint *checkpoint, size_t 
     char full[160];
 #define P(member, name, rows, columns, needed)                                                                         \
     snprintf(full, sizeof full, "deberta.encoder.layer.%zu.%s", number, name);                                         \
-    TRY(find_needed(checkpoint, &(struct wanted){full, rows, columns, needed, &out->member}));
+    TRY(find(checkpoint, &(struct wanted){full, rows, columns, needed, &out->member}));
     PARAMS_OF_LAYER(P)
 #undef P
     return DEBERTA_OK;
 }
 
-enum deberta_status params_of_head(const struct checkpoint *checkpoint, struct head_tensors *out, bool *complete)
+enum deberta_status deberta_parameters(const struct deberta_config *config,
+                                       void (*tell)(const char *name, size_t rows, size_t columns, void *data),
+                                       void *data)
 {
-    LETTERS(checkpoint->config);
-    *complete = true;
+    TRY(model_check_config(config));
+    LETTERS(config);
+    char full[160];
 #define P(member, name, rows, columns, needed)                                                                         \
-    TRY(find(checkpoint, &(struct wanted){name, rows, columns, needed, &out->member}));                                \
-    *complete = *complete && out->member;
-    PARAMS_OF_HEAD(P)
+    if (needed)                                                                                                        \
+        tell(name, rows, columns, data);
+    PARAMS_OF_MODEL(P)
 #undef P
+    for (size_t i = 0; i < config->layers; i++) {
+#define P(member, name, rows, columns, needed)                                                                         \
+    snprintf(full, sizeof full, "deberta.encoder.layer.%zu.%s", i, name);                                              \
+    if (needed)                                                                                                        \
+        tell(full, rows, columns, data);
+        PARAMS_OF_LAYER(P)
+#undef P
+    }
     return DEBERTA_OK;
 }

@@ -73,6 +73,45 @@ void weight_read(const void *from, enum deberta_dtype dtype, size_t n, float sca
         to[i] *= scale;
 }
 
+/* The row of the data that holds row r. */
+static const void *weight_row(const struct weight *w, size_t r, size_t in)
+{
+    size_t row = w->block ? r / w->block * w->step + r % w->block : r;
+    return (const char *)w->data + row * in * dtype_size(w->dtype);
+}
+
+#define CHECKED 4096 /* numbers that are looked at together */
+
+static bool is_bad(const void *from, enum deberta_dtype dtype, size_t n)
+{
+    unsigned bad = 0;
+    if (dtype == DEBERTA_F32) {
+        const uint32_t *bits = from;
+        for (size_t i = 0; i < n; i++)
+            bad |= (bits[i] & 0x7f800000u) == 0x7f800000u;
+    } else {
+        const uint16_t *bits = from;
+        const uint16_t exponent = dtype == DEBERTA_F16 ? 0x7c00 : 0x7f80;
+        for (size_t i = 0; i < n; i++)
+            bad |= (bits[i] & exponent) == exponent;
+    }
+    return bad;
+}
+
+size_t weight_first_bad(const void *from, enum deberta_dtype dtype, size_t n)
+{
+    size_t item = dtype_size(dtype);
+    for (size_t i = 0; i < n; i += CHECKED) {
+        size_t end = min_size(i + CHECKED, n);
+        if (!is_bad((const char *)from + i * item, dtype, end - i))
+            continue;
+        while (!is_bad((const char *)from + i * item, dtype, 1))
+            i++;
+        return i;
+    }
+    return n;
+}
+
 /* ---- our own path ---- */
 
 struct packing {
@@ -88,8 +127,8 @@ static void pack_panel(size_t index, int worker, void *context)
     size_t width = kernels->panel_width, first = index * width;
     size_t n = min_size(width, p->part->rows - first);
     float *rows = p->rows + (size_t)worker * width * p->in;
-    const char *from = (const char *)p->part->data + first * p->in * dtype_size(p->part->dtype);
-    weight_read(from, p->part->dtype, n * p->in, p->part->scale, rows);
+    for (size_t r = 0; r < n; r++)
+        weight_read(weight_row(p->part, first + r, p->in), p->part->dtype, p->in, p->part->scale, rows + r * p->in);
     kernels->pack(rows, p->in, n, p->in, p->panels + first * p->in);
 }
 
@@ -278,8 +317,7 @@ static enum deberta_status pack_onednn(struct matrix *m, const struct weight *pa
     float *row = block;
     for (size_t i = 0; i < count; i++) {
         for (size_t r = 0; r < parts[i].rows; r++)
-            weight_read((const char *)parts[i].data + r * m->in * dtype_size(parts[i].dtype), parts[i].dtype, m->in,
-                        parts[i].scale, row + r * m->in_stride);
+            weight_read(weight_row(&parts[i], r, m->in), parts[i].dtype, m->in, parts[i].scale, row + r * m->in_stride);
         row += round_up(parts[i].rows, kernels->panel_width) * m->in_stride;
     }
     dnnl_status_t status = reorder(m, block);

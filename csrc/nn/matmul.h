@@ -19,6 +19,8 @@ struct weight {
     const void *bias; // (rows) or NULL: zeros
     enum deberta_dtype dtype, bias_dtype;
     size_t rows;
+    size_t block,
+        step;    /* not 0: the rows lie in blocks of `block`, and block b begins `step` * b rows after the data */
     float scale; /* multiplies weight and bias */
 };
 
@@ -47,6 +49,9 @@ size_t matrix_bytes(const struct matrix *matrix);
  * of theirs. */
 MUST_USE enum deberta_status matrix_apply(const struct matrix *matrix, const float *in, size_t rows,
                                           enum activation act, float *out);
+
+/* Where the first number is that is infinite or none, of n; n when all are finite. */
+size_t weight_first_bad(const void *from, enum deberta_dtype dtype, size_t n);
 
 /* to[n] = scale * from[n] */
 void weight_read(const void *from, enum deberta_dtype dtype, size_t n, float scale, float *to);

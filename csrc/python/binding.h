@@ -35,8 +35,8 @@ void binding_texts_release(struct binding_texts *texts);
 /* A dict with the members of struct deberta_config; the strings stay its own. */
 int binding_config(PyObject *settings, struct deberta_config *config);
 
-/* A tuple of (name, dtype, shape, bytes): an array that PyMem_Free frees, or NULL with an exception set. What it
- * points to belongs to the tuple's items. */
+/* A tuple of (name, dtype, shape, bytes, blocks, mapped): an array that PyMem_Free frees, or NULL with an exception
+ * set. What it points to belongs to the tuple's items. */
 struct deberta_tensor *binding_tensors(PyObject *tuple);
 
 /* The array behind an argument: C-contiguous, aligned, of this NumPy type and of rank 1, with `size` items unless that
@@ -58,5 +58,8 @@ void binding_pipeline_release(struct binding_pipeline *pipeline);
 /* ---- tokenizer.c, model.c ---- */
 
 extern PyType_Spec binding_tokenizer_spec, binding_model_spec;
+
+/* A method of the module. */
+PyObject *binding_parameters(PyObject *module, PyObject *config);
 
 #endif

@@ -73,7 +73,7 @@ void binding_texts_release(struct binding_texts *texts)
 
 /* ---- configuration ---- */
 
-enum kind { KIND_SIZE, KIND_BOOL, KIND_FLOAT, KIND_STRING };
+enum kind { KIND_SIZE, KIND_BOOL, KIND_FLOAT, KIND_STRING, KIND_HEAD };
 
 static const struct field {
     const char *name;
@@ -90,6 +90,7 @@ static const struct field {
     FIELD(KIND_SIZE, max_positions),
     FIELD(KIND_SIZE, type_vocab_size),
     FIELD(KIND_SIZE, num_labels),
+    FIELD(KIND_SIZE, head_size),
     FIELD(KIND_SIZE, position_buckets),
     FIELD(KIND_SIZE, max_relative_positions),
     FIELD(KIND_BOOL, relative_attention),
@@ -101,7 +102,12 @@ static const struct field {
     FIELD(KIND_SIZE, attention_terms),
     FIELD(KIND_FLOAT, layer_norm_eps),
     FIELD(KIND_STRING, hidden_act),
-    FIELD(KIND_STRING, pooler_hidden_act),
+    FIELD(KIND_BOOL, key_bias),
+    FIELD(KIND_SIZE, conv_kernel_size),
+    FIELD(KIND_STRING, conv_act),
+    FIELD(KIND_BOOL, enhanced_mask_decoder),
+    FIELD(KIND_HEAD, head),
+    FIELD(KIND_STRING, head_act),
 #undef FIELD
 };
 
@@ -135,6 +141,21 @@ static int read_float(const struct field *field, PyObject *value, float *number)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+static int read_head(const struct field *field, PyObject *value, enum deberta_head *head)
+{
+    static const char *const names[] = {
+        [DEBERTA_NO_HEAD] = "none",  [DEBERTA_POOLER] = "pooler",       [DEBERTA_SEQUENCE] = "sequence",
+        [DEBERTA_TOKENS] = "tokens", [DEBERTA_MASKED_LM] = "masked_lm", [DEBERTA_REPLACED_TOKENS] = "replaced_tokens",
+    };
+    for (size_t i = 0; PyUnicode_Check(value) && i < sizeof names / sizeof *names; i++) {
+        if (PyUnicode_CompareWithASCIIString(value, names[i]) == 0) {
+            *head = (enum deberta_head)i;
+            return 0;
+        }
+    }
+    return wrong_entry(field, "none, pooler, sequence, tokens, masked_lm or replaced_tokens", value);
+}
+
 static int read_field(const struct field *field, PyObject *value, struct deberta_config *config)
 {
     void *member = (char *)config + field->offset;
@@ -148,6 +169,8 @@ static int read_field(const struct field *field, PyObject *value, struct deberta
         return 0;
     case KIND_FLOAT:
         return read_float(field, value, member);
+    case KIND_HEAD:
+        return read_head(field, value, member);
     default:
         if (!PyUnicode_Check(value))
             return wrong_entry(field, "a str", value);
@@ -210,11 +233,34 @@ static int read_shape(PyObject *shape, struct deberta_tensor *tensor, size_t *by
     return 0;
 }
 
+/* Sets how the rows lie, and `bytes` to what there must be from the first row to the last. */
+static int read_blocks(PyObject *blocks, struct deberta_tensor *tensor, size_t *bytes)
+{
+    if (blocks == Py_None)
+        return 0;
+    Py_ssize_t block, step;
+    if (!PyTuple_Check(blocks) || !PyArg_ParseTuple(blocks, "nn", &block, &step))
+        return -1;
+    size_t rows = tensor->shape[0];
+    if (tensor->rank != 2 || rows == 0 || block < 1 || step < block || rows % (size_t)block != 0 ||
+        __builtin_mul_overflow((rows / (size_t)block - 1) * (size_t)step + (size_t)block, *bytes / rows, bytes)) {
+        PyErr_Format(PyExc_ValueError, "tensor %s of %zu rows cannot lie in blocks of %zd rows, %zd apart",
+                     tensor->name, rows, block, step);
+        return -1;
+    }
+    tensor->block = (size_t)block;
+    tensor->step = (size_t)step;
+    return 0;
+}
+
 static int read_tensor(PyObject *item, Py_ssize_t row, struct deberta_tensor *tensor)
 {
-    PyObject *name, *dtype, *shape, *data;
-    if (!PyTuple_Check(item) || !PyArg_ParseTuple(item, "UUO!O", &name, &dtype, &PyTuple_Type, &shape, &data)) {
-        PyErr_Format(PyExc_TypeError, "tensors[%zd] must be a tuple of name, dtype, shape and bytes, not %.200R", row,
+    PyObject *name, *dtype, *shape, *data, *blocks;
+    int mapped;
+    if (!PyTuple_Check(item) ||
+        !PyArg_ParseTuple(item, "UUO!OOp", &name, &dtype, &PyTuple_Type, &shape, &data, &blocks, &mapped)) {
+        PyErr_Format(PyExc_TypeError,
+                     "tensors[%zd] must be a tuple of name, dtype, shape, bytes, blocks and mapped, not %.200R", row,
                      item);
         return -1;
     }
@@ -225,7 +271,9 @@ static int read_tensor(PyObject *item, Py_ssize_t row, struct deberta_tensor *te
         return -1;
     size_t bytes = item_size;
     PyArrayObject *array;
-    if (read_shape(shape, tensor, &bytes) < 0 || binding_vector(data, tensor->name, NPY_UINT8, -1, &array) < 0)
+    tensor->mapped = mapped != 0;
+    if (read_shape(shape, tensor, &bytes) < 0 || read_blocks(blocks, tensor, &bytes) < 0 ||
+        binding_vector(data, tensor->name, NPY_UINT8, -1, &array) < 0)
         return -1;
     if (!array || (size_t)PyArray_SIZE(array) != bytes) {
         PyErr_Format(PyExc_ValueError, "tensor %s of shape %R and dtype %U needs %zu bytes, not %zd", tensor->name,

@@ -89,12 +89,6 @@ static void model_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-static PyObject *model_has_head(PyObject *self, void *unused)
-{
-    (void)unused;
-    return PyBool_FromLong(deberta_model_has_head(((struct model_object *)self)->model));
-}
-
 static PyObject *model_memory(PyObject *self, void *unused)
 {
     (void)unused;
@@ -104,8 +98,8 @@ static PyObject *model_memory(PyObject *self, void *unused)
 /* ---- forward ---- */
 
 struct inputs {
-    PyObject *ids, *offsets, *types, *mask, *first;
-    int logits, hidden_states, attentions;
+    PyObject *ids, *offsets, *types, *mask, *first, *wanted;
+    int logits, last, hidden_states, attentions;
 };
 
 static int check_offsets(const int64_t *offsets, size_t count, npy_intp tokens)
@@ -128,7 +122,7 @@ static int check_offsets(const int64_t *offsets, size_t count, npy_intp tokens)
 
 static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
 {
-    PyArrayObject *ids, *offsets, *types, *mask, *first;
+    PyArrayObject *ids, *offsets, *types, *mask, *first, *wanted;
     if (binding_vector(inputs->ids, "ids", NPY_INT32, -1, &ids) < 0 ||
         binding_vector(inputs->offsets, "offsets", NPY_INT64, -1, &offsets) < 0)
         return -1;
@@ -140,7 +134,8 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
     if (check_offsets(PyArray_DATA(offsets), (size_t)rows, tokens) < 0 ||
         binding_vector(inputs->types, "types", NPY_UINT8, tokens, &types) < 0 ||
         binding_vector(inputs->mask, "mask", NPY_UINT8, tokens, &mask) < 0 ||
-        binding_vector(inputs->first, "first", NPY_INT32, rows, &first) < 0)
+        binding_vector(inputs->first, "first", NPY_INT32, rows, &first) < 0 ||
+        binding_vector(inputs->wanted, "wanted", NPY_UINT8, tokens, &wanted) < 0)
         return -1;
     *batch = (struct deberta_batch){
         .ids = PyArray_DATA(ids),
@@ -148,6 +143,7 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
         .mask = mask ? PyArray_DATA(mask) : NULL,
         .offsets = PyArray_DATA(offsets),
         .first = first ? PyArray_DATA(first) : NULL,
+        .wanted = wanted ? PyArray_DATA(wanted) : NULL,
         .count = (size_t)rows,
     };
     return 0;
@@ -179,21 +175,37 @@ static npy_intp attention_size(const struct deberta_config *config, const struct
     return overflow ? NPY_MAX_INTP : squares;
 }
 
-/* (logits, hidden states, attentions), each an array or None, and their memory in `outputs`. */
+/* Rows and columns of the logits. */
+static void logits_shape(const struct deberta_config *config, const struct deberta_batch *batch, npy_intp *shape)
+{
+    npy_intp tokens = batch->offsets[batch->count];
+    bool of_sequences = config->head == DEBERTA_POOLER || config->head == DEBERTA_SEQUENCE;
+    shape[0] = of_sequences ? (npy_intp)batch->count : tokens;
+    shape[1] = (npy_intp)(config->head == DEBERTA_POOLER ? config->head_size : config->num_labels);
+    if (of_sequences || !batch->wanted)
+        return;
+    shape[0] = 0;
+    for (npy_intp t = 0; t < tokens; t++)
+        shape[0] += batch->wanted[t] != 0;
+}
+
+/* (logits, last layer, hidden states, attentions), each an array or None, and their memory in `outputs`. */
 static PyObject *new_outputs(const struct deberta_config *config, const struct inputs *inputs,
                              const struct deberta_batch *batch, struct deberta_outputs *outputs)
 {
-    npy_intp rows = (npy_intp)batch->count;
-    npy_intp logits_shape[] = {rows, (npy_intp)config->num_labels};
-    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, batch->offsets[rows], (npy_intp)config->hidden_size};
+    npy_intp tokens = batch->offsets[batch->count], answers[2];
+    logits_shape(config, batch, answers);
+    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, tokens, (npy_intp)config->hidden_size};
     npy_intp attention_shape[] = {inputs->attentions ? attention_size(config, batch) : 0};
-    PyObject *logits = new_output(inputs->logits, 2, logits_shape, &outputs->logits);
+    PyObject *logits = new_output(inputs->logits, 2, answers, &outputs->logits);
+    PyObject *last = new_output(inputs->last, 2, hidden_shape + 1, &outputs->last);
     PyObject *hidden = new_output(inputs->hidden_states, 3, hidden_shape, &outputs->hidden);
     PyObject *attentions = new_output(inputs->attentions, 1, attention_shape, &outputs->attentions);
     PyObject *result = NULL;
-    if (logits && hidden && attentions)
-        result = PyTuple_Pack(3, logits, hidden, attentions);
+    if (logits && last && hidden && attentions)
+        result = PyTuple_Pack(4, logits, last, hidden, attentions);
     Py_XDECREF(logits);
+    Py_XDECREF(last);
     Py_XDECREF(hidden);
     Py_XDECREF(attentions);
     return result;
@@ -236,12 +248,13 @@ static enum deberta_status forward(struct model_object *self, const struct deber
 
 static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"ids", "offsets", "types", "mask", "first", "logits", "hidden_states", "attentions", NULL};
+    static char *names[] = {"ids",    "offsets", "types",         "mask",       "first", "wanted",
+                            "logits", "last",    "hidden_states", "attentions", NULL};
     struct model_object *self = (struct model_object *)object;
-    struct inputs inputs = {.types = Py_None, .mask = Py_None, .first = Py_None, .logits = 1};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOppp:forward", names, &inputs.ids, &inputs.offsets,
-                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.logits, &inputs.hidden_states,
-                                     &inputs.attentions))
+    struct inputs inputs = {.types = Py_None, .mask = Py_None, .first = Py_None, .wanted = Py_None, .logits = 1};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOpppp:forward", names, &inputs.ids, &inputs.offsets,
+                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.wanted, &inputs.logits,
+                                     &inputs.last, &inputs.hidden_states, &inputs.attentions))
         return NULL;
     struct deberta_batch batch;
     struct deberta_outputs outputs;
@@ -259,17 +272,46 @@ static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *
     return result;
 }
 
+struct telling {
+    PyObject *list; /* NULL: an exception is set */
+};
+
+static void tell(const char *name, size_t rows, size_t columns, void *data)
+{
+    struct telling *telling = data;
+    if (!telling->list)
+        return;
+    PyObject *item = columns ? Py_BuildValue("s(nn)", name, (Py_ssize_t)rows, (Py_ssize_t)columns)
+                             : Py_BuildValue("s(n)", name, (Py_ssize_t)rows);
+    if (!item || PyList_Append(telling->list, item) < 0)
+        Py_CLEAR(telling->list);
+    Py_XDECREF(item);
+}
+
+PyObject *binding_parameters(PyObject *module, PyObject *config)
+{
+    (void)module;
+    struct deberta_config read = {0};
+    PyObject *settings = PyDict_New();
+    struct telling telling = {NULL};
+    if (settings && PyDict_Update(settings, config) == 0 && binding_config(settings, &read) == 0 &&
+        (telling.list = PyList_New(0)) && binding_check(deberta_parameters(&read, tell, &telling)) < 0)
+        Py_CLEAR(telling.list);
+    Py_XDECREF(settings);
+    return telling.list;
+}
+
 static PyMethodDef methods[] = {
     {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR(
-         "forward($self, ids, offsets, *, types=None, mask=None, first=None, logits=True,\n"
-         "        hidden_states=False, attentions=False)\n--\n\n"
-         "logits (N, C), hidden states (L + 1, T, H) and flat attentions of a packed batch; None where not wanted.")},
+     PyDoc_STR("forward($self, ids, offsets, *, types=None, mask=None, first=None, wanted=None, logits=True,\n"
+               "        last=False, hidden_states=False, attentions=False)\n--\n\n"
+               "logits (N, C), or of a head of tokens (T, C), of the `wanted` ones (K, C); the last layer (T, H), all "
+               "hidden\n"
+               "states (L + 1, T, H) and flat attentions of a packed batch; None where not asked for.")},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef properties[] = {
-    {"has_head", model_has_head, NULL, PyDoc_STR("Whether the classification head was among the tensors."), NULL},
     {"memory", model_memory, NULL, PyDoc_STR("Bytes that the model holds beside the tensors that it reads in place."),
      NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -278,7 +320,9 @@ static PyGetSetDef properties[] = {
 static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("Model(config, tensors)\n--\n\n"
                                   "An immutable network: config has the members of struct deberta_config, tensors are\n"
-                                  "(name, dtype, shape, bytes) with dtype F32, F16 or BF16.")},
+                                  "(name, dtype, shape, bytes, blocks, mapped) with dtype F32, F16 or BF16; blocks is\n"
+                                  "None or (rows of a block, rows from one block to the next); what is mapped is a\n"
+                                  "file's, and its pages are given back once they are read.")},
     {Py_tp_new, model_new},
     {Py_tp_dealloc, model_dealloc},
     {Py_tp_methods, methods},

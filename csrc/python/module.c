@@ -49,6 +49,8 @@ static PyMethodDef methods[] = {
      PyDoc_STR("linear_layers()\n--\n\nWhose kernel multiplies in linear layers of new models: own or onednn.")},
     {"onednn_version", onednn_version, METH_NOARGS,
      PyDoc_STR("onednn_version()\n--\n\nThe version of oneDNN in use, such as \"3.2.0\".")},
+    {"parameters", binding_parameters, METH_O,
+     PyDoc_STR("parameters(config, /)\n--\n\nName and shape of every tensor that a network of this config needs.")},
     {NULL, NULL, 0, NULL},
 };
 

@@ -264,6 +264,17 @@ static void add(struct network *n, const char *name, size_t rows, size_t columns
                                             .data = drawn(rows * (columns ? columns : 1))};
 }
 
+/* Rows in blocks of H / 3 with as many foreign ones behind each, as v1 interleaves its projections. */
+static void scatter(struct deberta_tensor *tensor)
+{
+    size_t block = H / 3, columns = tensor->shape[1];
+    float *dense = (float *)(uintptr_t)tensor->data, *apart = drawn(2 * tensor->shape[0] * columns);
+    for (size_t r = 0; r < tensor->shape[0]; r++)
+        memcpy(apart + (r / block * 2 * block + r % block) * columns, dense + r * columns, columns * sizeof *dense);
+    memory_free(dense);
+    tensor->data = apart, tensor->block = block, tensor->step = 2 * block;
+}
+
 static void add_dense(struct network *n, const char *name, size_t rows, size_t columns)
 {
     char full[96];
@@ -302,9 +313,12 @@ static void make_network(struct network *n)
                                      .share_att_key = true,
                                      .norm_rel_ebd = true,
                                      .attention_terms = 3,
+                                     .key_bias = true,
+                                     .head = DEBERTA_SEQUENCE,
+                                     .head_size = H,
                                      .layer_norm_eps = 1e-7f,
                                      .hidden_act = "gelu",
-                                     .pooler_hidden_act = "gelu"}};
+                                     .head_act = "gelu"}};
     add(n, "deberta.embeddings.word_embeddings.weight", V, H);
     add_dense(n, "deberta.embeddings.LayerNorm", H, 0);
     add(n, "deberta.encoder.rel_embeddings.weight", 2 * BUCKETS, H);
@@ -316,8 +330,8 @@ static void make_network(struct network *n)
             add_dense(n, name, of_layer[i].rows, of_layer[i].columns);
         }
     }
-    add_dense(n, "pooler.dense", H, H);
-    add_dense(n, "classifier", C, H);
+    add_dense(n, "head.dense", H, H);
+    add_dense(n, "head.out", C, H);
 }
 
 static void free_network(struct network *n)
@@ -336,7 +350,7 @@ static void check_rows(const struct deberta_model *model, struct deberta_context
     enum { T = 17 };
     float together[4 * C], asked[4 * C], hidden[(L + 1) * T * H], attentions[L * 3 * (9 + 49 + 4 + 25)];
     CHECK(deberta_model_forward(model, context, &batch, &(struct deberta_outputs){.logits = together}) == DEBERTA_OK);
-    struct deberta_outputs all = {asked, hidden, attentions};
+    struct deberta_outputs all = {.logits = asked, .hidden = hidden, .attentions = attentions};
     CHECK(deberta_model_forward(model, context, &batch, &all) == DEBERTA_OK);
     CHECK(memcmp(together, asked, sizeof asked) == 0 || matmul_path() == MATMUL_ONEDNN);
     for (size_t i = 0; i < 4; i++) {
@@ -474,7 +488,6 @@ static void check_wrong_weights(struct network *n)
     struct deberta_model *model;
     for (size_t i = 0; i < n->count; i++) {
         struct deberta_tensor *tensor = &n->tensors[i];
-        bool head = strstr(tensor->name, "pooler") || strstr(tensor->name, "classifier");
         tensor->shape[0]++;
         CHECK(deberta_model_new(&n->config, n->tensors, n->count, &model) == DEBERTA_FORMAT && !model);
         CHECK(strstr(deberta_message(), tensor->name));
@@ -482,10 +495,13 @@ static void check_wrong_weights(struct network *n)
         const char *name = tensor->name;
         tensor->name = "absent";
         enum deberta_status status = deberta_model_new(&n->config, n->tensors, n->count, &model);
-        CHECK(status == (head ? DEBERTA_OK : DEBERTA_FORMAT));
-        CHECK(head ? !deberta_model_has_head(model) : strstr(deberta_message(), name) != NULL);
-        deberta_model_free(model);
+        CHECK(status == DEBERTA_FORMAT && strstr(deberta_message(), name));
         tensor->name = name;
+        float *number = (float *)(uintptr_t)tensor->data + i % C, kept = *number;
+        *number = i % 2 ? NAN : -INFINITY;
+        CHECK(deberta_model_new(&n->config, n->tensors, n->count, &model) == DEBERTA_FORMAT && !model);
+        CHECK(strstr(deberta_message(), name) && strstr(deberta_message(), i % 2 ? "nan" : "inf"));
+        *number = kept;
     }
     struct deberta_config wrong = n->config;
     wrong.heads = 5;
@@ -498,7 +514,7 @@ static void check_wrong_weights(struct network *n)
 /* Every allocation fails once, in the making and in the first pass; the second pass makes none. */
 static void check_memory(const struct network *n)
 {
-    float logits[4 * C];
+    float logits[17 * H];
     struct deberta_outputs outputs = {.logits = logits};
     for (long nth = 1;; nth++) {
         struct deberta_model *model = NULL;
@@ -522,6 +538,97 @@ static void check_memory(const struct network *n)
     }
 }
 
+/* ---- convolution, decoder and every head ---- */
+
+static void make_variant(struct network *n, enum deberta_head head)
+{
+    make_network(n);
+    n->config.head = head;
+    n->config.max_positions = 512;
+    n->config.enhanced_mask_decoder = head == DEBERTA_MASKED_LM;
+    n->config.conv_kernel_size = 3;
+    n->config.conv_act = "tanh";
+    add(n, "deberta.embeddings.position_embeddings.weight", 512, H);
+    add_dense(n, "deberta.encoder.conv", H, 3 * H);
+    add_dense(n, "deberta.encoder.conv.LayerNorm", H, 0);
+    add_dense(n, "head.LayerNorm", H, 0);
+}
+
+struct told {
+    const struct network *network;
+    size_t count;
+};
+
+/* What is told of is there, in that shape. */
+static void is_there(const char *name, size_t rows, size_t columns, void *data)
+{
+    struct told *told = data;
+    bool found = false;
+    for (size_t i = 0; i < told->network->count; i++) {
+        const struct deberta_tensor *t = &told->network->tensors[i];
+        found |=
+            strcmp(t->name, name) == 0 && t->shape[0] == rows && (t->rank == 1 ? columns == 0 : t->shape[1] == columns);
+    }
+    CHECK(found);
+    told->count++;
+}
+
+/* Rows of logits are the same alone and in a batch, all or the wanted ones; canaries stand behind them. */
+static void check_answers(const struct deberta_model *model, struct deberta_context *context, enum deberta_head head)
+{
+    enum { T = 17 };
+    bool of_tokens = head >= DEBERTA_TOKENS;
+    size_t columns = head == DEBERTA_POOLER ? H : C, rows = of_tokens ? T : 4;
+    float all[T * H + 1], some[T * H + 1], last[T * H], hidden[(L + 1) * T * H];
+    all[rows * columns] = 7.0f;
+    struct deberta_outputs outputs = {.logits = all, .last = last, .hidden = hidden};
+    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && all[rows * columns] == 7.0f);
+    CHECK(memcmp(last, hidden + L * T * H, sizeof last) == 0);
+    uint8_t wanted[T];
+    size_t kept = 0;
+    for (size_t t = 0; t < T; t++)
+        wanted[t] = draw() < 0.0f;
+    struct deberta_batch chosen = batch;
+    chosen.wanted = of_tokens ? wanted : NULL;
+    outputs = (struct deberta_outputs){.logits = some};
+    CHECK(deberta_model_forward(model, context, &chosen, &outputs) == DEBERTA_OK);
+    for (size_t row = 0; row < rows; row++) {
+        if (of_tokens && !wanted[row])
+            continue;
+        for (size_t c = 0; c < columns; c++)
+            CHECK(fabs((double)(some[kept * columns + c] - all[row * columns + c])) < 1e-5);
+        kept++;
+    }
+}
+
+static void check_heads(void)
+{
+    for (enum deberta_head head = DEBERTA_POOLER; head <= DEBERTA_REPLACED_TOKENS; head++) {
+        struct network n;
+        make_variant(&n, head);
+        struct deberta_model *dense, *model;
+        struct deberta_context *context;
+        struct told told = {&n, 0};
+        CHECK(deberta_parameters(&n.config, is_there, &told) == DEBERTA_OK && told.count >= n.count - 5);
+        CHECK(deberta_model_new(&n.config, n.tensors, n.count, &dense) == DEBERTA_OK);
+        for (size_t i = 0; i < n.count; i++)
+            if (strstr(n.tensors[i].name, "query_proj.weight"))
+                scatter(&n.tensors[i]);
+        CHECK(deberta_model_new(&n.config, n.tensors, n.count, &model) == DEBERTA_OK);
+        CHECK(memcmp(dense->layers[1].query.packed, model->layers[1].query.packed, 4 * H * H) == 0);
+        CHECK(deberta_context_new(model, &context) == DEBERTA_OK);
+        for (int threads = 1; threads <= 3; threads++) {
+            deberta_set_threads(threads);
+            check_answers(model, context, head);
+        }
+        deberta_context_free(context);
+        deberta_model_free(dense);
+        deberta_model_free(model);
+        check_memory(&n);
+        free_network(&n);
+    }
+}
+
 static void check_network(void)
 {
     struct network n;
@@ -529,7 +636,7 @@ static void check_network(void)
     struct deberta_model *model;
     struct deberta_context *context;
     CHECK(deberta_model_new(&n.config, n.tensors, n.count, &model) == DEBERTA_OK);
-    CHECK(deberta_model_has_head(model) && deberta_model_memory(model) > 4 * L * (4 * H * H + 2 * H * I));
+    CHECK(deberta_model_memory(model) > 4 * L * (4 * H * H + 2 * H * I));
     CHECK(deberta_context_new(model, &context) == DEBERTA_OK);
     for (int threads = 1; threads <= 4; threads++) {
         deberta_set_threads(threads);
@@ -566,6 +673,7 @@ int main(void)
             if (path == 0)
                 check_attentions();
             check_network();
+            check_heads();
             printf("check_nn: %s is right with %s\n", isa_names[level], paths[path]);
         }
     }

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/head.h"
+
+#include <string.h>
+
+#include "nn/layernorm.h"
+
+static void normalise(const struct deberta_model *m, const float *added, float *x, size_t rows)
+{
+    layernorm_apply(&(struct layernorm){.gain = m->head_gain,
+                                        .bias = m->head_shift,
+                                        .added = added,
+                                        .x = x,
+                                        .rows = rows,
+                                        .size = m->config.head_size,
+                                        .stride = m->head_stride,
+                                        .epsilon = m->config.layer_norm_eps});
+}
+
+/* The rows of the wanted tokens, in w->chosen; and, in w->y, the first row of each one's sequence, where the head adds
+ * it. Returns how many. */
+static size_t choose(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
+{
+    const struct deberta_batch *batch = pass->batch;
+    size_t ld = pass->model->hidden_stride, chosen = 0;
+    bool adds_first = pass->model->config.head == DEBERTA_REPLACED_TOKENS;
+    for (size_t i = chunk->sequence; i < chunk->sequence + chunk->count; i++) {
+        const float *first = w->x + ((size_t)batch->offsets[i] - chunk->token) * ld;
+        for (size_t t = (size_t)batch->offsets[i]; t < (size_t)batch->offsets[i + 1]; t++) {
+            if (batch->wanted && !batch->wanted[t])
+                continue;
+            memcpy(w->chosen + chosen * ld, w->x + (t - chunk->token) * ld, ld * sizeof(float));
+            if (adds_first)
+                memcpy(w->y + chosen * ld, first, ld * sizeof(float));
+            chosen++;
+        }
+    }
+    return chosen;
+}
+
+/* A few rows (n, H) through dense, LayerNorm and out, those that the head has, to logits. */
+static enum deberta_status apply(const struct deberta_model *m, const float *rows, size_t n, const struct workspace *w,
+                                 float *logits)
+{
+    enum deberta_head head = m->config.head;
+    size_t outputs = model_outputs(m), stride = m->hidden_stride;
+    if (m->head_dense.packed) {
+        TRY(matrix_apply(&m->head_dense, rows, n, m->head_act, w->pooled));
+        if (head == DEBERTA_MASKED_LM)
+            normalise(m, NULL, w->pooled, n);
+        rows = w->pooled, stride = m->head_stride;
+    }
+    if (m->head_out.packed) {
+        TRY(matrix_apply(&m->head_out, rows, n, ACT_LINEAR, w->logits));
+        rows = w->logits, stride = m->head_out.out_stride;
+    }
+    for (size_t i = 0; i < n; i++)
+        memcpy(logits + i * outputs, rows + i * stride, outputs * sizeof *logits);
+    return DEBERTA_OK;
+}
+
+enum deberta_status head_apply(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
+{
+    const struct deberta_model *m = pass->model;
+    const float *rows = w->first;
+    size_t count = chunk->count;
+    if (model_answers_for_tokens(m)) {
+        count = choose(pass, chunk, w);
+        rows = w->chosen;
+        if (m->config.head == DEBERTA_REPLACED_TOKENS)
+            normalise(m, w->y, w->chosen, count);
+    }
+    size_t block = context_head_rows(m, count);
+    for (size_t row = 0; row < count; row += block)
+        TRY(apply(m, rows + row * m->hidden_stride, min_size(block, count - row), w,
+                  pass->outputs->logits + (chunk->answer + row) * model_outputs(m)));
+    return DEBERTA_OK;
+}
