@@ -6,10 +6,10 @@ from pathlib import Path
 from deberta_c._config import read_json
 from deberta_c._safetensors import Tensor as Tensor
 from deberta_c._safetensors import read_safetensors
+from deberta_c._torch_file import read_torch_file
 
-SINGLE = "model.safetensors"
-INDEX = "model.safetensors.index.json"
-PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
+# What transformers looks for, in its order: a file, or the index of several; and what reads them.
+FORMS = (("model.safetensors", read_safetensors), ("pytorch_model.bin", read_torch_file))
 
 _MAX_RANK = 4  # of a tensor that the core takes
 _WEIGHTS = frozenset({"F32", "F16", "BF16"})
@@ -19,8 +19,8 @@ _NOT_WEIGHTS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64",
 def read_checkpoint(directory: Path) -> list[Tensor]:
     """The tensors of a model directory under the names of its files; integer buffers are left out.
 
-    Reads model.safetensors, or the shards that model.safetensors.index.json lists. `check_weight` tells whether the
-    network can take a tensor.
+    Reads the first of model.safetensors, the shards that model.safetensors.index.json lists, pytorch_model.bin and its
+    shards. `check_weight` tells whether the network can take a tensor.
 
     Errors: OSError when there is no such file; ValueError when a file contradicts itself or a name comes twice.
     """
@@ -89,18 +89,13 @@ def normal_name(name: str) -> str:
 
 def _files(directory: Path) -> list[tuple[Path, Callable[[Path], list[Tensor]]]]:
     """The files that hold the weights, and what reads each."""
-    if (directory / SINGLE).is_file():
-        return [(directory / SINGLE, read_safetensors)]
-    if (directory / INDEX).is_file():
-        return [(path, read_safetensors) for path in _shards(directory / INDEX)]
-    if any((directory / name).is_file() for name in PICKLES):
-        raise FileNotFoundError(
-            f"{str(directory)!r} has its weights in pytorch_model.bin only, and this version reads safetensors; "
-            "convert them once where transformers is installed: "
-            "AutoModelForSequenceClassification.from_pretrained(DIR).save_pretrained(OUT), "
-            "then copy spm.model and tokenizer_config.json to OUT"
-        )
-    raise FileNotFoundError(f"{str(directory)!r} has neither {SINGLE} nor {INDEX}; copy the weights there")
+    for name, read in FORMS:
+        if (directory / name).is_file():
+            return [(directory / name, read)]
+        if (directory / f"{name}.index.json").is_file():
+            return [(path, read) for path in _shards(directory / f"{name}.index.json")]
+    names = " or ".join(name for name, _ in FORMS)
+    raise FileNotFoundError(f"{str(directory)!r} has no {names}, whole or in shards; copy the weights there")
 
 
 def _shards(index: Path) -> list[Path]:

@@ -6,6 +6,7 @@ import struct
 import numpy as np
 import pytest
 from tiny_models import safetensors_bytes
+from torch_bytes import zip_of
 
 from deberta_c._checkpoint import check_weight, named, normal_name, read_checkpoint
 from deberta_c._safetensors import read_safetensors
@@ -234,12 +235,19 @@ def test_an_index_without_a_map(tmp_path, weight_map):
         read_checkpoint(tmp_path)
 
 
-def test_pickled_weights_tell_how_to_convert(tmp_path):
-    (tmp_path / "pytorch_model.bin").write_bytes(b"PK")
-    with pytest.raises(OSError, match="save_pretrained"):
-        read_checkpoint(tmp_path)
+def test_the_order_of_choice_is_that_of_transformers(tmp_path):
+    shard(tmp_path, {"a": "one.safetensors"})
+    (tmp_path / "model.safetensors.index.json").rename(tmp_path / "pytorch_model.bin.index.json")
+    (tmp_path / "one.safetensors").write_bytes(zip_of({"the shards of .bin": A}))
+    assert [tensor.name for tensor in read_checkpoint(tmp_path)] == ["the shards of .bin"]
+    (tmp_path / "pytorch_model.bin").write_bytes(zip_of({"the .bin": A}))
+    assert [tensor.name for tensor in read_checkpoint(tmp_path)] == ["the .bin"]
+    shard(tmp_path, {"classifier.weight": "one.safetensors"})
+    assert [tensor.name for tensor in read_checkpoint(tmp_path)] == ["classifier.weight"]
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes({"the safetensors": A}))
+    assert [tensor.name for tensor in read_checkpoint(tmp_path)] == ["the safetensors"]
 
 
 def test_no_weights(tmp_path):
-    with pytest.raises(OSError, match=r"neither model.safetensors nor"):
+    with pytest.raises(OSError, match=r"has no model.safetensors or pytorch_model.bin, whole or in shards"):
         read_checkpoint(tmp_path)
