@@ -1,4 +1,4 @@
-"""DeBERTa classifiers on the CPU: a C core behind the call shapes of transformers.
+"""DeBERTa and BERT on the CPU: a C core behind the call shapes of transformers.
 
 >>> import deberta_c
 >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -13,12 +13,49 @@ except ImportError as error:
 
     raise _errors.explain_import(error) from error
 
-from deberta_c._config import AutoConfig, DebertaV2Config
+from deberta_c._auto import (
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForMultipleChoice,
+    AutoModelForPreTraining,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertForMaskedLM,
+    BertForMultipleChoice,
+    BertForQuestionAnswering,
+    BertForSequenceClassification,
+    BertForTokenClassification,
+    BertModel,
+    DebertaForMaskedLM,
+    DebertaForQuestionAnswering,
+    DebertaForSequenceClassification,
+    DebertaForTokenClassification,
+    DebertaModel,
+    DebertaV2ForMaskedLM,
+    DebertaV2ForMultipleChoice,
+    DebertaV2ForPreTraining,
+    DebertaV2ForQuestionAnswering,
+    DebertaV2ForSequenceClassification,
+    DebertaV2ForTokenClassification,
+    DebertaV2Model,
+)
+from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config, PreTrainedConfig
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
 from deberta_c._encodings import BatchEncoding, CharSpan, TokenSpan
-from deberta_c._errors import MissingHeadWarning, TruncationWarning
-from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification, no_grad
-from deberta_c._outputs import SequenceClassifierOutput
+from deberta_c._errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
+from deberta_c._model import PreTrainedModel, no_grad
+from deberta_c._outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPooling,
+    MaskedLMOutput,
+    ModelOutput,
+    MultipleChoiceModelOutput,
+    PreTrainingOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+)
 from deberta_c._pipelines import TextClassificationPipeline, pipeline
 from deberta_c._threads import get_num_threads, set_num_threads, threads
 from deberta_c._tokenizer import (
@@ -34,24 +71,61 @@ from deberta_c._tokenizer import (
 
 __all__ = [
     "AutoConfig",
+    "AutoModel",
+    "AutoModelForMaskedLM",
+    "AutoModelForMultipleChoice",
+    "AutoModelForPreTraining",
+    "AutoModelForQuestionAnswering",
     "AutoModelForSequenceClassification",
+    "AutoModelForTokenClassification",
     "AutoTokenizer",
+    "BaseModelOutput",
+    "BaseModelOutputWithPooling",
     "BatchEncoding",
+    "BertConfig",
+    "BertForMaskedLM",
+    "BertForMultipleChoice",
+    "BertForQuestionAnswering",
+    "BertForSequenceClassification",
+    "BertForTokenClassification",
+    "BertModel",
     "BertTokenizer",
     "BertTokenizerFast",
     "CharSpan",
+    "DebertaConfig",
+    "DebertaForMaskedLM",
+    "DebertaForQuestionAnswering",
+    "DebertaForSequenceClassification",
+    "DebertaForTokenClassification",
+    "DebertaModel",
     "DebertaTokenizer",
     "DebertaTokenizerFast",
     "DebertaV2Config",
+    "DebertaV2ForMaskedLM",
+    "DebertaV2ForMultipleChoice",
+    "DebertaV2ForPreTraining",
+    "DebertaV2ForQuestionAnswering",
     "DebertaV2ForSequenceClassification",
+    "DebertaV2ForTokenClassification",
+    "DebertaV2Model",
     "DebertaV2Tokenizer",
     "DebertaV2TokenizerFast",
+    "MaskedLMOutput",
     "MissingHeadWarning",
+    "ModelOutput",
+    "MultipleChoiceModelOutput",
+    "PreTrainedConfig",
+    "PreTrainedModel",
     "PreTrainedTokenizerFast",
+    "PreTrainingOutput",
+    "QuestionAnsweringModelOutput",
     "SequenceClassifierOutput",
     "TextClassificationPipeline",
+    "TokenClassifierOutput",
     "TokenSpan",
     "TruncationWarning",
+    "UnexpectedWeightsWarning",
+    "UntiedWeightsWarning",
     "__version__",
     "default_model",
     "get_num_threads",

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._defaults import __version__
-from deberta_c._model import DebertaV2ForSequenceClassification
+from deberta_c._heads import SequenceClassifier
 from deberta_c._packing import offsets_of
 from deberta_c._predict import BATCH_TOKENS, run_batches
 from deberta_c._threads import get_num_threads
@@ -42,7 +42,7 @@ def pack_rows(rows: Sequence[Sequence[int]]) -> Rows:
     return Rows(ids, np.zeros(len(ids), np.uint8), offsets_of(np.array([len(row) for row in rows])), 0)
 
 
-def run_rows(model: DebertaV2ForSequenceClassification, rows: Rows) -> NDArray[np.float32]:
+def run_rows(model: SequenceClassifier, rows: Rows) -> NDArray[np.float32]:
     """Logits of the rows, in the batches of `predict`."""
     logits = np.empty((len(rows.offsets) - 1, model.num_labels), np.float32)
     for chosen, result in run_batches(model._core, rows, BATCH_TOKENS):
@@ -58,7 +58,7 @@ def flops(settings: Mapping[str, Any], lengths: Sequence[int]) -> float:
     return float(settings["layers"] * (linear + sum(2 * products * n**2 * hidden for n in lengths)))
 
 
-def bench(model: DebertaV2ForSequenceClassification, against: str | None = None) -> Iterator[dict[str, Any]]:
+def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dict[str, Any]]:
     """Times the works one after the other; `against="transformers"` runs it in turns, the same weights and threads."""
     settings = model._settings
     theirs = _transformers(model) if against else None
@@ -90,7 +90,7 @@ def bench(model: DebertaV2ForSequenceClassification, against: str | None = None)
         yield result
 
 
-def run(model: DebertaV2ForSequenceClassification, against: str | None = None, out: Path | None = None) -> None:
+def run(model: SequenceClassifier, against: str | None = None, out: Path | None = None) -> None:
     """Prints a line a work, and writes all of it as JSON if `out` is a path."""
     if out is not None and not out.parent.is_dir():
         raise FileNotFoundError(f"--json is {str(out)!r}, but there is no folder {str(out.parent)!r}; make it first")
@@ -134,7 +134,7 @@ def _in_turns(functions: Sequence[Callable[[], object]]) -> list[list[float]]:
 
 
 def _transformers(
-    model: DebertaV2ForSequenceClassification,
+    model: SequenceClassifier,
 ) -> Callable[[Sequence[Sequence[int]]], Callable[[], NDArray[np.float32]]]:
     """What makes, of rows of ids, a call of the eager model on batches in their own order, padded."""
     if missing := [name for name in ("torch", "transformers") if find_spec(name) is None]:

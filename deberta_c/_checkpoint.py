@@ -1,6 +1,6 @@
 """Weights of a model directory: which files hold them, and what they hold under the names of the files."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 from deberta_c._config import read_json
@@ -49,42 +49,6 @@ def check_weight(tensor: Tensor) -> None:
         raise ValueError(
             f"{tensor.source!r}: tensor {tensor.name!r} has {rank} dimensions, at most {_MAX_RANK} are known"
         )
-
-
-def named(tensors: Iterable[Tensor]) -> list[Tensor]:
-    """Tensors under the names of today's checkpoints; those that no network here needs are left out if unusual."""
-    found: dict[str, Tensor] = {}
-    for tensor in tensors:
-        name = normal_name(tensor.name)
-        if name in found:
-            raise ValueError(
-                f"{tensor.source!r}: tensors {tensor.name!r} and {found[name].name!r} are both {name!r}; "
-                "drop one of them"
-            )
-        if name.startswith(("deberta.", "pooler.", "classifier.")):
-            check_weight(tensor)
-        elif tensor.dtype not in _WEIGHTS or len(tensor.shape) > _MAX_RANK:
-            continue
-        found[name] = tensor
-    return [tensor._replace(name=name) for name, tensor in found.items()]
-
-
-def normal_name(name: str) -> str:
-    """The name that a tensor has in a checkpoint of today: `deberta.` prefix, LayerNorm.weight and LayerNorm.bias.
-
-    >>> normal_name("bert.embeddings.LayerNorm.gamma")
-    'deberta.embeddings.LayerNorm.weight'
-    >>> normal_name("encoder.rel_embeddings.weight")
-    'deberta.encoder.rel_embeddings.weight'
-    """
-    for old, new in (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias")):
-        if name.endswith(old):
-            name = name[: -len(old)] + new
-    if name.startswith("bert."):
-        return "deberta." + name[len("bert.") :]
-    if name.startswith(("embeddings.", "encoder.")):
-        return "deberta." + name
-    return name
 
 
 def _files(directory: Path) -> list[tuple[Path, Callable[[Path], list[Tensor]]]]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from deberta_c._auto import AutoModelForSequenceClassification
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
-from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
+from deberta_c._heads import SequenceClassifier
 from deberta_c._pipelines import pipeline
 from deberta_c._tables import Chunk, kind_of, read_chunks, writing
 from deberta_c._threads import threads
@@ -105,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _open_model(directory: str | None) -> DebertaV2ForSequenceClassification:
+def _open_model(directory: str | None) -> SequenceClassifier:
     return AutoModelForSequenceClassification.from_pretrained(default_model() if directory is None else directory)
 
 
@@ -170,7 +171,7 @@ def _classify(options: argparse.Namespace) -> None:
     print(f"\nwrote {str(target)!r}", file=sys.stderr)
 
 
-def _scored(chunk: Chunk, model: DebertaV2ForSequenceClassification, options: argparse.Namespace) -> Chunk:
+def _scored(chunk: Chunk, model: SequenceClassifier, options: argparse.Namespace) -> Chunk:
     """The rows with their predictions added."""
     blank = "" if options.input.suffix.lower() in (".csv", ".tsv") else None  # an empty cell is a missing value
 

@@ -4,45 +4,45 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, TypeVar
 
-_DEFAULTS: dict[str, Any] = {
-    "vocab_size": 128100,
-    "hidden_size": 1536,
-    "num_hidden_layers": 24,
-    "num_attention_heads": 24,
-    "intermediate_size": 6144,
+_COMMON: dict[str, Any] = {
     "hidden_act": "gelu",
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
     "max_position_embeddings": 512,
-    "type_vocab_size": 0,
     "initializer_range": 0.02,
+    "pad_token_id": 0,
+    "tie_word_embeddings": True,
+    "problem_type": None,
+}
+_DEBERTA: dict[str, Any] = {
+    **_COMMON,
+    "type_vocab_size": 0,
     "layer_norm_eps": 1e-7,
     "relative_attention": False,
     "max_relative_positions": -1,
-    "pad_token_id": 0,
     "position_biased_input": True,
     "pos_att_type": None,
     "pooler_dropout": 0.0,
     "pooler_hidden_act": "gelu",
-    "problem_type": None,
-    # What the network reads although the reference does not declare it.
-    "position_buckets": -1,
-    "share_att_key": False,
-    "norm_rel_ebd": "none",
-    "conv_kernel_size": 0,
+    "legacy": True,
 }
 # Read when present; without them another field decides.
 _OPTIONAL = frozenset({"embedding_size", "attention_head_size", "pooler_hidden_size", "cls_dropout", "talking_head"})
-_NULL_IS_ABSENT = ("position_buckets", "share_att_key", "norm_rel_ebd", "conv_kernel_size")
-_TERMS = frozenset({"c2p", "p2c", "p2p", "none", ""})  # the last three change nothing
+_TERMS = frozenset({"c2p", "p2c", "p2p", "none", ""})  # the last three name no product
 _LABELS = frozenset({"num_labels", "id2label", "label2id"})
 _POSITIVE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
+_INTEGERS = {"max_position_embeddings": 0, "type_vocab_size": 0, "max_relative_positions": None}
+_BOOLEANS = ("relative_attention", "position_biased_input", "legacy", "tie_word_embeddings")
+_STRINGS = ("hidden_act", "pooler_hidden_act")
 _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
+C = TypeVar("C", bound="PreTrainedConfig")
+
+_HUB = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder", "force_download", "proxies"})
 
 
-class DebertaV2Config:
+class PreTrainedConfig:
     """The configuration of a network: every key of config.json is an attribute, also those that nobody declares.
 
     `id2label` has int keys, `label2id` str keys; without them labels are called LABEL_0, LABEL_1, ...
@@ -50,26 +50,24 @@ class DebertaV2Config:
     `problem_type` may still be set; what else is set then changes nothing.
 
     Errors: ValueError names the key, its value and what to do; TypeError when a value has the wrong type.
-
-    >>> import deberta_c
-    >>> config = deberta_c.AutoConfig.from_pretrained(deberta_c.default_model())
-    >>> config.model_type, config.id2label
-    ('deberta-v2', {0: 'ham', 1: 'spam'})
     """
 
-    model_type = "deberta-v2"
+    model_type: str = ""
+    _defaults: ClassVar[dict[str, Any]] = {}
+    _optional: ClassVar[frozenset[str]] = frozenset()
+    _null_is_absent: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, **values: Any) -> None:
-        self._values: dict[str, Any] = {**_DEFAULTS, **values}
-        for key in _NULL_IS_ABSENT:
+        self._values: dict[str, Any] = {**self._defaults, **values}
+        for key in self._null_is_absent:
             if self._values[key] is None:
-                self._values[key] = _DEFAULTS[key]
+                self._values[key] = self._defaults[key]
         self._values["model_type"] = values.get("model_type", self.model_type)
         self._values["id2label"], self._values["label2id"] = _labels(values)
         self._values.pop("num_labels", None)
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any], **overrides: Any) -> "DebertaV2Config":
+    def from_dict(cls: type[C], values: Mapping[str, Any], **overrides: Any) -> C:
         """A configuration from the content of a config.json; `overrides` replace keys, as in transformers."""
         values = dict(values)
         if overrides.get("id2label") is not None:
@@ -78,13 +76,17 @@ class DebertaV2Config:
         return cls(**{**values, **overrides})
 
     @classmethod
-    def from_pretrained(cls, directory: str | Path, **overrides: Any) -> "DebertaV2Config":
-        """Reads DIRECTORY/config.json.
+    def from_pretrained(cls: type[C], directory: str | Path, **options: Any) -> C:
+        """Reads config.json of a directory, or of a model of the Hugging Face hub.
+
+        Options: `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder` choose the files, keys of config.json
+        replace those of the file.
 
         Errors: OSError when the directory or the file is missing, ValueError when it is not a JSON object, when
-        `model_type` is not deberta-v2, or when a value makes no sense.
+        `model_type` is another one, or when a value makes no sense.
         """
-        config = cls.from_dict(_read_config(require_directory(directory)), **overrides)
+        where, overrides = hub_options(options)
+        config = cls.from_dict(read_config(find_directory(directory, **where)), **overrides)
         config.check()
         return config
 
@@ -132,25 +134,23 @@ class DebertaV2Config:
     def check(self) -> None:
         """Refuses what makes no sense and what this version cannot run."""
         values = self._values
-        _check_family(values)
+        _check_family(values["model_type"], self.model_type)
         for key in _POSITIVE:
             _integer(values, key, least=1)
-        for key in ("max_position_embeddings", "type_vocab_size"):
-            _integer(values, key, least=0)
-        for key in ("max_relative_positions", "position_buckets"):
-            _integer(values, key, least=None)
-        for key in ("relative_attention", "position_biased_input", "share_att_key"):
-            if not isinstance(values[key], bool):
-                raise TypeError(f"config key {key} is {values[key]!r}; it must be true or false")
-        for key in ("hidden_act", "pooler_hidden_act", "norm_rel_ebd"):
-            if not isinstance(values[key], str):
-                raise TypeError(f"config key {key} is {values[key]!r}; it must be a string")
+        for key, least in _INTEGERS.items():
+            if key in self._defaults:
+                _integer(values, key, least)
+        for key in _BOOLEANS:
+            if key in self._defaults:
+                _require(values, key, bool, "true or false")
+        for key in _STRINGS:
+            if key in self._defaults:
+                _require(values, key, str, "a string")
         epsilon = values["layer_norm_eps"]
         if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
             raise ValueError(f"config key layer_norm_eps is {epsilon!r}; it must lie between 0 and 1, such as 1e-7")
         _check_problem(values["problem_type"])
         self._check_sizes()
-        self.position_terms()
 
     def _check_sizes(self) -> None:
         values = self._values
@@ -160,6 +160,80 @@ class DebertaV2Config:
                 f"config key hidden_size is {hidden}, not a multiple of num_attention_heads, which is {heads}; "
                 "one of them does not belong to these weights"
             )
+
+    def for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
+        """The fields of `struct deberta_config` for a head of the core, every default resolved."""
+        values = self._values
+        outputs = {"masked_lm": values["vocab_size"], "replaced_tokens": 1}.get(head, self.num_labels)
+        return {
+            "vocab_size": values["vocab_size"],
+            "embedding_size": values["hidden_size"],
+            "hidden_size": values["hidden_size"],
+            "layers": values["num_hidden_layers"],
+            "heads": values["num_attention_heads"],
+            "intermediate_size": values["intermediate_size"],
+            "max_positions": values["max_position_embeddings"],
+            "type_vocab_size": values["type_vocab_size"],
+            "num_labels": outputs,
+            "position_buckets": 0,
+            "max_relative_positions": values["max_position_embeddings"],
+            "relative_attention": False,
+            "c2p": False,
+            "p2c": False,
+            "share_att_key": False,
+            "norm_rel_ebd": False,
+            "key_bias": True,
+            "position_biased_input": True,
+            "attention_terms": 1,
+            "conv_kernel_size": 0,
+            "conv_act": "tanh",
+            "layer_norm_eps": float(values["layer_norm_eps"]),
+            "hidden_act": values["hidden_act"],
+            "head": head,
+            "head_act": self._pooler_act() if head in ("pooler", "sequence") else values["hidden_act"],
+            "head_size": values["hidden_size"],
+            "enhanced_mask_decoder": enhanced_mask_decoder,
+        }
+
+    def _pooler_act(self) -> str:
+        raise NotImplementedError
+
+    @classmethod
+    def declares(cls, key: str) -> bool:
+        """Whether a key changes the network or its labels, so that it may be given to `from_pretrained`."""
+        return key in cls._defaults or key in cls._optional or key in _LABELS
+
+
+class DebertaConfig(PreTrainedConfig):
+    """The configuration of DeBERTa v1: absent keys have the values of deberta-base, but no relative positions.
+
+    >>> config = DebertaConfig(relative_attention=True, pos_att_type="c2p|p2c", position_biased_input=False)
+    >>> config.model_type, config.hidden_size, config.vocab_size
+    ('deberta', 768, 50265)
+    """
+
+    model_type = "deberta"
+    _defaults: ClassVar[dict[str, Any]] = {
+        **_DEBERTA,
+        "vocab_size": 50265,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+    }
+    _optional = _OPTIONAL
+
+    def check(self) -> None:
+        """Refuses what makes no sense and what this version cannot run."""
+        super().check()
+        if self._values.get("talking_head"):
+            raise ValueError("config key talking_head is true; this version runs networks without talking heads only")
+        self.position_terms()
+
+    def _check_sizes(self) -> None:
+        super()._check_sizes()
+        values = self._values
+        hidden, heads = values["hidden_size"], values["num_attention_heads"]
         for key, expected in (("attention_head_size", hidden // heads), ("pooler_hidden_size", hidden)):
             if values.get(key) is not None and values[key] != expected:
                 raise ValueError(
@@ -182,49 +256,185 @@ class DebertaV2Config:
                 raise ValueError(f'config key pos_att_type has {term!r}; known are "c2p", "p2c", "p2p" and "none"')
         return terms
 
-    def for_core(self) -> dict[str, Any]:
-        """The fields of `struct deberta_config`, every default resolved."""
+    def for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
+        """The fields of `struct deberta_config` for a head of the core, every default resolved."""
         values, terms = self._values, self.position_terms()
-        c2p, p2c = "c2p" in terms, "p2c" in terms
-        norms = [name.strip() for name in values["norm_rel_ebd"].lower().split("|")]
         reach = values["max_relative_positions"]
-        return {
-            "vocab_size": values["vocab_size"],
+        settings = {
+            **super().for_core(head, enhanced_mask_decoder=enhanced_mask_decoder),
             "embedding_size": values.get("embedding_size") or values["hidden_size"],
-            "hidden_size": values["hidden_size"],
-            "layers": values["num_hidden_layers"],
-            "heads": values["num_attention_heads"],
-            "intermediate_size": values["intermediate_size"],
-            "max_positions": values["max_position_embeddings"],
-            "type_vocab_size": values["type_vocab_size"],
-            "num_labels": self.num_labels,
-            "position_buckets": max(values["position_buckets"], 0),
             "max_relative_positions": reach if reach >= 1 else values["max_position_embeddings"],
             "relative_attention": values["relative_attention"],
-            "c2p": c2p,
-            "p2c": p2c,
+            "c2p": "c2p" in terms,
+            "p2c": "p2c" in terms,
+            "key_bias": False,
+            "position_biased_input": values["position_biased_input"],
+            "attention_terms": 1 + len(terms),
+        }
+        if head == "masked_lm" and values["legacy"]:
+            settings["head_size"] = settings["embedding_size"]
+        return settings
+
+    def _pooler_act(self) -> str:
+        return str(self._values["pooler_hidden_act"])
+
+
+class DebertaV2Config(DebertaConfig):
+    """The configuration of DeBERTa v2, v3 and mDeBERTa: absent keys have the values of deberta-v2-xlarge, but no
+    relative positions and no convolution.
+
+    >>> import deberta_c
+    >>> config = deberta_c.AutoConfig.from_pretrained(deberta_c.default_model())
+    >>> config.model_type, config.id2label
+    ('deberta-v2', {0: 'ham', 1: 'spam'})
+    """
+
+    model_type = "deberta-v2"
+    _defaults: ClassVar[dict[str, Any]] = {
+        **_DEBERTA,
+        "vocab_size": 128100,
+        "hidden_size": 1536,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 24,
+        "intermediate_size": 6144,
+        # What the network reads although the reference does not declare it.
+        "position_buckets": -1,
+        "share_att_key": False,
+        "norm_rel_ebd": "none",
+        "conv_kernel_size": 0,
+        "conv_act": "tanh",
+        "conv_groups": 1,
+    }
+    _null_is_absent = (
+        "position_buckets",
+        "share_att_key",
+        "norm_rel_ebd",
+        "conv_kernel_size",
+        "conv_act",
+        "conv_groups",
+    )
+
+    def check(self) -> None:
+        """Refuses what makes no sense and what this version cannot run."""
+        super().check()
+        values = self._values
+        _integer(values, "position_buckets", least=None)
+        _require(values, "share_att_key", bool, "true or false")
+        _require(values, "norm_rel_ebd", str, "a string")
+        _require(values, "conv_act", str, "a string")
+        _integer(values, "conv_kernel_size", least=None)
+        _integer(values, "conv_groups", least=1)
+        kernel, groups, hidden = values["conv_kernel_size"], values["conv_groups"], values["hidden_size"]
+        if kernel > 0 and kernel % 2 == 0:
+            raise ValueError(f"config key conv_kernel_size is {kernel}; it must be odd, such as 3, or 0 for none")
+        if kernel > 0 and hidden % groups:
+            raise ValueError(f"config key conv_groups is {groups}; it must divide hidden_size, which is {hidden}")
+
+    def for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
+        """The fields of `struct deberta_config` for a head of the core, every default resolved."""
+        values = self._values
+        settings = super().for_core(head, enhanced_mask_decoder=enhanced_mask_decoder)
+        norms = [name.strip() for name in values["norm_rel_ebd"].lower().split("|")]
+        return {
+            **settings,
+            "position_buckets": max(values["position_buckets"], 0),
             "share_att_key": values["share_att_key"],
             "norm_rel_ebd": "layer_norm" in norms,
-            "position_biased_input": values["position_biased_input"],
-            "attention_terms": 1 + c2p + p2c,
-            "layer_norm_eps": float(values["layer_norm_eps"]),
-            "hidden_act": values["hidden_act"],
-            "pooler_hidden_act": values["pooler_hidden_act"],
+            "key_bias": True,
+            "attention_terms": 1 + settings["c2p"] + settings["p2c"],
+            "conv_kernel_size": max(values["conv_kernel_size"], 0),
+            "conv_act": values["conv_act"],
         }
 
-    @classmethod
-    def declares(cls, key: str) -> bool:
-        """Whether a key changes the network or its labels, so that it may be given to `from_pretrained`."""
-        return key in _DEFAULTS or key in _OPTIONAL or key in _LABELS
+
+class BertConfig(PreTrainedConfig):
+    """The configuration of BERT: absent keys have the values of bert-base-uncased.
+
+    >>> config = BertConfig(num_hidden_layers=6)
+    >>> config.model_type, config.num_hidden_layers, config.type_vocab_size, config.layer_norm_eps
+    ('bert', 6, 2, 1e-12)
+    """
+
+    model_type = "bert"
+    _defaults: ClassVar[dict[str, Any]] = {
+        **_COMMON,
+        "vocab_size": 30522,
+        "hidden_size": 768,
+        "num_hidden_layers": 12,
+        "num_attention_heads": 12,
+        "intermediate_size": 3072,
+        "type_vocab_size": 2,
+        "layer_norm_eps": 1e-12,
+        "classifier_dropout": None,
+        "is_decoder": False,
+        "add_cross_attention": False,
+    }
+    _optional = frozenset({"position_embedding_type"})
+
+    def check(self) -> None:
+        """Refuses what makes no sense and what this version cannot run."""
+        super().check()
+        for key in ("is_decoder", "add_cross_attention"):
+            if self._values[key]:
+                raise ValueError(f"config key {key} is {self._values[key]!r}; this version runs encoders only")
+        kind = self._values.get("position_embedding_type") or "absolute"
+        if kind != "absolute":
+            raise ValueError(f'config key position_embedding_type is {kind!r}; this version runs "absolute" only')
+
+    def _pooler_act(self) -> str:
+        return "tanh"
+
+
+CONFIGS: dict[str, type[PreTrainedConfig]] = {
+    cls.model_type: cls for cls in (DebertaConfig, DebertaV2Config, BertConfig)
+}
 
 
 class AutoConfig:
-    """Reads the configuration of a model directory."""
+    """Reads the configuration of a model directory, whatever its family.
+
+    >>> AutoConfig.from_dict({"model_type": "bert", "num_hidden_layers": 6}).num_hidden_layers
+    6
+    """
 
     @staticmethod
-    def from_pretrained(directory: str | Path, **overrides: Any) -> DebertaV2Config:
-        """See `DebertaV2Config.from_pretrained`."""
-        return DebertaV2Config.from_pretrained(directory, **overrides)
+    def from_dict(values: Mapping[str, Any], **overrides: Any) -> PreTrainedConfig:
+        """The configuration of the family that the key `model_type` names; `overrides` replace keys."""
+        return config_class(values.get("model_type")).from_dict(values, **overrides)
+
+    @staticmethod
+    def from_pretrained(directory: str | Path, **options: Any) -> PreTrainedConfig:
+        """A DebertaConfig, DebertaV2Config or BertConfig, as `model_type` says; see `PreTrainedConfig.from_pretrained`.
+
+        >>> import deberta_c
+        >>> type(AutoConfig.from_pretrained(deberta_c.default_model())).__name__
+        'DebertaV2Config'
+        """
+        where, overrides = hub_options(options)
+        config = AutoConfig.from_dict(read_config(find_directory(directory, **where)), **overrides)
+        config.check()
+        return config
+
+
+def config_class(model_type: Any) -> type[PreTrainedConfig]:
+    """The configuration of a family; ValueError for one that is not run."""
+    if not isinstance(model_type, str) or model_type not in CONFIGS:
+        raise ValueError(
+            f"config key model_type is {model_type!r}; this version runs deberta, deberta-v2 (DeBERTa v2, v3 and "
+            "mDeBERTa) and bert"
+        )
+    return CONFIGS[model_type]
+
+
+def hub_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that tell where files are, and the others."""
+    where = {name: value for name, value in options.items() if name in _HUB}
+    return where, {name: value for name, value in options.items() if name not in _HUB}
+
+
+def find_directory(directory: str | Path, **where: Any) -> Path:
+    """The directory of a model; `where` are options of the Hugging Face hub."""
+    return require_directory(directory)
 
 
 def require_directory(value: object) -> Path:
@@ -255,7 +465,8 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _read_config(directory: Path) -> dict[str, Any]:
+def read_config(directory: Path) -> dict[str, Any]:
+    """config.json of a directory; OSError without it, ValueError when it does not name its family."""
     path = directory / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{str(directory)!r} has no config.json; it is not a model directory")
@@ -265,25 +476,21 @@ def _read_config(directory: Path) -> dict[str, Any]:
     return values
 
 
-def _check_family(values: Mapping[str, Any]) -> None:
-    family = values["model_type"]
-    if family != "deberta-v2":
-        raise ValueError(
-            f"config key model_type is {family!r}; this version runs deberta-v2 (DeBERTa v2, v3 and mDeBERTa) only"
-        )
-    if values["conv_kernel_size"]:
-        raise ValueError(
-            f"config key conv_kernel_size is {values['conv_kernel_size']!r}; this version runs networks without a "
-            "convolution only, which deberta-v2-xlarge and -xxlarge have"
-        )
-    if values.get("talking_head"):
-        raise ValueError("config key talking_head is true; this version runs networks without talking heads only")
+def _check_family(found: Any, expected: str) -> None:
+    if found != expected:
+        other = config_class(found).__name__
+        raise ValueError(f"config key model_type is {found!r}, not {expected!r}; take {other} or an Auto class")
 
 
 def _check_problem(value: Any) -> None:
     if value not in _PROBLEMS:
         names = ", ".join(repr(name) for name in _PROBLEMS[1:])
         raise ValueError(f"config key problem_type is {value!r}; it must be null, {names}")
+
+
+def _require(values: Mapping[str, Any], key: str, kind: type, what: str) -> None:
+    if not isinstance(values[key], kind):
+        raise TypeError(f"config key {key} is {values[key]!r}; it must be {what}")
 
 
 def _integer(values: Mapping[str, Any], key: str, least: int | None) -> None:

@@ -30,10 +30,36 @@ class TruncationWarning(UserWarning):
 
 
 class MissingHeadWarning(UserWarning):
-    """A checkpoint lacks tensors of the classification head; attribute `tensors` holds their names.
+    """A checkpoint lacks tensors of the head; attribute `tensors` holds their names.
 
     >>> MissingHeadWarning("no head", tensors=("classifier.weight",)).tensors
     ('classifier.weight',)
+    """
+
+    def __init__(self, message: str, tensors: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.tensors = tensors
+
+
+class UnexpectedWeightsWarning(UserWarning):
+    """A checkpoint holds tensors that the model has no use for; attribute `tensors` holds their names in the file.
+
+    >>> UnexpectedWeightsWarning("not used", tensors=("mask_predictions.dense.weight",)).tensors
+    ('mask_predictions.dense.weight',)
+    """
+
+    def __init__(self, message: str, tensors: tuple[str, ...] = ()) -> None:
+        super().__init__(message)
+        self.tensors = tensors
+
+
+class UntiedWeightsWarning(UserWarning):
+    """A checkpoint stores a decoder that differs from the word table to which config.json ties it.
+
+    The model uses both as they are stored; attribute `tensors` holds the names of the decoder's.
+
+    >>> UntiedWeightsWarning("untied", tensors=("cls.predictions.decoder.weight",)).tensors
+    ('cls.predictions.decoder.weight',)
     """
 
     def __init__(self, message: str, tensors: tuple[str, ...] = ()) -> None:

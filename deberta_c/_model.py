@@ -1,274 +1,186 @@
-"""The classifier: a model directory, opened, with the calls of transformers and of a data frame."""
+"""What all models share: opened from files or drawn from a seed, saved, pickled by reference, and run."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Mapping
 from contextlib import ContextDecorator
 from copy import deepcopy
 from functools import partial
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._checkpoint import Tensor, named, read_checkpoint
-from deberta_c._config import DebertaV2Config, require_directory
+from deberta_c._checkpoint import Tensor, read_checkpoint
+from deberta_c._config import (
+    AutoConfig,
+    PreTrainedConfig,
+    config_class,
+    find_directory,
+    hub_options,
+    read_config,
+)
 from deberta_c._encodings import require_cpu
-from deberta_c._errors import MissingHeadWarning, warn_caller
-from deberta_c._frame import Missing, the_only
-from deberta_c._outputs import SequenceClassifierOutput, sigmoid, softmax
+from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, warn_caller
+from deberta_c._families import DECODER, Adapted, adapt, named, sources, tie
+from deberta_c._initial import initial_weights
+from deberta_c._outputs import ModelOutput
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
-from deberta_c._predict import BATCH_TOKENS, check_rows, predict
 from deberta_c._reopen import reopened
-from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, reopened_tokenizer, warn_of_cuts
+from deberta_c._tokenizer import PreTrainedTokenizerFast, reopened_tokenizer
 
-_NETWORK = ("deberta.", "pooler.", "classifier.")
-_HEAD = ("pooler.dense.weight", "pooler.dense.bias", "classifier.weight", "classifier.bias")
+M = TypeVar("M", bound="PreTrainedModel")
+
 # Arguments of transformers that change nothing here.
-_HARMLESS = frozenset({"local_files_only", "use_safetensors", "attn_implementation", "low_cpu_mem_usage"})
+_HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
+_OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder"})
+_NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
 
 
-class DebertaV2ForSequenceClassification:
-    """A DeBERTa v2, v3 or mDeBERTa classifier on the CPU, in float32.
+class Plan(NamedTuple):
+    """What is run: the configuration as it is, the core's settings, and what the file calls the layers of the head."""
 
-    The weights are immutable, the object may be used from many threads at once, and pickles as the path of its
-    directory and options; a process that unpickles it again and again opens it once, and the last one stays open. Of
-    `config`, the labels and `problem_type` may be set at any time; other keys count when it is opened.
+    config: PreTrainedConfig
+    settings: dict[str, Any]
+    layers: Mapping[str, str]
 
-    >>> import deberta_c
-    >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
-    >>> model.predict(["Free entry!", "See you at home", "Free entry!"]).shape
-    (3, 2)
+
+class Ran(NamedTuple):
+    """What the core gave for a batch: `logits` as they are, the others at their padded places or None."""
+
+    logits: NDArray[np.float32] | None
+    last: NDArray[np.float32] | None
+    hidden_states: tuple[NDArray[np.float32], ...] | None
+    attentions: tuple[NDArray[np.float32], ...] | None
+
+
+class PreTrainedModel:
+    """What all models share; take a class of a family, such as DebertaV2Model, or an Auto class.
+
+    A model computes on the CPU, in float32. The weights are immutable, the object may be used from many threads at
+    once, and pickles as the path of its directory and options, or as its configuration and seed; a process that
+    unpickles it again and again opens it once, and the last one stays open. Of `config`, the labels and `problem_type`
+    may be set at any time; other keys count when it is opened.
+
+    `Class(config, seed=0)` draws initial weights, as `from_config` does.
     """
 
-    def __init__(self, directory: Path, config: DebertaV2Config, options: dict[str, Any]) -> None:
-        self.config = config
-        self.name_or_path = str(directory)
-        self._options = options
-        self._loaded = self._settable()
-        self._tokenizer: PreTrainedTokenizerFast | None = None
-        tensors = named(read_checkpoint(directory))
-        if options.get("ignore_mismatched_sizes"):
-            tensors = [tensor for tensor in tensors if not _other_labels(tensor, config.num_labels)]
-        self._settings = config.for_core()  # what the core runs with, whatever happens to `config`
-        self._size = sum(prod(tensor.shape) for tensor in tensors if tensor.name.startswith(_NETWORK))
-        try:
-            self._core = _core.Model(self._settings, [tensor[:4] for tensor in tensors])
-        except ValueError as error:
-            raise ValueError(f"{self.name_or_path!r}: {error}") from error
-        names = {tensor.name for tensor in tensors}
-        self._missing = tuple(name for name in _HEAD if name not in names)
-        if self._missing:
-            warn_caller(
-                MissingHeadWarning(
-                    f"{self.name_or_path!r} lacks {', '.join(self._missing)}: it is not a trained classifier, and "
-                    "predicting raises an error; train it, or load a directory that holds them",
-                    tensors=self._missing,
-                )
-            )
+    config_class: ClassVar[type[PreTrainedConfig]]
+    _head: ClassVar[str]  # of the core
+    _layers: ClassVar[Mapping[str, str]]  # of the head, as files call them
+    _lack: ClassVar[str]  # what it means that tensors of the head are missing
+    _ignored: ClassVar[str] = r"(^|\.)position_ids$"  # what no model needs, but many files have
+    _needs_head: ClassVar[bool] = True
+
+    _seed: int | None  # of the initial weights, None for those of files
+    _files: dict[str, Tensor] | None  # the weights, None when the seed gives them
+    _tokenizer: PreTrainedTokenizerFast | None
+
+    def __init__(self, config: PreTrainedConfig, *, seed: int = 0) -> None:
+        self._make(config, seed, {})
+
+    @classmethod
+    def from_config(cls: type[M], config: PreTrainedConfig, *, seed: int = 0, **options: Any) -> M:
+        """A model with initial weights, drawn from `seed` as transformers draws them.
+
+        Each tensor has a generator of its own, so that models of one seed have the same encoder whatever their head.
+
+        Errors: TypeError for what is no configuration, ValueError for one of another family.
+        """
+        return cls(config, seed=seed, **options)
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls: type[M],
+        directory: str | Path,
+        *,
+        config: PreTrainedConfig | None = ...,
+        output_loading_info: Literal[False] = ...,
+        **options: Any,
+    ) -> M: ...
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls: type[M],
+        directory: str | Path,
+        *,
+        config: PreTrainedConfig | None = ...,
+        output_loading_info: Literal[True],
+        **options: Any,
+    ) -> tuple[M, dict[str, Any]]: ...
 
     @classmethod
     def from_pretrained(
-        cls, directory: str | Path, *, config: DebertaV2Config | None = None, **options: Any
-    ) -> "DebertaV2ForSequenceClassification":
-        """Opens a directory with config.json and model.safetensors, or its shards, in F32, F16 or BF16.
+        cls: type[M],
+        directory: str | Path,
+        *,
+        config: PreTrainedConfig | None = None,
+        output_loading_info: bool = False,
+        **options: Any,
+    ) -> M | tuple[M, dict[str, Any]]:
+        """Opens a directory with config.json and weights in F32, F16 or BF16, or a model of the Hugging Face hub.
 
         Keys of config.json, such as `num_labels`, `id2label` or `problem_type`, replace those of the file; `config`
-        replaces the file. `ignore_mismatched_sizes=True` drops a classifier with another number of labels.
-        `dtype` may be "float32" or "auto": the network computes in float32.
+        replaces the file. `ignore_mismatched_sizes=True` drops a head of another size. `dtype` may be "float32" or
+        "auto": the network computes in float32. For a name of the hub: `revision`, `cache_dir`, `token`,
+        `local_files_only`, `subfolder`. With `output_loading_info=True` the result is (model, information), whose keys
+        missing_keys, unexpected_keys, mismatched_keys and error_msgs are those of transformers.
 
         The weights stay in the files, which are mapped into memory. While a model has them open, replace them by
         renaming new files into their place; a file that is cut or rewritten where it lies ends the process (SIGBUS)
         or changes the results.
 
         Errors: OSError for a missing directory or file, ValueError for a file that contradicts itself or the
-        configuration, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing tensors of the
-        head; such a model does not predict.
+        configuration or holds NaN, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing
+        tensors of the head; such a model does not run. UnexpectedWeightsWarning names tensors that are not used.
         """
-        folder = require_directory(directory).absolute()
-        overrides = _check_options(options)
-        if config is not None and not isinstance(config, DebertaV2Config):
-            raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
+        where, options = hub_options(options)
+        folder = find_directory(directory, **where).absolute()
+        overrides = cls._check_options(options)
         if config is None:
-            config = DebertaV2Config.from_pretrained(folder, **overrides)
+            own = cls._own_config(AutoConfig.from_dict(read_config(folder)), overrides)
         else:
-            config = DebertaV2Config.from_dict(config.to_dict(), **overrides)
-            config.check()
-            options = {**options, "config": config.to_dict()}
-        return cls(folder, config, options)
-
-    def __call__(
-        self,
-        input_ids: Any = None,
-        attention_mask: Any = None,
-        token_type_ids: Any = None,
-        *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
-        return_dict: bool = True,
-    ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
-
-        Masks may have padding on either side and holes; the head reads the first token that is not masked, where
-        transformers reads column 0. Returns a `SequenceClassifierOutput`, or a tuple with `return_dict=False`.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
-
-        >>> import deberta_c
-        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
-        >>> model(input_ids=[[1, 7, 2]]).logits.shape
-        (1, 2)
-        """
-        self._require_head()
-        settings = self._settings
-        packed = pack(
-            input_ids,
-            attention_mask,
-            token_type_ids,
-            vocab_size=settings["vocab_size"],
-            type_vocab_size=settings["type_vocab_size"],
-            positions=settings["max_positions"] if settings["position_biased_input"] else None,
-        )
-        logits, hidden, attentions = self._run(packed, output_hidden_states, output_attentions)
-        output = SequenceClassifierOutput(
-            logits,
-            None if hidden is None else unpack_hidden(packed, hidden),
-            None
-            if attentions is None
-            else unpack_attentions(packed, attentions, settings["layers"], settings["heads"]),
-        )
-        return output if return_dict else output.to_tuple()
-
-    forward = __call__
-
-    def predict(
-        self,
-        texts: Iterable[Any],
-        text_pairs: Iterable[Any] | None = None,
-        *,
-        truncation: bool | str = True,
-        max_length: int | None = None,
-        batch_tokens: int = BATCH_TOKENS,
-        na: Missing = "raise",
-        progress: bool = False,
-        tokenizer: PreTrainedTokenizerFast | None = None,
-    ) -> NDArray[np.float32]:
-        """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
-
-        A column is a list, Series, pyarrow array, ndarray or iterator. It is read in windows of 8,192 rows, so that
-        beyond the column and the result memory does not grow with the number of rows. Each distinct text of a window
-        is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
-        megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
-        pd.NA) does: "raise", "empty" (an empty text) or "skip" (a row of NaN). `progress=True` shows a bar by tqdm,
-        or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer; the warning that
-        counts the texts cut comes when all rows are done.
-
-        Errors: TypeError and ValueError name the row and the remedy, before anything is computed for what is no str
-        or missing, unless it comes from an iterator; RuntimeError when the head is missing.
-
-        >>> import deberta_c
-        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
-        >>> model.predict(["See you at home", None], na="skip").shape
-        (2, 2)
-        """
-        return self.logits_of_column(
-            texts,
-            text_pairs,
-            tokenizer,
-            truncation=truncation,
-            max_length=max_length,
-            batch_tokens=batch_tokens,
-            na=na,
-            progress=progress,
-        )
-
-    def predict_proba(
-        self,
-        texts: Iterable[Any],
-        text_pairs: Iterable[Any] | None = None,
-        *,
-        truncation: bool | str = True,
-        max_length: int | None = None,
-        batch_tokens: int = BATCH_TOKENS,
-        na: Missing = "raise",
-        progress: bool = False,
-        tokenizer: PreTrainedTokenizerFast | None = None,
-    ) -> NDArray[np.float32]:
-        """Probabilities, float32 (N, num_labels): softmax, or sigmoid for multi-label models and a single logit.
-
-        Arguments and errors are those of `predict`; a regression model raises ValueError, for it has none.
-
-        >>> import deberta_c
-        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
-        >>> float(model.predict_proba(["See you at home"]).sum().round(3))
-        1.0
-        """
-        function = self.probability_function()
-        if function is None:
-            raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
-        logits = self.logits_of_column(
-            texts,
-            text_pairs,
-            tokenizer,
-            truncation=truncation,
-            max_length=max_length,
-            batch_tokens=batch_tokens,
-            na=na,
-            progress=progress,
-        )
-        return softmax(logits) if function == "softmax" else sigmoid(logits)
-
-    def probability_function(self) -> str | None:
-        """What makes probabilities of the logits: "softmax", "sigmoid", or None for regression."""
-        if self.config.problem_type == "regression":
-            return None
-        if self.config.problem_type == "multi_label_classification" or self.num_labels == 1:
-            return "sigmoid"
-        return "softmax"
-
-    def logits_of(
-        self, text: str, name: str, tokenizer: PreTrainedTokenizerFast, truncation: bool | str, max_length: int | None
-    ) -> NDArray[np.float32]:
-        """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
-        self._require_head()
-        options = tokenizer.encode_options(truncation, max_length)
+            own = cls._own_config(config, overrides)
+            options = {**options, "config": own.to_dict()}
+        model = cls.__new__(cls)
+        model._seed = None
         try:
-            rows = tokenizer.encode_with([text], None, options)
-        except ValueError:
-            explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
-            raise
-        if rows.cut and max_length is None:
-            warn_of_cuts(1, "1 text", options["max_length"])
-        check_rows(rows, self._settings, the_only(name))
-        logits = self._core.forward(rows.ids, rows.offsets, types=rows.types)[0]
-        assert logits is not None
-        return logits
+            found = named(read_checkpoint(folder), own.model_type)
+            adapted = model._open(model._plan(own, found, options), found, str(folder), options)
+        except ValueError as error:
+            message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
+            raise ValueError(message) from error
+        model._warn(adapted)
+        return (model, model._loading_info(adapted)) if output_loading_info else model
 
-    def logits_of_column(
-        self,
-        texts: Iterable[Any],
-        text_pairs: Iterable[Any] | None,
-        tokenizer: PreTrainedTokenizerFast | None,
-        **arguments: Any,
-    ) -> NDArray[np.float32]:
-        """What `predict` returns; `arguments` are those of the function of that name in `_predict`."""
-        self._require_head()
-        tokenizer = self.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-        return predict(self._core, self._settings, tokenizer, texts, text_pairs, **arguments)
+    def forward(self, *arguments: Any, **options: Any) -> Any:
+        """The same as a call."""
+        return self(*arguments, **options)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Runs the network; each head has its own arguments."""
+        raise NotImplementedError(f"{type(self).__name__} has no head; take a class of a family")
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """The tokenizer of the model's directory, read on first use."""
+        """The tokenizer of the model's directory, read on first use.
+
+        Errors: OSError when there is none, RuntimeError when the model was made of a configuration.
+        """
         if self._tokenizer is None:
+            if not self.name_or_path:
+                raise RuntimeError("this model was made of a configuration and has no tokenizer; give one")
             self._tokenizer = reopened_tokenizer(self.name_or_path)
         return self._tokenizer
 
     @property
     def num_labels(self) -> int:
-        """How many labels the classifier tells apart."""
-        return int(self._settings["num_labels"])
+        """How many labels the configuration had when the model was opened."""
+        return len(self._loaded["id2label"])
 
     def labels(self) -> list[str]:
         """The names of the labels, in the order of the logits, as `config.id2label` has them now.
@@ -289,14 +201,14 @@ class DebertaV2ForSequenceClassification:
         return "cpu"
 
     def num_parameters(self) -> int:
-        """How many numbers the checkpoint holds for it: the sizes of all tensors deberta.*, pooler.*, classifier.*."""
+        """How many numbers the network has, a missing head left out; tied ones count once."""
         return self._size
 
-    def eval(self) -> "DebertaV2ForSequenceClassification":
+    def eval(self: M) -> M:
         """Returns itself: the model always evaluates."""
         return self
 
-    def train(self, mode: bool = True) -> "DebertaV2ForSequenceClassification":
+    def train(self: M, mode: bool = True) -> M:
         """Returns itself for `mode=False`; raises NotImplementedError otherwise, for this version does not train."""
         if mode:
             raise NotImplementedError(
@@ -304,75 +216,225 @@ class DebertaV2ForSequenceClassification:
             )
         return self
 
-    def to(self, device: object) -> "DebertaV2ForSequenceClassification":
+    def to(self: M, device: object) -> M:
         """Returns itself when `device` is the CPU; raises ValueError otherwise."""
         require_cpu(device)
         return self
 
     def __repr__(self) -> str:
         settings = self._settings
-        labels = list(self.config.id2label.values())
-        shown = repr(labels) if len(labels) <= 6 else f"[{', '.join(map(repr, labels[:5]))}, ...]"
+        where = repr(self.name_or_path) if self.name_or_path else f"seed={self._seed}"
         return (
-            f"{type(self).__name__}({self.name_or_path!r}, {settings['layers']} layers x {settings['hidden_size']}, "
-            f"{settings['heads']} heads, {self._size:,} parameters, {self.num_labels} labels {shown})"
+            f"{type(self).__name__}({where}, {settings['layers']} layers x {settings['hidden_size']}, "
+            f"{settings['heads']} heads, {self._size:,} parameters{self._described()})"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
         changed = {name: value for name, value in self._settable().items() if value != self._loaded[name]}
+        if self._seed is not None:
+            return _draw_again, (type(self), {**self.config.to_dict(), **changed}, self._seed, self._options)
         return _reopen, (type(self), self.name_or_path, {**self._options, **changed})
 
-    def __copy__(self) -> "DebertaV2ForSequenceClassification":
+    def __copy__(self: M) -> M:
         return self
 
-    def __deepcopy__(self, _: object) -> "DebertaV2ForSequenceClassification":
+    def __deepcopy__(self: M, _: object) -> M:
         return self
+
+    # ---- opening ----
+
+    def _make(self, config: PreTrainedConfig, seed: int, options: dict[str, Any]) -> None:
+        """Becomes a model with initial weights."""
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ValueError(f"seed is {seed!r}; it must be an integer of at least 0")
+        self._seed = int(seed)
+        plan = self._plan(self._own_config(config, {}), {}, options)
+        self._open(plan, self._draw(plan), "", options)
+
+    @classmethod
+    def _own_config(cls, config: Any, overrides: Mapping[str, Any]) -> PreTrainedConfig:
+        """A checked copy of a configuration, some keys replaced."""
+        if not isinstance(config, PreTrainedConfig):
+            raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
+        if config.model_type != cls.config_class.model_type:
+            other = cls.__name__.replace(cls.config_class.__name__[:-6], type(config).__name__[:-6])
+            raise ValueError(f"config key model_type is {config.model_type!r}; take {other} or an Auto class")
+        own = type(config).from_dict(deepcopy(config.to_dict()), **overrides)
+        own.check()
+        return own
+
+    @classmethod
+    def _check_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that replace keys of the configuration; TypeError or ValueError for what is not understood."""
+        overrides = {}
+        for name, value in options.items():
+            if cls.config_class.declares(name):
+                overrides[name] = value
+            elif name in ("dtype", "torch_dtype"):
+                if value is not None and str(value).removeprefix("torch.") not in ("float32", "auto"):
+                    raise ValueError(f'{name} is {value!r}; the network computes in float32, give "float32" or "auto"')
+            elif name not in _OWN and name not in _HARMLESS:
+                raise TypeError(f"unknown option {name!r}; give a key of config.json or ignore_mismatched_sizes")
+        return overrides
+
+    def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        """What to run, given a configuration and what the files hold (nothing for a model that is drawn)."""
+        if options.get("enhanced_mask_decoder") is not None:
+            raise TypeError("enhanced_mask_decoder is for masked language models only")
+        return Plan(config, config.for_core(self._head), self._layers)
+
+    def _wanted(self, plan: Plan) -> list[Any]:
+        return sources(plan.config.model_type, plan.settings, plan.layers, plan.config.get("conv_groups") or 1)
+
+    def _tie(self, config: PreTrainedConfig, found: dict[str, Tensor]) -> dict[str, str]:
+        return tie(found, config.model_type, self._head == "masked_lm") if config.tie_word_embeddings else {}
+
+    def _draw(self, plan: Plan) -> dict[str, Tensor]:
+        """The initial weights."""
+        tied = self._tie(plan.config, {})
+        wanted = [source._replace(file=tied.get(source.file, source.file)) for source in self._wanted(plan)]
+        assert self._seed is not None
+        return {tensor.name: tensor for tensor in initial_weights(wanted, plan.config, self._seed)}
+
+    def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> Adapted:
+        """Gives the core what was found, and remembers what the model is."""
+        self.config, self.name_or_path = plan.config, where
+        self._options = options
+        self._loaded = self._settable()
+        self._layers_in_use = plan.layers
+        self._tokenizer = None
+        tied = self._tie(plan.config, found)
+        adapted = adapt(
+            self._wanted(plan), found, plan.settings, tied, skip_mismatched=bool(options.get("ignore_mismatched_sizes"))
+        )
+        # What the core runs with, whatever happens to `config`.
+        self._settings = plan.settings if adapted.complete else {**plan.settings, "head": "none"}
+        self._missing = tuple(map(self._reported, adapted.missing + [item.name for item in adapted.mismatched]))
+        self._size = sum(prod(tensor.shape) for tensor in adapted.files.values())
+        self._files = adapted.files if self._seed is None else None
+        self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in adapted.files)
+        try:
+            self._core = _core.Model(self._settings, adapted.tensors)
+        except ValueError as error:
+            raise ValueError(_in_names_of_the_file(str(error), adapted)) from error
+        return adapted
+
+    def _warn(self, adapted: Adapted) -> None:
+        where = repr(self.name_or_path)
+        if self._missing:
+            text = f"{where} lacks {', '.join(self._missing)}: {self._lack}"
+            warn_caller(MissingHeadWarning(text, tensors=self._missing))
+        unexpected = self._unexpected(adapted)
+        if unexpected:
+            more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
+            shown = ", ".join(unexpected[:8] if more else unexpected) + more
+            text = f"{where} holds tensors that {type(self).__name__} does not use: {shown}"
+            warn_caller(UnexpectedWeightsWarning(text, tensors=unexpected))
+        if self._untied and self.config.tie_word_embeddings:
+            text = (
+                f"{where} stores {' and '.join(self._untied)} with other values than those to which config key "
+                "tie_word_embeddings ties them; both are used as they are stored"
+            )
+            warn_caller(UntiedWeightsWarning(text, tensors=self._untied))
+
+    def _reported(self, name: str) -> str:
+        """What transformers calls the tensor `name` of this model, in reports and in files."""
+        return name
+
+    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
+        return tuple(sorted(name for name in adapted.unexpected if not re.search(self._ignored, name)))
+
+    def _loading_info(self, adapted: Adapted) -> dict[str, Any]:
+        return {
+            "missing_keys": set(map(self._reported, adapted.missing)),
+            "unexpected_keys": set(self._unexpected(adapted)),
+            "mismatched_keys": {(self._reported(name), *shapes) for name, *shapes in adapted.mismatched},
+            "error_msgs": [],
+        }
+
+    def _saved_tokenizer(self) -> PreTrainedTokenizerFast | None:
+        """The tokenizer that goes with the model, None when its directory has none."""
+        try:
+            return self.tokenizer if self._tokenizer is not None or self.name_or_path else None
+        except OSError:
+            return None
 
     def _settable(self) -> dict[str, Any]:
         """What a user may set in `config` of an open model."""
         return {"id2label": dict(self.config.id2label), "problem_type": self.config.problem_type}
 
+    def _described(self) -> str:
+        """What the representation tells of the head."""
+        return ""
+
+    # ---- running ----
+
+    def _pack(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
+        settings = self._settings
+        return pack(
+            input_ids,
+            attention_mask,
+            token_type_ids,
+            vocab_size=settings["vocab_size"],
+            type_vocab_size=settings["type_vocab_size"],
+            positions=settings["max_positions"]
+            if settings["position_biased_input"] or settings["enhanced_mask_decoder"]
+            else None,
+        )
+
     def _run(
-        self, packed: Packed, hidden_states: bool, attentions: bool
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32] | None, NDArray[np.float32] | None]:
+        self,
+        packed: Packed,
+        hidden_states: bool | None,
+        attentions: bool | None,
+        *,
+        logits: bool = True,
+        last: bool = False,
+        wanted: NDArray[np.uint8] | None = None,
+    ) -> Ran:
         """The core's outputs; those of no row at all are empty."""
+        settings = self._settings
         if len(packed.offsets) == 1:
-            settings = self._settings
-            hidden = np.empty((settings["layers"] + 1, 0, settings["hidden_size"]), np.float32)
-            return (
-                np.empty((0, settings["num_labels"]), np.float32),
-                hidden if hidden_states else None,
-                np.empty(0, np.float32) if attentions else None,
-            )
-        logits, *others = self._core.forward(
+            return self._nothing(packed, hidden_states, attentions, logits=logits, last=last)
+        found, end, hidden, weights = self._core.forward(
             packed.ids,
             packed.offsets,
             types=packed.types,
             mask=packed.mask,
             first=packed.first,
-            hidden_states=hidden_states,
-            attentions=attentions,
+            wanted=wanted,
+            logits=logits,
+            last=last,
+            hidden_states=bool(hidden_states),
+            attentions=bool(attentions),
         )
-        assert logits is not None
-        return logits, others[0], others[1]
+        return Ran(
+            found,
+            None if end is None else unpack_hidden(packed, end[None])[0],
+            None if hidden is None else unpack_hidden(packed, hidden),
+            None if weights is None else unpack_attentions(packed, weights, settings["layers"], settings["heads"]),
+        )
+
+    def _nothing(
+        self, packed: Packed, hidden_states: bool | None, attentions: bool | None, *, logits: bool, last: bool
+    ) -> Ran:
+        settings, width = self._settings, packed.shape[1]
+        columns = settings["hidden_size"] if settings["head"] == "pooler" else settings["num_labels"]
+        state = np.empty((0, width, settings["hidden_size"]), np.float32)
+        weights = np.empty((0, settings["heads"], width, width), np.float32)
+        return Ran(
+            np.empty((0, columns), np.float32) if logits else None,
+            state if last else None,
+            (state,) * (settings["layers"] + 1) if hidden_states else None,
+            (weights,) * settings["layers"] if attentions else None,
+        )
 
     def _require_head(self) -> None:
-        if self._missing:
+        if self._missing and self._needs_head:
             raise RuntimeError(
-                f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot classify; train it, or load a "
+                f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; train it, or load a "
                 "directory that holds them"
             )
-
-
-class AutoModelForSequenceClassification:
-    """Opens the classifier of a model directory."""
-
-    @staticmethod
-    def from_pretrained(
-        directory: str | Path, *, config: DebertaV2Config | None = None, **options: Any
-    ) -> DebertaV2ForSequenceClassification:
-        """See `DebertaV2ForSequenceClassification.from_pretrained`."""
-        return DebertaV2ForSequenceClassification.from_pretrained(directory, config=config, **options)
 
 
 class no_grad(ContextDecorator):
@@ -389,32 +451,39 @@ class no_grad(ContextDecorator):
         return None
 
 
-def _reopen(cls: type[DebertaV2ForSequenceClassification], directory: str, options: dict[str, Any]) -> Any:
+def untrained(what: str) -> str:
+    """What it means for a model that its head is missing."""
+    return f"it is not a trained {what}, and running it raises an error; train it, or load a directory that holds them"
+
+
+def given(output: ModelOutput, return_dict: bool | None) -> Any:
+    """The output itself, or the tuple of its values when `return_dict` is False."""
+    return output.to_tuple() if return_dict is False else output
+
+
+def _in_names_of_the_file(message: str, adapted: Adapted) -> str:
+    """A message of the core about a number in a weight, in words of the file."""
+    found = _NAN.search(message)
+    if found is None or found["name"] not in adapted.names:
+        return message
+    source, tensor = adapted.names[found["name"]]
+    place = f" at index {found['index']}" if source.stored == source.shape else ""
+    return f"tensor {tensor!r} holds {found['value']}{place}; the file is damaged, copy it again"
+
+
+def _reopen(cls: type[M], directory: str, options: dict[str, Any]) -> M:
     model = reopened(cls, directory, options, partial(_open, cls))
     model.config = deepcopy(model.config)  # its labels may be set
     return model
 
 
-def _open(cls: type[DebertaV2ForSequenceClassification], directory: Path, **options: Any) -> Any:
+def _open(cls: type[M], directory: Path, **options: Any) -> M:
     config = options.pop("config", None)
-    return cls.from_pretrained(
-        directory, config=None if config is None else DebertaV2Config.from_dict(config), **options
-    )
+    if config is not None:
+        config = config_class(config["model_type"]).from_dict(config)
+    model: M = cls.from_pretrained(directory, config=config, **options)
+    return model
 
 
-def _check_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that replace keys of the configuration; TypeError or ValueError for what is not understood."""
-    overrides = {}
-    for name, value in options.items():
-        if DebertaV2Config.declares(name):
-            overrides[name] = value
-        elif name in ("dtype", "torch_dtype"):
-            if value is not None and str(value).removeprefix("torch.") not in ("float32", "auto"):
-                raise ValueError(f'{name} is {value!r}; the network computes in float32, give "float32" or "auto"')
-        elif name != "ignore_mismatched_sizes" and name not in _HARMLESS:
-            raise TypeError(f"unknown option {name!r}; give a key of config.json or ignore_mismatched_sizes")
-    return overrides
-
-
-def _other_labels(tensor: Tensor, labels: int) -> bool:
-    return tensor.name in ("classifier.weight", "classifier.bias") and tensor.shape[:1] != (labels,)
+def _draw_again(cls: type[M], config: dict[str, Any], seed: int, options: dict[str, Any]) -> M:
+    return cls(cls.config_class.from_dict(config), seed=seed, **options)

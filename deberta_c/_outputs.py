@@ -1,43 +1,28 @@
 """What a model returns."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_FIELDS = ("logits", "hidden_states", "attentions")
+Array = NDArray[np.float32]
 
 
-class SequenceClassifierOutput:
+@dataclass(kw_only=True, repr=False, eq=False)
+class ModelOutput:
     """Arrays of one call; reachable as attributes, by name, by position and by unpacking, absent ones left out.
 
-    `logits`: float32 (N, num_labels). `hidden_states`: None or L + 1 arrays float32 (N, S, H), the embeddings first.
-    `attentions`: None or L arrays float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, so that
-    `logits, = model(**inputs)` works; `keys()` gives the names.
-
-    >>> import numpy as np
-    >>> output = SequenceClassifierOutput(np.zeros((1, 2), np.float32))
-    >>> output.logits is output["logits"] is output[0]
-    True
-    >>> (logits,) = output
+    N rows of S tokens, hidden size H, L layers, A heads. `loss`: a float32 scalar when labels were given.
+    `hidden_states`: None or L + 1 arrays float32 (N, S, H), the embeddings first. `attentions`: None or L arrays
+    float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, so that `logits, = model(**inputs)`
+    works; `keys()` gives the names.
     """
-
-    __slots__ = _FIELDS
-
-    def __init__(
-        self,
-        logits: NDArray[np.float32],
-        hidden_states: tuple[NDArray[np.float32], ...] | None = None,
-        attentions: tuple[NDArray[np.float32], ...] | None = None,
-    ) -> None:
-        self.logits = logits
-        self.hidden_states = hidden_states
-        self.attentions = attentions
 
     def keys(self) -> list[str]:
         """Names of what is there."""
-        return [name for name in _FIELDS if getattr(self, name) is not None]
+        return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
     def to_tuple(self) -> tuple[Any, ...]:
         """What is there, in the order of `keys`."""
@@ -64,6 +49,100 @@ class SequenceClassifierOutput:
         return f"{type(self).__name__}({shapes})"
 
 
+@dataclass(kw_only=True, repr=False, eq=False)
+class BaseModelOutput(ModelOutput):
+    """What an encoder returns: `last_hidden_state` float32 (N, S, H), and what `ModelOutput` describes.
+
+    >>> BaseModelOutput(last_hidden_state=np.zeros((1, 4, 8), np.float32)).keys()
+    ['last_hidden_state']
+    """
+
+    last_hidden_state: Array
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class BaseModelOutputWithPooling(ModelOutput):
+    """What BertModel returns: `last_hidden_state` float32 (N, S, H), `pooler_output` float32 (N, H), None without one.
+
+    >>> states, pooled = np.zeros((1, 4, 8), np.float32), np.zeros((1, 8), np.float32)
+    >>> BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=pooled).keys()
+    ['last_hidden_state', 'pooler_output']
+    """
+
+    last_hidden_state: Array
+    pooler_output: Array | None = None
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class _WithLogits(ModelOutput):
+    loss: np.float32 | None = None
+    logits: Array
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+class SequenceClassifierOutput(_WithLogits):
+    """What a classifier returns: `logits` float32 (N, num_labels), and what `ModelOutput` describes.
+
+    >>> output = SequenceClassifierOutput(logits=np.zeros((1, 2), np.float32))
+    >>> output.logits is output["logits"] is output[0]
+    True
+    >>> (logits,) = output
+    """
+
+
+class TokenClassifierOutput(_WithLogits):
+    """What a classifier of tokens returns: `logits` float32 (N, S, num_labels), and what `ModelOutput` describes.
+
+    >>> TokenClassifierOutput(logits=np.zeros((1, 4, 3), np.float32))
+    TokenClassifierOutput(logits=(1, 4, 3))
+    """
+
+
+class MultipleChoiceModelOutput(_WithLogits):
+    """What a choice returns: `logits` float32 (N, choices), and what `ModelOutput` describes for N * choices rows.
+
+    >>> MultipleChoiceModelOutput(logits=np.zeros((2, 4), np.float32))
+    MultipleChoiceModelOutput(logits=(2, 4))
+    """
+
+
+class MaskedLMOutput(_WithLogits):
+    """What a masked language model returns: `logits` float32 (N, S, vocab_size), or (K, vocab_size) of K positions.
+
+    >>> MaskedLMOutput(logits=np.zeros((1, 4, 100), np.float32))
+    MaskedLMOutput(logits=(1, 4, 100))
+    """
+
+
+class PreTrainingOutput(_WithLogits):
+    """What the detector of replaced tokens returns: `logits` float32 (N, S), above 0 where a token seems replaced.
+
+    >>> PreTrainingOutput(logits=np.zeros((1, 4), np.float32))
+    PreTrainingOutput(logits=(1, 4))
+    """
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
+class QuestionAnsweringModelOutput(ModelOutput):
+    """What a reader of answers returns: `start_logits` and `end_logits`, each float32 (N, S).
+
+    >>> zeros = np.zeros((1, 4), np.float32)
+    >>> QuestionAnsweringModelOutput(start_logits=zeros, end_logits=zeros)
+    QuestionAnsweringModelOutput(start_logits=(1, 4), end_logits=(1, 4))
+    """
+
+    loss: np.float32 | None = None
+    start_logits: Array
+    end_logits: Array
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
 def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Probabilities (..., C) of float32 logits (..., C) that exclude each other."""
     exponents: NDArray[np.float32] = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -80,4 +159,6 @@ def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _shape(value: Any) -> str:
-    return f"{len(value)} x {value[0].shape}" if isinstance(value, tuple) else str(value.shape)
+    if isinstance(value, tuple):
+        return f"{len(value)} x {value[0].shape}"
+    return str(value.shape or float(value))

@@ -75,6 +75,46 @@ def unpack_hidden(packed: Packed, hidden: NDArray[np.float32]) -> tuple[NDArray[
     return tuple(padded)
 
 
+def unpack_tokens(packed: Packed, values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(T, C) as (N, S, C) with zeros for masked tokens."""
+    return unpack_hidden(packed, values[None])[0]
+
+
+def wanted_tokens(packed: Packed, positions: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Which of the T packed tokens are those at `positions` (N, S), in their order."""
+    if packed.valid is None:
+        return positions.ravel().view(np.uint8)
+    chosen = positions[packed.valid]
+    if packed.mask is None:
+        return chosen.view(np.uint8)
+    wanted = np.zeros(len(packed.ids), np.uint8)
+    wanted[packed.mask.view(np.bool_)] = chosen
+    return wanted
+
+
+def check_positions(positions: Any, packed: Packed) -> NDArray[np.bool_]:
+    """`positions` as a boolean array (N, S); TypeError or ValueError when it is none, or names a masked token."""
+    array = _array("positions", positions)
+    if array.dtype.kind != "b":
+        raise TypeError(f"positions has dtype {array.dtype}; it must be boolean, such as input_ids == mask_token_id")
+    if array.shape != packed.shape:
+        raise ValueError(f"positions has shape {array.shape}, but input_ids {packed.shape}; they must be equal")
+    if packed.valid is not None and bool((array & ~packed.valid).any()):
+        row, column = np.argwhere(array & ~packed.valid)[0].tolist()
+        raise ValueError(f"positions[{row}, {column}] is True, but attention_mask is 0 there")
+    return np.ascontiguousarray(array)
+
+
+def flatten_choices(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+    """(N, choices, S) as (N * choices, S); ValueError for another rank or shape."""
+    array = _array(name, value)
+    if shape is None and array.ndim != 3:
+        raise ValueError(f"{name} has shape {array.shape}; it must be (rows, choices, tokens)")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"{name} has shape {array.shape}, but input_ids {shape}; they must be equal")
+    return array.reshape(array.shape[0] * array.shape[1], array.shape[2])
+
+
 def unpack_attentions(
     packed: Packed, attentions: NDArray[np.float32], layers: int, heads: int
 ) -> tuple[NDArray[np.float32], ...]:

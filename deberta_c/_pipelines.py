@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._auto import AutoModelForSequenceClassification
 from deberta_c._defaults import default_model
 from deberta_c._encodings import require_cpu
 from deberta_c._frame import RowName, is_column, is_missing, rows_of, the_only
-from deberta_c._model import AutoModelForSequenceClassification, DebertaV2ForSequenceClassification
+from deberta_c._heads import SequenceClassifier
 from deberta_c._outputs import sigmoid, softmax
 from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, check_padding
 
@@ -38,7 +39,7 @@ class TextClassificationPipeline:
 
     def __init__(
         self,
-        model: DebertaV2ForSequenceClassification,
+        model: SequenceClassifier,
         tokenizer: PreTrainedTokenizerFast,
         batch_size: int,
         options: dict[str, Any],
@@ -170,7 +171,7 @@ class _Plan:
 
 def pipeline(
     task: str | None = None,
-    model: str | Path | DebertaV2ForSequenceClassification | None = None,
+    model: str | Path | SequenceClassifier | None = None,
     *,
     tokenizer: str | Path | PreTrainedTokenizerFast | None = None,
     device: Any = None,
@@ -200,7 +201,7 @@ def pipeline(
         model = default_model()
     if isinstance(model, (str, Path)):
         model = AutoModelForSequenceClassification.from_pretrained(model)
-    if not isinstance(model, DebertaV2ForSequenceClassification):
+    if not isinstance(model, SequenceClassifier):
         raise TypeError(f"model is of type {type(model).__name__}; give a directory or what from_pretrained returned")
     found = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
     return TextClassificationPipeline(model, found, batch_size, options)

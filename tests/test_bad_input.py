@@ -77,8 +77,8 @@ def test_a_mapping_without_stars(model, tokenizer):
 
 
 def test_unknown_arguments(model):
-    with pytest.raises(TypeError, match="labels"):
-        model(IDS, labels=[1, 2])
+    with pytest.raises(TypeError, match="inputs_embeds"):
+        model(IDS, inputs_embeds=[1, 2])
 
 
 @pytest.mark.parametrize("value", [2, -1, 256, 2**40])
@@ -166,11 +166,29 @@ def test_a_header_that_lies_about_a_weight(make_model):
             AutoModelForSequenceClassification.from_pretrained(path.parent)
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, 1e38])
-def test_weights_that_are_no_numbers_do_not_crash(make_model, value):
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "deberta.embeddings.word_embeddings.weight",
+        "deberta.encoder.layer.1.attention.self.query_proj.weight",
+        "deberta.encoder.rel_embeddings.weight",
+        "classifier.bias",
+    ],
+)
+def test_weights_that_are_no_numbers_are_told(make_model, name, value):
     directory = make_model()
     tensors = tiny_tensors(json.loads((directory / "config.json").read_text()))
-    tensors["deberta.embeddings.word_embeddings.weight"][7] = value
+    tensors[name].ravel()[2] = value
+    (directory / "model.safetensors").write_bytes(safetensors_bytes(tensors))
+    with pytest.raises(ValueError, match=rf"tensor '{name}' holds -?{abs(value)} at index 2; the file is damaged"):
+        AutoModelForSequenceClassification.from_pretrained(directory)
+
+
+def test_weights_that_are_large_do_not_crash(make_model):
+    directory = make_model()
+    tensors = tiny_tensors(json.loads((directory / "config.json").read_text()))
+    tensors["deberta.embeddings.word_embeddings.weight"][7] = 1e38
     (directory / "model.safetensors").write_bytes(safetensors_bytes(tensors))
     broken = AutoModelForSequenceClassification.from_pretrained(directory)
     assert broken(IDS, MASK).logits.shape == (2, 3)

@@ -8,7 +8,7 @@ import pytest
 from tiny_models import safetensors_bytes
 from torch_bytes import zip_of
 
-from deberta_c._checkpoint import check_weight, named, normal_name, read_checkpoint
+from deberta_c._checkpoint import check_weight, read_checkpoint
 from deberta_c._safetensors import read_safetensors
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -149,22 +149,6 @@ def test_no_changed_byte_crashes(tmp_path):
     assert refused > 300
 
 
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("deberta.encoder.layer.0.output.dense.weight", "deberta.encoder.layer.0.output.dense.weight"),
-        ("bert.encoder.layer.0.output.LayerNorm.gamma", "deberta.encoder.layer.0.output.LayerNorm.weight"),
-        ("embeddings.LayerNorm.beta", "deberta.embeddings.LayerNorm.bias"),
-        ("encoder.rel_embeddings.weight", "deberta.encoder.rel_embeddings.weight"),
-        ("pooler.dense.weight", "pooler.dense.weight"),
-        ("classifier.bias", "classifier.bias"),
-        ("lm_predictions.lm_head.LayerNorm.weight", "lm_predictions.lm_head.LayerNorm.weight"),
-    ],
-)
-def test_names(name, expected):
-    assert normal_name(name) == expected
-
-
 def test_integer_buffers_are_left_out(tmp_path):
     ids = np.arange(4).reshape(1, 4)
     tensors = {"deberta.embeddings.position_ids": ids, "classifier.bias": A}
@@ -186,15 +170,6 @@ def test_weights_of_another_type_are_refused_where_they_are_needed(tmp_path):
         check_weight(wide)
     with pytest.raises(ValueError, match=r"model.safetensors.*classifier.weight' has 5 dimensions"):
         check_weight(deep)
-    with pytest.raises(ValueError, match="F64"):
-        named([wide])
-
-
-def test_one_name_twice_is_refused(tmp_path):
-    tensors = {"bert.embeddings.LayerNorm.gamma": A, "deberta.embeddings.LayerNorm.weight": A}
-    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
-    with pytest.raises(ValueError, match=r"are both 'deberta.embeddings.LayerNorm.weight'"):
-        named(read_checkpoint(tmp_path))
 
 
 def shard(tmp_path, weight_map):

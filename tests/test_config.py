@@ -90,9 +90,16 @@ def test_for_core_resolves_defaults(read):
 @pytest.mark.parametrize(
     ("keys", "error", "message"),
     [
-        ({"model_type": "bert"}, ValueError, "model_type is 'bert'"),
+        ({"model_type": "roberta"}, ValueError, "model_type is 'roberta'; this version runs deberta, deberta-v2"),
+        ({"model_type": ["bert"]}, ValueError, "model_type is .'bert'.; this version runs"),
         ({"model_type": None}, ValueError, "no model_type"),
-        ({"conv_kernel_size": 3}, ValueError, "conv_kernel_size is 3"),
+        ({"conv_kernel_size": 4}, ValueError, "conv_kernel_size is 4; it must be odd"),
+        ({"conv_kernel_size": "3"}, TypeError, "conv_kernel_size is '3'"),
+        ({"conv_kernel_size": 3, "conv_groups": 5}, ValueError, "conv_groups is 5; it must divide hidden_size, .* 16"),
+        ({"conv_groups": 0}, ValueError, "conv_groups is 0; it must be at least 1"),
+        ({"conv_act": 1}, TypeError, "conv_act is 1"),
+        ({"share_att_key": 1}, TypeError, "share_att_key is 1"),
+        ({"tie_word_embeddings": "no"}, TypeError, "tie_word_embeddings is 'no'"),
         ({"talking_head": True}, ValueError, "talking_head"),
         ({"hidden_size": 17}, ValueError, "hidden_size is 17.*num_attention_heads, which is 2"),
         ({"hidden_size": 0}, ValueError, "hidden_size is 0; it must be at least 1"),

@@ -1,0 +1,40 @@
+"""Weights of a model that nothing was trained for yet, drawn as transformers draws them."""
+
+import zlib
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._checkpoint import Tensor
+from deberta_c._config import PreTrainedConfig
+from deberta_c._families import WORDS, Source
+
+
+def initial_weights(wanted: Iterable[Source], config: PreTrainedConfig, seed: int) -> list[Tensor]:
+    """One tensor, F32, for each file tensor among the sources.
+
+    Matrices are normal with the deviation `initializer_range`, the row of `pad_token_id` in the word table is zero;
+    LayerNorm has ones, biases are zero. Each tensor has a generator of its own, so that two models of one seed have
+    the same encoder whatever their heads.
+    """
+    shapes = {source.file: source.stored for source in wanted}
+    deviation = np.float32(config.get("initializer_range") or 0.02)
+    padding = config.get("pad_token_id")
+    tensors = []
+    for name, shape in shapes.items():
+        values = _draw(name, shape, deviation, seed)
+        if name.endswith(WORDS) and padding is not None:
+            values[padding] = 0
+        tensors.append(Tensor(name, "F32", shape, values.reshape(-1).view(np.uint8)))
+    return tensors
+
+
+def _draw(name: str, shape: tuple[int, ...], deviation: np.float32, seed: int) -> NDArray[np.float32]:
+    if name.endswith("LayerNorm.weight"):
+        return np.ones(shape, np.float32)
+    if name.endswith("bias"):
+        return np.zeros(shape, np.float32)
+    values = np.random.default_rng([seed, zlib.crc32(name.encode())]).standard_normal(shape, np.float32)
+    values *= deviation
+    return values
