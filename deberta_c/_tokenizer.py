@@ -18,6 +18,7 @@ from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_t
 from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import RowName, find_surrogate
 from deberta_c._reopen import reopened
+from deberta_c._saving import new_files
 from deberta_c._tokenizer_files import (
     SPECIAL_NAMES,
     AddedToken,
@@ -194,14 +195,20 @@ class PreTrainedTokenizerFast:
     def save_pretrained(self, save_directory: str | Path) -> tuple[str, ...]:
         """Writes the tokenizer with what was set and added into a directory, which is made; returns the paths.
 
-        Errors: OSError when it cannot be written.
+        Errors: OSError when it cannot be written; then the directory is as it was.
         """
+        with new_files(save_directory) as place:
+            names = self.write_files(place)
+        return tuple(str(Path(save_directory).expanduser() / name) for name in names)
+
+    def write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
+        """Writes the files of `save_pretrained` where `place` says; returns their names."""
         special = {name: token for name, token in self._special.items() if token is not None}
         names = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
         settings = {name: getattr(self, name) for name in (*names, "split_special_tokens", "pad_token_type_id")}
         settings["model_input_names"] = tuple(self.model_input_names)
         files = replace(self._files, special=special, extra=self._extra, options={**self._files.options, **settings})
-        return tuple(map(str, write_tokenizer(files, Path(save_directory).expanduser())))
+        return write_tokenizer(files, place)
 
     @property
     def model_max_length(self) -> int | None:

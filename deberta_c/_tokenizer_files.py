@@ -1,7 +1,6 @@
 """From a checkpoint directory to a pipeline: which tokenizer class it names and which of its files are read."""
 
 import json
-import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -467,8 +466,8 @@ def trimmed_spans(spans: NDArray[np.int32], strings: list[str], prefix_space: bo
 # ---- writing ----
 
 
-def write_tokenizer(files: TokenizerFiles, directory: Path) -> tuple[Path, ...]:
-    """Writes tokenizer.json and tokenizer_config.json, each whole or not at all, and returns their paths.
+def write_tokenizer(files: TokenizerFiles, place: Callable[[str], Path]) -> tuple[str, ...]:
+    """Writes tokenizer.json and tokenizer_config.json where `place` says, and returns their names.
 
     Read back, here or with transformers, they give the same ids: tokenizer_class is PreTrainedTokenizerFast wherever
     a class of transformers 5 would make another pipeline of the vocabulary. With pipeline="SPM", which no
@@ -488,12 +487,10 @@ def write_tokenizer(files: TokenizerFiles, directory: Path) -> tuple[Path, ...]:
         config["tokenizer_class"] = files.kind if _is_rebuilt(files, content) else FAST
         if files.kind == V2:
             config["unk_id"] = content["model"].get("unk_id")
-    directory.mkdir(parents=True, exist_ok=True)
     text = json.dumps(config, ensure_ascii=False, indent=2, sort_keys=True) + "\n"
-    paths = directory / name, directory / "tokenizer_config.json"
-    for path, data in zip(paths, (body, text.encode("utf-8")), strict=True):
-        _write_whole(path, data)
-    return paths
+    place(name).write_bytes(body)
+    place("tokenizer_config.json").write_bytes(text.encode("utf-8"))
+    return name, "tokenizer_config.json"
 
 
 def _call_section(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -528,13 +525,3 @@ def _is_rebuilt(files: TokenizerFiles, content: Mapping[str, Any]) -> bool:
 
 def _id_of(files: TokenizerFiles, content: str) -> int:
     return next((token.id for token in files.added if token.content == content), -1)
-
-
-def _write_whole(path: Path, data: bytes) -> None:
-    """A reader sees the old file or the new one, never a part."""
-    draft = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
-    try:
-        draft.write_bytes(data)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from deberta_c._safetensors import write_safetensors
 from deberta_c._torch_file import read_torch_file
 
 TYPES = {
@@ -117,3 +118,15 @@ def test_what_is_no_state_dict(tmp_path, zipped, content, message):
     with pytest.raises(ValueError, match=message) as caught:
         read_torch_file(path)
     assert str(path) in str(caught.value)
+
+
+def test_safetensors_are_written_byte_by_byte_as_by_their_own_writer(tmp_path):
+    import safetensors.torch
+
+    names = ("F32", "F16", "BF16", "F64", "I64", "I32", "I16", "I8", "U8", "BOOL", "empty", "scalar")
+    content = {name: tensor for name, tensor in state_dict().items() if name in names}
+    content["größer"] = torch.randn(3)
+    safetensors.torch.save_file(content, tmp_path / "theirs", metadata={"format": "pt"})
+    torch.save(content, tmp_path / "pickled")
+    write_safetensors(tmp_path / "ours", read_torch_file(tmp_path / "pickled"))
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
