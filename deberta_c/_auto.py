@@ -392,7 +392,7 @@ class AutoModelForTokenClassification(_Auto[TokenClassifier]):
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
     ...     intermediate_size=16)
     >>> type(deberta_c.AutoModelForTokenClassification.from_config(config)).__name__
-    'DebertaV2ModelForTokenClassification'
+    'DebertaV2ForTokenClassification'
     """
 
     _classes = (DebertaForTokenClassification, DebertaV2ForTokenClassification, BertForTokenClassification)
@@ -405,7 +405,7 @@ class AutoModelForQuestionAnswering(_Auto[SpanReader]):
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
     ...     intermediate_size=16)
     >>> type(deberta_c.AutoModelForQuestionAnswering.from_config(config)).__name__
-    'DebertaV2ModelForQuestionAnswering'
+    'DebertaV2ForQuestionAnswering'
     """
 
     _classes = (DebertaForQuestionAnswering, DebertaV2ForQuestionAnswering, BertForQuestionAnswering)
@@ -418,7 +418,7 @@ class AutoModelForMultipleChoice(_Auto[Chooser]):
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
     ...     intermediate_size=16)
     >>> type(deberta_c.AutoModelForMultipleChoice.from_config(config)).__name__
-    'DebertaV2ModelForMultipleChoice'
+    'DebertaV2ForMultipleChoice'
     """
 
     _classes = (DebertaV2ForMultipleChoice, BertForMultipleChoice)
@@ -431,7 +431,7 @@ class AutoModelForMaskedLM(_Auto[MaskedLanguageModel]):
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
     ...     intermediate_size=16)
     >>> type(deberta_c.AutoModelForMaskedLM.from_config(config)).__name__
-    'DebertaV2ModelForMaskedLM'
+    'DebertaV2ForMaskedLM'
     """
 
     _classes = (DebertaForMaskedLM, DebertaV2ForMaskedLM, BertForMaskedLM)
@@ -444,7 +444,7 @@ class AutoModelForPreTraining(_Auto[ReplacedTokenDetector]):
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
     ...     intermediate_size=16)
     >>> type(deberta_c.AutoModelForPreTraining.from_config(config)).__name__
-    'DebertaV2ModelForPreTraining'
+    'DebertaV2ForPreTraining'
     """
 
     _classes = (DebertaV2ForPreTraining,)

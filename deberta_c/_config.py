@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from deberta_c._saving import new_files
+
 _COMMON: dict[str, Any] = {
     "hidden_act": "gelu",
     "hidden_dropout_prob": 0.1,
@@ -50,6 +52,11 @@ class PreTrainedConfig:
     `problem_type` may still be set; what else is set then changes nothing.
 
     Errors: ValueError names the key, its value and what to do; TypeError when a value has the wrong type.
+
+    >>> import deberta_c
+    >>> config = deberta_c.AutoConfig.from_dict({"model_type": "bert", "num_labels": 3, "anything": "else"})
+    >>> isinstance(config, PreTrainedConfig), config.label2id, config.anything
+    (True, {'LABEL_0': 0, 'LABEL_1': 1, 'LABEL_2': 2}, 'else')
     """
 
     model_type: str = ""
@@ -130,6 +137,11 @@ class PreTrainedConfig:
     def to_json_string(self) -> str:
         """The configuration as the text of a config.json."""
         return json.dumps(self._values, indent=2, sort_keys=True, default=str)
+
+    def save_pretrained(self, save_directory: str | Path) -> None:
+        """Writes config.json into a directory, which is made; OSError when it cannot be written."""
+        with new_files(save_directory) as place:
+            place("config.json").write_text(self.to_json_string() + "\n", encoding="utf-8")
 
     def check(self) -> None:
         """Refuses what makes no sense and what this version cannot run."""

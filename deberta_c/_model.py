@@ -1,5 +1,6 @@
 """What all models share: opened from files or drawn from a seed, saved, pickled by reference, and run."""
 
+import json
 import re
 from collections.abc import Mapping
 from contextlib import ContextDecorator
@@ -29,6 +30,8 @@ from deberta_c._initial import initial_weights
 from deberta_c._outputs import ModelOutput
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._reopen import reopened
+from deberta_c._safetensors import write_safetensors
+from deberta_c._saving import new_files
 from deberta_c._tokenizer import PreTrainedTokenizerFast, reopened_tokenizer
 
 M = TypeVar("M", bound="PreTrainedModel")
@@ -36,6 +39,7 @@ M = TypeVar("M", bound="PreTrainedModel")
 # Arguments of transformers that change nothing here.
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder"})
+_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
 
 
@@ -65,6 +69,12 @@ class PreTrainedModel:
     may be set at any time; other keys count when it is opened.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+    ...     intermediate_size=16)
+    >>> isinstance(deberta_c.BertModel(config), PreTrainedModel)
+    True
     """
 
     config_class: ClassVar[type[PreTrainedConfig]]
@@ -157,6 +167,35 @@ class PreTrainedModel:
         model._warn(adapted)
         return (model, model._loading_info(adapted)) if output_loading_info else model
 
+    def save_pretrained(self, save_directory: str | Path) -> None:
+        """Writes config.json, model.safetensors and, when there is one, the tokenizer into a directory, which is made.
+
+        transformers loads it to the same logits. The weights keep their type (F32 for initial ones), tied ones are
+        stored once. The directory is written as a whole or, if that fails, left as it was.
+
+        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written.
+
+        >>> import tempfile, deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     model.save_pretrained(directory)
+        ...     sorted(path.name for path in Path(directory).iterdir())[:2]
+        ['config.json', 'model.safetensors']
+        """
+        self._require_head()
+        files = self._files
+        if files is None:
+            files = self._draw(self._opened)
+        tensors = [tensor._replace(name=self._reported(name)) for name, tensor in files.items()]
+        config = self._saved_config()
+        config.update(architectures=[type(self).__name__], dtype=_DTYPES[tensors[0].dtype])
+        tokenizer = self._saved_tokenizer()
+        with new_files(save_directory) as place:
+            place("config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+            write_safetensors(place("model.safetensors"), tensors)
+            if tokenizer is not None:
+                tokenizer.write_files(place)
+
     def forward(self, *arguments: Any, **options: Any) -> Any:
         """The same as a call."""
         return self(*arguments, **options)
@@ -232,7 +271,7 @@ class PreTrainedModel:
     def __reduce__(self) -> tuple[Any, ...]:
         changed = {name: value for name, value in self._settable().items() if value != self._loaded[name]}
         if self._seed is not None:
-            return _draw_again, (type(self), {**self.config.to_dict(), **changed}, self._seed, self._options)
+            return _draw_again, (type(self), {**self._opened.config.to_dict(), **changed}, self._seed, self._options)
         return _reopen, (type(self), self.name_or_path, {**self._options, **changed})
 
     def __copy__(self: M) -> M:
@@ -298,10 +337,9 @@ class PreTrainedModel:
 
     def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> Adapted:
         """Gives the core what was found, and remembers what the model is."""
-        self.config, self.name_or_path = plan.config, where
-        self._options = options
+        self.config, self.name_or_path = deepcopy(plan.config), where
+        self._opened, self._options = plan, options
         self._loaded = self._settable()
-        self._layers_in_use = plan.layers
         self._tokenizer = None
         tied = self._tie(plan.config, found)
         adapted = adapt(
@@ -351,6 +389,14 @@ class PreTrainedModel:
             "mismatched_keys": {(self._reported(name), *shapes) for name, *shapes in adapted.mismatched},
             "error_msgs": [],
         }
+
+    def _saved_config(self) -> dict[str, Any]:
+        """The configuration as it is now, but for what makes the network, which counted when it was opened."""
+        self.labels()  # refuses another number of them
+        opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config.declares(key)}
+        saved = {**self.config.to_dict(), **opened, **self._settable(), "label2id": self.config.label2id}
+        saved.pop("torch_dtype", None)
+        return saved
 
     def _saved_tokenizer(self) -> PreTrainedTokenizerFast | None:
         """The tokenizer that goes with the model, None when its directory has none."""

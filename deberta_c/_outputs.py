@@ -18,6 +18,9 @@ class ModelOutput:
     `hidden_states`: None or L + 1 arrays float32 (N, S, H), the embeddings first. `attentions`: None or L arrays
     float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, so that `logits, = model(**inputs)`
     works; `keys()` gives the names.
+
+    >>> isinstance(SequenceClassifierOutput(logits=np.zeros((1, 2), np.float32)), ModelOutput)
+    True
     """
 
     def keys(self) -> list[str]:
