@@ -14,6 +14,7 @@ sys.path.insert(0, str(HERE))
 
 import attention  # noqa: E402
 import linear  # noqa: E402
+import loading  # noqa: E402
 import report  # noqa: E402
 import scheduling  # noqa: E402
 import tokenization  # noqa: E402
@@ -23,6 +24,7 @@ RESULTS = HERE / "results"
 PRINTERS = {
     "peers": report.tables,
     "scheduling": scheduling.table,
+    "loading": loading.table,
     "linear": linear.summary,
     "attention": attention.table,
     "tokenizers": tokenization.table,
