@@ -49,8 +49,9 @@ struct deberta_context {
     bool (*stop)(void *data); /* NULL: nobody watches */
     void *stop_data;
     struct plan plan;
-    size_t room; /* sequences and threads that the plan's arrays hold */
-    void *block; /* workspaces, then attention scratch */
+    size_t rows_read; /* of the word table since its pages were given back */
+    size_t room;      /* sequences and threads that the plan's arrays hold */
+    void *block;      /* workspaces, then attention scratch */
     size_t block_bytes;
     size_t workspace_bytes, scratch_floats; /* of one worker */
     float *scratch;                         // (threads, scratch_floats)

@@ -5,6 +5,9 @@
 
 #include "base/threads.h"
 #include "model/encoder.h"
+#include "model/params.h"
+
+#define ROWS_KEPT 512 /* of the word table that may be read before its pages are given back */
 
 static enum deberta_status check_offsets(const struct deberta_batch *batch)
 {
@@ -84,6 +87,18 @@ static void run_chunk(size_t index, int worker, void *context)
         snprintf(run->message, sizeof run->message, "%s", status_message());
 }
 
+/* The system maps many pages round each row that is read: without this, a few thousand words would hold the whole table
+ * in memory. */
+static void give_back_words(const struct deberta_model *model, struct deberta_context *context,
+                            const struct deberta_batch *batch)
+{
+    context->rows_read += (size_t)batch->offsets[batch->count];
+    if (context->rows_read < ROWS_KEPT)
+        return;
+    params_forget(&model->word);
+    context->rows_read = 0;
+}
+
 enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,
                                           const struct deberta_batch *batch, const struct deberta_outputs *outputs)
 {
@@ -97,6 +112,7 @@ enum deberta_status deberta_model_forward(const struct deberta_model *model, str
     else
         for (size_t i = 0; i < context->plan.count; i++)
             run_chunk(i, 0, &run);
+    give_back_words(model, context, batch);
     int status = run.status;
     return status == DEBERTA_OK ? DEBERTA_OK : fail((enum deberta_status)status, "%s", run.message);
 }

@@ -48,8 +48,9 @@ static enum deberta_status check_shape(const struct deberta_tensor *tensor, cons
 
 /* ---- numbers ---- */
 
-#define SLICE ((size_t)1 << 16) /* numbers that a thread looks at in one go */
-#define SLICES 32               /* that are looked at before the pages go back */
+#define SLICE ((size_t)1 << 17) /* numbers that a thread looks at in one go */
+#define SLICES 128              /* that are looked at before the pages go back */
+#define WORTH 8                 /* slices that are worth a thread */
 
 struct check {
     const struct deberta_tensor *tensor;
@@ -101,7 +102,7 @@ static enum deberta_status check_numbers(const struct deberta_tensor *tensor)
     for (size_t begin = 0; begin < all; begin += SLICES * SLICE) {
         size_t end = min_size(begin + SLICES * SLICE, all);
         struct check check = {.tensor = tensor, .begin = begin, .end = end, .bad = end};
-        parallel_for((end - begin + SLICE - 1) / SLICE, 1, check_slice, &check);
+        parallel_for((end - begin + SLICE - 1) / SLICE, WORTH, check_slice, &check);
         if (check.bad < end) {
             float value;
             weight_read(number_at(tensor, check.bad), tensor->dtype, 1, 1.0f, &value);
