@@ -62,14 +62,19 @@ def _files(directory: Path) -> list[tuple[Path, Callable[[Path], list[Tensor]]]]
     raise FileNotFoundError(f"{str(directory)!r} has no {names}, whole or in shards; copy the weights there")
 
 
-def _shards(index: Path) -> list[Path]:
+def shard_names(index: Path) -> list[str]:
+    """The files that an index lists; ValueError unless they are names of files beside it."""
     names = read_json(index).get("weight_map")
     if not isinstance(names, dict) or not names:
         raise ValueError(f"{str(index)!r} has no weight_map; copy it again")
     for tensor, file in names.items():
         if not isinstance(file, str) or not file or Path(file).name != file:
             raise ValueError(f"{str(index)!r}: tensor {tensor!r} is said to lie in {file!r}, which is no file name")
-    paths = [index.parent / file for file in sorted(set(names.values()))]
+    return sorted(set(names.values()))
+
+
+def _shards(index: Path) -> list[Path]:
+    paths = [index.parent / file for file in shard_names(index)]
     for path in paths:
         if not path.is_file():
             raise FileNotFoundError(f"{str(index)!r} lists {path.name!r}, which is missing; copy it there")

@@ -12,11 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._config import require_directory
 from deberta_c._decoders import clean_up, make_decoder
 from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors, filled, pairs_of
 from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import RowName, find_surrogate
+from deberta_c._hub import OPTIONS as HUB_OPTIONS
+from deberta_c._hub import TOKENIZER, resolve
 from deberta_c._reopen import reopened
 from deberta_c._saving import new_files
 from deberta_c._tokenizer_files import (
@@ -180,17 +181,21 @@ class PreTrainedTokenizerFast:
 
     @classmethod
     def from_pretrained(cls: type[Some], directory: str | Path, **options: Any) -> Some:
-        """Reads the tokenizer of a directory as one of this class.
+        """Reads the tokenizer of a directory, or of a name on the hub, as one of this class.
 
         Options replace what the files say: `do_lower_case`, `split_by_punct`, `model_max_length`, `padding_side` and
         the like; `pipeline` is "HF4", what transformers 4 does and what a tokenizer.json says, "HF5", what transformers
-        5 makes of it, or "SPM", what sentencepiece does (`byte_fallback=True` is its former name). `use_fast` and
-        `local_files_only` are accepted, for they change nothing.
+        5 makes of it, or "SPM", what sentencepiece does (`byte_fallback=True` is its former name). `use_fast` is
+        accepted, for it changes nothing.
+
+        A name such as "microsoft/deberta-v3-base" is looked up in the hub's cache, and downloaded if huggingface_hub is
+        installed; `revision`, `cache_dir`, `token`, `local_files_only` and `subfolder` are those of transformers.
 
         Errors: OSError for a missing directory or file; ValueError for a broken file, or one that asks for what this
         version does not know; TypeError for an unknown option.
         """
-        return cls(_open(directory, cls._kind, options), cls, options)
+        files, options = _open(directory, cls._kind, options)
+        return cls(files, cls, options)
 
     def save_pretrained(self, save_directory: str | Path) -> tuple[str, ...]:
         """Writes the tokenizer with what was set and added into a directory, which is made; returns the paths.
@@ -751,7 +756,7 @@ class AutoTokenizer:
     @staticmethod
     def from_pretrained(directory: str | Path, **options: Any) -> PreTrainedTokenizerFast:
         """The tokenizer in the class that the directory names; see `PreTrainedTokenizerFast.from_pretrained`."""
-        files = _open(directory, None, options)
+        files, options = _open(directory, None, options)
         return _CLASSES[files.kind](files, AutoTokenizer, options)
 
 
@@ -802,8 +807,11 @@ def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
     )
 
 
-def _open(directory: str | Path, kind: str | None, options: dict[str, Any]) -> TokenizerFiles:
-    return open_tokenizer(require_directory(directory).absolute(), kind, options)
+def _open(name: str | Path, kind: str | None, options: dict[str, Any]) -> tuple[TokenizerFiles, dict[str, Any]]:
+    """What a directory or a name says, and the options without those that tell where to look."""
+    where = {option: options[option] for option in HUB_OPTIONS & options.keys()}
+    others = {option: value for option, value in options.items() if option not in where}
+    return open_tokenizer(resolve(name, files=TOKENIZER, **where), kind, others), others
 
 
 def _reopen(opener: Any, directory: str, options: dict[str, Any]) -> PreTrainedTokenizerFast:

@@ -22,7 +22,7 @@ _CALL_OPTIONS = (
     "model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces", "split_special_tokens",
     "model_input_names", "pad_token_type_id",
 )  # fmt: skip
-_IGNORED = ("use_fast", "local_files_only")  # they change nothing
+_IGNORED = ("use_fast",)  # it changes nothing
 _KNOWN = (*_STAGE_OPTIONS, *_CALL_OPTIONS, "pipeline", "byte_fallback", *SPECIAL_NAMES, *EXTRA)
 _INPUTS = {  # the order is the library's
     V2: ("input_ids", "attention_mask", "token_type_ids"),

@@ -1,0 +1,208 @@
+"""Names of the Hugging Face hub: from a name, or a directory, to the directory that holds the files.
+
+A local directory wins. The network is asked only for a name, only when huggingface_hub is installed, and not when
+HF_HUB_OFFLINE is set or `local_files_only` is given: then what an earlier download left in the cache is used.
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+
+from deberta_c._checkpoint import FORMS, shard_names
+from deberta_c._config import require_directory
+
+
+class Wanted(NamedTuple):
+    """A file of a repository, the first of `names` that there is."""
+
+    names: tuple[str, ...]
+    needed: bool = True
+
+
+WEIGHTS = tuple(name + ending for name, _ in FORMS for ending in ("", ".index.json"))
+_SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+_VOCABULARIES = ("tokenizer.json", "spm.model", "vocab.json", "merges.txt", "vocab.txt", "bpe_encoder.bin")
+CONFIG = (Wanted(("config.json",)),)
+TOKENIZER = tuple(Wanted((name,), needed=False) for name in ("config.json", *_SETTINGS, *_VOCABULARIES))
+MODEL = (*CONFIG, Wanted(WEIGHTS), *TOKENIZER[1:])
+
+# Arguments of `resolve` that from_pretrained takes.
+OPTIONS = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder"})
+
+# Fetches a file at a revision into the cache; None: the repository has no such file.
+_Download = Callable[[str, str], Path | None]
+
+_INSTALL = (
+    "run `pip install huggingface_hub`, or download the model elsewhere, `hf download NAME --local-dir DIR`, and give "
+    "that directory"
+)
+_NAME = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
+_YES = ("1", "ON", "YES", "TRUE")
+
+
+def resolve(
+    name: str | Path,
+    *,
+    files: Iterable[Wanted],
+    revision: str | None = None,
+    cache_dir: str | Path | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+    subfolder: str = "",
+) -> Path:
+    """The directory of a model: `name` itself, or where the cache of the hub has that name's files.
+
+    `files` are downloaded if need be and if allowed; `revision` is a branch, a tag or a commit, `subfolder` a folder
+    of the repository or directory. Cache and endpoint are those of huggingface_hub: `cache_dir`, HF_HUB_CACHE, HF_HOME.
+
+    Errors: OSError when there is neither directory nor name, or the files cannot be had, with the remedy; TypeError
+    and ValueError for arguments that make no sense.
+    """
+    _check("revision", revision, "main")
+    _check("subfolder", subfolder, "onnx")
+    if not isinstance(name, str) or not _is_name(name) or Path(name).exists():
+        return require_directory(require_directory(name) / subfolder).absolute()
+    repository = _Repository(name, revision or "main", _cache(cache_dir) / f"models--{name.replace('/', '--')}")
+    barred = _barred(local_files_only)
+    if barred is None and (download := _downloader(name, cache_dir, token)):
+        folder = _fetch(repository, download, subfolder, files)
+    else:
+        folder = _find(repository, barred, subfolder, files)
+    return folder.absolute()
+
+
+class _Repository(NamedTuple):
+    name: str
+    revision: str
+    cache: Path
+
+    def snapshot(self, revision: str) -> Path:
+        """Where the cache has a branch, tag or commit."""
+        ref = self.cache / "refs" / revision
+        commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
+        return self.cache / "snapshots" / commit
+
+
+def _is_name(text: str) -> bool:
+    return bool(_NAME.fullmatch(text)) and len(text) <= 96 and "--" not in text and ".." not in text
+
+
+def _check(argument: str, value: Any, example: str) -> None:
+    """Refuses what would lead out of the repository."""
+    if value is not None and not isinstance(value, str):
+        raise TypeError(f"{argument} is {value!r}; give a str such as {example!r}")
+    if value and (PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts):
+        raise ValueError(f"{argument} is {value!r}, which leads out of the repository; give one such as {example!r}")
+
+
+def _cache(cache_dir: str | Path | None) -> Path:
+    """Where huggingface_hub keeps its files."""
+    if cache_dir is None:
+        home = os.environ.get("HF_HOME") or Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+        cache_dir = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE") or Path(home) / "hub"
+    return Path(os.path.expandvars(cache_dir)).expanduser()
+
+
+def _barred(local_files_only: bool) -> str | None:
+    """Why the network may not be asked."""
+    if local_files_only:
+        return "local_files_only is true"
+    for variable in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        if os.environ.get(variable, "").upper() in _YES:
+            return f"{variable} is set"
+    return None
+
+
+# ---- without the network ----
+
+
+def _find(repository: _Repository, barred: str | None, subfolder: str, files: Iterable[Wanted]) -> Path:
+    """The folder of the cache, if it has all that is needed."""
+    remedy = f"leave that out once, or run `hf download {repository.name}` first" if barred else _INSTALL
+    snapshot = repository.snapshot(repository.revision)
+    if not snapshot.is_dir():
+        at = "" if repository.revision == "main" else f" at revision {repository.revision!r}"
+        raise FileNotFoundError(
+            f"there is no directory {repository.name!r}, and no model of that name{at} in the hub's cache, "
+            f"{str(repository.cache.parent)!r}; {barred or 'huggingface_hub is not installed'}: {remedy}"
+        )
+    folder = snapshot / subfolder
+    for names, needed in files:
+        if needed and not any((folder / name).is_file() for name in names):
+            raise FileNotFoundError(
+                f"the hub's cache has {repository.name!r} without {' or '.join(names)}, in {str(folder)!r}; "
+                f"{barred or 'huggingface_hub is not installed'}: {remedy}"
+            )
+    return folder
+
+
+# ---- with huggingface_hub ----
+
+
+def _downloader(name: str, cache_dir: str | Path | None, token: str | bool | None) -> _Download | None:
+    """What fetches files of a repository; None without huggingface_hub."""
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+    except ImportError:
+        return None
+
+    def download(file: str, revision: str) -> Path | None:
+        try:
+            return Path(hf_hub_download(name, file, revision=revision, cache_dir=cache_dir, token=token))
+        except LocalEntryNotFoundError as error:
+            remedy = "check the connection, or copy the model and give its directory"
+            raise _unreachable(name, file, revision, error, remedy) from error
+        except EntryNotFoundError:
+            return None
+        except OSError as error:
+            remedy = "check the name and the revision; what is private or gated needs a token"
+            raise _unreachable(name, file, revision, error, remedy) from error
+
+    return download
+
+
+def _fetch(repository: _Repository, download: _Download, subfolder: str, files: Iterable[Wanted]) -> Path:
+    """Downloads what is wanted, all from one commit, and returns its folder in the cache."""
+    folder: Path | None = None
+
+    def get(name: str) -> Path | None:
+        nonlocal folder
+        path = _file(repository, subfolder, folder, download, name)
+        folder = folder if path is None else path.parent
+        return path
+
+    for names, needed in files:
+        path = next(filter(None, map(get, names)), None)
+        if path is None and needed:
+            raise FileNotFoundError(f"model {repository.name!r} has no {' or '.join(names)}; name another one")
+        if path is not None and path.name.endswith(".index.json"):
+            for shard in shard_names(path):
+                if get(shard) is None:
+                    raise FileNotFoundError(f"model {repository.name!r} has no {shard}, which its {path.name} lists")
+    if folder is None:
+        raise FileNotFoundError(f"model {repository.name!r} has none of the files of a tokenizer; name another one")
+    return folder
+
+
+def _file(repository: _Repository, subfolder: str, folder: Path | None, download: _Download, name: str) -> Path | None:
+    """A file of the repository: that of the same commit as the files before, which lie in `folder`."""
+    file = str(PurePosixPath(subfolder) / name)
+    if folder is None:
+        return download(file, repository.revision)
+    if (folder / name).is_file():
+        return folder / name
+    snapshot = (folder / name).parents[len(PurePosixPath(subfolder).parts)]
+    if (snapshot.parents[1] / ".no_exist" / snapshot.name / file).is_file():
+        return None
+    return download(file, snapshot.name)
+
+
+def _unreachable(name: str, file: str, revision: str, error: OSError, remedy: str) -> OSError:
+    problem = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+    return OSError(
+        f"there is no directory {name!r}, and {file} of that model at revision {revision!r} cannot be fetched from the "
+        f"hub ({problem}); {remedy}"
+    )
