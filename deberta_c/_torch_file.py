@@ -3,7 +3,7 @@
 import io
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -119,6 +119,7 @@ def _read_storage(storage: Storage, key: str, mapped: mmap.mmap, place: int) -> 
 
 class _Entry(NamedTuple):
     name: str
+    header: int
     begin: int
     size: int
     crc: int
@@ -156,7 +157,7 @@ def _pickle(mapped: mmap.mmap, entry: _Entry) -> bytes:
 
 
 def _entries(mapped: mmap.mmap) -> dict[str, _Entry]:
-    """The entries of a zip, all stored and none over another."""
+    """The entries of a zip, all stored, one after the other."""
     count, size, place = _directory(mapped)
     end, limit = place + size, place
     entries: dict[str, _Entry] = {}
@@ -167,12 +168,17 @@ def _entries(mapped: mmap.mmap) -> dict[str, _Entry]:
         entries[entry.name] = entry
     if place != end:
         raise damaged(f"its directory of {count} entries ends at byte {place}, not {end}")
-    last = 0
-    for entry in sorted(entries.values(), key=lambda entry: (entry.begin, entry.size)):
-        if entry.begin < last:
-            raise damaged(f"entry {describe(entry.name)} begins at byte {entry.begin}, within another")
-        last = entry.begin + entry.size
+    _check_order(mapped, entries.values(), limit)
     return entries
+
+
+def _check_order(mapped: mmap.mmap, entries: Iterable[_Entry], limit: int) -> None:
+    """One entry follows the other, up to `limit`; a descriptor of 16 or 24 bytes may stand between them."""
+    ordered = sorted(entries, key=lambda entry: entry.header)
+    for entry, following in zip(ordered, [*(entry.header for entry in ordered[1:]), limit], strict=True):
+        end = entry.begin + entry.size
+        if following != end and not (following - end in (16, 24) and mapped[end : end + 4] == b"PK\7\10"):
+            raise damaged(f"entry {describe(entry.name)} ends at byte {end}, the next begins at byte {following}")
 
 
 def _directory(mapped: mmap.mmap) -> tuple[int, int, int]:
@@ -214,7 +220,7 @@ def _entry(mapped: mmap.mmap, place: int, end: int, limit: int) -> tuple[_Entry,
     begin = _data(mapped, header, raw, shown, limit)
     if begin + size > limit:
         raise damaged(f"entry {shown} ends at byte {begin + size}, beyond byte {limit}; it is cut short")
-    return _Entry(raw.decode("utf-8", "replace"), begin, size, crc), name_end + extra_size + comment_size
+    return _Entry(raw.decode("utf-8", "replace"), header, begin, size, crc), name_end + extra_size + comment_size
 
 
 def _wide(extra: bytes, numbers: list[int]) -> list[int]:

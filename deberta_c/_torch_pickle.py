@@ -9,7 +9,6 @@ import pickletools
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from math import prod
 from typing import IO, Any
 
@@ -86,8 +85,6 @@ def unpickle(stream: IO[bytes], storages: dict[str, Storage]) -> Any:
             machine.stack.append(tuple(machine.pop_last(_TUPLES[name])))
         elif name in _STEPS:
             _STEPS[name](machine, argument)
-        elif name != "PROTO":
-            raise foreign(f"its pickle has the opcode {name}, which torch.save does not write")
     raise foreign(f"its pickle has more than {_MAX_OPERATIONS} operations")
 
 
@@ -99,11 +96,34 @@ def describe(value: Any) -> str:
 
 def _operations(stream: IO[bytes]) -> Iterator[tuple[str, Any]]:
     """The opcodes of one pickle and their arguments."""
-    try:
-        for opcode, argument, _ in islice(pickletools.genops(stream), _MAX_OPERATIONS):
-            yield opcode.name, argument
-    except ValueError as error:
-        raise damaged(f"its pickle breaks off ({str(error)[:100]})") from error
+    for _ in range(_MAX_OPERATIONS):
+        opcode = _opcode(stream.read(1))
+        try:
+            argument = _global_name(stream) if opcode.name == "GLOBAL" else _argument(opcode, stream)
+        except ValueError as error:
+            raise damaged(f"its pickle breaks off ({str(error)[:100]})") from error
+        yield opcode.name, argument
+
+
+def _argument(opcode: pickletools.OpcodeInfo, stream: IO[bytes]) -> Any:
+    return opcode.arg.reader(stream) if opcode.arg else None
+
+
+def _global_name(stream: IO[bytes]) -> str:
+    """Module and name; the reader of pickletools would take backslashes in them for escapes."""
+    lines = stream.readline(), stream.readline()
+    if not all(line.endswith(b"\n") for line in lines):
+        raise ValueError("a name has no end")
+    return " ".join(line[:-1].decode("utf-8") for line in lines)
+
+
+def _opcode(code: bytes) -> pickletools.OpcodeInfo:
+    opcode = _OPCODES.get(code)
+    if opcode is None:
+        raise damaged(f"its pickle breaks off, {code!r} is no opcode" if code else "its pickle breaks off")
+    if opcode.name not in _KNOWN:
+        raise foreign(f"its pickle has the opcode {opcode.name}, which torch.save does not write")
+    return opcode
 
 
 class _Machine:
@@ -331,6 +351,8 @@ _STEPS: dict[str, Callable[[_Machine, Any], None]] = {
     "APPENDS": _Machine.appends,
     "BINPERSID": _Machine.persistent,
 }
+_OPCODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+_KNOWN = frozenset({"PROTO", "STOP"}) | _LITERALS | _MAKERS.keys() | _TUPLES.keys() | _STEPS.keys()
 _FUNCTIONS = {
     "collections OrderedDict": _ordered_dict,
     "torch Size": _size,

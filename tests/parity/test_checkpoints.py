@@ -3,6 +3,8 @@
 import json
 
 import pytest
+import safetensors.torch
+import torch
 from parity.oracle import Pair, batch, errors, load_theirs, rewrite_config, run_ours, run_theirs, tiny
 
 import deberta_c
@@ -21,6 +23,34 @@ def test_stored_dtype(tmp_path, dtype, shard):
     assert saved["dtype"] == dtype
     assert saved.keys() >= UNDECLARED
     network.compare(network.batch([16, 130, 40], "right"))
+
+
+@pytest.mark.parametrize("shards", [1, 3])
+@pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+def test_pickled_weights(tmp_path, dtype, zipped, shards):
+    """pytorch_model.bin, as fine-tunes before 2023 and all of microsoft's have it, with a stray configuration."""
+    network = Pair(tmp_path, tiny(), dtype=dtype)
+    tensors = safetensors.torch.load_file(tmp_path / "model.safetensors")
+    (tmp_path / "model.safetensors").unlink()
+    names = [f"pytorch_model-{part}.bin" if shards > 1 else "pytorch_model.bin" for part in range(shards)]
+    for part, name in enumerate(names):
+        content = dict(list(tensors.items())[part::shards])
+        if shards == 1:
+            content["config"] = {"hidden_size": 32, "pos_att_type": ["p2c", "c2p"], "layer_norm_eps": 1e-7}
+        torch.save(content, tmp_path / name, _use_new_zipfile_serialization=zipped)
+    if shards > 1:
+        weight_map = {tensor: names[place % shards] for place, tensor in enumerate(tensors)}
+        index = {"metadata": {"total_size": 1}, "weight_map": weight_map}
+        (tmp_path / "pytorch_model.bin.index.json").write_text(json.dumps(index))
+    inputs = network.batch([16, 130, 40], "right")
+    expected = run_ours(network.ours, inputs)
+    ours = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    found = errors(run_ours(ours, inputs), expected, inputs["attention_mask"])
+    assert max(found.values()) == 0, found
+    theirs = load_theirs(tmp_path)
+    found = errors(run_ours(ours, inputs), run_theirs(theirs, inputs), inputs["attention_mask"])
+    assert max(found.values()) <= 2e-5, found
 
 
 def test_odd_sizes_in_half_precision(tmp_path):
