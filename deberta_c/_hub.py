@@ -50,7 +50,7 @@ def resolve(
     cache_dir: str | Path | None = None,
     token: str | bool | None = None,
     local_files_only: bool = False,
-    subfolder: str = "",
+    subfolder: str | None = None,
 ) -> Path:
     """The directory of a model: `name` itself, or where the cache of the hub has that name's files.
 
@@ -62,15 +62,20 @@ def resolve(
     """
     _check("revision", revision, "main")
     _check("subfolder", subfolder, "onnx")
+    subfolder = subfolder or ""
     if not isinstance(name, str) or not _is_name(name) or Path(name).exists():
         return require_directory(require_directory(name) / subfolder).absolute()
     repository = _Repository(name, revision or "main", _cache(cache_dir) / f"models--{name.replace('/', '--')}")
-    barred = _barred(local_files_only)
-    if barred is None and (download := _downloader(name, cache_dir, token)):
-        folder = _fetch(repository, download, subfolder, files)
-    else:
-        folder = _find(repository, barred, subfolder, files)
-    return folder.absolute()
+    if barred := _barred(local_files_only):
+        return _find(repository, subfolder, files, f"{barred}: leave that out once, or run `hf download {name}` first")
+    if (download := _downloader(name, cache_dir, token)) is None:
+        return _find(repository, subfolder, files, f"huggingface_hub is not installed: {_INSTALL}")
+    try:
+        return _fetch(repository, download, subfolder, files).absolute()
+    except ConnectionError as error:
+        if not repository.snapshot().is_dir():
+            raise
+        return _find(repository, subfolder, files, str(error))
 
 
 class _Repository(NamedTuple):
@@ -78,10 +83,10 @@ class _Repository(NamedTuple):
     revision: str
     cache: Path
 
-    def snapshot(self, revision: str) -> Path:
-        """Where the cache has a branch, tag or commit."""
-        ref = self.cache / "refs" / revision
-        commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else revision
+    def snapshot(self) -> Path:
+        """Where the cache has the branch, tag or commit."""
+        ref = self.cache / "refs" / self.revision
+        commit = ref.read_text(encoding="utf-8").strip() if ref.is_file() else self.revision
         return self.cache / "snapshots" / commit
 
 
@@ -118,22 +123,20 @@ def _barred(local_files_only: bool) -> str | None:
 # ---- without the network ----
 
 
-def _find(repository: _Repository, barred: str | None, subfolder: str, files: Iterable[Wanted]) -> Path:
-    """The folder of the cache, if it has all that is needed."""
-    remedy = f"leave that out once, or run `hf download {repository.name}` first" if barred else _INSTALL
-    snapshot = repository.snapshot(repository.revision)
+def _find(repository: _Repository, subfolder: str, files: Iterable[Wanted], why: str) -> Path:
+    """The folder of the cache, if it has all that is needed; `why` tells why nothing is fetched, and the remedy."""
+    snapshot = repository.snapshot()
     if not snapshot.is_dir():
         at = "" if repository.revision == "main" else f" at revision {repository.revision!r}"
         raise FileNotFoundError(
             f"there is no directory {repository.name!r}, and no model of that name{at} in the hub's cache, "
-            f"{str(repository.cache.parent)!r}; {barred or 'huggingface_hub is not installed'}: {remedy}"
+            f"{str(repository.cache.parent)!r}; {why}"
         )
-    folder = snapshot / subfolder
+    folder = (snapshot / subfolder).absolute()
     for names, needed in files:
         if needed and not any((folder / name).is_file() for name in names):
             raise FileNotFoundError(
-                f"the hub's cache has {repository.name!r} without {' or '.join(names)}, in {str(folder)!r}; "
-                f"{barred or 'huggingface_hub is not installed'}: {remedy}"
+                f"the hub's cache has {repository.name!r} without {' or '.join(names)}, in {str(folder)!r}; {why}"
             )
     return folder
 
@@ -153,13 +156,17 @@ def _downloader(name: str, cache_dir: str | Path | None, token: str | bool | Non
         try:
             return Path(hf_hub_download(name, file, revision=revision, cache_dir=cache_dir, token=token))
         except LocalEntryNotFoundError as error:
-            remedy = "check the connection, or copy the model and give its directory"
-            raise _unreachable(name, file, revision, error, remedy) from error
+            problem = _unreachable(name, file, revision, error)
+            raise ConnectionError(
+                f"{problem}; check the connection, or copy the model and give its directory"
+            ) from error
         except EntryNotFoundError:
             return None
         except OSError as error:
-            remedy = "check the name and the revision; what is private or gated needs a token"
-            raise _unreachable(name, file, revision, error, remedy) from error
+            problem = _unreachable(name, file, revision, error)
+            raise OSError(
+                f"{problem}; check the name and the revision; what is private or gated needs a token"
+            ) from error
 
     return download
 
@@ -200,9 +207,9 @@ def _file(repository: _Repository, subfolder: str, folder: Path | None, download
     return download(file, snapshot.name)
 
 
-def _unreachable(name: str, file: str, revision: str, error: OSError, remedy: str) -> OSError:
+def _unreachable(name: str, file: str, revision: str, error: OSError) -> str:
     problem = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
-    return OSError(
+    return (
         f"there is no directory {name!r}, and {file} of that model at revision {revision!r} cannot be fetched from the "
-        f"hub ({problem}); {remedy}"
+        f"hub ({problem})"
     )

@@ -281,6 +281,16 @@ def test_what_cannot_be_fetched(hub):
         resolve(NAME, files=MODEL)
 
 
+def test_a_cached_model_without_a_connection(hub):
+    """What is optional and was never asked for does not stand in the way; what is needed does."""
+    folder = cached(hub.cache)
+    hub.failure = hub.errors.LocalEntryNotFoundError("no route")
+    assert resolve(NAME, files=MODEL, subfolder=None) == folder
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(OSError, match=r"'org/tiny' without model.safetensors or .*\(no route\); check the connection"):
+        resolve(NAME, files=MODEL)
+
+
 # ---- the classes, and no network ----
 
 
