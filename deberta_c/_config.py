@@ -41,7 +41,7 @@ _STRINGS = ("hidden_act", "pooler_hidden_act")
 _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
 C = TypeVar("C", bound="PreTrainedConfig")
 
-_HUB = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder", "force_download", "proxies"})
+_HUB = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder"})
 
 
 class PreTrainedConfig:
@@ -93,7 +93,7 @@ class PreTrainedConfig:
         `model_type` is another one, or when a value makes no sense.
         """
         where, overrides = hub_options(options)
-        config = cls.from_dict(read_config(find_directory(directory, **where)), **overrides)
+        config = cls.from_dict(read_config(find_config(directory, **where)), **overrides)
         config.check()
         return config
 
@@ -423,7 +423,7 @@ class AutoConfig:
         'DebertaV2Config'
         """
         where, overrides = hub_options(options)
-        config = AutoConfig.from_dict(read_config(find_directory(directory, **where)), **overrides)
+        config = AutoConfig.from_dict(read_config(find_config(directory, **where)), **overrides)
         config.check()
         return config
 
@@ -444,9 +444,11 @@ def hub_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
     return where, {name: value for name, value in options.items() if name not in _HUB}
 
 
-def find_directory(directory: str | Path, **where: Any) -> Path:
-    """The directory of a model; `where` are options of the Hugging Face hub."""
-    return require_directory(directory)
+def find_config(directory: str | Path, **where: Any) -> Path:
+    """The directory that holds config.json of a model, local or in the hub's cache; `where` are options of the hub."""
+    from deberta_c._hub import CONFIG, resolve  # which reads JSON by this module
+
+    return resolve(directory, files=CONFIG, **where)
 
 
 def require_directory(value: object) -> Path:

@@ -19,13 +19,13 @@ from deberta_c._config import (
     AutoConfig,
     PreTrainedConfig,
     config_class,
-    find_directory,
     hub_options,
     read_config,
 )
 from deberta_c._encodings import require_cpu
 from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, warn_caller
 from deberta_c._families import DECODER, Adapted, adapt, named, sources, tie
+from deberta_c._hub import MODEL, resolve
 from deberta_c._initial import initial_weights
 from deberta_c._outputs import ModelOutput
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
@@ -37,7 +37,9 @@ from deberta_c._tokenizer import PreTrainedTokenizerFast, reopened_tokenizer
 M = TypeVar("M", bound="PreTrainedModel")
 
 # Arguments of transformers that change nothing here.
-_HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
+_HARMLESS = frozenset(
+    {"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only", "trust_remote_code"}
+)
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder"})
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
@@ -149,7 +151,7 @@ class PreTrainedModel:
         tensors of the head; such a model does not run. UnexpectedWeightsWarning names tensors that are not used.
         """
         where, options = hub_options(options)
-        folder = find_directory(directory, **where).absolute()
+        folder = resolve(directory, files=MODEL, **where)
         overrides = cls._check_options(options)
         if config is None:
             own = cls._own_config(AutoConfig.from_dict(read_config(folder)), overrides)

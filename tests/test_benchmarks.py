@@ -158,9 +158,11 @@ def test_a_worker_that_fails_is_named(tmp_path, capfd):
     assert "config.json" in capfd.readouterr().err
 
 
-def test_models_that_cannot_be_opened_are_left_out_by_name():
+def test_models_that_cannot_be_opened_are_left_out_by_name(monkeypatch):
     assert run.refusal("v3-large") is None
-    assert "bert" in run.refusal("bert-base")
+    assert run.refusal("bert-base") is None
+    monkeypatch.setitem(run.CONFIGS, "t5", {"model_type": "t5"})
+    assert "model_type is 't5'" in run.refusal("t5")
 
 
 @pytest.mark.parametrize(("option", "value"), [("--models", "v3-huge"), ("--only", "1x17")])

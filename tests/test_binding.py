@@ -29,7 +29,6 @@ def parts(tiny: Path) -> tuple[dict[str, Any], list[Any]]:
     class Spy:
         def __init__(self, settings: Any, tensors: Any) -> None:
             given.extend([dict(settings), list(tensors)])
-            self.has_head = True
 
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
@@ -50,15 +49,17 @@ def spm() -> _core.Tokenizer:
 
 def test_forward_shapes(core: _core.Model, parts: tuple[dict[str, Any], list[Any]]) -> None:
     config = parts[0]
-    logits, hidden, attentions = core.forward(IDS, OFFSETS, hidden_states=True, attentions=True)
+    logits, last, hidden, attentions = core.forward(IDS, OFFSETS, last=True, hidden_states=True, attentions=True)
     assert logits is not None
+    assert last is not None
     assert hidden is not None
     assert attentions is not None
     assert logits.shape == (2, config["num_labels"])
     assert hidden.shape == (config["layers"] + 1, 6, config["hidden_size"])
     assert attentions.shape == (config["layers"] * config["heads"] * (9 + 9),)
     np.testing.assert_allclose(attentions.reshape(-1, 3).sum(axis=1), 1.0, rtol=1e-5)
-    assert core.forward(IDS, OFFSETS, logits=False) == (None, None, None)
+    np.testing.assert_array_equal(last, hidden[-1])
+    assert core.forward(IDS, OFFSETS, logits=False) == (None, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -106,24 +107,59 @@ def test_config_must_be_whole(parts: tuple[dict[str, Any], list[Any]]) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda n, d, s, b: (n, "F64", s, b), 'dtype "F64", which is none of F32, F16, BF16'),
-        (lambda n, d, s, b: (n, d, (s[0], s[1] - 1), b), "needs .* bytes, not"),
-        (lambda n, d, s, b: (n, d, (2**62, 2**62), b), "impossible shape"),
-        (lambda n, d, s, b: (n, d, (-1, 3), b), "impossible shape"),
-        (lambda n, d, s, b: (n, d, (1, 1, 1, 1, 1), b), "rank 5; at most 4"),
-        (lambda n, d, s, b: (n, d, s, b[::2]), "not scattered uint8"),
-        (lambda n, d, s, b: (n, d, s, b.view(np.int8)), "not int8"),
-        (lambda n, d, s, b: (n, d, s, np.concatenate([b[:1], b])[1:]), "not aligned to"),
-        (lambda n, d, s, b: (n, d, s), r"tensors\[0\] must be a tuple of name, dtype, shape and bytes"),
+        (lambda n, d, s, b: (n, "F64", s, b, None, False), 'dtype "F64", which is none of F32, F16, BF16'),
+        (lambda n, d, s, b: (n, d, (s[0], s[1] - 1), b, None, False), "needs .* bytes, not"),
+        (lambda n, d, s, b: (n, d, (2**62, 2**62), b, None, False), "impossible shape"),
+        (lambda n, d, s, b: (n, d, (-1, 3), b, None, False), "impossible shape"),
+        (lambda n, d, s, b: (n, d, (1, 1, 1, 1, 1), b, None, False), "rank 5; at most 4"),
+        (lambda n, d, s, b: (n, d, s, b[::2], None, False), "not scattered uint8"),
+        (lambda n, d, s, b: (n, d, s, b.view(np.int8), None, False), "not int8"),
+        (lambda n, d, s, b: (n, d, s, np.concatenate([b[:1], b])[1:], None, False), "not aligned to"),
+        (lambda n, d, s, b: (n, d, s, b, (4, 8), False), "needs .* bytes, not"),
+        (lambda n, d, s, b: (n, d, s, b, (4, 3), False), "blocks"),
+        (lambda n, d, s, b: (n, d, s, b, (0, 0), False), "blocks"),
+        (lambda n, d, s, b: (n, d, s, b, (1, 2**62), False), "blocks"),
+        (lambda n, d, s, b: (n, d, s, b, 4, False), "blocks"),
+        (lambda n, d, s, b: (n, d, s), r"tensors\[0\] must be a tuple of name, dtype, shape, bytes, blocks and mapped"),
         (lambda n, d, s, b: n, r"tensors\[0\] must be a tuple"),
     ],
 )
 def test_tensors_are_checked(parts: tuple[dict[str, Any], list[Any]], change: Callable[..., Any], told: str) -> None:
     config, tensors = parts
-    name = next(i for i, tensor in enumerate(tensors) if len(tensor[2]) == 2)
-    name_, dtype, shape, data = tensors[name]
+    name_, dtype, shape, data, _, _ = next(tensor for tensor in tensors if len(tensor[2]) == 2)
     with pytest.raises((TypeError, ValueError), match=told):
         _core.Model(config, [change(name_, dtype, shape, np.array(data)), *tensors])
+
+
+def test_parameters(parts: tuple[dict[str, Any], list[Any]]) -> None:
+    """The core tells what it needs, and that is what it is given."""
+    config, tensors = parts
+    assert _core.parameters(config) == [(tensor[0], tensor[2]) for tensor in tensors]
+    assert [name for name, _ in _core.parameters({**config, "head": "none"})] == [
+        tensor[0] for tensor in tensors if not tensor[0].startswith("head.")
+    ]
+    with pytest.raises(TypeError, match="not 'choir'"):
+        _core.parameters({**config, "head": "choir"})
+    with pytest.raises(ValueError, match='config lacks the entry "head"'):
+        _core.parameters({key: value for key, value in config.items() if key != "head"})
+
+
+def test_rows_in_blocks(parts: tuple[dict[str, Any], list[Any]]) -> None:
+    """A tensor whose rows lie in blocks, with others between them, is the tensor with these rows."""
+    config, tensors = parts
+    expected = _core.Model(config, tensors).forward(IDS, OFFSETS)[0]
+    assert expected is not None
+    scattered = []
+    for name, dtype, shape, data, _, _ in tensors:
+        if name.endswith("query_proj.weight"):
+            blocks = data.reshape(2, -1)
+            apart = np.stack([blocks, np.full_like(blocks, 127), np.full_like(blocks, 127)], axis=1)
+            end = apart.size - 2 * blocks.shape[1]
+            rows = shape[0] // 2
+            scattered.append((name, dtype, shape, apart.ravel()[:end], (rows, 3 * rows), False))
+        else:
+            scattered.append((name, dtype, shape, data, None, False))
+    np.testing.assert_array_equal(_core.Model(config, scattered).forward(IDS, OFFSETS)[0], expected)
 
 
 def test_texts_are_checked(spm: _core.Tokenizer) -> None:

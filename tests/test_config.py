@@ -137,7 +137,8 @@ def test_broken_json(tmp_path, text):
         AutoConfig.from_pretrained(tmp_path)
 
 
-def test_missing_files(tmp_path, tiny):
+def test_missing_files(tmp_path, tiny, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(OSError, match=r"no config\.json"):
         AutoConfig.from_pretrained(tmp_path)
     with pytest.raises(OSError, match="hf download"):

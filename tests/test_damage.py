@@ -42,6 +42,7 @@ class Target:
         self.path.write_bytes(data)
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.simplefilter("ignore", deberta_c.UnexpectedWeightsWarning)
             model = deberta_c.AutoModelForSequenceClassification.from_pretrained(self.directory)
         return model(input_ids=INPUT).logits
 

@@ -239,11 +239,15 @@ static int read_blocks(PyObject *blocks, struct deberta_tensor *tensor, size_t *
     if (blocks == Py_None)
         return 0;
     Py_ssize_t block, step;
-    if (!PyTuple_Check(blocks) || !PyArg_ParseTuple(blocks, "nn", &block, &step))
+    if (!PyTuple_Check(blocks) || !PyArg_ParseTuple(blocks, "nn", &block, &step)) {
+        PyErr_Format(PyExc_TypeError, "tensor %s: blocks must be None or (rows of a block, rows from one to the next)",
+                     tensor->name);
         return -1;
-    size_t rows = tensor->shape[0];
+    }
+    size_t rows = tensor->shape[0], reach;
     if (tensor->rank != 2 || rows == 0 || block < 1 || step < block || rows % (size_t)block != 0 ||
-        __builtin_mul_overflow((rows / (size_t)block - 1) * (size_t)step + (size_t)block, *bytes / rows, bytes)) {
+        __builtin_mul_overflow(rows / (size_t)block - 1, (size_t)step, &reach) ||
+        __builtin_add_overflow(reach, (size_t)block, &reach) || __builtin_mul_overflow(reach, *bytes / rows, bytes)) {
         PyErr_Format(PyExc_ValueError, "tensor %s of %zu rows cannot lie in blocks of %zd rows, %zd apart",
                      tensor->name, rows, block, step);
         return -1;
