@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from deberta_c._checkpoint import Tensor
 from deberta_c._config import PreTrainedConfig
-from deberta_c._families import LM_HEAD, POSITIONS, PREDICTIONS, PREFIXES, REPLACED, SPANS, TOKENS
+from deberta_c._families import BIAS, LM_HEAD, POSITIONS, PREDICTIONS, PREFIXES, REPLACED, SPANS, TOKENS, Adapted
 from deberta_c._frame import Missing, the_only
 from deberta_c._losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
 from deberta_c._model import Plan, PreTrainedModel, given, untrained
@@ -412,6 +412,10 @@ class MaskedLanguageModel(PreTrainedModel):
             loss = None if labels is None else chosen_loss(logits, labels, chosen)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
         return given(MaskedLMOutput(loss=loss, logits=logits, **states), return_dict)
+
+    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
+        """A decoder that is not tied has a bias of its own, beside which files may have the other."""
+        return tuple(name for name in super()._unexpected(adapted) if name != BIAS)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         asked = options.get("enhanced_mask_decoder")

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,17 @@ TINY = {
     "norm_rel_ebd": "layer_norm",
     "position_biased_input": False,
     "id2label": {"0": "ham", "1": "spam", "2": "other"},
+}
+
+_V2_ONLY = ("position_buckets", "share_att_key", "norm_rel_ebd")
+V1 = {**{key: value for key, value in TINY.items() if key not in _V2_ONLY}, "model_type": "deberta"}
+CONV = {**TINY, "conv_kernel_size": 3, "conv_act": "gelu", "conv_groups": 2}
+_ABSOLUTE = ("relative_attention", "pos_att_type", "position_biased_input")
+BERT = {
+    **{key: value for key, value in V1.items() if key not in _ABSOLUTE},
+    "model_type": "bert",
+    "type_vocab_size": 2,
+    "layer_norm_eps": 1e-12,
 }
 
 
@@ -74,54 +85,130 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], bfloat16: bool = False)
     return struct.pack("<Q", len(text)) + text + body
 
 
-def tiny_tensors(config: Mapping[str, Any], seed: int = 7) -> dict[str, np.ndarray]:
-    """Random weights for a configuration, wide enough that texts and labels differ."""
-    random = np.random.default_rng(seed)
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
+def tiny_tensors(config: Mapping[str, Any], seed: int = 7, head: str = "sequence") -> dict[str, np.ndarray]:
+    """Random weights for a configuration, wide enough that texts and labels differ, under the names of today's files.
+
+    `head` is "sequence", "tokens", "spans", "choice", "legacy_lm", "lm", "decoder" (lm and the position table),
+    "replaced" or "none".
+    """
+    drawn = _Drawn(config, seed)
+    bert = config["model_type"] == "bert"
+    prefix = "bert" if bert else "deberta"
+    drawn.encoder(prefix, head == "decoder")
+    hidden, labels = config["hidden_size"], len(config["id2label"])
     embedding = config.get("embedding_size", hidden)
-    tensors: dict[str, np.ndarray] = {}
-
-    def draw(name: str, *shape: int, scale: float = 1.0) -> None:
-        tensors[name] = (random.standard_normal(shape) * scale).astype(np.float32)
-
-    def linear(name: str, outputs: int, inputs: int) -> None:
-        draw(f"{name}.weight", outputs, inputs, scale=1.5 / np.sqrt(inputs))
-        draw(f"{name}.bias", outputs, scale=0.2)
-
-    def norm(name: str) -> None:
-        tensors[f"{name}.weight"] = random.uniform(0.5, 1.5, hidden).astype(np.float32)
-        draw(f"{name}.bias", hidden, scale=0.2)
-
-    draw("deberta.embeddings.word_embeddings.weight", config["vocab_size"], embedding)
-    norm("deberta.embeddings.LayerNorm")
-    if embedding != hidden:
-        draw("deberta.embeddings.embed_proj.weight", hidden, embedding, scale=1 / np.sqrt(embedding))
-    if config.get("type_vocab_size"):
-        draw("deberta.embeddings.token_type_embeddings.weight", config["type_vocab_size"], embedding)
-    if config["position_biased_input"]:
-        draw("deberta.embeddings.position_embeddings.weight", config["max_position_embeddings"], embedding)
-    if config["relative_attention"]:
-        draw("deberta.encoder.rel_embeddings.weight", 2 * config["position_buckets"], hidden)
-        norm("deberta.encoder.LayerNorm")
-    for layer in range(config["num_hidden_layers"]):
-        name = f"deberta.encoder.layer.{layer}"
-        for part in ("query_proj", "key_proj", "value_proj"):
-            linear(f"{name}.attention.self.{part}", hidden, hidden)
-        linear(f"{name}.attention.output.dense", hidden, hidden)
-        norm(f"{name}.attention.output.LayerNorm")
-        linear(f"{name}.intermediate.dense", inner, hidden)
-        linear(f"{name}.output.dense", hidden, inner)
-        norm(f"{name}.output.LayerNorm")
-    linear("pooler.dense", hidden, hidden)
-    linear("classifier", len(config["id2label"]), hidden)
-    return tensors
+    if head in ("sequence", "choice") or (head == "none" and bert):
+        drawn.linear("bert.pooler.dense" if bert else "pooler.dense", hidden, hidden)
+    if head in ("sequence", "choice", "tokens"):
+        drawn.linear("classifier", 1 if head == "choice" else labels, hidden)
+    elif head == "spans":
+        drawn.linear("qa_outputs", 2, hidden)
+    elif head == "legacy_lm":
+        drawn.linear("cls.predictions.transform.dense", embedding, hidden)
+        drawn.norm("cls.predictions.transform.LayerNorm", embedding)
+        drawn.draw("cls.predictions.bias", config["vocab_size"], scale=0.2)
+    elif head in ("lm", "decoder"):
+        drawn.linear("lm_predictions.lm_head.dense", hidden, hidden)
+        drawn.norm("lm_predictions.lm_head.LayerNorm", hidden)
+        drawn.draw("lm_predictions.lm_head.bias", config["vocab_size"], scale=0.2)
+    elif head == "replaced":
+        drawn.linear("mask_predictions.dense", hidden, hidden)
+        drawn.norm("mask_predictions.LayerNorm", hidden)
+        drawn.linear("mask_predictions.classifier", 1, hidden)
+    return drawn.tensors
 
 
-def write_model(directory: Path, drop: tuple[str, ...] = (), **overrides: Any) -> Path:
-    """A model directory with TINY, changed by `overrides` (None removes a key), without the tensors in `drop`."""
-    config = {key: value for key, value in {**TINY, **overrides}.items() if value is not None}
+class _Drawn:
+    """Tensors drawn one after the other."""
+
+    def __init__(self, config: Mapping[str, Any], seed: int) -> None:
+        self.config = config
+        self.random = np.random.default_rng(seed)
+        self.tensors: dict[str, np.ndarray] = {}
+
+    def draw(self, name: str, *shape: int, scale: float = 1.0) -> None:
+        self.tensors[name] = (self.random.standard_normal(shape) * scale).astype(np.float32)
+
+    def linear(self, name: str, outputs: int, inputs: int) -> None:
+        self.draw(f"{name}.weight", outputs, inputs, scale=1.5 / np.sqrt(inputs))
+        self.draw(f"{name}.bias", outputs, scale=0.2)
+
+    def norm(self, name: str, size: int) -> None:
+        self.tensors[f"{name}.weight"] = self.random.uniform(0.5, 1.5, size).astype(np.float32)
+        self.draw(f"{name}.bias", size, scale=0.2)
+
+    def encoder(self, prefix: str, positions: bool) -> None:
+        config = self.config
+        hidden, inner = config["hidden_size"], config["intermediate_size"]
+        embedding = config.get("embedding_size", hidden)
+        self.draw(f"{prefix}.embeddings.word_embeddings.weight", config["vocab_size"], embedding)
+        self.norm(f"{prefix}.embeddings.LayerNorm", hidden)
+        if embedding != hidden:
+            self.draw(f"{prefix}.embeddings.embed_proj.weight", hidden, embedding, scale=1 / np.sqrt(embedding))
+        if config.get("type_vocab_size"):
+            self.draw(f"{prefix}.embeddings.token_type_embeddings.weight", config["type_vocab_size"], embedding)
+        if config.get("position_biased_input", True) or positions:
+            self.draw(f"{prefix}.embeddings.position_embeddings.weight", config["max_position_embeddings"], embedding)
+        if config.get("relative_attention"):
+            rows = config.get("position_buckets") or config["max_position_embeddings"]
+            self.draw(f"{prefix}.encoder.rel_embeddings.weight", 2 * rows, hidden)
+        if config.get("norm_rel_ebd") == "layer_norm":
+            self.norm(f"{prefix}.encoder.LayerNorm", hidden)
+        for layer in range(config["num_hidden_layers"]):
+            name = f"{prefix}.encoder.layer.{layer}"
+            self.attention(f"{name}.attention.self")
+            self.linear(f"{name}.attention.output.dense", hidden, hidden)
+            self.norm(f"{name}.attention.output.LayerNorm", hidden)
+            self.linear(f"{name}.intermediate.dense", inner, hidden)
+            self.linear(f"{name}.output.dense", hidden, inner)
+            self.norm(f"{name}.output.LayerNorm", hidden)
+        if kernel := config.get("conv_kernel_size"):
+            inputs = hidden // config.get("conv_groups", 1)
+            self.draw(f"{prefix}.encoder.conv.conv.weight", hidden, inputs, kernel, scale=1 / np.sqrt(inputs * kernel))
+            self.draw(f"{prefix}.encoder.conv.conv.bias", hidden, scale=0.2)
+            self.norm(f"{prefix}.encoder.conv.LayerNorm", hidden)
+
+    def attention(self, name: str) -> None:
+        config = self.config
+        hidden, scale = config["hidden_size"], 1.5 / np.sqrt(config["hidden_size"])
+        terms = config.get("pos_att_type", "") if config.get("relative_attention") else ""
+        if config["model_type"] == "deberta":
+            self.draw(f"{name}.in_proj.weight", 3 * hidden, hidden, scale=scale)
+            self.draw(f"{name}.q_bias", hidden, scale=0.2)
+            self.draw(f"{name}.v_bias", hidden, scale=0.2)
+            if "c2p" in terms:
+                self.draw(f"{name}.pos_proj.weight", hidden, hidden, scale=scale)
+            if "p2c" in terms:
+                self.linear(f"{name}.pos_q_proj", hidden, hidden)
+            return
+        end = "" if config["model_type"] == "bert" else "_proj"
+        for part in ("query", "key", "value"):
+            self.linear(f"{name}.{part}{end}", hidden, hidden)
+        if not config.get("share_att_key"):
+            if "c2p" in terms:
+                self.linear(f"{name}.pos_key_proj", hidden, hidden)
+            if "p2c" in terms:
+                self.linear(f"{name}.pos_query_proj", hidden, hidden)
+
+
+def write_model(
+    directory: Path,
+    drop: tuple[str, ...] = (),
+    *,
+    base: Mapping[str, Any] = TINY,
+    head: str = "sequence",
+    rename: Callable[[str], str] = str,
+    add: Mapping[str, np.ndarray] | None = None,
+    **overrides: Any,
+) -> Path:
+    """A model directory with `base`, changed by `overrides` (None removes a key).
+
+    The tensors in `drop` are left out, those of `add` put in, and `rename` gives the others their names.
+    """
+    config = {key: value for key, value in {**base, **overrides}.items() if value is not None}
     directory.mkdir(parents=True, exist_ok=True)
-    tensors = {name: tensor for name, tensor in tiny_tensors(config).items() if name not in drop}
+    drawn = tiny_tensors(config, head=head)
+    tensors = {rename(name): tensor for name, tensor in drawn.items() if name not in drop} | dict(add or {})
     (directory / "config.json").write_text(json.dumps(config))
     (directory / "model.safetensors").write_bytes(safetensors_bytes(tensors))
     (directory / "spm.model").write_bytes(spm_bytes())
