@@ -1,10 +1,12 @@
 """config.json: defaults, labels, and errors that name key, value and remedy."""
 
 import json
+from math import prod
 
 import pytest
 
-from deberta_c import AutoConfig, DebertaV2Config
+from deberta_c import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config
+from deberta_c._families import sources
 
 
 @pytest.fixture
@@ -145,3 +147,128 @@ def test_missing_files(tmp_path, tiny, monkeypatch):
         AutoConfig.from_pretrained("microsoft/deberta-v3-base")
     with pytest.raises(OSError, match="is a file"):
         AutoConfig.from_pretrained(tiny / "config.json")
+
+
+# ---- the families ----
+
+BASE_V1 = {"relative_attention": True, "pos_att_type": "c2p|p2c", "position_biased_input": False}
+BASE_V2 = {**BASE_V1, "position_buckets": 256, "norm_rel_ebd": "layer_norm", "share_att_key": True}
+CONVOLUTION = {"conv_kernel_size": 3, "conv_act": "gelu", "attention_head_size": 64}
+
+
+def sizes(vocabulary, hidden, layers, heads, inner):
+    return {
+        "vocab_size": vocabulary,
+        "hidden_size": hidden,
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "intermediate_size": inner,
+    }
+
+
+# name: (family, keys, numbers in the encoder)
+PUBLISHED = {
+    "deberta-base": ("deberta", {**BASE_V1, **sizes(50265, 768, 12, 12, 3072)}, 138_601_728),
+    "deberta-large": ("deberta", {**BASE_V1, **sizes(50265, 1024, 24, 16, 4096)}, 405_163_008),
+    "deberta-xlarge": ("deberta", {**BASE_V1, **sizes(50265, 1024, 48, 16, 4096)}, 757_804_032),
+    "deberta-v2-xlarge": ("deberta-v2", {**BASE_V2, **CONVOLUTION, **sizes(128100, 1536, 24, 24, 6144)}, 884_593_152),
+    "deberta-v2-xxlarge": (
+        "deberta-v2",
+        {**BASE_V2, **CONVOLUTION, **sizes(128100, 1536, 48, 24, 6144)},
+        1_564_549_632,
+    ),
+    "deberta-v3-xsmall": ("deberta-v2", {**BASE_V2, **sizes(128100, 384, 12, 6, 1536)}, 70_682_112),
+    "deberta-v3-small": ("deberta-v2", {**BASE_V2, **sizes(128100, 768, 6, 12, 3072)}, 141_304_320),
+    "deberta-v3-base": ("deberta-v2", {**BASE_V2, **sizes(128100, 768, 12, 12, 3072)}, 183_831_552),
+    "deberta-v3-large": ("deberta-v2", {**BASE_V2, **sizes(128100, 1024, 24, 16, 4096)}, 434_012_160),
+    "mdeberta-v3-base": ("deberta-v2", {**BASE_V2, **sizes(251000, 768, 12, 12, 3072)}, 278_218_752),
+    "bert-base-uncased": ("bert", {}, 108_891_648),
+    "bert-large-uncased": ("bert", sizes(30522, 1024, 24, 16, 4096), 334_092_288),
+}
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_sizes(name):
+    """What files of each published size hold, in numbers."""
+    family, keys, numbers = PUBLISHED[name]
+    config = AutoConfig.from_dict({"model_type": family, **keys})
+    config.check()
+    files = {source.file: source.stored for source in sources(family, config.for_core("none"), {})}
+    assert sum(map(prod, files.values())) == numbers
+
+
+def test_defaults_of_the_families():
+    v1, bert = DebertaConfig(), BertConfig()
+    assert (v1.vocab_size, v1.hidden_size, v1.layer_norm_eps, v1.type_vocab_size) == (50265, 768, 1e-7, 0)
+    assert (bert.vocab_size, bert.hidden_size, bert.layer_norm_eps, bert.type_vocab_size) == (30522, 768, 1e-12, 2)
+    for config in (v1, bert, DebertaV2Config()):
+        config.check()
+        assert type(AutoConfig.from_dict(config.to_dict())) is type(config)
+        assert config.tie_word_embeddings is True
+
+
+@pytest.mark.parametrize(
+    ("value", "terms"),
+    [("c2p|p2c", 3), ("c2p", 2), (["c2p", "c2p"], 3), ("p2p|c2p|p2c", 4), ("none", 2), ("", 2), ([], 1), (None, 1)],
+)
+def test_v1_counts_every_item(value, terms):
+    core = DebertaConfig(**{**BASE_V1, "pos_att_type": value}).for_core()
+    assert core["attention_terms"] == terms
+    assert (core["position_buckets"], core["share_att_key"], core["norm_rel_ebd"], core["key_bias"]) == (0,) + (
+        False,
+    ) * 3
+
+
+def test_heads_of_the_core():
+    v1, v2, bert = DebertaConfig(embedding_size=128, pooler_hidden_act="tanh"), DebertaV2Config(), BertConfig()
+    assert (v1.for_core()["head_act"], v2.for_core()["head_act"], bert.for_core()["head_act"]) == (
+        "tanh",
+        "gelu",
+        "tanh",
+    )
+    assert bert.for_core("masked_lm")["head_act"] == "gelu"
+    assert v1.for_core("masked_lm")["head_size"] == 128
+    assert DebertaConfig(embedding_size=128, legacy=False).for_core("masked_lm")["head_size"] == 768
+    assert v1.for_core("masked_lm")["num_labels"] == 50265
+    assert v2.for_core("replaced_tokens")["num_labels"] == 1
+    assert bert.for_core("tokens")["num_labels"] == 2
+    assert v2.for_core("masked_lm", enhanced_mask_decoder=True)["enhanced_mask_decoder"] is True
+    assert (bert.for_core()["attention_terms"], bert.for_core()["position_biased_input"]) == (1, True)
+    conv = DebertaV2Config(conv_kernel_size=3).for_core()
+    assert (conv["conv_kernel_size"], conv["conv_act"], v2.for_core()["conv_kernel_size"]) == (3, "tanh", 0)
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "message"),
+    [
+        (DebertaConfig, {"talking_head": True}, "talking_head is true"),
+        (BertConfig, {"is_decoder": True}, "is_decoder is True; this version runs encoders only"),
+        (BertConfig, {"add_cross_attention": True}, "add_cross_attention is True"),
+        (BertConfig, {"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
+        (BertConfig, {"hidden_size": 100}, "hidden_size is 100, not a multiple of num_attention_heads, which is 12"),
+        (BertConfig, {"model_type": "deberta"}, "model_type is 'deberta', not 'bert'; take DebertaConfig"),
+        (BertConfig, {"model_type": "albert"}, "model_type is 'albert'; this version runs"),
+    ],
+)
+def test_what_is_not_run_is_named(kind, keys, message):
+    with pytest.raises(ValueError, match=message):
+        kind(**keys).check()
+
+
+def test_harmless_keys_of_bert():
+    BertConfig(position_embedding_type="absolute", use_cache=True, gradient_checkpointing=False).check()
+
+
+def test_a_configuration_is_saved(tmp_path):
+    config = BertConfig(num_labels=3, anything=[1, 2])
+    config.save_pretrained(tmp_path / "new")
+    again = AutoConfig.from_pretrained(tmp_path / "new")
+    assert type(again) is BertConfig
+    assert again.to_dict() == config.to_dict()
+
+
+def test_a_family_reads_its_own(tiny):
+    with pytest.raises(
+        ValueError, match="model_type is 'deberta-v2', not 'bert'; take DebertaV2Config or an Auto class"
+    ):
+        BertConfig.from_pretrained(tiny)
