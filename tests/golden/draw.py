@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-# The shape of a v3 checkpoint in small; the cases of the tests change single fields.
+# The shape of a v3 checkpoint in small; the cases of the tests change some fields.
 TINY = {
     "model_type": "deberta-v2",
     "vocab_size": 101,
@@ -90,19 +90,31 @@ def layout(config):
         tensors[name + ".weight"] = (hidden,), 1, 0.2
         tensors[name + ".bias"] = (hidden,), 0, 0.2
 
-    matrix("deberta.embeddings.word_embeddings", config["vocab_size"], embedding, 1)
+    bert = config["model_type"] == "bert"
+    base = "bert" if bert else "deberta"
+    matrix(f"{base}.embeddings.word_embeddings", config["vocab_size"], embedding, 1)
     if config.get("position_biased_input", True):
-        matrix("deberta.embeddings.position_embeddings", config["max_position_embeddings"], embedding, 0.7)
+        matrix(f"{base}.embeddings.position_embeddings", config["max_position_embeddings"], embedding, 0.7)
     if config.get("type_vocab_size", 0):
-        matrix("deberta.embeddings.token_type_embeddings", config["type_vocab_size"], embedding, 0.7)
+        matrix(f"{base}.embeddings.token_type_embeddings", config["type_vocab_size"], embedding, 0.7)
     if embedding != hidden:
-        matrix("deberta.embeddings.embed_proj", hidden, embedding, 1 / math.sqrt(embedding))
-    norm("deberta.embeddings.LayerNorm")
+        matrix(f"{base}.embeddings.embed_proj", hidden, embedding, 1 / math.sqrt(embedding))
+    norm(f"{base}.embeddings.LayerNorm")
     for number in range(config["num_hidden_layers"]):
-        layer = f"deberta.encoder.layer.{number}."
-        for projection in ("query_proj", "key_proj", *position_projections(config)):
-            dense(f"{layer}attention.self.{projection}", hidden, hidden, query_gain(config))
-        dense(f"{layer}attention.self.value_proj", hidden, hidden, 1)
+        layer = f"{base}.encoder.layer.{number}."
+        if config["model_type"] == "deberta":
+            matrix(f"{layer}attention.self.in_proj", 3 * hidden, hidden, query_gain(config) / math.sqrt(hidden))
+            tensors[f"{layer}attention.self.q_bias"] = (hidden,), 0, 0.2
+            tensors[f"{layer}attention.self.v_bias"] = (hidden,), 0, 0.2
+            if "c2p" in attention_terms(config):
+                matrix(f"{layer}attention.self.pos_proj", hidden, hidden, query_gain(config) / math.sqrt(hidden))
+            if "p2c" in attention_terms(config):
+                dense(f"{layer}attention.self.pos_q_proj", hidden, hidden, query_gain(config))
+        else:
+            end = "" if bert else "_proj"
+            for projection in (f"query{end}", f"key{end}", *position_projections(config)):
+                dense(f"{layer}attention.self.{projection}", hidden, hidden, query_gain(config))
+            dense(f"{layer}attention.self.value{end}", hidden, hidden, 1)
         dense(f"{layer}attention.output.dense", hidden, hidden, 0.8)
         norm(f"{layer}attention.output.LayerNorm")
         dense(f"{layer}intermediate.dense", inner, hidden, 1)
@@ -112,7 +124,12 @@ def layout(config):
         matrix("deberta.encoder.rel_embeddings", relative_rows(config), hidden, 1)
     if "layer_norm" in config.get("norm_rel_ebd", "none").lower():
         norm("deberta.encoder.LayerNorm")
-    dense("pooler.dense", hidden, hidden, 1.5)
+    if kernel := config.get("conv_kernel_size", 0):
+        inputs = hidden // config.get("conv_groups", 1)
+        tensors["deberta.encoder.conv.conv.weight"] = (hidden, inputs, kernel), 0, 1 / math.sqrt(inputs * kernel)
+        tensors["deberta.encoder.conv.conv.bias"] = (hidden,), 0, 0.2
+        norm("deberta.encoder.conv.LayerNorm")
+    dense("bert.pooler.dense" if bert else "pooler.dense", hidden, hidden, 1.5)
     dense("classifier", len(config["id2label"]), hidden, 2)
     return tensors
 

@@ -1,12 +1,13 @@
 """Write the golden arrays: what transformers computes, in double precision, for the cases below.
 
-    PYTHONPATH=tests python -m golden.write_golden
+    PYTHONPATH=tests python -m golden.write_golden [NAME ...]
 
 Needs torch and transformers. The checkpoints are not stored: draw.py makes them again from the configuration.
 Each case becomes one .npz with `logits` (N, C), `hidden` (layers + 1, rows kept, H) and `attentions` (layers,
 heads, 2, S), what the first and the last kept row of sequence 0 attend to.
 """
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,13 @@ from golden.draw import draw, integers, tiny
 
 HERE = Path(__file__).parent
 SEED = 7
+
+_V2_ONLY = {"position_buckets": None, "share_att_key": None, "norm_rel_ebd": None}
+V1 = {**_V2_ONLY, "model_type": "deberta"}
+BERT = {
+    **_V2_ONLY, "model_type": "bert", "relative_attention": None, "pos_att_type": None, "position_biased_input": None,
+    "pooler_hidden_act": None, "type_vocab_size": 2, "max_position_embeddings": 40, "layer_norm_eps": 1e-12,
+}  # fmt: skip
 
 # name: (changes of tiny(), lengths of the sequences, padding side, every how manyth valid row is kept)
 CASES = {
@@ -24,6 +32,11 @@ CASES = {
     "p2c_only": ({"pos_att_type": ["p2c"], "num_labels": 2, "hidden_act": "silu"}, (23,), "right", 1),
     "no_buckets": ({"position_buckets": -1, "max_relative_positions": 10, "norm_rel_ebd": None}, (40,), "right", 2),
     "few_buckets": ({"position_buckets": 16, "max_position_embeddings": 64}, (130,), "right", 9),
+    "convolution": ({"conv_kernel_size": 3, "conv_act": "gelu", "conv_groups": 2}, (14, 3, 1), "left", 1),
+    "convolution_wide": ({"conv_kernel_size": 5, "num_hidden_layers": 2}, (33,), "right", 2),
+    "v1": ({**V1, "max_position_embeddings": 24}, (19, 1, 40), "right", 2),
+    "v1_p2c": ({**V1, "pos_att_type": ["p2c", "p2p"], "max_relative_positions": 9, "num_labels": 2}, (23,), "left", 1),
+    "bert": ({**BERT, "num_labels": 4}, (21, 2, 30), "left", 2),
     "absolute": (
         {
             "relative_attention": False, "position_biased_input": True, "type_vocab_size": 2, "embedding_size": 20,
@@ -66,10 +79,11 @@ def kept(name, mask, hidden, attentions):
 def compute(name):
     """The arrays of a case by transformers, in double precision."""
     import torch
-    from transformers import AutoConfig, DebertaV2ForSequenceClassification
+    from transformers import AutoConfig, AutoModelForSequenceClassification
 
     config, tensors, ids, mask, types = case(name)
-    model = DebertaV2ForSequenceClassification(AutoConfig.for_model(**config)).eval()
+    settings = AutoConfig.for_model(**config)
+    model = AutoModelForSequenceClassification.from_config(settings, attn_implementation="eager").eval()
     model.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
     model.double()
     with torch.inference_mode():
@@ -79,13 +93,14 @@ def compute(name):
         )  # fmt: skip
         first = torch.from_numpy(mask.argmax(1))
         last = out.hidden_states[-1][torch.arange(len(ids)), first]
-        logits = model.classifier(model.pooler(last[:, None]))
+        pooler = model.bert.pooler if config["model_type"] == "bert" else model.pooler
+        logits = model.classifier(pooler(last[:, None]))
     arrays = [[array.float().numpy() for array in part] for part in (out.hidden_states, out.attentions)]
     return {"logits": logits.float().numpy(), **kept(name, mask, *arrays)}
 
 
 def main():
-    for name in CASES:
+    for name in sys.argv[1:] or CASES:
         arrays = compute(name)
         path = HERE / f"{name}.npz"
         np.savez_compressed(path, **arrays)
