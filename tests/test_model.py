@@ -9,7 +9,7 @@ import threading
 
 import numpy as np
 import pytest
-from tiny_models import safetensors_bytes, tiny_tensors
+from tiny_models import safetensors_bytes, tiny_tensors, write_model
 
 import deberta_c
 from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, MissingHeadWarning
@@ -401,3 +401,22 @@ def test_tokenizer_of_the_model(model, tokenizer):
     assert model.tokenizer is model.tokenizer
     assert model.tokenizer("hello").input_ids == tokenizer("hello").input_ids
     assert isinstance(model.tokenizer, type(AutoTokenizer.from_pretrained(model.name_or_path)))
+
+
+def test_a_model_of_the_hubs_cache(tmp_path, monkeypatch, model):
+    """Configuration, model and tokenizer by name; a pickle knows where the files lie."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    home = tmp_path / "models--org--tiny"
+    write_model(home / "snapshots" / "c0ffee" / "part")
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text("c0ffee")
+    where = {"cache_dir": tmp_path, "subfolder": "part"}
+    assert deberta_c.AutoConfig.from_pretrained("org/tiny", **where, num_labels=3).num_labels == 3
+    for kind in (AutoModelForSequenceClassification, deberta_c.DebertaV2ForSequenceClassification):
+        found = kind.from_pretrained("org/tiny", **where)
+        np.testing.assert_array_equal(found.predict(["hello world"]), model.predict(["hello world"]))
+        assert pickle.loads(pickle.dumps(found)).name_or_path == str(home / "snapshots" / "c0ffee" / "part")
+    with pytest.raises(OSError, match=r"HF_HUB_OFFLINE is set"):
+        deberta_c.AutoModel.from_pretrained("org/tiny")
+    with pytest.raises(OSError, match="local_files_only is true"):
+        deberta_c.AutoModel.from_pretrained("org/other", cache_dir=tmp_path, local_files_only=True)
