@@ -11,13 +11,13 @@ Missing = Literal["raise", "empty", "skip"]
 RowName = Callable[[int], str]  # what messages call a row
 
 
-def rows_of(name: str) -> RowName:
-    """Names for the rows of an argument.
+def rows_of(name: str, first: int = 0) -> RowName:
+    """Names for the rows of an argument, or for those from number `first` on.
 
     >>> rows_of("texts")(3)
     'texts[3]'
     """
-    return lambda row: f"{name}[{row}]"
+    return lambda row: f"{name}[{first + row}]"
 
 
 def the_only(name: str) -> RowName:

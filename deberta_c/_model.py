@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ContextDecorator
 from copy import deepcopy
 from functools import partial
@@ -25,14 +25,13 @@ from deberta_c._config import (
 from deberta_c._encodings import require_cpu
 from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, warn_caller
 from deberta_c._families import DECODER, Adapted, adapt, named, sources, tie
-from deberta_c._hub import MODEL, resolve
+from deberta_c._frame import RowName
 from deberta_c._initial import initial_weights
 from deberta_c._outputs import ModelOutput
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
+from deberta_c._predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._reopen import reopened
-from deberta_c._safetensors import write_safetensors
-from deberta_c._saving import new_files
-from deberta_c._tokenizer import PreTrainedTokenizerFast, reopened_tokenizer
+from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, reopened_tokenizer
 
 M = TypeVar("M", bound="PreTrainedModel")
 
@@ -476,6 +475,14 @@ class PreTrainedModel:
             (state,) * (settings["layers"] + 1) if hidden_states else None,
             (weights,) * settings["layers"] if attentions else None,
         )
+
+    def logits_of_rows(
+        self, rows: Rows, row_name: RowName, wanted: NDArray[np.uint8] | None = None
+    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Row numbers and their logits, batch by batch; see `run_batches`. Messages call the rows by `row_name`."""
+        self._require_head()
+        check_rows(rows, self._settings, row_name)
+        return run_batches(self._core, rows, BATCH_TOKENS, wanted)
 
     def _require_head(self) -> None:
         if self._missing and self._needs_head:

@@ -1,9 +1,8 @@
-"""`pipeline("text-classification")`: labels and scores for texts, in the shapes of transformers."""
+"""`pipeline`, and the classification of texts: labels and scores in the shapes of transformers."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,23 +10,26 @@ from numpy.typing import NDArray
 from deberta_c._auto import AutoModelForSequenceClassification
 from deberta_c._defaults import default_model
 from deberta_c._encodings import require_cpu
-from deberta_c._frame import RowName, is_column, is_missing, rows_of, the_only
+from deberta_c._fill_mask import FillMaskPipeline
+from deberta_c._frame import RowName, rows_of, the_only
 from deberta_c._heads import SequenceClassifier
+from deberta_c._model import PreTrainedModel
 from deberta_c._outputs import sigmoid, softmax
+from deberta_c._pipeline_base import Pipeline, check_batch_size, check_known, check_top_k
 from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, check_padding
 
-_TASKS = (None, "text-classification", "sentiment-analysis")
 _FUNCTIONS = ("softmax", "sigmoid", "none")
+_OPTIONS = ("top_k", "function_to_apply", "truncation", "max_length", "padding")
 
 
-class TextClassificationPipeline:
+class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     """Classifies texts: call it with a str, a column of them, or a dict {"text", "text_pair"}.
 
     One str gives `[{"label": ..., "score": ...}]`, a column a list of such dicts, an iterator an iterator of them.
     With `top_k` (None: all labels) in the call each text gives a list of dicts, best first; with `top_k` given to
     `pipeline` one str gives a list that holds that list. Scores are probabilities by softmax, by sigmoid for
     multi-label models and a single logit, and the logit itself for regression; `function_to_apply` ("softmax",
-    "sigmoid", "none") overrides that.
+    "sigmoid", "none") overrides that. Options, of `pipeline` and of a call: these two, `truncation` and `max_length`.
 
     Errors: TypeError and ValueError as in `predict`.
 
@@ -37,87 +39,45 @@ class TextClassificationPipeline:
     [['label', 'score']]
     """
 
-    def __init__(
-        self,
-        model: SequenceClassifier,
-        tokenizer: PreTrainedTokenizerFast,
-        batch_size: int,
-        options: dict[str, Any],
-    ) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.task = "text-classification"
-        self._batch_size = batch_size
-        self._options = options
-        self._plan = _Plan(self, options, nested=False)
+    task = "text-classification"
+    other_names = ("sentiment-analysis",)
+    opener = AutoModelForSequenceClassification
+    takes = SequenceClassifier
+    _single = (str, Mapping)
+    _kinds = "a str, a column of them or a dict"
+    _remedy = ', or call model.predict(column, na="skip"), or na="empty"'
 
-    def __call__(self, inputs: Any, **options: Any) -> Any:
-        """Classifies `inputs`; `top_k`, `function_to_apply`, `truncation`, `max_length` replace what was set.
-
-        So does `batch_size`; `num_workers` is accepted and changes nothing, here and in `pipeline`.
-        """
-        batch_size = _batch_size(options.pop("batch_size", self._batch_size))
-        options.pop("num_workers", None)
-        plan = _Plan(self, {**self._options, **options}, nested="top_k" in options) if options else self._plan
-        if isinstance(inputs, str):
-            return plan.one(inputs)
-        if isinstance(inputs, Mapping):
-            first, second = _pair(inputs, "inputs")
-            return plan.many([first], None if second is None else [second], the_only("inputs"))[0]
-        if isinstance(inputs, Iterator):
-            return self._stream(inputs, plan, batch_size)
-        if is_missing(inputs):
-            raise ValueError(
-                f"inputs is a missing value ({inputs!r}); drop such rows first, as frame.dropna(subset=...) does, "
-                'or call model.predict(column, na="skip"), or na="empty"'
-            )
-        if not is_column(inputs):
-            raise ValueError(f"inputs is of type {type(inputs).__name__}; give a str, a column of them or a dict")
-        return plan.column(inputs)
-
-    def _stream(self, inputs: Iterator[Any], plan: "_Plan", batch_size: int) -> Iterator[Any]:
-        start = 0
-        while batch := list(islice(inputs, batch_size)):
-            yield from plan.column(batch, start)
-            start += len(batch)
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.model!r})"
+    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+        return _Plan(self, {**self._options, **options}, nested="top_k" in options)
 
 
 class _Plan:
     """The checked options of a call."""
 
-    def __init__(self, owner: TextClassificationPipeline, options: dict[str, Any], nested: bool) -> None:
-        options = dict(options)
+    def __init__(self, owner: TextClassificationPipeline, options: Mapping[str, Any], nested: bool) -> None:
+        check_known(options, _OPTIONS)
         self.model, self.tokenizer = owner.model, owner.tokenizer
         self.nested = nested  # whether the answer to one str is the list of labels itself
         self.only_best = "top_k" not in options  # a dict for each text, not a list of them
-        self.top_k = options.pop("top_k", None)
-        function = options.pop("function_to_apply", None)
-        self.truncation = options.pop("truncation", None)
-        self.max_length = options.pop("max_length", None)
-        padding = options.pop("padding", False)
-        if options:
-            raise TypeError(
-                f"unknown option {next(iter(options))!r}; a pipeline takes top_k, function_to_apply, truncation, "
-                "max_length and padding"
-            )
-        if self.top_k is not None:
-            if type(self.top_k) is not int:
-                raise TypeError(f"top_k is {self.top_k!r}; it must be an integer, or None for all labels")
-            if self.top_k < 1:
-                raise ValueError(f"top_k is {self.top_k}; it must be at least 1, or None for all labels")
+        self.top_k = options.get("top_k")
+        check_top_k(self.top_k, "all labels")
+        function = options.get("function_to_apply")
         if function is not None and (not isinstance(function, str) or function.lower() not in _FUNCTIONS):
             raise ValueError(f"function_to_apply is {function!r}; it must be one of {', '.join(_FUNCTIONS)}")
         self.function = function and function.lower()
+        padding = options.get("padding", False)
         check_padding(padding)
+        self.truncation: Any = options.get("truncation")
+        self.max_length: Any = options.get("max_length")
         if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
             self.truncation = self.max_length is not None and padding is False
         self.tokenizer.encode_options(self.truncation, self.max_length)  # refuses what makes no sense, before any text
 
-    def one(self, text: str) -> list[Any]:
-        logits = self.model.logits_of(text, "inputs", self.tokenizer, self.truncation, self.max_length)
+    def one(self, inputs: Any) -> Any:
+        if isinstance(inputs, Mapping):
+            first, second = _pair(inputs, "inputs")
+            return self.many([first], None if second is None else [second], the_only("inputs"))[0]
+        logits = self.model.logits_of(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
         answer = self.answers(logits)[0]
         return answer if self.nested else [answer]
 
@@ -135,17 +95,17 @@ class _Plan:
 
     def column(self, inputs: Iterable[Any], start: int = 0) -> list[Any]:
         """The answers for a column whose first row is number `start` for the user."""
-        name = rows_of("inputs")
+        name = rows_of("inputs", start)
         if not isinstance(inputs, (list, tuple)) or not any(isinstance(row, (Mapping, list)) for row in inputs):
-            return self.many(inputs, None, lambda row: name(start + row))
-        pairs = [_pair(row, name(start + index)) for index, row in enumerate(inputs)]
+            return self.many(inputs, None, name)
+        pairs = [_pair(row, name(index)) for index, row in enumerate(inputs)]
         answers: list[Any] = [None] * len(pairs)
         for paired in (False, True):
             chosen = [index for index, pair in enumerate(pairs) if (pair[1] is not None) == paired]
             if chosen:
                 firsts = [pairs[index][0] for index in chosen]
                 seconds = [pairs[index][1] for index in chosen] if paired else None
-                names = [name(start + index) for index in chosen]
+                names = [name(index) for index in chosen]
                 for index, answer in zip(chosen, self.many(firsts, seconds, names.__getitem__), strict=True):
                     answers[index] = answer
         return answers
@@ -169,48 +129,99 @@ class _Plan:
         return ranked
 
 
+@overload
+def pipeline(
+    task: Literal["text-classification", "sentiment-analysis"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int = ...,
+    **options: Any,
+) -> TextClassificationPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["fill-mask"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int = ...,
+    **options: Any,
+) -> FillMaskPipeline: ...
+
+
+@overload
+def pipeline(
+    task: str | None = ...,
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int = ...,
+    **options: Any,
+) -> Pipeline[Any]: ...
+
+
 def pipeline(
     task: str | None = None,
-    model: str | Path | SequenceClassifier | None = None,
+    model: str | Path | PreTrainedModel | None = None,
     *,
     tokenizer: str | Path | PreTrainedTokenizerFast | None = None,
     device: Any = None,
     batch_size: int = 1,
     **options: Any,
-) -> TextClassificationPipeline:
-    """A classifier of texts for the task "text-classification" (also called "sentiment-analysis").
+) -> Pipeline[Any]:
+    """Texts in, answers out: what the class of the task tells, in the shapes of transformers.
 
-    `model` is a directory or an opened model; without it the default model answers: ham or spam for short messages.
+    `task`: "text-classification" (also called "sentiment-analysis"), a `TextClassificationPipeline`; "fill-mask", a
+    `FillMaskPipeline`. Without it an opened model tells by its head, and anything else is classified.
+
+    `model` is a directory or an opened model; without one the default model classifies: ham or spam for short messages.
     `tokenizer` is a directory or a tokenizer, by default that of the model's directory. `batch_size` is the number of
-    texts taken at once from an iterator; columns are packed by tokens. Options: `top_k`, `function_to_apply`,
-    `truncation`, `max_length`.
+    texts taken at once from an iterator; columns are packed by tokens. Options are those of the class.
 
-    Errors: OSError for a missing directory or file, ValueError for an unknown task or another device than the CPU.
+    Errors: OSError for a missing directory or file, ValueError for an unknown task, another device than the CPU or a
+    task without a default model, TypeError for a model of another head.
 
     >>> import deberta_c
     >>> classifier = deberta_c.pipeline("text-classification", top_k=None)
     >>> len(classifier(["See you at home", "Free entry!"]))
     2
     """
-    if task not in _TASKS:
-        raise ValueError(f'task is {task!r}; this version has "text-classification" (or "sentiment-analysis") only')
+    found = _class_for(task, model)
     require_cpu(device)
-    batch_size = _batch_size(batch_size)
+    check_batch_size(batch_size)
     options.pop("num_workers", None)
     if model is None:
+        if found is not TextClassificationPipeline:
+            raise ValueError(f"model is missing; {found.task!r} has no default model, give a directory or a model")
         model = default_model()
     if isinstance(model, (str, Path)):
-        model = AutoModelForSequenceClassification.from_pretrained(model)
-    if not isinstance(model, SequenceClassifier):
-        raise TypeError(f"model is of type {type(model).__name__}; give a directory or what from_pretrained returned")
-    found = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-    return TextClassificationPipeline(model, found, batch_size, options)
+        model = found.opener.from_pretrained(model)
+    if not isinstance(model, found.takes):
+        raise TypeError(
+            f"model is of type {type(model).__name__}; for {found.task!r} give a directory or what "
+            f"{found.opener.__name__}.from_pretrained returned"
+        )
+    own = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    return found(model, own, batch_size, options)
 
 
-def _batch_size(value: Any) -> int:
-    if type(value) is not int or value < 1:
-        raise ValueError(f"batch_size is {value!r}; it must be an integer of at least 1")
-    return value
+_CLASSES: tuple[type[Pipeline[Any]], ...] = (TextClassificationPipeline, FillMaskPipeline)
+
+
+def _class_for(task: object, model: object) -> type[Pipeline[Any]]:
+    if task is None:
+        fitting = (found for found in _CLASSES if isinstance(model, found.takes))
+        return next(fitting, TextClassificationPipeline)
+    for found in _CLASSES:
+        if task in (found.task, *found.other_names):
+            return found
+    known = ", ".join(repr(found.task) for found in _CLASSES)
+    raise ValueError(f"task is {task!r}; it must be one of {known}")
 
 
 def _pair(inputs: Any, name: str) -> tuple[str, str | None]:

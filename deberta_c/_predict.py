@@ -20,6 +20,7 @@ from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, explain, warn_of
 BATCH_TOKENS = 4096
 _WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
 _REMEMBERED = 8 << 20  # bytes, about, of the texts that later windows need not compute again
+_WANTED = 32  # tokens that a wanted one counts in a batch: its logits may be a vocabulary long
 _ENTRY = 128  # bytes that remembering a text takes beside its characters
 
 
@@ -97,7 +98,7 @@ def check_rows(rows: Rows, settings: Mapping[str, Any], row_name: RowName) -> No
             f"{row_name(row)} has the id {rows.ids[token]}, but the model's vocab_size is {vocabulary}: the tokenizer "
             "belongs to another model; give the one that was trained with this model"
         )
-    if settings["position_biased_input"]:
+    if settings["position_biased_input"] or settings["enhanced_mask_decoder"]:
         lengths = np.diff(rows.offsets)
         if lengths.max() > positions:
             row = int((lengths > positions).argmax())
@@ -180,20 +181,27 @@ def _encode(
 
 
 def run_batches(
-    core: _core.Model, rows: Rows, batch_tokens: int
+    core: _core.Model, rows: Rows, batch_tokens: int, wanted: NDArray[np.uint8] | None = None
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Row numbers and their logits, batch by batch."""
-    for chosen in _batches(np.diff(rows.offsets), batch_tokens):
-        ids, types, offsets = _gather(rows, chosen)
-        logits = core.forward(ids, offsets, types=types)[0]
+    """Row numbers and their logits, batch by batch: those of the rows, or of their tokens, as the head has them.
+
+    `wanted` (T) chooses among the tokens of all rows, one at least of each.
+    """
+    costs = np.diff(rows.offsets)
+    if wanted is not None:
+        costs = costs + _WANTED * np.diff(offsets_of(wanted)[rows.offsets])
+    for chosen in _batches(costs, batch_tokens):
+        places, offsets = _places(rows, chosen)
+        some = None if wanted is None else wanted[places]
+        logits = core.forward(rows.ids[places], offsets, types=rows.types[places], wanted=some)[0]
         assert logits is not None
         yield chosen, logits
 
 
-def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Row numbers in batches, the longest rows first, each at most `budget` tokens or a single row."""
-    order = np.argsort(-lengths, kind="stable")
-    ends = np.cumsum(lengths[order])
+def _batches(costs: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+    """Row numbers in batches, the dearest rows first, each at most `budget` tokens or a single row."""
+    order = np.argsort(-costs, kind="stable")
+    ends = np.cumsum(costs[order])
     begin = 0
     while begin < len(order):
         used = int(ends[begin - 1]) if begin else 0
@@ -202,13 +210,12 @@ def _batches(lengths: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int
         begin = end
 
 
-def _gather(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.uint8], NDArray[np.int64]]:
-    """ids, types and offsets of the chosen rows, in that order."""
+def _places(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which tokens are those of the chosen rows, in that order, and the offsets of these rows."""
     starts = rows.offsets[chosen]
     lengths = rows.offsets[chosen + 1] - starts
     offsets = offsets_of(lengths)
-    places = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return rows.ids[places], rows.types[places], offsets
+    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
 
 
 @contextmanager

@@ -1,0 +1,84 @@
+"""The pipelines answer as those of transformers do, live, on random models with published tokenizers."""
+
+import shutil
+
+import pytest
+from parity.tokenizer_live import data_folder
+
+torch = pytest.importorskip("torch", reason="the parity suite needs torch")
+transformers = pytest.importorskip("transformers", reason="the parity suite needs transformers")
+
+import deberta_c  # noqa: E402
+
+SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
+V3 = {
+    "relative_attention": True,
+    "position_buckets": 8,
+    "pos_att_type": ["p2c", "c2p"],
+    "share_att_key": True,
+    "norm_rel_ebd": "layer_norm",
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+    "max_position_embeddings": 128,
+}
+FAMILIES = {
+    "bert": ("bert-base-uncased", transformers.BertConfig(**SMALL, vocab_size=30522, max_position_embeddings=128)),
+    "v3": ("deberta-v3", transformers.DebertaV2Config(**SMALL, **V3, vocab_size=128100)),
+    "v3_new_head": ("deberta-v3", transformers.DebertaV2Config(**SMALL, **V3, vocab_size=128100, legacy=False)),
+}
+MASKED = [
+    "The capital of France is [MASK].",
+    "[MASK] is a fruit, and it grows on trees in [MASK] countries!",
+    "Call [MASK] now",
+    "  Two  spaces and a naïve café: [MASK]",
+]
+
+
+def approximate(answer):
+    """The answer, whose scores may differ by a few parts in ten thousand, as small as they are."""
+    if isinstance(answer, list):
+        return [approximate(part) for part in answer]
+    return {**answer, "score": pytest.approx(float(answer["score"]), rel=2e-4, abs=1e-9)}
+
+
+def save(folder, name, tokenizer, config, model_class):
+    """A checkpoint with wide random weights, and a published tokenizer beside it."""
+    torch.manual_seed(3)
+    config = type(config)(**{**config.to_dict(), "initializer_range": 0.5})
+    getattr(transformers, model_class).from_config(config).save_pretrained(folder / name)
+    for file in (data_folder() / "tokenizers" / tokenizer).iterdir():
+        shutil.copy(file, folder / name)
+    return folder / name
+
+
+@pytest.fixture(scope="module", params=FAMILIES)
+def masked(request, tmp_path_factory):
+    """The fill-mask pipelines of transformers and of deberta_c on one directory."""
+    tokenizer, config = FAMILIES[request.param]
+    folder = save(tmp_path_factory.mktemp("fill"), request.param, tokenizer, config, "AutoModelForMaskedLM")
+    theirs = transformers.pipeline("fill-mask", model=str(folder), device=-1)
+    return theirs, deberta_c.pipeline("fill-mask", model=folder)
+
+
+@pytest.mark.parametrize("options", [{}, {"top_k": 1}, {"top_k": 12}])
+def test_fill_mask(masked, options):
+    theirs, ours = masked
+    for text in MASKED:
+        assert ours(text, **options) == approximate(theirs(text, **options))
+        assert ours([text], **options) == approximate(theirs([text], **options))
+    assert ours(MASKED, **options) == approximate(theirs(MASKED, **options))
+
+
+@pytest.mark.parametrize("targets", ["paris", ["paris", "france", "big"], ["Wolverhampton", "it", "\u0438\u0432"]])
+@pytest.mark.filterwarnings("ignore:the target")
+def test_targets(masked, targets):
+    theirs, ours = masked
+    for options in ({}, {"top_k": 2}):
+        assert ours(MASKED, targets=targets, **options) == approximate(theirs(MASKED, targets=targets, **options))
+
+
+def test_long_texts_are_cut_as_asked(masked):
+    theirs, ours = masked
+    text = "Call [MASK] now, " + "and again " * 200
+    options = {"tokenizer_kwargs": {"truncation": True, "max_length": 20}}
+    assert ours(text, **options) == approximate(theirs(text, **options))
