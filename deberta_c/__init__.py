@@ -59,6 +59,7 @@ from deberta_c._outputs import (
 )
 from deberta_c._pipelines import TextClassificationPipeline, pipeline
 from deberta_c._threads import get_num_threads, set_num_threads, threads
+from deberta_c._token_pipeline import TokenClassificationPipeline
 from deberta_c._tokenizer import (
     AutoTokenizer,
     BertTokenizer,
@@ -123,6 +124,7 @@ __all__ = [
     "QuestionAnsweringModelOutput",
     "SequenceClassifierOutput",
     "TextClassificationPipeline",
+    "TokenClassificationPipeline",
     "TokenClassifierOutput",
     "TokenSpan",
     "TruncationWarning",

@@ -16,6 +16,7 @@ from deberta_c._heads import SequenceClassifier
 from deberta_c._model import PreTrainedModel
 from deberta_c._outputs import sigmoid, softmax
 from deberta_c._pipeline_base import Pipeline, check_batch_size, check_known, check_top_k
+from deberta_c._token_pipeline import TokenClassificationPipeline
 from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, check_padding
 
 _FUNCTIONS = ("softmax", "sigmoid", "none")
@@ -155,6 +156,18 @@ def pipeline(
 
 @overload
 def pipeline(
+    task: Literal["token-classification", "ner"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int = ...,
+    **options: Any,
+) -> TokenClassificationPipeline: ...
+
+
+@overload
+def pipeline(
     task: str | None = ...,
     model: str | Path | PreTrainedModel | None = ...,
     *,
@@ -176,8 +189,9 @@ def pipeline(
 ) -> Pipeline[Any]:
     """Texts in, answers out: what the class of the task tells, in the shapes of transformers.
 
-    `task`: "text-classification" (also called "sentiment-analysis"), a `TextClassificationPipeline`; "fill-mask", a
-    `FillMaskPipeline`. Without it an opened model tells by its head, and anything else is classified.
+    `task`: "text-classification" (also called "sentiment-analysis"), a `TextClassificationPipeline`;
+    "token-classification" ("ner"), a `TokenClassificationPipeline`; "fill-mask", a `FillMaskPipeline`. Without it an
+    opened model tells by its head, and anything else is classified.
 
     `model` is a directory or an opened model; without one the default model classifies: ham or spam for short messages.
     `tokenizer` is a directory or a tokenizer, by default that of the model's directory. `batch_size` is the number of
@@ -210,7 +224,11 @@ def pipeline(
     return found(model, own, batch_size, options)
 
 
-_CLASSES: tuple[type[Pipeline[Any]], ...] = (TextClassificationPipeline, FillMaskPipeline)
+_CLASSES: tuple[type[Pipeline[Any]], ...] = (
+    TextClassificationPipeline,
+    TokenClassificationPipeline,
+    FillMaskPipeline,
+)
 
 
 def _class_for(task: object, model: object) -> type[Pipeline[Any]]:
