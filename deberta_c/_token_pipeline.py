@@ -1,6 +1,7 @@
 """`pipeline("token-classification")`: labels of tokens, or of the entities that they make."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -8,13 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._auto import AutoModelForTokenClassification
-from deberta_c._frame import RowName
+from deberta_c._frame import RowName, rows_of
 from deberta_c._heads import TokenClassifier
 from deberta_c._outputs import softmax
+from deberta_c._packing import offsets_of
 from deberta_c._pipeline_base import Pipeline, TokenPlan, check_known
 from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizer_inputs import explain_words, read_words
 
-_OPTIONS = ("aggregation_strategy", "ignore_labels", "stride", "trim_offsets")
+_OPTIONS = ("aggregation_strategy", "ignore_labels", "stride", "trim_offsets", "is_split_into_words", "delimiter")
 
 # The scores (C) of a word of those of its tokens (T, C).
 _OF_WORD: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -42,6 +45,8 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
     - `stride`: a text longer than `tokenizer.model_max_length` is read in overlapping windows that share so many
       tokens, and of overlapping entities the longer, then the likelier is kept. Otherwise it is cut, with a warning.
     - `trim_offsets`: leaves out white space at both ends of "start" to "end"; tokens of DeBERTa v3 begin with it.
+    - `is_split_into_words`: texts come as lists of words, which are the words of the strategies, too; "start" and "end"
+      are characters of the words joined by `delimiter`, a space by default. One such list gives a list of one answer.
 
     Words are those that the tokenizer knows. transformers knows them for BERT; for the others it warns and takes what
     stands between spaces, so that a word after a line break or a tab joins the one before. The "word" of a group is
@@ -97,6 +102,10 @@ class _Plan(TokenPlan[TokenClassifier]):
         self.strategy = strategy.lower()
         self.ignored = _labels(options.get("ignore_labels"))
         self.trims = bool(options.get("trim_offsets"))
+        self.split = bool(options.get("is_split_into_words"))
+        self.delimiter = options.get("delimiter", " ")
+        if not isinstance(self.delimiter, str):
+            raise TypeError(f"delimiter is {self.delimiter!r}; it must be a str")
         stride = options.get("stride")
         windows = stride is not None
         if windows and self.strategy == "none":
@@ -104,6 +113,41 @@ class _Plan(TokenPlan[TokenClassifier]):
         encoding = tokenizer.encode_options(True, None, overflow=windows, stride=stride or 0)
         encoding["want"] = ("spans", "words", "sequences")
         super().__init__(model, tokenizer, encoding, limited=windows)
+
+    def one(self, inputs: Any) -> Any:
+        """The entities of a text."""
+        if self.split:
+            raise TypeError("inputs is a str; with is_split_into_words give a list of words, or a list of such lists")
+        return super().one(inputs)
+
+    def column(self, inputs: Iterable[Any], start: int = 0) -> list[Any]:
+        """The entities of each text of a column, or of words that stand for it."""
+        if not self.split:
+            return super().column(inputs, start)
+        words = read_words(inputs, None, "inputs")
+        assert words.bounds is not None
+        bounds = words.bounds[0]
+        if not words.single:
+            words = replace(words, names=(rows_of("inputs", start), rows_of("inputs", start)))
+        texts = [self.delimiter.join(words.firsts[begin:end]) for begin, end in pairwise(bounds.tolist())]
+        try:
+            rows = self.tokenizer.encode_with(words.firsts, None, self._options | words.words())
+        except ValueError as error:
+            explain_words(words, error)
+            raise
+        self._warn(rows.cut, f"{len(texts)} texts")
+        return self.answers(texts, self._in_texts(rows, words.firsts, bounds), words.names[0])
+
+    def _in_texts(self, rows: Rows, words: list[str], bounds: NDArray[np.int64]) -> Rows:
+        """Rows whose spans are characters of joined words, not of each word."""
+        lengths = np.fromiter(map(len, words), np.int64, len(words)) + len(self.delimiter)
+        starts = np.append(offsets_of(lengths)[:-1], 0)  # an end for rows without a word
+        samples = rows.extras.get("samples", np.arange(len(rows.offsets) - 1))
+        first = np.repeat(bounds[:-1][samples], np.diff(rows.offsets))  # word of the text, for each token
+        own = rows.extras["words"] >= 0
+        spans = rows.extras["spans"].copy()
+        spans[own] += (starts[first + rows.extras["words"]] - starts[first])[own, None].astype(spans.dtype)
+        return rows._replace(extras={**rows.extras, "spans": spans})
 
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
         """For each text its entities."""

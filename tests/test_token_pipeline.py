@@ -200,3 +200,28 @@ def test_construction(tagger, model, tokenizer, tmp_path):
 
 def test_pickles(tag):
     assert pickle.loads(pickle.dumps(tag))(TEXTS) == tag(TEXTS)
+
+
+def test_texts_in_words(told):
+    options = {"aggregation_strategy": "first", "is_split_into_words": True}
+    words = [["see", "hello", "world", "see", "abc", "now"], [], ["home"]]
+    expected = [("PER", "hello world", 4, 15), ("LOC", "abc now", 20, 27)]
+    found = told(words, trim_offsets=True, **options)
+    assert [brief(answers) for answers in found] == [expected, [], [("LOC", "home", 0, 4)]]
+    assert told(words[0], trim_offsets=True, **options) == found[:1]
+    assert list(told(iter(words), trim_offsets=True, batch_size=2, **options)) == found
+    wide = told(words, delimiter="-/-", **options)
+    assert brief(wide[0]) == [("PER", "hello world", 6, 19), ("LOC", "abc now", 28, 37)]
+    long = told([words[2], words[0] * 30], stride=8, **options)
+    assert len(long[1]) == 60
+    assert max(answer["end"] for answer in long[1]) == len(" ".join(words[0] * 30))
+    for wrong, error, message in (
+        ("hello", TypeError, "inputs is a str; with is_split_into_words give a list of words"),
+        ([["hello"], "world"], TypeError, r"inputs\[1\] is of type str; it must be a list of words"),
+        ([["hello"], ["a", None]], ValueError, r"inputs\[1\]\[1\] is missing"),
+        ([["hello"], ["a", "b\ud800"]], ValueError, r"inputs\[1\]\[1\] has a lone surrogate"),
+    ):
+        with pytest.raises(error, match=message):
+            told(wrong, **options)
+    with pytest.raises(TypeError, match="delimiter is 3"):
+        told(words, delimiter=3, **options)

@@ -156,3 +156,20 @@ def test_windows(named, strategy):
         {**answer, "word": answer["word"].replace(" ", "")} for answer in approximate(expected)
     ]
     assert len(found[1]) > 1
+
+
+@pytest.mark.parametrize("strategy", ["none", "simple", "average"])
+@pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
+def test_texts_in_words(named, strategy):
+    theirs, ours, family = named
+    words = [text.split() for text in (NAMED[0], "See Wolverhampton or Unbelievableton", "hello")]
+    for options in ({}, {"delimiter": "--"}) if family == "bert" else ({},):
+        options |= {"aggregation_strategy": strategy, "is_split_into_words": True, "ignore_labels": []}
+        expected, found = theirs(words[1:], **options), ours(words[1:], **options)
+        if family == "v3" and strategy == "average":
+            expected, found = (
+                [[{**a, "word": a["word"].replace(" ", "")} for a in row] for row in x] for x in (expected, found)
+            )
+        assert found == approximate(expected)
+        if strategy != "average":
+            assert ours(words[0], **options) == approximate(theirs(words[0], **options))
