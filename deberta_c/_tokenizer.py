@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._decoders import clean_up, make_decoder
-from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors, filled, pairs_of
+from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors, filled
 from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import RowName, find_surrogate
 from deberta_c._hub import OPTIONS as HUB_OPTIONS
@@ -352,10 +352,11 @@ class PreTrainedTokenizerFast:
             self.pad_token or "",
         )
         layout = Layout(rows.offsets, padding)
-        made: Mapping[str, Callable[[], Any]] = (
-            _arrays(rows, layout) if request.tensors else _lists(rows, layout, self._core)
+        columns: dict[str, Any] = (
+            _arrays(request.columns, rows, layout)
+            if request.tensors
+            else _lists(request.columns, rows, layout, self._core)
         )
-        columns = {name: made[name]() for name in request.columns}
         if inputs.single and request.tensors is None and not overflow:
             columns = {name: column[0] if isinstance(column[0], list) else column for name, column in columns.items()}
         source = Source(self._encode, (inputs.firsts, inputs.seconds), options, padding)
@@ -842,26 +843,29 @@ def _encode_trimmed(
     return ids, types, offsets, cut, {**told, "spans": spans}
 
 
-def _lists(rows: Rows, layout: Layout, core: _core.Tokenizer) -> dict[str, Callable[[], list[Any]]]:
-    """How each column is made as rows of a list."""
+def _lists(names: list[str], rows: Rows, layout: Layout, core: _core.Tokenizer) -> dict[str, list[Any]]:
+    """The columns as lists."""
     told, padding = rows.extras, layout.padding
-    return {
-        "input_ids": lambda: filled(core.rows(rows.ids, rows.offsets), padding.id, padding),
-        "token_type_ids": lambda: (
-            layout.rows(rows.types.tolist(), padding.type) if rows.types.any() else layout.repeat(0, padding.type)
-        ),
-        "attention_mask": lambda: layout.repeat(1, 0),
-        "special_tokens_mask": lambda: layout.rows((told["sequences"] < 0).astype(np.uint8).tolist(), 1),
-        "offset_mapping": lambda: layout.rows(pairs_of(told["spans"]), (0, 0)),
+    of_tokens: dict[str, Callable[[], tuple[Any, Any]]] = {
+        "input_ids": lambda: (rows.ids, padding.id),
+        "token_type_ids": lambda: (rows.types if rows.types.any() else 0, padding.type),
+        "attention_mask": lambda: (1, 0),
+        "special_tokens_mask": lambda: (told["sequences"] < 0, 1),
+        "offset_mapping": lambda: (told["spans"], (0, 0)),
+    }
+    of_rows: dict[str, Callable[[], list[int]]] = {
         "length": layout.padded_lengths,
         "overflow_to_sample_mapping": lambda: list(told["samples"].tolist()),
     }
+    columns = tuple(of_tokens[name]() for name in names if name in of_tokens)
+    made = iter(core.rows(rows.offsets, columns, width=padding.width, left=padding.left))
+    return {name: next(made) if name in of_tokens else of_rows[name]() for name in names}
 
 
-def _arrays(rows: Rows, layout: Layout) -> dict[str, Callable[[], NDArray[np.int64]]]:
-    """How each column is made as an array."""
+def _arrays(names: list[str], rows: Rows, layout: Layout) -> dict[str, NDArray[np.int64]]:
+    """The columns as arrays."""
     told, padding = rows.extras, layout.padding
-    return {
+    made: dict[str, Callable[[], NDArray[np.int64]]] = {
         "input_ids": lambda: layout.array(rows.ids, padding.id),
         "token_type_ids": lambda: layout.array(rows.types, padding.type),
         "attention_mask": lambda: layout.taken.astype(np.int64),
@@ -870,6 +874,7 @@ def _arrays(rows: Rows, layout: Layout) -> dict[str, Callable[[], NDArray[np.int
         "length": lambda: np.array(layout.padded_lengths(), np.int64),
         "overflow_to_sample_mapping": lambda: told["samples"].astype(np.int64),
     }
+    return {name: made[name]() for name in names}
 
 
 def _added_token(token: Any, special: bool) -> AddedToken:

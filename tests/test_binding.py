@@ -245,16 +245,36 @@ def test_descriptions_are_checked(changes: dict[str, Any], error: type[Exception
         _core.Tokenizer.from_pipeline(**described(**changes))
 
 
-def test_ids_as_lists(spm: _core.Tokenizer) -> None:
-    ids = np.array([3, 1, 3, len(spm) - 1], np.int32)
-    assert spm.rows(ids, np.array([0, 1, 1, 4])) == [[3], [], [1, 3, len(spm) - 1]]
-    assert spm.rows(ids, np.array([0])) == []
+def test_columns_as_lists(spm: _core.Tokenizer) -> None:
+    ids, offsets = np.array([3, 1, 3, -1, 10**6], np.int32), np.array([0, 1, 1, 5])
+    spans = np.array([[0, 5], [0, 5], [-1, 2000], [7, 3], [4000, 4001]], np.int32)
+    flags, types = np.array([True, False, True, True, False]), np.array([0, 255, 1, 7, 0], np.uint8)
+    columns = ((ids, 0), (spans, (0, 0)), (flags, 2), (types, 2), ("same", None))
+    assert spm.rows(offsets, columns) == [
+        [[3], [], [1, 3, -1, 10**6]],
+        [[(0, 5)], [], [(0, 5), (-1, 2000), (7, 3), (4000, 4001)]],
+        [[1], [], [0, 1, 1, 0]],
+        [[0], [], [255, 1, 7, 0]],
+        [["same"], [], ["same"] * 4],
+    ]
+    assert spm.rows(offsets, ((ids, 0),), width=2) == [[[3, 0], [0, 0], [1, 3, -1, 10**6]]]
+    assert spm.rows(offsets, ((spans, None),), width=2, left=True)[0][:2] == [[None, (0, 5)], [None, None]]
+    assert spm.rows(np.array([0]), columns) == [[], [], [], [], []]
+    assert spm.rows(offsets, ()) == []
+
+
+def test_columns_that_are_none(spm: _core.Tokenizer) -> None:
+    ids, offsets = np.zeros(4, np.int32), np.array([0, 1, 4])
     for wrong in ([0, 5], [-1, 2], [2, 1]):
-        with pytest.raises(ValueError, match=r"offsets\[1\] does not ascend within the ids"):
-            spm.rows(ids, np.array(wrong))
-    for id in (-1, len(spm)):
-        with pytest.raises(IndexError, match=f"id {id} is outside of the vocabulary"):
-            spm.rows(np.array([0, id], np.int32), np.array([0, 2]))
+        with pytest.raises(ValueError, match="offsets"):
+            spm.rows(np.array(wrong), ((ids, 0),))
+    for column in (ids[::2], ids[:3], ids[None], ids.astype(np.int64), np.zeros((4, 3), np.int32), np.zeros((4, 2))):
+        with pytest.raises(ValueError, match="a column"):
+            spm.rows(offsets, ((column, 0),))
+    for column in ((ids,), ids):
+        with pytest.raises(TypeError, match="a column must be a tuple"):
+            spm.rows(offsets, (column,))
+    assert gc.isenabled()
 
 
 def test_rows_of_words_are_checked(spm: _core.Tokenizer) -> None:
@@ -276,7 +296,7 @@ def test_nothing_leaks(parts: tuple[dict[str, Any], list[Any]], spm: _core.Token
         model = _core.Model(*parts)
         model.forward(IDS, OFFSETS, hidden_states=True)
         ids, _, offsets, _, _ = spm.encode(["hello", "world"], ["a", "b"], truncation="only_second", max_length=8)
-        spm.rows(ids, offsets)
+        spm.rows(offsets, ((ids, 0), (1, 0)), width=9)
         _core.Tokenizer.from_pipeline(**described()).encode(["hello"], want=("spans", "strings"))
         for wrong in (IDS[None], -IDS):
             with pytest.raises(ValueError):  # noqa: PT011

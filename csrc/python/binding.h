@@ -55,6 +55,21 @@ struct binding_pipeline {
 int binding_pipeline_init(struct binding_pipeline *pipeline, PyObject *arguments, PyObject *keywords);
 void binding_pipeline_release(struct binding_pipeline *pipeline);
 
+/* ---- rows.c ---- */
+
+/* Objects that lists of a tokenizer share, made when they are first met. Starts as {0}. */
+struct binding_shared {
+    PyObject **numbers; /* the ints from 0 up to `count`, or NULL before binding_shared_init */
+    size_t count;
+    PyObject **pairs; /* tuples of short spans near the start of a text */
+};
+
+int binding_shared_init(struct binding_shared *shared, size_t count);
+void binding_shared_release(struct binding_shared *shared);
+
+/* Tokenizer.rows. */
+PyObject *binding_rows(struct binding_shared *shared, PyObject *arguments, PyObject *keywords);
+
 /* ---- tokenizer.c, model.c ---- */
 
 extern PyType_Spec binding_tokenizer_spec, binding_model_spec;

@@ -6,7 +6,7 @@
 struct tokenizer_object {
     PyObject_HEAD
     struct deberta_tokenizer *tokenizer;
-    PyObject **numbers; /* by id, as far as they were met: the int that stands for it */
+    struct binding_shared shared;
 };
 
 static struct deberta_tokenizer *tokenizer_of(PyObject *self)
@@ -75,10 +75,7 @@ static PyObject *tokenizer_from_pipeline(PyObject *type, PyObject *arguments, Py
 static void tokenizer_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject **numbers = ((struct tokenizer_object *)self)->numbers;
-    for (size_t id = 0; numbers && id < deberta_tokenizer_size(tokenizer_of(self)); id++)
-        Py_XDECREF(numbers[id]);
-    PyMem_Free(numbers);
+    binding_shared_release(&((struct tokenizer_object *)self)->shared);
     deberta_tokenizer_free(tokenizer_of(self));
     type->tp_free(self);
     Py_DECREF(type);
@@ -317,61 +314,12 @@ static PyObject *tokenizer_encode(PyObject *self, PyObject *arguments, PyObject 
     return result;
 }
 
-/* ---- rows ---- */
-
-/* The int of an id, made once. */
-static PyObject *number_of(PyObject **numbers, size_t size, int32_t id)
+static PyObject *tokenizer_rows(PyObject *self, PyObject *arguments, PyObject *keywords)
 {
-    if (id < 0 || (size_t)id >= size)
-        return PyErr_Format(PyExc_IndexError, "id %d is outside of the vocabulary: 0 to %zu", (int)id, size - 1);
-    if (!numbers[id])
-        numbers[id] = PyLong_FromLong(id);
-    return Py_XNewRef(numbers[id]);
-}
-
-static PyObject *list_row(PyObject **numbers, size_t size, const int32_t *ids, Py_ssize_t count)
-{
-    PyObject *row = PyList_New(count);
-    for (Py_ssize_t i = 0; row && i < count; i++) {
-        PyObject *number = number_of(numbers, size, ids[i]);
-        if (!number)
-            Py_CLEAR(row);
-        else
-            PyList_SET_ITEM(row, i, number);
-    }
-    return row;
-}
-
-static PyObject *tokenizer_rows(PyObject *self, PyObject *arguments)
-{
-    PyObject *ids_argument, *offsets_argument;
-    PyArrayObject *ids, *offsets;
-    size_t size = deberta_tokenizer_size(tokenizer_of(self));
-    PyObject ***numbers = &((struct tokenizer_object *)self)->numbers;
-    if (!PyArg_ParseTuple(arguments, "OO:rows", &ids_argument, &offsets_argument) ||
-        binding_vector(ids_argument, "ids", NPY_INT32, -1, &ids) < 0 ||
-        binding_vector(offsets_argument, "offsets", NPY_INT64, -1, &offsets) < 0)
+    struct binding_shared *shared = &((struct tokenizer_object *)self)->shared;
+    if (binding_shared_init(shared, deberta_tokenizer_size(tokenizer_of(self))) < 0)
         return NULL;
-    if (!ids || !offsets || PyArray_SIZE(offsets) == 0)
-        return PyErr_Format(PyExc_ValueError, "ids and offsets must be arrays, and offsets must not be empty");
-    if (!*numbers && !(*numbers = PyMem_Calloc(size, sizeof **numbers)))
-        return PyErr_NoMemory();
-    const int64_t *bounds = PyArray_DATA(offsets);
-    Py_ssize_t count = PyArray_SIZE(offsets) - 1;
-    PyObject *rows = PyList_New(count);
-    for (Py_ssize_t i = 0; rows && i < count; i++) {
-        PyObject *row = NULL;
-        if (bounds[i] < 0 || bounds[i + 1] < bounds[i] || bounds[i + 1] > PyArray_SIZE(ids))
-            PyErr_Format(PyExc_ValueError, "offsets[%zd] does not ascend within the ids", i + 1);
-        else
-            row = list_row(*numbers, size, (const int32_t *)PyArray_DATA(ids) + bounds[i],
-                           (Py_ssize_t)(bounds[i + 1] - bounds[i]));
-        if (!row)
-            Py_CLEAR(rows);
-        else
-            PyList_SET_ITEM(rows, i, row);
-    }
-    return rows;
+    return binding_rows(shared, arguments, keywords);
 }
 
 static PyMethodDef methods[] = {
@@ -384,8 +332,11 @@ static PyMethodDef methods[] = {
                "       truncation='do_not_truncate', max_length=0, truncation_side='right', stride=0,\n"
                "       overflow=False, split_special_tokens=False, want=())\n--\n\n"
                "ids (T), types (T), offsets (N + 1), the number of rows that were cut, and a dict of what is wanted.")},
-    {"rows", tokenizer_rows, METH_VARARGS,
-     PyDoc_STR("rows($self, ids, offsets, /)\n--\n\nThe ids as N lists of int; an id is one object in all of them.")},
+    {"rows", (PyCFunction)(void (*)(void))tokenizer_rows, METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR(
+         "rows($self, offsets, columns, *, width=0, left=False)\n--\n\n"
+         "Each column, a tuple of values (T), (T, 2) or one for all, and a filler, as N lists of int or of pairs;\n"
+         "equal values may be one object.")},
     {NULL, NULL, 0, NULL},
 };
 
