@@ -3,21 +3,6 @@
 
 #include "text/unicode.h"
 
-enum deberta_status spans_reserve(struct spans *spans, size_t more)
-{
-    void *data = spans->data;
-    enum deberta_status status = array_reserve(&data, spans->size, &spans->capacity, more, sizeof *spans->data);
-    spans->data = data;
-    return status;
-}
-
-enum deberta_status spans_append(struct spans *spans, struct span span)
-{
-    TRY(spans_reserve(spans, 1));
-    spans->data[spans->size++] = span;
-    return DEBERTA_OK;
-}
-
 void aligned_clear(struct aligned *aligned)
 {
     aligned->text.size = 0;
@@ -31,7 +16,7 @@ void aligned_release(struct aligned *aligned)
     *aligned = (struct aligned){.tracked = aligned->tracked};
 }
 
-static enum deberta_status reserve(struct aligned *aligned, size_t more)
+enum deberta_status aligned_reserve(struct aligned *aligned, size_t more)
 {
     TRY(bytes_reserve(&aligned->text, more));
     return aligned->tracked ? spans_reserve(&aligned->spans, more) : DEBERTA_OK;
@@ -41,7 +26,7 @@ static enum deberta_status read_ascii(struct aligned *aligned, const char *text,
 {
     if (size == 0)
         return DEBERTA_OK;
-    TRY(reserve(aligned, size));
+    TRY(aligned_reserve(aligned, size));
     bytes_put(&aligned->text, text, size);
     if (!aligned->tracked)
         return DEBERTA_OK;
@@ -73,7 +58,7 @@ enum deberta_status aligned_put(struct aligned *aligned, const char *text, size_
 {
     if (size == 0)
         return DEBERTA_OK;
-    TRY(reserve(aligned, size));
+    TRY(aligned_reserve(aligned, size));
     bytes_put(&aligned->text, text, size);
     for (size_t i = 0; aligned->tracked && i < size; i++)
         aligned->spans.data[aligned->spans.size++] = span;
@@ -85,7 +70,7 @@ enum deberta_status aligned_copy(struct aligned *to, const struct aligned *from,
     size_t size = end - start;
     if (size == 0)
         return DEBERTA_OK;
-    TRY(reserve(to, size));
+    TRY(aligned_reserve(to, size));
     bytes_put(&to->text, from->text.data + start, size);
     if (to->tracked) {
         memcpy(to->spans.data + to->spans.size, from->spans.data + start, size * sizeof *to->spans.data);

@@ -26,12 +26,26 @@ struct aligned {
     struct spans spans; /* one per byte of the text; empty unless tracked */
 };
 
-MUST_USE enum deberta_status spans_reserve(struct spans *spans, size_t more);
-MUST_USE enum deberta_status spans_append(struct spans *spans, struct span span);
+MUST_USE static inline enum deberta_status spans_reserve(struct spans *spans, size_t more)
+{
+    void *data = spans->data;
+    enum deberta_status status = array_reserve(&data, spans->size, &spans->capacity, more, sizeof *spans->data);
+    spans->data = data;
+    return status;
+}
+
+MUST_USE static inline enum deberta_status spans_append(struct spans *spans, struct span span)
+{
+    TRY(spans_reserve(spans, 1));
+    spans->data[spans->size++] = span;
+    return DEBERTA_OK;
+}
 
 void aligned_clear(struct aligned *aligned);
 void aligned_release(struct aligned *aligned);
 
+/* Room for as many bytes more. */
+MUST_USE enum deberta_status aligned_reserve(struct aligned *aligned, size_t more);
 /* Appends a text that stands for itself; `first` is the number of its first code point. Malformed bytes become U+FFFD.
  */
 MUST_USE enum deberta_status aligned_read(struct aligned *aligned, const char *text, size_t size, uint32_t first);

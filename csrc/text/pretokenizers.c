@@ -130,14 +130,20 @@ static const char *find_character(const char *text, size_t size, const char *pat
     return NULL;
 }
 
+static const char *find_pattern(const struct pretokenizer_stage *stage, const char *text, size_t size)
+{
+    const struct bytes *pattern = &stage->pattern;
+    return pattern->size <= 4 ? find_character(text, size, pattern->data, pattern->size)
+                              : memmem(text, size, pattern->data, pattern->size);
+}
+
 static size_t segment_by_pattern(const struct pretokenizer_stage *stage, const char *text, size_t size, bool *matched)
 {
-    const char *pattern = stage->pattern.data;
-    size_t length = stage->pattern.size;
-    *matched = size >= length && memcmp(text, pattern, length) == 0;
+    const struct bytes *pattern = &stage->pattern;
+    *matched = size >= pattern->size && memcmp(text, pattern->data, pattern->size) == 0;
     if (*matched)
-        return length;
-    const char *next = length <= 4 ? find_character(text, size, pattern, length) : memmem(text, size, pattern, length);
+        return pattern->size;
+    const char *next = find_pattern(stage, text, size);
     return next ? (size_t)(next - text) : size;
 }
 
@@ -247,57 +253,108 @@ static bool prepends(const struct pretokenizer_stage *stage, const struct aligne
     return !marked && text[0] != ' ';
 }
 
-static enum deberta_status replace_spaces(const struct pretokenizer_stage *stage, const struct aligned *from,
-                                          const struct piece *piece, struct aligned *to)
+/* Where the next byte goes, in room that was reserved. */
+struct cursor {
+    char *text;
+    struct span *spans; /* NULL when not tracked */
+};
+
+static inline void put(struct cursor *to, const char *text, size_t size, struct span span)
 {
-    const char *text = from->text.data;
-    const struct bytes *mark = &stage->pattern;
-    if (prepends(stage, from, piece))
-        TRY(aligned_put(to, mark->data, mark->size, aligned_span(from, piece->start)));
-    for (size_t at = piece->start; at < piece->end; at++) {
-        const char *space = memchr(text + at, ' ', piece->end - at);
-        size_t end = space ? (size_t)(space - text) : piece->end;
-        TRY(aligned_copy(to, from, at, end));
-        if (space)
-            TRY(aligned_put(to, mark->data, mark->size, aligned_span(from, end)));
-        at = end;
+    for (size_t i = 0; i < size; i++) {
+        *to->text++ = text[i];
+        if (to->spans)
+            *to->spans++ = span;
     }
+}
+
+static enum deberta_status open_room(struct aligned *text, size_t size, struct cursor *to)
+{
+    TRY(aligned_reserve(text, size));
+    to->text = text->text.data + text->text.size;
+    to->spans = text->tracked ? text->spans.data + text->spans.size : NULL;
     return DEBERTA_OK;
 }
 
-static enum deberta_status replace_all_spaces(const struct pretokenizer_stage *stage, const struct cut *from,
+static void close_room(struct aligned *text, const struct cursor *to)
+{
+    text->text.size = (size_t)(to->text - text->text.data);
+    text->spans.size = text->tracked ? text->text.size : 0;
+}
+
+/* Writes a piece, or if `cuts` one for each mark, which it then begins with. */
+static enum deberta_status replace_spaces(const struct pretokenizer_stage *stage, const struct aligned *from,
+                                          const struct piece *piece, bool cuts, struct cut *to)
+{
+    const char *bytes = from->text.data, *mark = stage->pattern.data;
+    size_t length = stage->pattern.size, start = to->text.text.size;
+    struct cursor cursor;
+    TRY(open_room(&to->text, (piece->end - piece->start + 1) * length, &cursor));
+    if (prepends(stage, from, piece))
+        put(&cursor, mark, length, aligned_span(from, piece->start));
+    for (size_t at = piece->start; at < piece->end; at++) {
+        if (bytes[at] != ' ') {
+            put(&cursor, &bytes[at], 1, aligned_span(from, at));
+            continue;
+        }
+        size_t end = (size_t)(cursor.text - to->text.text.data);
+        if (cuts && end != start) {
+            TRY(pieces_append(&to->pieces, (struct piece){start, end, -1}));
+            start = end;
+        }
+        put(&cursor, mark, length, aligned_span(from, at));
+    }
+    close_room(&to->text, &cursor);
+    return pieces_append(&to->pieces, (struct piece){start, to->text.text.size, -1});
+}
+
+static enum deberta_status replace_all_spaces(const struct pretokenizer_stage *stage, const struct cut *from, bool cuts,
                                               struct cut *to)
 {
     cut_clear(to);
     for (size_t i = 0; i < from->pieces.size; i++) {
         const struct piece *piece = &from->pieces.data[i];
+        if (piece->token < 0) {
+            TRY(replace_spaces(stage, &from->text, piece, cuts, to));
+            continue;
+        }
         size_t start = to->text.text.size;
-        if (piece->token >= 0)
-            TRY(aligned_copy(&to->text, &from->text, piece->start, piece->end));
-        else
-            TRY(replace_spaces(stage, &from->text, piece, &to->text));
+        TRY(aligned_copy(&to->text, &from->text, piece->start, piece->end));
         TRY(pieces_append(&to->pieces, (struct piece){start, to->text.text.size, piece->token}));
+    }
+    return DEBERTA_OK;
+}
+
+static void swap_cuts(struct cut *a, struct cut *b)
+{
+    struct cut swap = *a;
+    *a = *b;
+    *b = swap;
+}
+
+static enum deberta_status apply(const struct pretokenizer_stage *stage, struct cut *cut, struct cut *spare)
+{
+    const struct bytes *text = &cut->text.text;
+    bool cuts = false;
+    if (stage->replaces) {
+        /* Where the text has no mark of its own, those that are written now are all there are to cut at. */
+        cuts = stage->segment == segment_by_pattern && text->size != 0 && !find_pattern(stage, text->data, text->size);
+        TRY(replace_all_spaces(stage, cut, cuts, spare));
+        swap_cuts(cut, spare);
+    }
+    if (stage->segment && !cuts) {
+        TRY(cut_pieces(stage, cut, &spare->pieces));
+        struct pieces swap = cut->pieces;
+        cut->pieces = spare->pieces;
+        spare->pieces = swap;
     }
     return DEBERTA_OK;
 }
 
 enum deberta_status pretokenizers_apply(const struct pretokenizers *pretokenizers, struct cut *cut, struct cut *spare)
 {
-    for (size_t i = 0; i < pretokenizers->count; i++) {
-        const struct pretokenizer_stage *stage = &pretokenizers->stages[i];
-        if (stage->replaces) {
-            TRY(replace_all_spaces(stage, cut, spare));
-            struct cut swap = *cut;
-            *cut = *spare;
-            *spare = swap;
-        }
-        if (stage->segment) {
-            TRY(cut_pieces(stage, cut, &spare->pieces));
-            struct pieces swap = cut->pieces;
-            cut->pieces = spare->pieces;
-            spare->pieces = swap;
-        }
-    }
+    for (size_t i = 0; i < pretokenizers->count; i++)
+        TRY(apply(&pretokenizers->stages[i], cut, spare));
     return DEBERTA_OK;
 }
 
