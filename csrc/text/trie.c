@@ -263,9 +263,15 @@ enum deberta_status trie_sort(struct trie_key *keys, size_t count)
 enum deberta_status trie_init(struct trie *trie, struct trie_key *keys, size_t count)
 {
     *trie = (struct trie){0};
+    TRY(trie_sort(keys, count));
+    return trie_init_sorted(trie, keys, count);
+}
+
+enum deberta_status trie_init_sorted(struct trie *trie, const struct trie_key *keys, size_t count)
+{
+    *trie = (struct trie){0};
     if (count > INT32_MAX)
         return fail(DEBERTA_FORMAT, "%zu strings are too many", count);
-    TRY(trie_sort(keys, count));
     struct builder b = {.head = NONE};
     enum deberta_status status = build(&b, keys, count);
     if (status == DEBERTA_OK) {

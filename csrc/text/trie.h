@@ -32,6 +32,8 @@ struct trie_key {
 MUST_USE enum deberta_status trie_sort(struct trie_key *keys, size_t count);
 /* Sorts the keys and builds. An empty string is never found. */
 MUST_USE enum deberta_status trie_init(struct trie *trie, struct trie_key *keys, size_t count);
+/* Of keys that trie_sort has sorted. */
+MUST_USE enum deberta_status trie_init_sorted(struct trie *trie, const struct trie_key *keys, size_t count);
 void trie_release(struct trie *trie);
 
 /* Moves `node` along `byte`; false when no string goes on that way, and the node is then spoilt. */

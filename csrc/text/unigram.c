@@ -24,11 +24,12 @@ static enum deberta_status make_room(struct unigram *unigram, size_t ids)
     return DEBERTA_OK;
 }
 
-static enum deberta_status build_trie(struct unigram *unigram, struct trie_key *keys, size_t count)
+/* Of sorted keys. */
+static enum deberta_status build_trie(struct unigram *unigram, const struct trie_key *keys, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         unigram->longest = max_size(unigram->longest, keys[i].size);
-    TRY(trie_init(&unigram->trie, keys, count));
+    TRY(trie_init_sorted(&unigram->trie, keys, count));
     unigram->has_mark = trie_walk(&unigram->trie, &unigram->mark, SPACE_MARK, 3);
     return DEBERTA_OK;
 }
@@ -66,7 +67,9 @@ static enum deberta_status init(struct unigram *unigram, const struct deberta_vo
         smallest = fmin(smallest, vocabulary->scores[i]);
     }
     unigram->unknown_score = smallest - PENALTY;
-    enum deberta_status status = build_trie(unigram, keys, vocabulary->count);
+    enum deberta_status status = trie_sort(keys, vocabulary->count);
+    if (status == DEBERTA_OK)
+        status = build_trie(unigram, keys, vocabulary->count);
     memory_free(keys);
     TRY(status);
     trie_find_bytes(&unigram->trie, unigram->bytes);
