@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._decoders import clean_up, make_decoder
-from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors, filled
+from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors
 from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import RowName, find_surrogate
-from deberta_c._hub import OPTIONS as HUB_OPTIONS
-from deberta_c._hub import TOKENIZER, resolve
+from deberta_c._padding import Given, plain
 from deberta_c._reopen import reopened
 from deberta_c._saving import new_files
 from deberta_c._tokenizer_files import (
@@ -459,29 +458,15 @@ class PreTrainedTokenizerFast:
         Errors: ValueError when there are no `input_ids` or columns have different numbers of rows.
         """
         check_tensors("return_tensors", return_tensors)
-        columns = _as_columns(encoded_inputs)
-        tensors = return_tensors or _tensors_of(columns["input_ids"])
-        columns = {name: _plain(column) for name, column in columns.items()}
-        ids = columns["input_ids"]
-        if single := bool(ids) and not isinstance(ids[0], list):
-            columns = {name: [column] for name, column in columns.items()}
-            ids = [ids]
-        if "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask:
-            columns.setdefault("attention_mask", [[1] * len(row) for row in ids])
         if max_length is not None:
             _require_integer("max_length", max_length, 1, " or None")
-        longest = max(map(len, ids), default=0)
-        width = self._width(self._padding(padding), max_length, _multiple(pad_to_multiple_of), longest)
-        how = Padding(width, check_side("padding_side", padding_side or self.padding_side) == "left")
-        for name, filler in (
-            ("input_ids", self.pad_token_id), ("attention_mask", 0), ("token_type_ids", self.pad_token_type_id),
-            ("special_tokens_mask", 1),
-        ):  # fmt: skip
-            if name in columns:
-                columns[name] = filled(columns[name], filler, how)
-        if single:
-            columns = {name: column[0] for name, column in columns.items()}
-        return BatchEncoding(columns, tensor_type=tensors)
+        strategy, multiple = self._padding(padding), _multiple(pad_to_multiple_of)
+        left = check_side("padding_side", padding_side or self.padding_side) == "left"
+        masks = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
+        given = Given.of(encoded_inputs)
+        width = self._width(strategy, max_length, multiple, given.longest)
+        how = Padding(width, left, self.pad_token_id or 0, self.pad_token_type_id)
+        return BatchEncoding(given.padded(how, masks), tensor_type=return_tensors or given.tensors)
 
     def _padding(self, padding: bool | str | None) -> str | None:
         strategy = check_padding(padding)
@@ -511,7 +496,7 @@ class PreTrainedTokenizerFast:
 
         Errors: ValueError for a negative id, TypeError for what is no id.
         """
-        ids = _plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
+        ids = plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
         cleans = clean_up_tokenization_spaces
         if cleans is None:
             cleans = self.clean_up_tokenization_spaces
@@ -526,7 +511,7 @@ class PreTrainedTokenizerFast:
         self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
     ) -> list[str]:
         """The texts of rows of ids; see `decode`."""
-        sequences = _plain(sequences)
+        sequences = plain(sequences)
         if sequences == []:
             return []
         texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
@@ -550,7 +535,7 @@ class PreTrainedTokenizerFast:
 
         Errors: ValueError for an id outside [0, len(tokenizer)), TypeError for what is no id.
         """
-        ids = _plain(ids)
+        ids = plain(ids)
         if isinstance(ids, int):
             if not 0 <= ids < len(self):
                 raise ValueError(f"id {ids} is not in [0, {len(self)}), the ids of this tokenizer")
@@ -891,45 +876,6 @@ def _added_token(token: Any, special: bool) -> AddedToken:
     if given.get("normalized") is None:
         flags["normalized"] = not flags["special"]
     return AddedToken(content, **flags)
-
-
-def _as_columns(encoded: Any) -> dict[str, Any]:
-    """The columns of a dict, or of a list of dicts."""
-    if isinstance(encoded, (list, tuple)) and encoded and all(isinstance(row, Mapping) for row in encoded):
-        for index, row in enumerate(encoded):
-            if missing := [name for name in encoded[0] if name not in row]:
-                raise ValueError(f"encoded_inputs[{index}] has no {missing[0]!r}, which encoded_inputs[0] has")
-        columns = {name: [row[name] for row in encoded] for name in encoded[0]}
-    elif isinstance(encoded, Mapping):
-        columns = dict(encoded)
-    else:
-        raise TypeError(
-            f"encoded_inputs is of type {type(encoded).__name__}; give a dict of columns, or a list of dicts"
-        )
-    if "input_ids" not in columns:
-        raise ValueError(f"encoded_inputs has the columns {list(columns)}; input_ids must be among them")
-    counts = {name: len(column) for name, column in columns.items()}
-    if other := next((name for name, count in counts.items() if count != counts["input_ids"]), None):
-        raise ValueError(
-            f"encoded_inputs has {counts['input_ids']} rows of input_ids, but {counts[other]} of {other}; give as many"
-        )
-    return columns
-
-
-def _tensors_of(column: Any) -> str | None:
-    """What a column, or its rows, are made of: "np", "pt", or None for lists."""
-    while isinstance(column, (list, tuple)) and len(column):
-        column = column[0]
-    if isinstance(column, (np.ndarray, np.generic)):
-        return "np"
-    return "pt" if type(column).__module__.partition(".")[0] == "torch" else None
-
-
-def _plain(values: Any) -> Any:
-    """Numbers, in lists, of arrays, tensors and lists of them."""
-    if hasattr(values, "tolist"):
-        return values.tolist()
-    return [_plain(value) for value in values] if isinstance(values, (list, tuple, range)) else values
 
 
 def _choice(name: str, value: Any, known: dict[Any, str | None]) -> str | None:

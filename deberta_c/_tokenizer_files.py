@@ -495,12 +495,11 @@ def write_tokenizer(files: TokenizerFiles, place: Callable[[str], Path]) -> tupl
 
 def _call_section(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as tokenizer_config.json has them."""
-    section = {name: value for name, value in options.items() if name != "pad_token_type_id"}
-    limit = section["model_max_length"]
+    limit = options["model_max_length"]
     return {
-        **section,
+        **options,
         "model_max_length": int(1e30) if limit is None else limit,
-        "model_input_names": list(section["model_input_names"]),
+        "model_input_names": list(options["model_input_names"]),
     }
 
 

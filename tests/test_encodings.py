@@ -330,6 +330,9 @@ def test_pad(bert):
     assert list(arrays) == ["input_ids"]
     assert bert.pad({"input_ids": [[A], [A, B]]}, padding=False).input_ids == [[A], [A, B]]
     assert bert.pad({"input_ids": []}).input_ids == []
+    told = bert.pad(bert("a", return_length=True), padding="max_length", max_length=4)
+    assert told == {**bert("a", padding="max_length", max_length=4), "length": [3]}
+    assert bert.pad([dict(bert("a", return_length=True)), {**bert("a b"), "length": 7}]).length == [[3], 7]
     given = {"input_ids": [[A], [A, B]]}
     bert.pad(given)
     assert given == {"input_ids": [[A], [A, B]]}
@@ -343,6 +346,13 @@ def test_pad(bert):
         ({"ids": [[1]]}, {}, ValueError, r"has the columns \['ids'\]; input_ids must be"),
         ([{"input_ids": [1]}, {}], {}, ValueError, r"encoded_inputs\[1\] has no 'input_ids'"),
         ({"input_ids": [[1]], "labels": [1, 2]}, {}, ValueError, "1 rows of input_ids, but 2 of labels"),
+        ({"input_ids": [[1]], "length": 1}, {}, TypeError, "has 1 as length; with many rows"),
+        (
+            {"input_ids": [1], "token_type_ids": [0, 0]},
+            {},
+            ValueError,
+            "1 tokens of input_ids, but 2 of token_type_ids",
+        ),
         ({"input_ids": [[1]]}, {"padding": "wide"}, ValueError, "padding is 'wide'"),
         ({"input_ids": [[1]]}, {"max_length": 0}, ValueError, "max_length is 0"),
         ({"input_ids": [[1], [1, 2]], "labels": [[1], [1, 2]]}, {"return_tensors": "np"}, ValueError, "rows of labels"),
@@ -532,11 +542,13 @@ def test_saved_and_read_again(own, tmp_path):
     own.add_tokens(["<x>"])
     own.add_special_tokens({"pad_token": "<pad>", "extra_special_tokens": ["<e>"]})
     own.padding_side, own.truncation_side, own.model_max_length = "left", "left", 9
+    own.pad_token_type_id = 3
     paths = own.save_pretrained(tmp_path / "new" / "folder")
     assert len(paths) == 2
     again = AutoTokenizer.from_pretrained(tmp_path / "new" / "folder")
     assert again.get_vocab() == own.get_vocab()
     assert (again.padding_side, again.truncation_side, again.model_max_length) == ("left", "left", 9)
+    assert again.pad_token_type_id == 3
     assert again.special_tokens_map == own.special_tokens_map
     assert again.extra_special_tokens == ["<e>"]
     texts = ["Hello, words<x> <e>", "a", ""]
