@@ -9,8 +9,8 @@
 #include "check.h"
 #include "text/tokenizer.h"
 #include "text/truncation.h"
+#include "texts.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define EVERYTHING (DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS | DEBERTA_WANT_SEQUENCES)
 
 /* So that a size that cannot be had is a failure, as it is without the sanitizer. */
@@ -18,14 +18,6 @@ const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
     return "allocator_may_return_null=1";
-}
-
-static uint32_t seed = 1;
-
-static uint32_t draw(uint32_t below)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % below;
 }
 
 /* ---- lengths and windows ---- */
@@ -206,11 +198,6 @@ static void check_tokens(void)
 
 enum { CLS = 1, SEP, UNKNOWN, A, B, C, D, MORE_A };
 static const char *const names[] = {"[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "b", "c", "d", "##a"};
-
-static struct deberta_text text_of(const char *string)
-{
-    return (struct deberta_text){string, strlen(string)};
-}
 
 static enum deberta_status try_template(const struct deberta_template_part *single, size_t single_count,
                                         const struct deberta_template_part *pair, size_t pair_count,

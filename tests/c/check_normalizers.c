@@ -8,16 +8,10 @@
 #include "spm_writer.h"
 #include "text/normalizers.h"
 #include "text/unicode.h"
+#include "texts.h"
 
-#define MARK "\xE2\x96\x81" /* U+2581 */
-#define ACUTE "\xCC\x81"    /* U+0301, class 230 */
-#define DOT "\xCC\xA3"      /* U+0323, below: class 220 */
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static struct deberta_text text_of(const char *string)
-{
-    return (struct deberta_text){string, strlen(string)};
-}
+#define ACUTE "\xCC\x81" /* U+0301, class 230 */
+#define DOT "\xCC\xA3"   /* U+0323, below: class 220 */
 
 static struct spm spm; /* of which charsmap_stage and the type "Spm" make use */
 

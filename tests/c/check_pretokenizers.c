@@ -7,16 +7,10 @@
 #include "check.h"
 #include "text/pretokenizers.h"
 #include "text/unicode.h"
+#include "texts.h"
 
-#define MARK "\xE2\x96\x81"        /* U+2581 */
 #define IDEOGRAPHIC "\xE3\x80\x80" /* U+3000, a space */
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define GPT2 "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
-
-static struct deberta_text text_of(const char *string)
-{
-    return (struct deberta_text){string, strlen(string)};
-}
 
 static struct pretokenizers make(const struct deberta_stage *stages, size_t count)
 {

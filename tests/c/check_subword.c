@@ -10,29 +10,15 @@
 #include "check.h"
 #include "spm_writer.h"
 #include "text/subword.h"
+#include "texts.h"
 
-#define MARK "\xE2\x96\x81"           /* U+2581 */
 #define SMILE "\xF0\x9F\x98\x80"      /* U+1F600 */
 #define E_ACUTE "\xC3\xA9"            /* U+00E9 */
 #define BYTE_SPACE "\xC4\xA0"         /* U+0120, which stands for a space in byte level */
 #define BYTE_C3_A9 "\xC3\x83\xC2\xA9" /* U+00C3 U+00A9, which stand for the bytes of U+00E9 */
-#define COUNT(array) (sizeof(array) / sizeof *(array))
 #define MOST 512
 
-static uint32_t seed = 1;
-
-static uint32_t draw(uint32_t below)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % below;
-}
-
 /* ---- vocabularies ---- */
-
-static struct deberta_text text_of(const char *string)
-{
-    return (struct deberta_text){string, strlen(string)};
-}
 
 /* A vocabulary with its own memory. Ids are places in the list. */
 struct made {

@@ -10,17 +10,7 @@
 #include "spm_writer.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
-
-#define MARK "\xE2\x96\x81" /* U+2581 */
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
-static uint32_t seed = 1;
-
-static uint32_t draw(uint32_t below)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % below;
-}
+#include "texts.h"
 
 /* ---- models ---- */
 
@@ -79,11 +69,6 @@ static struct deberta_tokenizer *make(const struct file *file, const struct debe
         fprintf(stderr, "%s\n", status_message());
     CHECK(status == DEBERTA_OK);
     return tokenizer;
-}
-
-static struct deberta_text text_of(const char *string)
-{
-    return (struct deberta_text){string, strlen(string)};
 }
 
 static enum deberta_status encode_rows(const struct deberta_tokenizer *tokenizer, const struct deberta_text *firsts,
