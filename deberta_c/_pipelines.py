@@ -193,7 +193,8 @@ def pipeline(
     "token-classification" ("ner"), a `TokenClassificationPipeline`; "fill-mask", a `FillMaskPipeline`. Without it an
     opened model tells by its head, and anything else is classified.
 
-    `model` is a directory or an opened model; without one the default model classifies: ham or spam for short messages.
+    `model` is a directory, a name of the hub or an opened model; without one the default model classifies: ham or spam
+    for short messages.
     `tokenizer` is a directory or a tokenizer, by default that of the model's directory. `batch_size` is the number of
     texts taken at once from an iterator; columns are packed by tokens. Options are those of the class.
 
