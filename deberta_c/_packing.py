@@ -93,8 +93,11 @@ def wanted_tokens(packed: Packed, positions: NDArray[np.bool_]) -> NDArray[np.ui
 
 
 def check_positions(positions: Any, packed: Packed) -> NDArray[np.bool_]:
-    """`positions` as a boolean array (N, S); TypeError or ValueError when it is none, or names a masked token."""
-    array = _array("positions", positions)
+    """`positions` as a boolean array (N, S) of its own, that nobody changes while the network runs.
+
+    Errors: TypeError or ValueError when it is none, or names a masked token.
+    """
+    array = np.array(_array("positions", positions))
     if array.dtype.kind != "b":
         raise TypeError(f"positions has dtype {array.dtype}; it must be boolean, such as input_ids == mask_token_id")
     if array.shape != packed.shape:
@@ -102,7 +105,7 @@ def check_positions(positions: Any, packed: Packed) -> NDArray[np.bool_]:
     if packed.valid is not None and bool((array & ~packed.valid).any()):
         row, column = np.argwhere(array & ~packed.valid)[0].tolist()
         raise ValueError(f"positions[{row}, {column}] is True, but attention_mask is 0 there")
-    return np.ascontiguousarray(array)
+    return array
 
 
 def flatten_choices(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[Any]:

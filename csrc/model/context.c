@@ -130,7 +130,7 @@ static struct workspace lay_out(const struct deberta_model *m, const struct plan
     bool convolved = m->config.conv_kernel_size > 0, of_tokens = model_answers_for_tokens(m);
     size_t head_rows = context_head_rows(m, of_tokens ? tokens : sequences);
     w.input = convolved ? arena_floats(arena, tokens * h) : NULL;
-    w.unfolded = convolved ? arena_floats(arena, context_block_rows(tokens) * m->conv.in_stride) : NULL;
+    w.unfolded = convolved ? arena_floats(arena, min_size(BLOCK_ROWS, tokens) * m->conv.in_stride) : NULL;
     w.decoded = m->config.enhanced_mask_decoder ? arena_floats(arena, tokens * h) : NULL;
     w.first = arena_floats(arena, sequences * h);
     w.chosen = of_tokens ? arena_floats(arena, tokens * h) : NULL;

@@ -601,6 +601,29 @@ static void check_answers(const struct deberta_model *model, struct deberta_cont
     }
 }
 
+/* Sequences shorter and longer than a block of rows give what they give alone, whoever shares a chunk or a thread. */
+static void check_blocks(const struct deberta_model *model, struct deberta_context *context)
+{
+    enum { MANY = 6, ROWS = 3 * (190 + 200) };
+    static const size_t lengths[MANY] = {200, 190, 200, 190, 200, 190};
+    static int32_t drawn_ids[ROWS];
+    int64_t starts[MANY + 1] = {0};
+    float together[MANY * H], alone[H];
+    for (size_t t = 0; t < ROWS; t++)
+        drawn_ids[t] = (int32_t)fabs((double)draw() * (V - 1));
+    for (size_t i = 0; i < MANY; i++)
+        starts[i + 1] = starts[i] + (int64_t)lengths[i];
+    struct deberta_batch mixed = {.ids = drawn_ids, .offsets = starts, .count = MANY};
+    CHECK(deberta_model_forward(model, context, &mixed, &(struct deberta_outputs){.logits = together}) == DEBERTA_OK);
+    for (size_t i = 0; i < MANY; i++) {
+        int64_t own[] = {0, (int64_t)lengths[i]};
+        struct deberta_batch one = {.ids = drawn_ids + starts[i], .offsets = own, .count = 1};
+        CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = alone}) == DEBERTA_OK);
+        for (size_t c = 0; c < H; c++)
+            CHECK(fabs((double)(alone[c] - together[i * H + c])) < 1e-5);
+    }
+}
+
 static void check_heads(void)
 {
     for (enum deberta_head head = DEBERTA_POOLER; head <= DEBERTA_REPLACED_TOKENS; head++) {
@@ -620,6 +643,8 @@ static void check_heads(void)
         for (int threads = 1; threads <= 3; threads++) {
             deberta_set_threads(threads);
             check_answers(model, context, head);
+            if (head == DEBERTA_POOLER)
+                check_blocks(model, context);
         }
         deberta_context_free(context);
         deberta_model_free(dense);
