@@ -211,7 +211,7 @@ struct deberta_tensor {
     enum deberta_dtype dtype;
     int rank;
     size_t shape[4];
-    const void *data;   /* row-major, aligned to its item; must outlive the model */
+    const void *data;   /* row-major, aligned to its item; that of the word table must outlive the model */
     size_t block, step; /* not 0: rows lie in blocks of `block`, and block b begins `step` * b rows after the data */
     bool mapped;        /* the data is a file's, mapped for reading: its pages are given back once they are read */
 };
@@ -256,6 +256,8 @@ MUST_USE enum deberta_status deberta_model_new(const struct deberta_config *conf
                                                const struct deberta_tensor *tensors, size_t count,
                                                struct deberta_model **out);
 void deberta_model_free(struct deberta_model *model);
+/* The data of the one tensor that the model goes on reading: the word table. */
+const void *deberta_model_words(const struct deberta_model *model);
 /* Bytes of memory that the model holds (the mapped word table not counted). */
 size_t deberta_model_memory(const struct deberta_model *model);
 

@@ -411,6 +411,11 @@ void deberta_model_free(struct deberta_model *model)
     memory_free(model);
 }
 
+const void *deberta_model_words(const struct deberta_model *model)
+{
+    return model->word.data;
+}
+
 size_t deberta_model_memory(const struct deberta_model *model)
 {
     return model->bytes;

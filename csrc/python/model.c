@@ -10,7 +10,7 @@ enum { IDLE_BYTES = 128 << 20 }; /* and those of unusually large calls go, too *
 struct model_object {
     PyObject_HEAD
     PyObject *settings; /* the dict that owns the configuration's strings */
-    PyObject *tensors;  /* the tuple that owns the arrays which the model reads */
+    PyObject *words;    /* the item of the tensors that owns the word table */
     struct deberta_config config;
     struct deberta_model *model;
     pthread_mutex_t mutex; /* guards the two below, also where there is no GIL */
@@ -43,13 +43,18 @@ static void give_context(struct model_object *self, struct deberta_context *cont
 
 /* ---- the object ---- */
 
-static enum deberta_status build(struct model_object *self, const struct deberta_tensor *tensors, size_t count)
+/* Builds the model, and keeps alive what it goes on reading. */
+static int build(struct model_object *self, PyObject *owner, const struct deberta_tensor *tensors)
 {
     enum deberta_status status;
+    size_t count = (size_t)PyTuple_GET_SIZE(owner);
     Py_BEGIN_ALLOW_THREADS
     status = deberta_model_new(&self->config, tensors, count, &self->model);
     Py_END_ALLOW_THREADS
-    return status;
+    for (size_t i = 0; status == DEBERTA_OK && !self->words && i < count; i++)
+        if (tensors[i].data == deberta_model_words(self->model))
+            self->words = Py_NewRef(PyTuple_GET_ITEM(owner, (Py_ssize_t)i));
+    return binding_check(status);
 }
 
 static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
@@ -65,11 +70,12 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     pthread_mutex_init(&self->mutex, NULL);
     struct deberta_tensor *table = NULL;
+    PyObject *owner = NULL;
     bool made = (self->settings = PyDict_New()) && PyDict_Update(self->settings, config) == 0 &&
-                binding_config(self->settings, &self->config) == 0 && (self->tensors = PySequence_Tuple(tensors)) &&
-                (table = binding_tensors(self->tensors)) &&
-                binding_check(build(self, table, (size_t)PyTuple_GET_SIZE(self->tensors))) == 0;
+                binding_config(self->settings, &self->config) == 0 && (owner = PySequence_Tuple(tensors)) &&
+                (table = binding_tensors(owner)) && build(self, owner, table) == 0;
     PyMem_Free(table);
+    Py_XDECREF(owner);
     if (!made)
         Py_CLEAR(self);
     return (PyObject *)self;
@@ -83,7 +89,7 @@ static void model_dealloc(PyObject *object)
         deberta_context_free(self->idle[--self->idle_count]);
     deberta_model_free(self->model);
     pthread_mutex_destroy(&self->mutex);
-    Py_XDECREF(self->tensors);
+    Py_XDECREF(self->words);
     Py_XDECREF(self->settings);
     type->tp_free(object);
     Py_DECREF(type);
