@@ -101,7 +101,7 @@ def _parser() -> argparse.ArgumentParser:
     config.set_defaults(run=lambda _: show_config())
 
     for command in (classify, text, demo, bench):
-        command.add_argument("--model", help="a model directory (default: the model that comes with deberta_c)")
+        command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
         command.add_argument("--threads", type=int, help="threads to use")
     return parser
 

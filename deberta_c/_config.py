@@ -463,8 +463,8 @@ def require_directory(value: object) -> Path:
     if directory.exists():
         raise NotADirectoryError(f"{str(directory)!r} is a file; give the directory that holds config.json")
     raise FileNotFoundError(
-        f"there is no directory {str(directory)!r}; models are read from local directories, so download a model of the "
-        "Hugging Face hub first, for example with `hf download NAME --local-dir DIR`"
+        f"there is no directory {str(directory)!r}; give one that holds config.json, or a name of the Hugging Face hub "
+        'such as "microsoft/deberta-v3-base"'
     )
 
 

@@ -193,10 +193,10 @@ def pipeline(
     "token-classification" ("ner"), a `TokenClassificationPipeline`; "fill-mask", a `FillMaskPipeline`. Without it an
     opened model tells by its head, and anything else is classified.
 
-    `model` is a directory, a name of the hub or an opened model; without one the default model classifies: ham or spam
-    for short messages.
-    `tokenizer` is a directory or a tokenizer, by default that of the model's directory. `batch_size` is the number of
-    texts taken at once from an iterator; columns are packed by tokens. Options are those of the class.
+    `model` is a directory, a name of the Hugging Face hub or an opened model; without one the default model classifies:
+    ham or spam for short messages. `tokenizer` is a directory, a name or a tokenizer, by default that of the model.
+    `batch_size` is the number of texts taken at once from an iterator; columns are packed by tokens. Options are those
+    of the class.
 
     Errors: OSError for a missing directory or file, ValueError for an unknown task, another device than the CPU or a
     task without a default model, TypeError for a model of another head.

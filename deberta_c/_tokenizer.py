@@ -747,7 +747,7 @@ class AutoTokenizer:
 
 
 def as_tokenizer(value: Any) -> PreTrainedTokenizerFast:
-    """The tokenizer itself, or that of a directory; TypeError for anything else."""
+    """The tokenizer itself, or that of a directory or a name of the hub; TypeError for anything else."""
     if isinstance(value, (str, Path)):
         return AutoTokenizer.from_pretrained(value)
     if not isinstance(value, PreTrainedTokenizerFast):
