@@ -71,6 +71,27 @@ class PreTrainedModel:
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 
+    Where models differ from those of transformers 5, and why:
+
+    - Results are NumPy arrays in float32, losses NumPy scalars.
+    - Hidden states, attentions and logits of masked tokens are zeros: nothing is computed for padding.
+    - Masked tokens count in no loss, and do not compete for the place of an answer, so that the width to which rows are
+      padded changes no loss; there tokens count unless they are labelled -100, and the logits of padding compete.
+    - A head that classifies rows reads the first token that is not masked; there it reads column 0, which is padding
+      in a row that is padded on the left.
+    - A head whose weights are missing does not run, for random labels look like any others; there it runs. A BERT
+      without a pooler has the `pooler_output` None.
+    - A regression keeps its logits (N, 1); there DeBERTa flattens them to (N) when it gets labels but has no
+      `problem_type`.
+    - A masked language model uses the weights under lm_predictions when the files have no other head, and with them
+      the enhanced mask decoder of the DeBERTa paper when they have its position table: the files of Microsoft were
+      trained so. There `"legacy": false` in config.json is needed, or the head is random, and there is no such decoder.
+    - `AutoModelForPreTraining` gives the detector of replaced tokens, with which DeBERTa v3 was trained; there it gives
+      the masked language model.
+    - NaN or infinity in a weight is a ValueError; there it comes out as NaN.
+    - Initial weights have the distribution of those there, but not their numbers, which only torch can draw.
+    - `position_ids`, `inputs_embeds` and unknown arguments of a call are a TypeError; there a misspelt one is ignored.
+
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
     ...     intermediate_size=16)
