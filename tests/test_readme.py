@@ -12,17 +12,22 @@ ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_the_code_runs(capsys):
+def test_the_code_runs(capsys, monkeypatch, tmp_path):
     pytest.importorskip("pandas")
+    monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     names = {}
     exec(compile("\n".join(blocks), "README.md", "exec"), names)
     assert names["logits"].shape == (len(names["df"]), 2)
     assert names["df"]["spam"].between(0, 1).all()
     assert names["encoding"].tokens()[0] == "[CLS]"
     assert names["tokenizer"].decode(names["encoding"].input_ids, skip_special_tokens=True) == "Free entry!"
-    assert "spam" in capsys.readouterr().out
+    assert names["outputs"].logits.shape == (*names["inputs"]["input_ids"].shape, 3)
+    assert 0.5 < names["outputs"].loss < 2
+    answers = capsys.readouterr().out
+    assert "spam" in answers
+    assert "'entity_group': 'PER'" in answers
 
 
 def test_the_commands_run(tmp_path):
