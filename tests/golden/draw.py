@@ -11,43 +11,67 @@ from pathlib import Path
 
 import numpy as np
 
-# The shape of a v3 checkpoint in small; the cases of the tests change some fields.
-TINY = {
-    "model_type": "deberta-v2",
+SHARED = {
     "vocab_size": 101,
     "hidden_size": 32,
     "num_hidden_layers": 3,
     "num_attention_heads": 4,
     "intermediate_size": 64,
     "hidden_act": "gelu",
-    "layer_norm_eps": 1e-7,
     "max_position_embeddings": 512,
-    "max_relative_positions": -1,
-    "relative_attention": True,
-    "position_buckets": 256,
-    "share_att_key": True,
-    "norm_rel_ebd": "layer_norm",
-    "pos_att_type": "p2c|c2p",
-    "position_biased_input": False,
-    "type_vocab_size": 0,
-    "pooler_dropout": 0,
-    "pooler_hidden_act": "gelu",
     "hidden_dropout_prob": 0.1,
     "attention_probs_dropout_prob": 0.1,
     "initializer_range": 0.02,
     "pad_token_id": 0,
-    "id2label": {"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"},
-    "label2id": {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2},
+}
+DEBERTA = {
+    **SHARED,
+    "layer_norm_eps": 1e-7,
+    "max_relative_positions": -1,
+    "relative_attention": True,
+    "pos_att_type": "c2p|p2c",
+    "position_biased_input": False,
+    "type_vocab_size": 0,
+    "pooler_dropout": 0,
+    "pooler_hidden_act": "gelu",
+}
+# The shape of a checkpoint of each family in small; the cases of the tests change single fields.
+TINY = {
+    "deberta": DEBERTA,
+    "deberta-v2": {
+        **DEBERTA,
+        "position_buckets": 256,
+        "share_att_key": True,
+        "norm_rel_ebd": "layer_norm",
+        "pos_att_type": "p2c|c2p",
+    },
+    "bert": {**SHARED, "layer_norm_eps": 1e-12, "type_vocab_size": 2},
+}
+FAMILIES = {"deberta": "Deberta", "deberta-v2": "DebertaV2", "bert": "Bert"}
+CLASSES = {
+    "none": "Model",
+    "sequence": "ForSequenceClassification",
+    "tokens": "ForTokenClassification",
+    "answers": "ForQuestionAnswering",
+    "choices": "ForMultipleChoice",
+    "masked_lm": "ForMaskedLM",
+    "enhanced": "ForMaskedLM",
+    "replaced": "ForPreTraining",
 }
 
 
-def tiny(**changes):
-    """TINY with some fields changed; `num_labels` renames the labels, a value of None removes the field."""
-    config = {**TINY, **changes}
+def tiny(model_type="deberta-v2", **changes):
+    """The family's TINY with some fields changed; `num_labels` renames the labels, None removes a field."""
+    config = {"model_type": model_type, **TINY[model_type], **changes}
     labels = config.pop("num_labels", 3)
     config["id2label"] = {str(i): f"LABEL_{i}" for i in range(labels)}
     config["label2id"] = {f"LABEL_{i}": i for i in range(labels)}
     return {name: value for name, value in config.items() if value is not None}
+
+
+def class_name(config, head="sequence"):
+    """What the class of a family with a head is called, in transformers and here."""
+    return FAMILIES[config["model_type"]] + CLASSES[head]
 
 
 def words(seed, name, count):
@@ -68,97 +92,170 @@ def integers(seed, name, shape, low, high):
     return (low + words(seed, name, math.prod(shape)) % np.uint32(high - low)).astype(np.int64).reshape(shape)
 
 
+# Parts of a network: name -> (shape, mean, standard deviation) of their tensors.
+
+
+def matrix(name, rows, columns, deviation):
+    return {f"{name}.weight": ((rows, columns), 0, deviation)}
+
+
+def bias(name, size):
+    return {name: ((size,), 0, 0.2)}
+
+
+def dense(name, rows, columns, gain=1.0):
+    return matrix(name, rows, columns, gain / math.sqrt(columns)) | bias(f"{name}.bias", rows)
+
+
+def norm(name, size, mean=1.0):
+    return {f"{name}.weight": ((size,), mean, 0.2 * mean)} | bias(f"{name}.bias", size)
+
+
+def layout(config, head="sequence"):
+    """Every tensor of a network with this head; the names are those of a checkpoint with its base's prefix."""
+    prefix = "bert" if config["model_type"] == "bert" else "deberta"
+    tensors = embeddings(config, f"{prefix}.embeddings.", head)
+    for number in range(config["num_hidden_layers"]):
+        tensors |= layer(config, f"{prefix}.encoder.layer.{number}.")
+    if prefix == "deberta":
+        tensors |= encoder(config, "deberta.encoder.")
+    return tensors | head_tensors(config, head)
+
+
+def embeddings(config, name, head):
+    hidden, size = config["hidden_size"], embedding_size(config)
+    tensors = matrix(f"{name}word_embeddings", config["vocab_size"], size, 1)
+    if config.get("position_biased_input", True) or head == "enhanced":
+        tensors |= matrix(f"{name}position_embeddings", config["max_position_embeddings"], size, 0.7)
+    if config.get("type_vocab_size", 0):
+        tensors |= matrix(f"{name}token_type_embeddings", config["type_vocab_size"], size, 0.7)
+    if size != hidden:
+        tensors |= matrix(f"{name}embed_proj", hidden, size, 1 / math.sqrt(size))
+    return tensors | norm(f"{name}LayerNorm", hidden)
+
+
+def layer(config, name):
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    return {
+        **ATTENTION[config["model_type"]](config, f"{name}attention.self."),
+        **dense(f"{name}attention.output.dense", hidden, hidden, 0.8),
+        **norm(f"{name}attention.output.LayerNorm", hidden),
+        **dense(f"{name}intermediate.dense", inner, hidden),
+        **dense(f"{name}output.dense", hidden, inner, 0.8),
+        **norm(f"{name}output.LayerNorm", hidden),
+    }
+
+
+def attention_of_v1(config, name):
+    hidden, gain = config["hidden_size"], query_gain(config)
+    tensors = matrix(f"{name}in_proj", 3 * hidden, hidden, gain / math.sqrt(hidden))
+    tensors |= bias(f"{name}q_bias", hidden) | bias(f"{name}v_bias", hidden)
+    terms = attention_terms(config) if config.get("relative_attention", False) else []
+    if "c2p" in terms:
+        tensors |= matrix(f"{name}pos_proj", hidden, hidden, gain / math.sqrt(hidden))
+    if "p2c" in terms:
+        tensors |= dense(f"{name}pos_q_proj", hidden, hidden, gain)
+    return tensors
+
+
+def attention_of_v2(config, name):
+    hidden, tensors = config["hidden_size"], {}
+    for projection in ("query_proj", "key_proj", *position_projections(config)):
+        tensors |= dense(name + projection, hidden, hidden, query_gain(config))
+    return tensors | dense(f"{name}value_proj", hidden, hidden)
+
+
+def attention_of_bert(config, name):
+    hidden, gain = config["hidden_size"], query_gain(config)
+    queries = dense(f"{name}query", hidden, hidden, gain) | dense(f"{name}key", hidden, hidden, gain)
+    return queries | dense(f"{name}value", hidden, hidden)
+
+
+ATTENTION = {"deberta": attention_of_v1, "deberta-v2": attention_of_v2, "bert": attention_of_bert}
+
+
+def encoder(config, name):
+    """What the layers of a DeBERTa share."""
+    hidden, kernel, tensors = config["hidden_size"], config.get("conv_kernel_size", 0), {}
+    if config.get("relative_attention", False):
+        tensors |= matrix(f"{name}rel_embeddings", relative_rows(config), hidden, 1)
+    if "layer_norm" in config.get("norm_rel_ebd", "none").lower():
+        tensors |= norm(f"{name}LayerNorm", hidden)
+    if kernel:
+        inputs = hidden // config.get("conv_groups", 1)
+        tensors[f"{name}conv.conv.weight"] = (hidden, inputs, kernel), 0, 1 / math.sqrt(inputs * kernel)
+        tensors |= bias(f"{name}conv.conv.bias", hidden) | norm(f"{name}conv.LayerNorm", hidden)
+    return tensors
+
+
+def head_tensors(config, head):
+    """What a head adds; that of "masked_lm" multiplies with the word table, so its LayerNorm keeps the logits small."""
+    hidden, size = config["hidden_size"], embedding_size(config)
+    bert = config["model_type"] == "bert"
+    pooler = dense("bert.pooler.dense" if bert else "pooler.dense", hidden, hidden, 1.5)
+    if head == "none":
+        return pooler if bert else {}
+    if head == "sequence":
+        return pooler | dense("classifier", len(config["id2label"]), hidden, 2)
+    if head == "tokens":
+        return dense("classifier", len(config["id2label"]), hidden, 2)
+    if head == "answers":
+        return dense("qa_outputs", len(config["id2label"]), hidden, 2)
+    if head == "choices":
+        return pooler | dense("classifier", 1, hidden, 2)
+    if head == "replaced":
+        name = "mask_predictions."
+        tensors = dense(f"{name}dense", hidden, hidden, 1.5) | norm(f"{name}LayerNorm", hidden)
+        return tensors | dense(f"{name}classifier", 1, hidden, 2)
+    if head == "enhanced" or not config.get("legacy", True):
+        name = "lm_predictions.lm_head."
+        tensors = dense(f"{name}dense", hidden, hidden, 1.5) | norm(f"{name}LayerNorm", hidden, 0.3)
+    else:
+        name = "cls.predictions."
+        tensors = dense(f"{name}transform.dense", size, hidden, 1.5) | norm(f"{name}transform.LayerNorm", size, 0.3)
+    return tensors | bias(f"{name}bias", config["vocab_size"])
+
+
+def embedding_size(config):
+    hidden = config["hidden_size"]
+    return hidden if config["model_type"] == "bert" else config.get("embedding_size", hidden)
+
+
 def relative_rows(config):
     buckets, span = config.get("position_buckets", -1), config.get("max_relative_positions", -1)
     return 2 * (buckets if buckets > 0 else span if span > 0 else config["max_position_embeddings"])
 
 
-def layout(config):
-    """Name -> (shape, mean, standard deviation) of every tensor of a sequence classifier."""
-    hidden, inner = config["hidden_size"], config["intermediate_size"]
-    embedding = config.get("embedding_size", hidden)
-    tensors = {}
-
-    def matrix(name, rows, columns, deviation):
-        tensors[name + ".weight"] = (rows, columns), 0, deviation
-
-    def dense(name, rows, columns, gain):
-        matrix(name, rows, columns, gain / math.sqrt(columns))
-        tensors[name + ".bias"] = (rows,), 0, 0.2
-
-    def norm(name):
-        tensors[name + ".weight"] = (hidden,), 1, 0.2
-        tensors[name + ".bias"] = (hidden,), 0, 0.2
-
-    bert = config["model_type"] == "bert"
-    base = "bert" if bert else "deberta"
-    matrix(f"{base}.embeddings.word_embeddings", config["vocab_size"], embedding, 1)
-    if config.get("position_biased_input", True):
-        matrix(f"{base}.embeddings.position_embeddings", config["max_position_embeddings"], embedding, 0.7)
-    if config.get("type_vocab_size", 0):
-        matrix(f"{base}.embeddings.token_type_embeddings", config["type_vocab_size"], embedding, 0.7)
-    if embedding != hidden:
-        matrix(f"{base}.embeddings.embed_proj", hidden, embedding, 1 / math.sqrt(embedding))
-    norm(f"{base}.embeddings.LayerNorm")
-    for number in range(config["num_hidden_layers"]):
-        layer = f"{base}.encoder.layer.{number}."
-        if config["model_type"] == "deberta":
-            matrix(f"{layer}attention.self.in_proj", 3 * hidden, hidden, query_gain(config) / math.sqrt(hidden))
-            tensors[f"{layer}attention.self.q_bias"] = (hidden,), 0, 0.2
-            tensors[f"{layer}attention.self.v_bias"] = (hidden,), 0, 0.2
-            if "c2p" in attention_terms(config):
-                matrix(f"{layer}attention.self.pos_proj", hidden, hidden, query_gain(config) / math.sqrt(hidden))
-            if "p2c" in attention_terms(config):
-                dense(f"{layer}attention.self.pos_q_proj", hidden, hidden, query_gain(config))
-        else:
-            end = "" if bert else "_proj"
-            for projection in (f"query{end}", f"key{end}", *position_projections(config)):
-                dense(f"{layer}attention.self.{projection}", hidden, hidden, query_gain(config))
-            dense(f"{layer}attention.self.value{end}", hidden, hidden, 1)
-        dense(f"{layer}attention.output.dense", hidden, hidden, 0.8)
-        norm(f"{layer}attention.output.LayerNorm")
-        dense(f"{layer}intermediate.dense", inner, hidden, 1)
-        dense(f"{layer}output.dense", hidden, inner, 0.8)
-        norm(f"{layer}output.LayerNorm")
-    if config.get("relative_attention", False):
-        matrix("deberta.encoder.rel_embeddings", relative_rows(config), hidden, 1)
-    if "layer_norm" in config.get("norm_rel_ebd", "none").lower():
-        norm("deberta.encoder.LayerNorm")
-    if kernel := config.get("conv_kernel_size", 0):
-        inputs = hidden // config.get("conv_groups", 1)
-        tensors["deberta.encoder.conv.conv.weight"] = (hidden, inputs, kernel), 0, 1 / math.sqrt(inputs * kernel)
-        tensors["deberta.encoder.conv.conv.bias"] = (hidden,), 0, 0.2
-        norm("deberta.encoder.conv.LayerNorm")
-    dense("bert.pooler.dense" if bert else "pooler.dense", hidden, hidden, 1.5)
-    dense("classifier", len(config["id2label"]), hidden, 2)
-    return tensors
+def named_terms(config):
+    """`pos_att_type` as a list."""
+    named = config.get("pos_att_type") or []
+    return [item.strip() for item in named.lower().split("|")] if isinstance(named, str) else named
 
 
 def attention_terms(config):
     """Which of c2p and p2c the configuration names."""
-    named = config.get("pos_att_type") or []
-    named = [item.strip() for item in named.lower().split("|")] if isinstance(named, str) else named
-    return [term for term in ("c2p", "p2c") if term in named]
+    return [term for term in ("c2p", "p2c") if term in named_terms(config)]
 
 
 def query_gain(config):
     """Gain of queries and keys that gives the scores a standard deviation near 1.7, whatever divides them."""
-    divided = 1 + len(attention_terms(config))
-    summed = divided if config.get("relative_attention", False) else 1
+    terms = attention_terms(config)
+    divided = 1 + len(named_terms(config) if config["model_type"] == "deberta" else terms)
+    summed = 1 + len(terms) if config.get("relative_attention", False) else 1
     return 1.3 * (divided / summed) ** 0.25
 
 
 def position_projections(config):
-    """The projections of positions that a layer has of its own."""
+    """The projections of positions that a layer of v2 has of its own."""
     if not config.get("relative_attention", False) or config.get("share_att_key", False):
         return []
     return [{"c2p": "pos_key_proj", "p2c": "pos_query_proj"}[term] for term in attention_terms(config)]
 
 
-def draw(config, seed=0):
-    """Name -> float32 array of every tensor of a sequence classifier."""
+def draw(config, seed=0, head="sequence"):
+    """Name -> float32 array of every tensor of a network with this head."""
     out = {}
-    for name, (shape, mean, deviation) in layout(config).items():
+    for name, (shape, mean, deviation) in layout(config, head).items():
         out[name] = uniform(seed, name, shape, deviation)
         if mean:
             out[name] += np.float32(mean)

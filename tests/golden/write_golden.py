@@ -1,13 +1,14 @@
 """Write the golden arrays: what transformers computes, in double precision, for the cases below.
 
-    PYTHONPATH=tests python -m golden.write_golden [NAME ...]
+    PYTHONPATH=tests python -m golden.write_golden
 
 Needs torch and transformers. The checkpoints are not stored: draw.py makes them again from the configuration.
-Each case becomes one .npz with `logits` (N, C), `hidden` (layers + 1, rows kept, H) and `attentions` (layers,
-heads, 2, S), what the first and the last kept row of sequence 0 attend to.
+Each case becomes one .npz with `logits` (N, C), or (rows kept, C) of a head that reads every token. Those of
+sequences also have `hidden` (layers + 1, rows kept, H) and `attentions` (layers, heads, 2, S), what the first and the
+last kept row of sequence 0 attend to.
 """
 
-import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,28 +17,27 @@ from golden.draw import draw, integers, tiny
 HERE = Path(__file__).parent
 SEED = 7
 
-_V2_ONLY = {"position_buckets": None, "share_att_key": None, "norm_rel_ebd": None}
-V1 = {**_V2_ONLY, "model_type": "deberta"}
-BERT = {
-    **_V2_ONLY, "model_type": "bert", "relative_attention": None, "pos_att_type": None, "position_biased_input": None,
-    "pooler_hidden_act": None, "type_vocab_size": 2, "max_position_embeddings": 40, "layer_norm_eps": 1e-12,
-}  # fmt: skip
 
-# name: (changes of tiny(), lengths of the sequences, padding side, every how manyth valid row is kept)
+@dataclass(frozen=True)
+class Case:
+    changes: dict = field(default_factory=dict)  # of tiny()
+    lengths: tuple = (19, 1, 2, 12)
+    side: str = "right"  # of the padding
+    every: int = 1  # how manyth valid row is kept
+    head: str = "sequence"
+
+
+CONVOLUTION = {"conv_kernel_size": 3, "conv_act": "gelu"}
+V1, BERT = {"model_type": "deberta"}, {"model_type": "bert"}
 CASES = {
-    "v3": ({}, (19, 1, 2, 12), "right", 1),
-    "v3_long": ({}, (600,), "right", 37),
-    "separate_keys": ({"share_att_key": False, "num_labels": 1}, (17, 9), "left", 1),
-    "c2p_only": ({"pos_att_type": "c2p", "share_att_key": False, "hidden_act": "gelu_new"}, (23,), "right", 1),
-    "p2c_only": ({"pos_att_type": ["p2c"], "num_labels": 2, "hidden_act": "silu"}, (23,), "right", 1),
-    "no_buckets": ({"position_buckets": -1, "max_relative_positions": 10, "norm_rel_ebd": None}, (40,), "right", 2),
-    "few_buckets": ({"position_buckets": 16, "max_position_embeddings": 64}, (130,), "right", 9),
-    "convolution": ({"conv_kernel_size": 3, "conv_act": "gelu", "conv_groups": 2}, (14, 3, 1), "left", 1),
-    "convolution_wide": ({"conv_kernel_size": 5, "num_hidden_layers": 2}, (33,), "right", 2),
-    "v1": ({**V1, "max_position_embeddings": 24}, (19, 1, 40), "right", 2),
-    "v1_p2c": ({**V1, "pos_att_type": ["p2c", "p2p"], "max_relative_positions": 9, "num_labels": 2}, (23,), "left", 1),
-    "bert": ({**BERT, "num_labels": 4}, (21, 2, 30), "left", 2),
-    "absolute": (
+    "v3": Case(),
+    "v3_long": Case(lengths=(600,), every=37),
+    "separate_keys": Case({"share_att_key": False, "num_labels": 1}, (17, 9), "left"),
+    "c2p_only": Case({"pos_att_type": "c2p", "share_att_key": False, "hidden_act": "gelu_new"}, (23,)),
+    "p2c_only": Case({"pos_att_type": ["p2c"], "num_labels": 2, "hidden_act": "silu"}, (23,)),
+    "no_buckets": Case({"position_buckets": -1, "max_relative_positions": 10, "norm_rel_ebd": None}, (40,), every=2),
+    "few_buckets": Case({"position_buckets": 16, "max_position_embeddings": 64}, (130,), every=9),
+    "absolute": Case(
         {
             "relative_attention": False, "position_biased_input": True, "type_vocab_size": 2, "embedding_size": 20,
             "max_position_embeddings": 40, "hidden_size": 40, "intermediate_size": 52, "num_attention_heads": 5,
@@ -45,6 +45,24 @@ CASES = {
         },
         (21, 30), "left", 2,
     ),
+    "v1": Case(V1),
+    "v1_long": Case({**V1, "max_relative_positions": 24}, (130,), every=13),
+    "v1_p2c": Case({**V1, "pos_att_type": "p2c|p2p", "embedding_size": 20, "type_vocab_size": 2}, (17, 9), "left"),
+    "conv": Case(CONVOLUTION, (17, 9, 3)),
+    "conv_groups": Case({"conv_kernel_size": 5, "conv_groups": 4, "share_att_key": False}, (17, 9, 3), "left"),
+    "bert": Case(BERT),
+    "bert_left": Case({**BERT, "hidden_act": "relu", "type_vocab_size": 3}, (17, 9), "left"),
+    "v1_tokens": Case({**V1, "num_labels": 9}, (17, 9), "left", head="tokens"),
+    "conv_answers": Case({**CONVOLUTION, "num_labels": 2}, (17, 9), head="answers"),
+    "bert_tokens": Case({**BERT, "num_labels": 9}, (17, 9), head="tokens"),
+    "v3_choices": Case(lengths=(17, 9, 3, 12), head="choices"),
+    "bert_choices": Case(BERT, (17, 9, 3, 12), head="choices"),
+    "v1_masked_lm": Case({**V1, "embedding_size": 20}, (17, 9), head="masked_lm"),
+    "v3_masked_lm": Case({"legacy": False}, (17, 9), head="masked_lm"),
+    "bert_masked_lm": Case(BERT, (17, 9), head="masked_lm"),
+    "v1_enhanced": Case(V1, (17, 9), head="enhanced"),
+    "v3_enhanced": Case({"num_hidden_layers": 2}, (17, 9), "left", head="enhanced"),
+    "replaced": Case(lengths=(17, 9), head="replaced"),
 }  # fmt: skip
 
 
@@ -60,17 +78,24 @@ def inputs(config, lengths, side):
 
 
 def case(name):
-    """(config, tensors, ids, mask, types) of a case."""
-    changes, lengths, side, _ = CASES[name]
-    config = tiny(**changes)
-    return config, draw(config, SEED), *inputs(config, lengths, side)
+    """(config, tensors, arguments of a call) of a case; those of choices are (N, 2, S)."""
+    of = CASES[name]
+    config = tiny(**of.changes)
+    arrays = inputs(config, of.lengths, of.side)
+    if of.head == "choices":
+        arrays = [array.reshape(-1, 2, array.shape[1]) for array in arrays]
+    names = "input_ids", "attention_mask", "token_type_ids"
+    return config, draw(config, SEED, of.head), dict(zip(names, arrays, strict=True))
 
 
-def kept(name, mask, hidden, attentions):
-    """The part of the hidden states [(N, S, H), ...] and attentions [(N, A, S, S), ...] that is stored."""
-    rows = np.argwhere(mask)[:: CASES[name][3]]
+def kept(name, mask, logits, hidden, attentions):
+    """The part of the logits, hidden states [(N, S, H), ...] and attentions [(N, A, S, S), ...] that is stored."""
+    rows = np.argwhere(mask)[:: CASES[name].every]
+    if CASES[name].head != "sequence":
+        return {"logits": logits if logits.ndim == 2 else logits[rows[:, 0], rows[:, 1]]}
     ends = rows[rows[:, 0] == 0, 1][[0, -1]]
     return {
+        "logits": logits,
         "hidden": np.stack([state[rows[:, 0], rows[:, 1]] for state in hidden]),
         "attentions": np.stack([layer[0][:, ends] for layer in attentions]),
     }
@@ -78,29 +103,16 @@ def kept(name, mask, hidden, attentions):
 
 def compute(name):
     """The arrays of a case by transformers, in double precision."""
-    import torch
-    from transformers import AutoConfig, AutoModelForSequenceClassification
+    from parity.oracle import made, run_theirs
 
-    config, tensors, ids, mask, types = case(name)
-    settings = AutoConfig.for_model(**config)
-    model = AutoModelForSequenceClassification.from_config(settings, attn_implementation="eager").eval()
-    model.load_state_dict({key: torch.from_numpy(value) for key, value in tensors.items()})
-    model.double()
-    with torch.inference_mode():
-        out = model(
-            input_ids=torch.from_numpy(ids), attention_mask=torch.from_numpy(mask),
-            token_type_ids=torch.from_numpy(types), output_hidden_states=True, output_attentions=True,
-        )  # fmt: skip
-        first = torch.from_numpy(mask.argmax(1))
-        last = out.hidden_states[-1][torch.arange(len(ids)), first]
-        pooler = model.bert.pooler if config["model_type"] == "bert" else model.pooler
-        logits = model.classifier(pooler(last[:, None]))
-    arrays = [[array.float().numpy() for array in part] for part in (out.hidden_states, out.attentions)]
-    return {"logits": logits.float().numpy(), **kept(name, mask, *arrays)}
+    config, tensors, arguments = case(name)
+    result = run_theirs(made(config, tensors, CASES[name].head).double(), arguments)
+    arrays = kept(name, arguments["attention_mask"], result.logits, result.hidden, result.attentions)
+    return {part: array.astype(np.float32) for part, array in arrays.items()}
 
 
 def main():
-    for name in sys.argv[1:] or CASES:
+    for name in CASES:
         arrays = compute(name)
         path = HERE / f"{name}.npz"
         np.savez_compressed(path, **arrays)
