@@ -27,15 +27,15 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory):
-    """pair(**changes) -> the network of `tiny(**changes)` in transformers and in deberta_c."""
+    """pair(head, **changes) -> the network of `tiny(**changes)` in transformers and in deberta_c."""
     from parity.oracle import Pair, tiny
 
     made = {}
 
-    def make(**changes):
-        key = repr(sorted(changes.items()))
+    def make(head="sequence", **changes):
+        key = head, repr(sorted(changes.items()))
         if key not in made:
-            made[key] = Pair(tmp_path_factory.mktemp("checkpoint"), tiny(**changes))
+            made[key] = Pair(tmp_path_factory.mktemp("checkpoint"), tiny(**changes), head=head)
         return made[key]
 
     return make
