@@ -91,7 +91,7 @@ static enum deberta_status init(struct direct *direct, const struct deberta_pipe
     TRY(normalizer_init(&direct->normalizer, &spm));
     if (token)
         TRY(normalize_token(direct, token->text));
-    direct->pretokenizer = (struct pretokenizer){
+    direct->cutter = (struct word_cutter){
         .split_by_punct = direct->split_by_punct,
         .token = direct->token.size ? direct->token.data : NULL,
         .token_size = direct->token.size,
@@ -148,14 +148,14 @@ void direct_scratch_release(struct direct_scratch *scratch)
 
 /* A piece of a segment, through all stages. */
 static enum deberta_status encode_piece(const struct direct *direct, struct direct_scratch *scratch,
-                                        struct pretokenizer_state *state, const char *text, size_t size, bool last,
+                                        struct word_cutter_state *state, const char *text, size_t size, bool last,
                                         struct ids *ids)
 {
     struct words *words = &scratch->words;
     scratch->normal.size = 0;
     words_clear(words);
     TRY(normalizer_replace(&direct->normalizer, text, size, &scratch->normal));
-    TRY(pretokenizer_cut(&direct->pretokenizer, state, scratch->normal.data, scratch->normal.size, last, words));
+    TRY(direct_words_cut(&direct->cutter, state, scratch->normal.data, scratch->normal.size, last, words));
     for (size_t i = 0, start = 0; i < words->size; start = words->data[i++].end) {
         if (words->data[i].token >= 0)
             TRY(ids_append(ids, words->data[i].token));
@@ -193,7 +193,7 @@ static size_t plain_word(const struct direct *direct, const char *text, size_t s
 static enum deberta_status encode_stripped(const struct direct *direct, struct direct_scratch *scratch,
                                            const char *text, size_t size, struct ids *ids)
 {
-    struct pretokenizer_state state = {false};
+    struct word_cutter_state state = {false};
     if (!direct->has_plain)
         return encode_piece(direct, scratch, &state, text, size, true, ids);
     for (size_t i = 0, end; i < size; i = end) {

@@ -5,8 +5,8 @@
 #define DEBERTA_TEXT_DIRECT_H
 
 #include "deberta.h"
+#include "text/direct_words.h"
 #include "text/normalizer.h"
-#include "text/pretokenizer.h"
 #include "text/unigram.h"
 
 struct direct {
@@ -14,8 +14,8 @@ struct direct {
     bool sentences;                /* as sentencepiece itself */
     bool lower_case, split_by_punct;
     struct normalizer normalizer;
-    struct pretokenizer pretokenizer;
-    struct bytes token; /* what the pretokenizer looks for */
+    struct word_cutter cutter;
+    struct bytes token; /* what the cutter looks for */
     bool has_plain;     /* plain is in use */
     bool plain[256];    /* bytes of which words are made that need no normalising and no cutting */
 };

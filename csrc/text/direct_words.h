@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Cuts normalised text into the words that the model sees one by one, each beginning with U+2581. */
-#ifndef DEBERTA_TEXT_PRETOKENIZER_H
-#define DEBERTA_TEXT_PRETOKENIZER_H
+/* For text/direct.c: cuts normalised text into the words that the model sees one by one, each beginning with U+2581. */
+#ifndef DEBERTA_TEXT_DIRECT_WORDS_H
+#define DEBERTA_TEXT_DIRECT_WORDS_H
 
 #include "base/array.h"
 
@@ -16,7 +16,7 @@ struct words {
     size_t size, capacity;
 };
 
-struct pretokenizer {
+struct word_cutter {
     bool split_by_punct;
     /* A token that is looked for in normalised text. */
     const char *token; /* valid UTF-8, or NULL */
@@ -25,12 +25,12 @@ struct pretokenizer {
 };
 
 /* Between two pieces of one segment. */
-struct pretokenizer_state {
+struct word_cutter_state {
     bool space; /* the text so far ended with a space that no word has taken yet */
 };
 
 /* Appends the words of a piece of a segment. A piece ends with a space, or is the last of its segment. */
-MUST_USE enum deberta_status pretokenizer_cut(const struct pretokenizer *pretokenizer, struct pretokenizer_state *state,
+MUST_USE enum deberta_status direct_words_cut(const struct word_cutter *cutter, struct word_cutter_state *state,
                                               const char *text, size_t size, bool last, struct words *words);
 void words_clear(struct words *words);
 void words_release(struct words *words);

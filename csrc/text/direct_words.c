@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "text/pretokenizer.h"
+#include "text/direct_words.h"
 
 #include "text/unicode.h"
 
@@ -33,7 +33,7 @@ static enum deberta_status close_word(struct words *words, int32_t token)
 }
 
 /* Ends the word, and makes a word of a space that waits for one. */
-static enum deberta_status close_all(struct pretokenizer_state *state, struct words *words)
+static enum deberta_status close_all(struct word_cutter_state *state, struct words *words)
 {
     TRY(close_word(words, -1));
     if (state->space) {
@@ -45,7 +45,7 @@ static enum deberta_status close_all(struct pretokenizer_state *state, struct wo
 }
 
 /* Goes on with the word, or begins one with the space that waits or that belongs in front of a segment. */
-static enum deberta_status append(struct pretokenizer_state *state, struct words *words, const char *text, size_t size)
+static enum deberta_status append(struct word_cutter_state *state, struct words *words, const char *text, size_t size)
 {
     if (words->text.size == closed_end(words))
         TRY(bytes_append(&words->text, SPACE_MARK, 3));
@@ -59,16 +59,16 @@ static bool starts_with(const char *text, size_t size, const char *start, size_t
 }
 
 /* Bytes at the start that cannot be anything but more of the same word. */
-static size_t plain_run(const struct pretokenizer *pretokenizer, const char *text, size_t size)
+static size_t plain_run(const struct word_cutter *cutter, const char *text, size_t size)
 {
-    char token = pretokenizer->token ? pretokenizer->token[0] : ' ';
+    char token = cutter->token ? cutter->token[0] : ' ';
     size_t run = 0;
     while (run < size && text[run] != ' ' && text[run] != SPACE_MARK[0] && text[run] != token)
         run++;
     return run;
 }
 
-enum deberta_status pretokenizer_cut(const struct pretokenizer *pretokenizer, struct pretokenizer_state *state,
+enum deberta_status direct_words_cut(const struct word_cutter *cutter, struct word_cutter_state *state,
                                      const char *text, size_t size, bool last, struct words *words)
 {
     for (size_t i = 0; i < size;) {
@@ -78,11 +78,11 @@ enum deberta_status pretokenizer_cut(const struct pretokenizer *pretokenizer, st
             i++;
             continue;
         }
-        if (pretokenizer->token && starts_with(text + i, size - i, pretokenizer->token, pretokenizer->token_size)) {
+        if (cutter->token && starts_with(text + i, size - i, cutter->token, cutter->token_size)) {
             TRY(close_all(state, words));
-            TRY(bytes_append(&words->text, pretokenizer->token, pretokenizer->token_size));
-            TRY(close_word(words, pretokenizer->token_id));
-            i += pretokenizer->token_size;
+            TRY(bytes_append(&words->text, cutter->token, cutter->token_size));
+            TRY(close_word(words, cutter->token_id));
+            i += cutter->token_size;
             continue;
         }
         if (starts_with(text + i, size - i, SPACE_MARK, 3)) { /* a mark of the text's own is its own space */
@@ -92,7 +92,7 @@ enum deberta_status pretokenizer_cut(const struct pretokenizer *pretokenizer, st
             continue;
         }
         struct character c = utf8_decode(text + i, size - i);
-        if (pretokenizer->split_by_punct && unicode_punctuation(c.code)) {
+        if (cutter->split_by_punct && unicode_punctuation(c.code)) {
             TRY(close_all(state, words));
             TRY(append(state, words, text + i, c.size));
             TRY(close_word(words, -1));
@@ -100,8 +100,8 @@ enum deberta_status pretokenizer_cut(const struct pretokenizer *pretokenizer, st
             continue;
         }
         size_t run = c.size;
-        if (!pretokenizer->split_by_punct)
-            run += plain_run(pretokenizer, text + i + run, size - i - run);
+        if (!cutter->split_by_punct)
+            run += plain_run(cutter, text + i + run, size - i - run);
         TRY(append(state, words, text + i, run));
         i += run;
     }
