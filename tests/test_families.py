@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -11,7 +12,8 @@ from tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, w
 
 import deberta_c
 from deberta_c import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
-from deberta_c._families import own_name
+from deberta_c._families import _equal, own_name
+from deberta_c._safetensors import Tensor
 
 ROWS = [[1, 7, 9, 2], [1, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 2], [1, 2], [1, 12, 5, 6, 2]]
 LONG = [1, *range(5, 75), 2]
@@ -353,3 +355,22 @@ def test_weights_that_are_no_longer_tied(tmp_path):
             write_model(tmp_path / "lost", base=BERT, head="legacy_lm", tie_word_embeddings=False)
         )
     assert len(caught) == 1
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_tied_weights_are_compared_where_they_lie(copied):
+    """What is one and the same is seen by its address, what is stored twice slice by slice."""
+    table = np.arange(1 << 24, dtype=np.uint8)
+    other = table.copy() if copied else np.frombuffer(table.data, np.uint8)
+    found = {name: Tensor(name, "F16", (1 << 10, 1 << 13), data) for name, data in (("t.w", table), ("d.w", other))}
+    assert found["t.w"].data is not found["d.w"].data
+    tracemalloc.start()
+    try:
+        assert _equal(*found.values())
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < (1 << 22 if copied else 1 << 14)
+    if copied:
+        other[-1] ^= 1
+        assert not _equal(*found.values())
