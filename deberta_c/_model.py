@@ -210,7 +210,7 @@ class PreTrainedModel:
             files = self._draw(self._opened)
         tensors = [tensor._replace(name=self._reported(name)) for name, tensor in files.items()]
         config = self._saved_config()
-        config.update(architectures=[type(self).__name__], dtype=_DTYPES[tensors[0].dtype])
+        config.update(architectures=[type(self).__name__], dtype=_common_type(tensors))
         tokenizer = self._saved_tokenizer()
         with new_files(save_directory) as place:
             place("config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -535,6 +535,12 @@ def untrained(what: str) -> str:
 def given(output: ModelOutput, return_dict: bool | None) -> Any:
     """The output itself, or the tuple of its values when `return_dict` is False."""
     return output.to_tuple() if return_dict is False else output
+
+
+def _common_type(tensors: list[Tensor]) -> str:
+    """The smallest type that holds all the weights, as config.json calls it."""
+    kinds = {tensor.dtype for tensor in tensors}
+    return _DTYPES[kinds.pop()] if len(kinds) == 1 else "float32"
 
 
 def _in_names_of_the_file(message: str, adapted: Adapted) -> str:

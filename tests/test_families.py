@@ -107,8 +107,22 @@ def test_weights_of_half_size(tmp_path, base, dtype):
     assert saved["dtype"] == {"F16": "float16", "BF16": "bfloat16"}[dtype]
 
 
-# ---- names ----
+@pytest.mark.parametrize(
+    ("words", "others", "expected"),
+    [("F16", "F32", "float32"), ("F32", "F16", "float32"), ("F16", "BF16", "float32"), ("BF16", "BF16", "bfloat16")],
+)
+def test_mixed_types_are_saved_as_one_that_holds_them_all(tmp_path, words, others, expected):
+    """transformers reads all weights in the type that config.json names."""
+    model, _ = opened(tmp_path, "AutoModel", BERT, "none")
+    for name, tensor in model._files.items():
+        dtype = words if name.endswith("word_embeddings.weight") else others
+        size = tensor.data.size // (1 if dtype == "F32" else 2)
+        model._files[name] = tensor._replace(dtype=dtype, data=np.zeros(size, np.uint8))
+    model.save_pretrained(tmp_path / "saved")
+    assert json.loads((tmp_path / "saved" / "config.json").read_text())["dtype"] == expected
 
+
+# ---- names ----
 
 @pytest.mark.parametrize(
     ("family", "name", "expected"),
