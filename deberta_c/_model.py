@@ -291,9 +291,10 @@ class PreTrainedModel:
         )
 
     def __reduce__(self) -> tuple[Any, ...]:
-        changed = {name: value for name, value in self._settable().items() if value != self._loaded[name]}
+        now = self._settable()
+        changed = {} if now == self._loaded else now
         if self._seed is not None:
-            return _draw_again, (type(self), {**self._opened.config.to_dict(), **changed}, self._seed, self._options)
+            return _draw_again, (type(self), self._opened.config.to_dict(), changed, self._seed, self._options)
         return _reopen, (type(self), self.name_or_path, {**self._options, **changed})
 
     def __copy__(self: M) -> M:
@@ -416,7 +417,7 @@ class PreTrainedModel:
         """The configuration as it is now, but for what makes the network, which counted when it was opened."""
         self.labels()  # refuses another number of them
         opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config.declares(key)}
-        saved = {**self.config.to_dict(), **opened, **self._settable(), "label2id": self.config.label2id}
+        saved = {**self.config.to_dict(), **opened, **self._settable()}
         saved.pop("torch_dtype", None)
         return saved
 
@@ -429,7 +430,7 @@ class PreTrainedModel:
 
     def _settable(self) -> dict[str, Any]:
         """What a user may set in `config` of an open model."""
-        return {"id2label": dict(self.config.id2label), "problem_type": self.config.problem_type}
+        return {name: deepcopy(self.config.get(name)) for name in ("id2label", "label2id", "problem_type")}
 
     def _described(self) -> str:
         """What the representation tells of the head."""
@@ -567,5 +568,7 @@ def _open(cls: type[M], directory: Path, **options: Any) -> M:
     return model
 
 
-def _draw_again(cls: type[M], config: dict[str, Any], seed: int, options: dict[str, Any]) -> M:
-    return cls(cls.config_class.from_dict(config), seed=seed, **options)
+def _draw_again(
+    cls: type[M], config: dict[str, Any], changed: dict[str, Any], seed: int, options: dict[str, Any]
+) -> M:
+    return cls(cls.config_class.from_dict(config, **changed), seed=seed, **options)

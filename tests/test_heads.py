@@ -377,6 +377,25 @@ def test_what_was_set_is_saved_and_pickled():
     np.testing.assert_array_equal(again(ROWS[:1]).logits, model(ROWS[:1]).logits)
 
 
+@pytest.mark.parametrize("made", [drawn, None], ids=["drawn", "opened"])
+def test_both_label_tables_travel(tiny, tmp_path, made):
+    """label2id is the one that was set, or that belongs to the names that were; in pickles of pickles, too."""
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny) if made is None else made("sequence", "v1")
+    before = model.config.label2id
+    for change, expected in (
+        ({"id2label": {0: "x", 1: "y", 2: "z"}}, {"x": 0, "y": 1, "z": 2}),
+        ({"label2id": {"X": 0, "Y": 1, "Z": 2}}, {"X": 0, "Y": 1, "Z": 2}),
+        ({"label2id": before}, before),
+    ):
+        for key, value in change.items():
+            setattr(model.config, key, value)
+        again = pickle.loads(pickle.dumps(pickle.loads(pickle.dumps(model))))
+        assert again.config.label2id == model.config.label2id == expected
+        assert again.labels() == ["x", "y", "z"]
+        model.save_pretrained(tmp_path)
+        assert deberta_c.AutoConfig.from_pretrained(tmp_path).label2id == expected
+
+
 def test_saving_keeps_labels_and_tokenizer(tmp_path, tiny, tokenizer):
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
     model.config.id2label = {0: "x", 1: "y", 2: "z"}
