@@ -259,7 +259,7 @@ class TokenClassifier(_Labelled):
 
         Returns a `TokenClassifierOutput`, whose logits (N, S, C) are zero for masked tokens, or a tuple with
         `return_dict=False`. With `labels` (N, S) it has the cross entropy of the tokens that are neither labelled -100
-        nor masked.
+        nor masked; transformers counts masked ones, too, unless they are labelled -100.
 
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
@@ -296,10 +296,12 @@ class SpanReader(PreTrainedModel):
 
         Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are zero for masked tokens, or a tuple with
         `return_dict=False`. With `start_positions` and `end_positions` (N) it has the mean of both cross entropies; a
-        position of S or more does not count. Masked tokens do not compete, so that the loss does not depend on padding.
+        position of S or more does not count. Masked tokens do not compete, so that the loss does not depend on padding;
+        in transformers they do, and a padded batch has a greater loss there.
 
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        values, rows without a token, a position that is masked); TypeError for a wrong dtype; RuntimeError when the
+        head is missing.
         """
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
@@ -392,7 +394,8 @@ class MaskedLanguageModel(PreTrainedModel):
         `return_dict=False`. With `positions`, a boolean (N, S) array such as `input_ids == tokenizer.mask_token_id`,
         only the logits (K, V) of the K chosen tokens are computed, row by row, which saves most of the time and memory
         for a large vocabulary. With `labels` (N, S) it has the cross entropy of the tokens that are not labelled
-        -100, not masked and, if there are `positions`, chosen.
+        -100, not masked and, if there are `positions`, chosen; transformers counts masked ones, too, unless they are
+        labelled -100.
 
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.

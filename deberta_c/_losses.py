@@ -1,7 +1,10 @@
 """The losses that a call with labels returns: means in double precision, as float32 scalars.
 
-They are those of transformers' models. A token or row labelled -100 does not count; where none counts, a cross entropy
-is nan, as there.
+They are those of transformers' models but for padding: here a masked token neither counts, whatever its label, nor
+competes in a span; there it does, with the logits that the network happens to give it, so that the loss depends on how
+a batch was padded. Both are the same when the labels of masked tokens are -100 and, for spans, without padding.
+
+A token or row labelled -100 does not count; where none counts, a cross entropy is nan, as there.
 """
 
 from typing import Any

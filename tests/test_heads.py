@@ -469,3 +469,41 @@ def test_losses_of_tokens(open_case):
     exact = output.logits.astype(np.float64)
     expected = (np.logaddexp(0, exact) - replaced * exact)[mask == 1].mean()
     np.testing.assert_allclose(output.loss, expected, rtol=1e-6)
+
+
+def both(directory, kind):
+    """The model of transformers and of deberta_c in one directory."""
+    pytest.importorskip("torch")
+    transformers = pytest.importorskip("transformers")
+    theirs = getattr(transformers, kind).from_pretrained(directory).eval()
+    return theirs, getattr(deberta_c, kind).from_pretrained(directory)
+
+
+def losses(models, *arrays, **labels):
+    """What both give for arrays and labels."""
+    import torch
+
+    theirs, ours = models
+    with torch.inference_mode():
+        there = theirs(*map(torch.tensor, arrays), **{key: torch.tensor(value) for key, value in labels.items()}).loss
+    return float(there), float(ours(*arrays, **labels).loss)
+
+
+@pytest.mark.parametrize("family", ["v1", "v2", "bert"])
+def test_losses_of_transformers(tmp_path, family):
+    """The same where padding is labelled -100; otherwise masked tokens count there, but not here."""
+    ids, mask = padded(ROWS)
+    labels = np.where(mask, ids % 3, -100)
+    for head, kind in (("tokens", "AutoModelForTokenClassification"), ("legacy_lm", "AutoModelForMaskedLM")):
+        models = both(write_model(tmp_path / head, base=BASES[family], head=head), kind)
+        there, here = losses(models, ids, mask, labels=labels)
+        assert here == pytest.approx(there, rel=1e-5)
+        there, padding = losses(models, ids, mask, labels=np.abs(labels) % 3)
+        assert padding == here
+        assert abs(there - here) > 1e-2
+    directory = write_model(tmp_path / "spans", base=base_of("spans", family), head="spans")
+    models = both(directory, "AutoModelForQuestionAnswering")
+    there, here = losses(models, ids[1:2], mask[1:2], start_positions=[1], end_positions=[5])
+    assert here == pytest.approx(there, rel=1e-5)
+    there, here = losses(models, ids, mask, start_positions=[1, 2, 0, 3], end_positions=[2, 9, 1, 3])
+    assert there > here + 1e-2
