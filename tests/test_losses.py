@@ -117,9 +117,11 @@ def test_spans():
     expected = (entropy(start, [1, 0, 3]) + entropy(end[:2], [2, 3])) / 2
     np.testing.assert_allclose(span_loss(start, end, [1, -5, 3], [[2], [3], [9]], None), expected, rtol=1e-6)
     valid = np.array([[True] * 4, [True] * 4, [True, True, False, False]])
-    expected = (entropy(start[:2], [1, 0]) + entropy(start[2:, :2], [1]) * 0) / 2
+    expected = (entropy(start[:2], [1, 0]) + entropy(end[2:, :2], [0])) / 2
     found = span_loss(start, end, [1, 0, 4], [4, 4, 0], valid)
-    np.testing.assert_allclose(found, expected + entropy(end[2:, :2], [0]) / 2, rtol=1e-6)
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"end_positions\[2\] is 3, a masked token of that row; 4 leaves it out"):
+        span_loss(start, end, [1, 0, 1], [4, 4, 3], valid)
     assert np.isnan(span_loss(start, end, [4, 4, 4], [1, 1, 1], None))
 
 
