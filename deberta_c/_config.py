@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
@@ -162,8 +163,8 @@ class PreTrainedConfig:
         if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
             raise ValueError(f"config key layer_norm_eps is {epsilon!r}; it must lie between 0 and 1, such as 1e-7")
         _check_problem(values["problem_type"])
+        _check_drawing(values)
         self._check_sizes()
-
     def _check_sizes(self) -> None:
         values = self._values
         hidden, heads = values["hidden_size"], values["num_attention_heads"]
@@ -500,6 +501,24 @@ def _check_problem(value: Any) -> None:
     if value not in _PROBLEMS:
         names = ", ".join(repr(name) for name in _PROBLEMS[1:])
         raise ValueError(f"config key problem_type is {value!r}; it must be null, {names}")
+
+
+def _check_drawing(values: Mapping[str, Any]) -> None:
+    """What initial weights are drawn by; as in torch, a negative `pad_token_id` counts from the end of the words."""
+    deviation, padding, words = values["initializer_range"], values["pad_token_id"], values["vocab_size"]
+    if deviation is not None:
+        if isinstance(deviation, bool) or not isinstance(deviation, (int, float)):
+            raise TypeError(f"config key initializer_range is {deviation!r}; it must be null or a number, such as 0.02")
+        if not 0 <= deviation < inf:
+            raise ValueError(f"config key initializer_range is {deviation!r}; it must be 0 or more, such as 0.02")
+    if padding is not None:
+        if isinstance(padding, bool) or not isinstance(padding, int):
+            raise TypeError(f"config key pad_token_id is {padding!r}; it must be null or an integer")
+        if not -words <= padding < words:
+            raise ValueError(
+                f"config key pad_token_id is {padding}; it must be null or from {-words} to {words - 1}, for vocab_size "
+                f"is {words}"
+            )
 
 
 def _require(values: Mapping[str, Any], key: str, kind: type, what: str) -> None:

@@ -19,7 +19,8 @@ def initial_weights(wanted: Iterable[Source], config: PreTrainedConfig, seed: in
     the same encoder whatever their heads.
     """
     shapes = {source.file: source.stored for source in wanted}
-    deviation = np.float32(config.get("initializer_range") or 0.02)
+    deviation = config.get("initializer_range")
+    deviation = np.float32(0.02 if deviation is None else deviation)
     padding = config.get("pad_token_id")
     tensors = []
     for name, shape in shapes.items():

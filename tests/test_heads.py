@@ -322,7 +322,21 @@ def test_initial_weights(tmp_path, head, family):
     assert saved["dtype"] == "float32"
 
 
-def test_initial_weights_are_those_of_transformers():
+def test_keys_of_initial_weights():
+    def words_of(**keys):
+        model = deberta_c.DebertaV2Model(deberta_c.DebertaV2Config.from_dict({**TINY, **keys}))
+        words = model._draw(model._opened)["deberta.embeddings.word_embeddings.weight"]
+        return words.data.view(np.float32).reshape(words.shape)
+
+    usual = words_of()
+    np.testing.assert_array_equal(words_of(initializer_range=None), usual)
+    assert not words_of(initializer_range=0).any()
+    np.testing.assert_allclose(words_of(initializer_range=0.04), 2 * usual, rtol=1e-6)
+    for padding, zeros in ((None, []), (5, [5]), (-1, [127]), (-128, [0])):
+        assert np.flatnonzero(~words_of(pad_token_id=padding).any(axis=1)).tolist() == zeros
+
+
+def test_initial_weights_follow_their_rule():
     model = drawn("legacy_lm", "v2")
     names = {}
     for name, tensor in model._draw(model._opened).items():
