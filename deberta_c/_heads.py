@@ -428,6 +428,8 @@ class MaskedLanguageModel(PreTrainedModel):
         enhanced = _decodes_twice(config, found, legacy) if asked is None else bool(asked)
         if legacy != config.get("legacy", True):
             config = type(config).from_dict({**config.to_dict(), "legacy": legacy})
+        if not legacy:
+            _check_width(config)
         if enhanced:
             _check_decoder(config, found)
         settings = config.for_core(self._head, enhanced_mask_decoder=enhanced)
@@ -484,8 +486,18 @@ def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy
         and "deberta." + POSITIONS in found
         and "lm_predictions.lm_head.bias" in found
         and config.num_hidden_layers >= 2
-        and (config.get("embedding_size") or config.hidden_size) == config.hidden_size
     )
+
+
+def _check_width(config: PreTrainedConfig) -> None:
+    """ValueError when LM_HEAD cannot multiply with the word table."""
+    embedding = config.get("embedding_size") or config.hidden_size
+    if embedding != config.hidden_size:
+        raise ValueError(
+            f"config key embedding_size is {embedding}, but the head lm_predictions.lm_head multiplies with the word "
+            f"table and needs hidden_size, which is {config.hidden_size}; only cls.predictions, the head of legacy=True, "
+            "goes with it"
+        )
 
 
 def _check_decoder(config: PreTrainedConfig, found: Mapping[str, Tensor]) -> None:
@@ -499,12 +511,6 @@ def _check_decoder(config: PreTrainedConfig, found: Mapping[str, Tensor]) -> Non
         raise ValueError(
             f"enhanced_mask_decoder is True, but config key num_hidden_layers is {config.num_hidden_layers}; "
             "it needs at least 2"
-        )
-    embedding = config.get("embedding_size") or config.hidden_size
-    if embedding != config.hidden_size:
-        raise ValueError(
-            f"enhanced_mask_decoder is True, but config key embedding_size is {embedding}; it must equal hidden_size, "
-            f"which is {config.hidden_size}"
         )
     needed = ["deberta." + POSITIONS, *(f"{layer}.bias" for layer in LM_HEAD.values())]
     needed += [f"{layer}.weight" for key, layer in LM_HEAD.items() if key != "head.out"]

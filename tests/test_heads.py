@@ -223,14 +223,26 @@ def test_which_decoder_is_taken(tmp_path):
         ({"head": "legacy_lm"}, r"lack deberta.embeddings.position_emb.*lm_predictions.lm_head.dense.weight"),
         ({"head": "decoder", "num_hidden_layers": 1}, "num_hidden_layers is 1; it needs at least 2"),
         ({"head": "decoder", "position_biased_input": True}, "positions are added at the input already"),
-        ({"head": "decoder", "embedding_size": 8}, "embedding_size is 8; it must equal hidden_size, which is 16"),
-        ({"head": "legacy_lm", "base": BERT}, "positions are added at the input already"),
     ],
 )
 def test_a_decoder_that_cannot_run(tmp_path, changes, told):
     directory = write_model(tmp_path / "model", **changes)
     with pytest.raises(ValueError, match=f"enhanced_mask_decoder is True, but .*{told}"):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=True)
+
+
+@pytest.mark.parametrize("family", ["v1", "v2"])
+def test_the_head_that_multiplies_with_the_word_table_needs_its_width(tmp_path, family):
+    told = "embedding_size is 8, .* multiplies with the word table and needs hidden_size, which is 16; .*legacy=True"
+    directory = write_model(tmp_path / "model", base=BASES[family], head="decoder", embedding_size=8)
+    for options in ({}, {"enhanced_mask_decoder": True}, {"enhanced_mask_decoder": False}):
+        with pytest.raises(ValueError, match=told):
+            deberta_c.AutoModelForMaskedLM.from_pretrained(directory, **options)
+    config = deberta_c.AutoConfig.from_pretrained(directory, legacy=False)
+    with pytest.raises(ValueError, match=told):
+        deberta_c.AutoModelForMaskedLM.from_config(config)
+    config.legacy = True
+    assert deberta_c.AutoModelForMaskedLM.from_config(config)(ROWS[:1]).logits.shape == (1, 4, 128)
 
 
 def test_more_columns_than_positions(open_case, tmp_path):
