@@ -374,7 +374,7 @@ class MaskedLanguageModel(PreTrainedModel):
     _lack = untrained("masked language model")
 
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0, enhanced_mask_decoder: bool | None = None) -> None:
-        self._make(config, seed, {"enhanced_mask_decoder": enhanced_mask_decoder} if enhanced_mask_decoder else {})
+        self._make(config, seed, {"enhanced_mask_decoder": enhanced_mask_decoder})
 
     def __call__(
         self,
@@ -422,10 +422,11 @@ class MaskedLanguageModel(PreTrainedModel):
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         asked = options.get("enhanced_mask_decoder")
+        _check_asked(asked, config)
         legacy = bool(config.get("legacy", True)) and not asked
         if any(name.startswith("lm_predictions.lm_head.") for name in found):
             legacy = legacy and any(name.startswith("cls.predictions.") for name in found)
-        enhanced = _decodes_twice(config, found, legacy) if asked is None else bool(asked)
+        enhanced = _decodes_twice(config, found, legacy) if asked is None else asked
         if legacy != config.get("legacy", True):
             config = type(config).from_dict({**config.to_dict(), "legacy": legacy})
         if not legacy:
@@ -487,6 +488,14 @@ def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy
         and "lm_predictions.lm_head.bias" in found
         and config.num_hidden_layers >= 2
     )
+
+
+def _check_asked(asked: Any, config: PreTrainedConfig) -> None:
+    """TypeError or ValueError for an `enhanced_mask_decoder` that makes no sense for this family."""
+    if asked is not None and not isinstance(asked, bool):
+        raise TypeError(f"enhanced_mask_decoder is {asked!r}; it must be None, True or False")
+    if asked and config.model_type == "bert":
+        raise ValueError("enhanced_mask_decoder is True, but BERT has none; leave it out")
 
 
 def _check_width(config: PreTrainedConfig) -> None:

@@ -264,6 +264,26 @@ def test_both_heads_in_one_file(tmp_path):
         np.testing.assert_allclose(model(ROWS[:1]).logits[0], network.logits(head, ROWS[0]), atol=TOLERANCE)
 
 
+@pytest.mark.parametrize("asked", [1, 0, "yes", "", [], np.True_])
+def test_a_decoder_is_asked_for_by_true_or_false(tmp_path, asked):
+    directory = write_model(tmp_path / "model", head="decoder")
+    told = r"enhanced_mask_decoder is .*; it must be None, True or False"
+    with pytest.raises(TypeError, match=told):
+        deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=asked)
+    with pytest.raises(TypeError, match=told):
+        deberta_c.DebertaV2ForMaskedLM(deberta_c.DebertaV2Config.from_dict(TINY), enhanced_mask_decoder=asked)
+
+
+def test_bert_has_no_decoder(tmp_path):
+    directory = write_model(tmp_path / "model", base=BERT, head="legacy_lm")
+    told = "enhanced_mask_decoder is True, but BERT has none; leave it out"
+    with pytest.raises(ValueError, match=told):
+        deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=True)
+    with pytest.raises(ValueError, match=told):
+        deberta_c.BertForMaskedLM(deberta_c.BertConfig.from_dict(BERT), enhanced_mask_decoder=True)
+    deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=False)
+
+
 def test_the_decoder_is_for_masked_language_models(tiny):
     with pytest.raises(TypeError, match="enhanced_mask_decoder is for masked language models only"):
         deberta_c.AutoModel.from_pretrained(tiny, enhanced_mask_decoder=True)
