@@ -377,7 +377,7 @@ class PreTrainedModel:
         try:
             self._core = _core.Model(self._settings, adapted.tensors)
         except ValueError as error:
-            raise ValueError(_in_names_of_the_file(str(error), adapted)) from error
+            raise ValueError(_in_names_of_the_files(str(error), adapted)) from error
         return adapted
 
     def _warn(self, adapted: Adapted) -> None:
@@ -544,11 +544,12 @@ def _common_type(tensors: list[Tensor]) -> str:
     return _DTYPES[kinds.pop()] if len(kinds) == 1 else "float32"
 
 
-def _in_names_of_the_file(message: str, adapted: Adapted) -> str:
-    """A message of the core about a number in a weight, in words of the file."""
+def _in_names_of_the_files(message: str, adapted: Adapted) -> str:
+    """A message of the core about a setting or a number in a weight, in words of config.json and the weights' file."""
     found = _NAN.search(message)
     if found is None or found["name"] not in adapted.names:
-        return message
+        # Of the heads only the pooler has an activation of its own.
+        return re.sub(r"^(?=\w+ is )", "config key ", re.sub("^head_act", "pooler_hidden_act", message))
     source, tensor = adapted.names[found["name"]]
     place = f" at index {found['index']}" if source.stored == source.shape else ""
     return f"tensor {tensor!r} holds {found['value']}{place}; the file is damaged, copy it again"

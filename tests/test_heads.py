@@ -553,3 +553,24 @@ def test_losses_of_transformers(tmp_path, family):
     assert here == pytest.approx(there, rel=1e-5)
     there, here = losses(models, ids, mask, start_positions=[1, 2, 0, 3], end_positions=[2, 9, 1, 3])
     assert there > here + 1e-2
+
+
+@pytest.mark.parametrize(
+    ("head", "key", "base"),
+    [
+        ("sequence", "hidden_act", TINY),
+        ("sequence", "pooler_hidden_act", V1),
+        ("choice", "pooler_hidden_act", TINY),
+        ("legacy_lm", "hidden_act", BERT),
+        ("none", "hidden_act", BERT),
+        ("none", "conv_act", CONV),
+    ],
+)
+def test_an_activation_is_named_by_its_key(tmp_path, head, key, base):
+    auto = getattr(deberta_c, "AutoModel" + HEADS[head][0].removeprefix("Model"))
+    told = rf"config key {key} is 'foo', which is not known here; known are gelu"
+    with pytest.raises(ValueError, match=f"^{told}"):
+        auto.from_config(deberta_c.AutoConfig.from_dict({**base, key: "foo"}))
+    directory = write_model(tmp_path / "model", base={**base, key: "foo"}, head=head)
+    with pytest.raises(ValueError, match=f"model': {told}"):
+        auto.from_pretrained(directory)
