@@ -65,7 +65,7 @@ class PreTrainedConfig:
     _optional: ClassVar[frozenset[str]] = frozenset()
     _null_is_absent: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, /, **values: Any) -> None:
         self._values: dict[str, Any] = {**self._defaults, **values}
         for key in self._null_is_absent:
             if self._values[key] is None:
@@ -75,7 +75,7 @@ class PreTrainedConfig:
         self._values.pop("num_labels", None)
 
     @classmethod
-    def from_dict(cls: type[C], values: Mapping[str, Any], **overrides: Any) -> C:
+    def from_dict(cls: type[C], values: Mapping[str, Any], /, **overrides: Any) -> C:
         """A configuration from the content of a config.json; `overrides` replace keys, as in transformers."""
         values = dict(values)
         if overrides.get("id2label") is not None:
@@ -411,7 +411,7 @@ class AutoConfig:
     """
 
     @staticmethod
-    def from_dict(values: Mapping[str, Any], **overrides: Any) -> PreTrainedConfig:
+    def from_dict(values: Mapping[str, Any], /, **overrides: Any) -> PreTrainedConfig:
         """The configuration of the family that the key `model_type` names; `overrides` replace keys."""
         return config_class(values.get("model_type")).from_dict(values, **overrides)
 

@@ -141,6 +141,15 @@ def test_errors_name_key_and_value(read, keys, error, message):
         read(**keys)
 
 
+@pytest.mark.parametrize("key", ["self", "cls", "values", "config", "directory"])
+def test_any_key_is_kept(read, key):
+    assert read(**{key: 5}).get(key) == 5
+    assert DebertaV2Config(**{key: 5}).to_dict()[key] == 5
+    for kind in (AutoConfig, DebertaV2Config):
+        assert kind.from_dict({"model_type": "deberta-v2", key: 5}).get(key) == 5
+        assert kind.from_dict({"model_type": "deberta-v2"}, **{key: 5}).get(key) == 5
+
+
 @pytest.mark.parametrize("text", ["", "{", "[1]", "[" * 100_000, "\x00"])
 def test_broken_json(tmp_path, text):
     (tmp_path / "config.json").write_text(text)
