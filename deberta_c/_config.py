@@ -49,7 +49,8 @@ class PreTrainedConfig:
     """The configuration of a network: every key of config.json is an attribute, also those that nobody declares.
 
     `id2label` has int keys, `label2id` str keys; without them labels are called LABEL_0, LABEL_1, ...
-    `num_labels` is the number of labels. Unknown keys are kept and ignored. Once a model is open, its labels and
+    `num_labels` is the number of labels. Answers are named by `id2label`; a `label2id` that says otherwise is kept, as
+    in transformers. Unknown keys are kept and ignored. Once a model is open, its labels and
     `problem_type` may still be set; what else is set then changes nothing.
 
     Errors: ValueError names the key, its value and what to do; TypeError when a value has the wrong type.
@@ -551,8 +552,8 @@ def _labels(values: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, int]]:
         if count in (None, len(labels)):
             given = values.get("label2id") or {name: key for key, name in labels.items()}
             try:
-                inverse = {str(key): int(given[key]) for key in given}
-            except (TypeError, ValueError) as error:
+                inverse = {str(key): int(value) for key, value in given.items()}
+            except (AttributeError, TypeError, ValueError) as error:
                 raise ValueError(f"config key label2id is {given!r}; it must map names to 0, 1, 2, ...") from error
             return dict(sorted(labels.items())), inverse
     if count is None:

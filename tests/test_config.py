@@ -44,6 +44,13 @@ def test_another_number_of_labels_renames_them(tiny):
     assert config.label2id == {"LABEL_0": 0, "LABEL_1": 1}
 
 
+def test_a_label2id_that_says_otherwise_is_kept(read):
+    """As in transformers."""
+    config = read(label2id={"ham": 2, "spam": 0})
+    assert config.label2id == {"ham": 2, "spam": 0}
+    assert config.id2label[0] == "ham"
+
+
 def test_undeclared_keys_are_kept(read):
     config = read(z_steps=0, tasks=["a", "b"])
     assert config.tasks == ["a", "b"]
@@ -130,6 +137,9 @@ def test_for_core_resolves_defaults(read):
         ({"label2id": {"ham": "x"}}, ValueError, "label2id is {'ham': 'x'}; it must map names"),
         ({"label2id": ["ham", "spam"]}, ValueError, r"label2id is \['ham', 'spam'\]"),
         ({"label2id": 3}, ValueError, "label2id is 3"),
+        ({"label2id": [0, 1, 2]}, ValueError, r"label2id is \[0, 1, 2\]; it must map names"),
+        ({"label2id": [7]}, ValueError, r"label2id is \[7\]; it must map names"),
+        ({"label2id": "a"}, ValueError, "label2id is 'a'; it must map names"),
         ({"id2label": {"1": "a", "2": "b"}}, ValueError, r"id2label has the keys \[1, 2\]"),
         ({"id2label": {"x": "a"}}, ValueError, "id2label is"),
         ({"id2label": None, "num_labels": 0}, ValueError, "num_labels is 0"),
