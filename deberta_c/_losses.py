@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Logits = NDArray[np.float32]
 IGNORED = -100
+_BLOCK = 1 << 18  # logits that are copied in double precision at once
 
 
 def classification_loss(logits: Logits, labels: Any, problem: str | None, *, infer: bool) -> np.float32:
@@ -99,17 +100,21 @@ def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray
 
 def cross_entropy(logits: NDArray[Any], classes: NDArray[np.integer[Any]]) -> np.float32:
     """Mean over rows of logits (N, C) with a class (N) other than -100; nan when there is none."""
-    kept = classes != IGNORED
-    logits, classes = logits[kept], classes[kept]
-    if not len(classes):
-        return np.float32(np.nan)
+    rows = np.flatnonzero(classes != IGNORED)
+    classes = classes[rows]
     wrong = (classes < 0) | (classes >= logits.shape[1])
     if wrong.any():
         raise ValueError(
             f"labels has a class {classes[wrong][0]}; it must be at least 0 and below {logits.shape[1]}, "
             f"or {IGNORED} for what does not count"
         )
-    return _mean(-_log_softmax(logits)[np.arange(len(classes)), classes])
+    step = 1 + _BLOCK // max(logits.shape[1], 1)
+    losses = np.empty(len(rows))
+    for begin in range(0, len(rows), step):
+        part = slice(begin, begin + step)
+        scores = _log_softmax(logits[rows[part]])
+        losses[part] = -scores[np.arange(len(scores)), classes[part]]
+    return _mean(losses)
 
 
 def _labels(labels: Any, name: str = "labels") -> NDArray[Any]:

@@ -1,5 +1,7 @@
 """Losses against torch where it is installed, and by hand; labels that make no sense are told."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -99,6 +101,7 @@ def test_tokens():
 
 
 def test_choices():
+    assert np.isnan(choice_loss(LOGITS[:0, :0], []))
     np.testing.assert_allclose(choice_loss(LOGITS, CLASSES), entropy(LOGITS, CLASSES), rtol=1e-6)
 
 
@@ -158,3 +161,24 @@ def test_spans():
 def test_labels_that_make_no_sense(function, error, told):
     with pytest.raises(error, match=told):
         function()
+
+
+@pytest.mark.parametrize("function", ["cross_entropy", "token_loss"])
+def test_a_large_vocabulary_takes_little_memory(function):
+    """A fraction of the logits, whatever their number; the mean is that of all rows at once."""
+    logits = RANDOM.standard_normal((200, 30_011)).astype(np.float32)
+    classes = RANDOM.integers(30_011, size=200)
+    classes[::3] = -100
+    tracemalloc.start()
+    try:
+        loss = (
+            cross_entropy(logits, classes)
+            if function == "cross_entropy"
+            else token_loss(logits.reshape(4, 50, -1), classes.reshape(4, 50), np.ones((4, 50), bool))
+        )
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < logits.nbytes / 2
+    kept = classes >= 0
+    np.testing.assert_allclose(loss, entropy(logits[kept], classes[kept]), rtol=1e-6)
