@@ -8,7 +8,18 @@ from numpy.typing import NDArray
 
 from deberta_c._checkpoint import Tensor
 from deberta_c._config import PreTrainedConfig
-from deberta_c._families import BIAS, LM_HEAD, POSITIONS, PREDICTIONS, PREFIXES, REPLACED, SPANS, TOKENS, Adapted
+from deberta_c._families import (
+    BIAS,
+    DECODER,
+    LM_HEAD,
+    POSITIONS,
+    PREDICTIONS,
+    PREFIXES,
+    REPLACED,
+    SPANS,
+    TOKENS,
+    Adapted,
+)
 from deberta_c._frame import Missing, the_only
 from deberta_c._losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
 from deberta_c._model import Plan, PreTrainedModel, given, untrained
@@ -419,6 +430,13 @@ class MaskedLanguageModel(PreTrainedModel):
     def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
         """A decoder that is not tied has a bias of its own, beside which files may have the other."""
         return tuple(name for name in super()._unexpected(adapted) if name != BIAS)
+
+    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The head of transformers has both biases, whichever it adds."""
+        information = super()._loading_info(adapted, found)
+        if self._opened.layers is PREDICTIONS:
+            information["missing_keys"] |= {BIAS, DECODER + ".bias"} - found.keys()
+        return information
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         asked = options.get("enhanced_mask_decoder")

@@ -187,7 +187,7 @@ class PreTrainedModel:
             message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
             raise ValueError(message) from error
         model._warn(adapted)
-        return (model, model._loading_info(adapted)) if output_loading_info else model
+        return (model, model._loading_info(adapted, found)) if output_loading_info else model
 
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Writes config.json, model.safetensors and, when there is one, the tokenizer into a directory, which is made.
@@ -405,7 +405,7 @@ class PreTrainedModel:
     def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
         return tuple(sorted(name for name in adapted.unexpected if not re.search(self._ignored, name)))
 
-    def _loading_info(self, adapted: Adapted) -> dict[str, Any]:
+    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
         return {
             "missing_keys": set(map(self._reported, adapted.missing)),
             "unexpected_keys": set(self._unexpected(adapted)),

@@ -236,7 +236,9 @@ def test_a_missing_head(tmp_path, base, head, kind, names):
         model, information = getattr(deberta_c, kind).from_pretrained(directory, output_loading_info=True)
     missing = [warning.message for warning in caught if warning.category is MissingHeadWarning]
     assert len(missing) == 1
-    assert set(missing[0].tensors) == information["missing_keys"] == names
+    assert set(missing[0].tensors) == names
+    other = {"cls.predictions.decoder.bias"} if "cls.predictions.bias" in names else set()  # another name of it
+    assert information["missing_keys"] == names | other
     ids = [ROWS[:1]] if kind.endswith("Choice") else ROWS[:1]
     for arguments in ({}, {"output_hidden_states": True}):
         with pytest.raises(RuntimeError, match=r"lacks .* train it, or load a directory"):

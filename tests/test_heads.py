@@ -574,3 +574,26 @@ def test_an_activation_is_named_by_its_key(tmp_path, head, key, base):
     directory = write_model(tmp_path / "model", base={**base, key: "foo"}, head=head)
     with pytest.raises(ValueError, match=f"model': {told}"):
         auto.from_pretrained(directory)
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("family", ["v1", "bert"])
+def test_missing_keys_are_those_of_transformers(tmp_path, family, tied):
+    transformers = pytest.importorskip("transformers")
+    base = {**BASES[family], "tie_word_embeddings": tied}
+    tensors = tiny_tensors(base, head="legacy_lm")
+    words = tensors[f"{base['model_type']}.embeddings.word_embeddings.weight"]
+    bias, decoder = "cls.predictions.bias", "cls.predictions.decoder"
+    matrix, own = {f"{decoder}.weight": words}, {f"{decoder}.bias": tensors[bias]}
+    dense = "cls.predictions.transform.dense.bias"
+    cases = [(drop, add) for drop in ((), (bias,), (dense,), (bias, dense)) for add in ({}, matrix, own, matrix | own)]
+    for number, (drop, add) in enumerate(cases):
+        directory = write_model(tmp_path / str(number), base=base, head="legacy_lm", drop=drop, add=add)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", deberta_c.MissingHeadWarning)
+            there, here = (
+                library.AutoModelForMaskedLM.from_pretrained(directory, output_loading_info=True)[1]
+                for library in (transformers, deberta_c)
+            )
+        assert here["missing_keys"] == there["missing_keys"], (drop, list(add))
+        assert here["unexpected_keys"] == there["unexpected_keys"] == set()
