@@ -118,6 +118,8 @@ class PreTrainedModel:
         """A model with initial weights, drawn from `seed` as transformers draws them.
 
         Each tensor has a generator of its own, so that models of one seed have the same encoder whatever their head.
+        The model keeps its weights twice, as they were drawn and as the network packs them; one that is saved and opened
+        has the former in its file.
 
         Errors: TypeError for what is no configuration, ValueError for one of another family.
         """
@@ -192,8 +194,11 @@ class PreTrainedModel:
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Writes config.json, model.safetensors and, when there is one, the tokenizer into a directory, which is made.
 
-        transformers loads it to the same logits. The weights keep their type (F32 for initial ones), tied ones are
-        stored once. The directory is written as a whole or, if that fails, left as it was.
+        transformers loads it to the same logits, but for a masked language model that decodes with the enhanced mask
+        decoder: transformers has none and reads the ordinary last layer. What the network does not use is not written,
+        so that a model opened with `enhanced_mask_decoder=False` loses the position table and decodes so ever after.
+        The weights keep their type (F32 for initial ones; `dtype` of config.json is one that holds them all), tied ones
+        are stored once. The directory is written as a whole or, if that fails, left as it was.
 
         Errors: RuntimeError when the head is missing, OSError when the directory cannot be written.
 

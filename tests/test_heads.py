@@ -597,3 +597,21 @@ def test_missing_keys_are_those_of_transformers(tmp_path, family, tied):
             )
         assert here["missing_keys"] == there["missing_keys"], (drop, list(add))
         assert here["unexpected_keys"] == there["unexpected_keys"] == set()
+
+
+@pytest.mark.parametrize("family", ["v1", "v2"])
+def test_transformers_has_no_enhanced_mask_decoder(tmp_path, family):
+    """A saved one is read to the logits of the ordinary last layer there."""
+    directory = write_model(tmp_path / "model", base=BASES[family], head="decoder")
+    deberta_c.AutoModelForMaskedLM.from_pretrained(directory).save_pretrained(tmp_path / "saved")
+    theirs, ours = both(tmp_path / "saved", "AutoModelForMaskedLM")
+    import torch
+
+    with torch.inference_mode():
+        there = theirs(torch.tensor(ROWS[1:2])).logits.numpy()
+    plain = deberta_c.AutoModelForMaskedLM.from_pretrained(tmp_path / "saved", enhanced_mask_decoder=False)
+    np.testing.assert_allclose(plain(ROWS[1:2]).logits, there, atol=1e-4)
+    assert np.abs(ours(ROWS[1:2]).logits - there).max() > 0.1
+    plain.save_pretrained(tmp_path / "plain")
+    both_again = both(tmp_path / "plain", "AutoModelForMaskedLM")
+    np.testing.assert_allclose(both_again[1](ROWS[1:2]).logits, there, atol=1e-4)
