@@ -140,6 +140,11 @@ def test_parameters(parts: tuple[dict[str, Any], list[Any]]) -> None:
     ]
     with pytest.raises(TypeError, match="not 'choir'"):
         _core.parameters({**config, "head": "choir"})
+    for wrong, kind in (([1], "list"), (5, "int"), ("text", "str"), (None, "NoneType")):
+        with pytest.raises(TypeError, match=f"config must be a mapping, not {kind}"):
+            _core.parameters(wrong)
+        with pytest.raises(TypeError, match=f"config must be a mapping, not {kind}"):
+            _core.Model(wrong, tensors)
     with pytest.raises(ValueError, match='config lacks the entry "head"'):
         _core.parameters({key: value for key, value in config.items() if key != "head"})
 

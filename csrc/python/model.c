@@ -57,23 +57,31 @@ static int build(struct model_object *self, PyObject *owner, const struct debert
     return binding_check(status);
 }
 
+/* A dict of its own with what the mapping `config` holds, read into `read`; NULL with an exception set. */
+static PyObject *new_settings(PyObject *config, struct deberta_config *read)
+{
+    if (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys"))
+        return PyErr_Format(PyExc_TypeError, "config must be a mapping, not %.100s", Py_TYPE(config)->tp_name);
+    PyObject *settings = PyDict_New();
+    if (settings && (PyDict_Update(settings, config) < 0 || binding_config(settings, read) < 0))
+        Py_CLEAR(settings);
+    return settings;
+}
+
 static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"config", "tensors", NULL};
     PyObject *config, *tensors;
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO:Model", names, &config, &tensors))
         return NULL;
-    if (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys"))
-        return PyErr_Format(PyExc_TypeError, "config must be a mapping, not %.100s", Py_TYPE(config)->tp_name);
     struct model_object *self = (struct model_object *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
     pthread_mutex_init(&self->mutex, NULL);
     struct deberta_tensor *table = NULL;
-    PyObject *owner = NULL;
-    bool made = (self->settings = PyDict_New()) && PyDict_Update(self->settings, config) == 0 &&
-                binding_config(self->settings, &self->config) == 0 && (owner = PySequence_Tuple(tensors)) &&
-                (table = binding_tensors(owner)) && build(self, owner, table) == 0;
+    bool made = (self->settings = new_settings(config, &self->config)) && (self->tensors = PySequence_Tuple(tensors)) &&
+                (table = binding_tensors(self->tensors)) &&
+                binding_check(build(self, table, (size_t)PyTuple_GET_SIZE(self->tensors))) == 0;
     PyMem_Free(table);
     Py_XDECREF(owner);
     if (!made)
@@ -298,10 +306,9 @@ PyObject *binding_parameters(PyObject *module, PyObject *config)
 {
     (void)module;
     struct deberta_config read = {0};
-    PyObject *settings = PyDict_New();
+    PyObject *settings = new_settings(config, &read);
     struct telling telling = {NULL};
-    if (settings && PyDict_Update(settings, config) == 0 && binding_config(settings, &read) == 0 &&
-        (telling.list = PyList_New(0)) && binding_check(deberta_parameters(&read, tell, &telling)) < 0)
+    if (settings && (telling.list = PyList_New(0)) && binding_check(deberta_parameters(&read, tell, &telling)) < 0)
         Py_CLEAR(telling.list);
     Py_XDECREF(settings);
     return telling.list;
