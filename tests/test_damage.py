@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tiny_models import TINY, safetensors_bytes, tiny_tensors, write_model
+from tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, write_model
 from torch_bytes import legacy_of, zip_of
 
 import deberta_c
@@ -172,3 +172,25 @@ def test_headers_that_lie_consistently(tmp_path):
         for shape in ([rows * 2, *columns], [*columns, rows][: len(columns) + 1], [1, rows, *columns], [rows // 2, 2]):
             if shape != entry["shape"]:
                 assert target.refuses(with_header({**header, name: {**entry, "shape": shape}})), (name, shape)
+
+
+FAMILIES = {"v1": V1, "v2": CONV, "bert": BERT}
+
+
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_is_no_number_is_told_by_the_tensors_name(tmp_path, family, form):
+    """In each tensor of each family, wherever it goes; in files of any kind."""
+    base = {**FAMILIES[family], "num_hidden_layers": 1}
+    directory = write_model(tmp_path / "model", base=base)
+    (directory / "model.safetensors").unlink()
+    tensors = tiny_tensors(base)
+    random = np.random.default_rng(15)
+    for name, array in tensors.items():
+        damaged = array.copy()
+        value = (np.nan, np.inf, -np.inf)[int(random.integers(3))]
+        damaged.flat[int(random.integers(array.size))] = value
+        (directory / Path(form).name).unlink(missing_ok=True)
+        (directory / Path(form).name).write_bytes(WRITERS[form]({**tensors, name: damaged}))
+        with pytest.raises(ValueError, match=rf"model': tensor '{name}' holds -?(nan|inf).*; the file is damaged"):
+            deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
