@@ -138,7 +138,7 @@ def layer(config, name):
     hidden, inner = config["hidden_size"], config["intermediate_size"]
     return {
         **ATTENTION[config["model_type"]](config, f"{name}attention.self."),
-        **dense(f"{name}attention.output.dense", hidden, hidden, 0.8),
+        **dense(f"{name}attention.output.dense", hidden, hidden, 0.4 if config["model_type"] == "bert" else 0.8),
         **norm(f"{name}attention.output.LayerNorm", hidden),
         **dense(f"{name}intermediate.dense", inner, hidden),
         **dense(f"{name}output.dense", hidden, inner, 0.8),
@@ -238,11 +238,14 @@ def attention_terms(config):
 
 
 def query_gain(config):
-    """Gain of queries and keys that gives the scores a standard deviation near 1.7, whatever divides them."""
+    """Gain of queries and keys that gives the scores a standard deviation near 1.7, whatever divides them.
+
+    BERT, whose tokens become alike without relative positions, has more of it, and mixes less of them in.
+    """
     terms = attention_terms(config)
     divided = 1 + len(named_terms(config) if config["model_type"] == "deberta" else terms)
     summed = 1 + len(terms) if config.get("relative_attention", False) else 1
-    return 1.3 * (divided / summed) ** 0.25
+    return 1.7 if config["model_type"] == "bert" else 1.3 * (divided / summed) ** 0.25
 
 
 def position_projections(config):
