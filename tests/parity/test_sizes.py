@@ -62,7 +62,11 @@ def record(request):
         | {"python": platform.python_version(), "deberta_c": deberta_c.__version__}
         | {"onednn": deberta_c._core.onednn_version()},
     }
-    whole = {size: {**where, "batches": found} for size, found in measured.items() if len(found) == len(RUNS[size])}
+    whole = {
+        size: {**where, "batches": {name: found[name] for name in RUNS[size]}}
+        for size, found in measured.items()
+        if len(found) == len(RUNS[size])
+    }
     networks = {size: {**old, **whole}[size] for size in RUNS if size in {**old, **whole}}
     text = {
         "what": "greatest absolute difference between deberta_c and transformers, both in float32, on valid rows; "
