@@ -166,6 +166,7 @@ class PreTrainedConfig:
         _check_problem(values["problem_type"])
         _check_drawing(values)
         self._check_sizes()
+
     def _check_sizes(self) -> None:
         values = self._values
         hidden, heads = values["hidden_size"], values["num_attention_heads"]
@@ -517,8 +518,8 @@ def _check_drawing(values: Mapping[str, Any]) -> None:
             raise TypeError(f"config key pad_token_id is {padding!r}; it must be null or an integer")
         if not -words <= padding < words:
             raise ValueError(
-                f"config key pad_token_id is {padding}; it must be null or from {-words} to {words - 1}, for vocab_size "
-                f"is {words}"
+                f"config key pad_token_id is {padding}; it must be null or from {-words} to {words - 1}, for "
+                f"vocab_size is {words}"
             )
 
 

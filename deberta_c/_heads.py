@@ -522,8 +522,8 @@ def _check_width(config: PreTrainedConfig) -> None:
     if embedding != config.hidden_size:
         raise ValueError(
             f"config key embedding_size is {embedding}, but the head lm_predictions.lm_head multiplies with the word "
-            f"table and needs hidden_size, which is {config.hidden_size}; only cls.predictions, the head of legacy=True, "
-            "goes with it"
+            f"table and needs hidden_size, which is {config.hidden_size}; only cls.predictions, the head of "
+            "legacy=True, goes with it"
         )
 
 

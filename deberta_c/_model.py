@@ -118,8 +118,8 @@ class PreTrainedModel:
         """A model with initial weights, drawn from `seed` as transformers draws them.
 
         Each tensor has a generator of its own, so that models of one seed have the same encoder whatever their head.
-        The model keeps its weights twice, as they were drawn and as the network packs them; one that is saved and opened
-        has the former in its file.
+        The model keeps its weights twice, as they were drawn and as the network packs them; one that is saved and
+        opened has the former in its file.
 
         Errors: TypeError for what is no configuration, ValueError for one of another family.
         """
@@ -574,7 +574,5 @@ def _open(cls: type[M], directory: Path, **options: Any) -> M:
     return model
 
 
-def _draw_again(
-    cls: type[M], config: dict[str, Any], changed: dict[str, Any], seed: int, options: dict[str, Any]
-) -> M:
+def _draw_again(cls: type[M], config: dict[str, Any], changed: dict[str, Any], seed: int, options: dict[str, Any]) -> M:
     return cls(cls.config_class.from_dict(config, **changed), seed=seed, **options)

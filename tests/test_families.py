@@ -124,6 +124,7 @@ def test_mixed_types_are_saved_as_one_that_holds_them_all(tmp_path, words, other
 
 # ---- names ----
 
+
 @pytest.mark.parametrize(
     ("family", "name", "expected"),
     [
