@@ -231,6 +231,8 @@ def _core_tensor(source: Source, tensor: Tensor, settings: Mapping[str, Any]) ->
         data, blocks = data[begin * row : end * row], (size, 3 * size)
     elif source.file.endswith(_CONVOLUTION):
         data, mapped = _flat_kernels(tensor, source.shape), False
+    if data.ctypes.data % (4 if tensor.dtype == "F32" else 2):
+        data, mapped = data.copy(), False  # the core reads items where they lie, aligned
     return source.name, tensor.dtype, source.shape, data, blocks, mapped
 
 

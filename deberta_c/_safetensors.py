@@ -25,7 +25,7 @@ class Tensor(NamedTuple):
     """A named array of a checkpoint file; `data` holds its bytes, row-major and little-endian, where they lie.
 
     `dtype` is called as in safetensors. `mapped`: the bytes lie in a read-only mapping of the file, so their pages may
-    be dropped and come back. `source` is the file, for messages.
+    be dropped and come back; items need not be aligned there. `source` is the file, for messages.
     """
 
     name: str
@@ -134,10 +134,7 @@ def _tensor(path: Path, name: str, entry: Any, mapped: mmap.mmap, start: int, ex
     if prod(shape) * _BITS[dtype] != (end - begin) * 8:
         raise _bad(path, f"tensor {name!r} is {dtype} of shape {shape}, which does not fill its {end - begin} bytes")
     data = np.frombuffer(mapped, np.uint8, end - begin, start + begin)
-    aligned = (start + begin) % max(_BITS[dtype] // 8, 1) == 0
-    if not aligned:
-        data = data.copy()  # the core reads items where they lie, aligned
-    return Tensor(name, dtype, tuple(shape), data, aligned, str(path)), end
+    return Tensor(name, dtype, tuple(shape), data, True, str(path)), end
 
 
 def _is_sizes(value: Any) -> bool:

@@ -4,6 +4,7 @@ import io
 import mmap
 import struct
 from collections.abc import Iterable, Iterator
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -23,8 +24,8 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 def read_torch_file(path: Path) -> list[Tensor]:
     """Every tensor of a state dict that torch.save wrote, in its order; other entries of the dict are left out.
 
-    Tensors are views of the mapped file, unless they are not contiguous there or lie at an odd place, as most do in
-    the legacy form. Pickles are not executed, see `_torch_pickle`.
+    Tensors are views of the mapped file, unless they are not contiguous there. Pickles are not executed, see
+    `_torch_pickle`.
 
     Errors: ValueError names the file, what was found and the remedy.
     """
@@ -63,12 +64,22 @@ def _tensor(name: str, view: View, source: str) -> Tensor:
     assert data is not None
     if 0 in view.shape:
         return Tensor(name, kind.dtype, view.shape, np.empty(0, np.uint8), source=source)
-    strides = [stride * kind.item if size > 1 else 0 for size, stride in zip(view.shape, view.strides, strict=True)]
-    items = np.ndarray(view.shape, f"<u{kind.item}", data, view.offset * kind.item, strides)
-    mapped = items.flags.c_contiguous and items.flags.aligned
-    if not mapped:
-        items = items.copy()  # the core reads items where they lie, aligned and in a row
-    return Tensor(name, kind.dtype, view.shape, items.reshape(-1).view(np.uint8), mapped, source)
+    begin = view.offset * kind.item
+    if _in_a_row(view):
+        here = data[begin : begin + prod(view.shape) * kind.item]
+        return Tensor(name, kind.dtype, view.shape, here, True, source)
+    strides = [stride * kind.item for stride in view.strides]
+    items = np.ndarray(view.shape, f"<u{kind.item}", data, begin, strides).copy()
+    return Tensor(name, kind.dtype, view.shape, items.reshape(-1).view(np.uint8), source=source)
+
+
+def _in_a_row(view: View) -> bool:
+    expected = 1
+    for size, stride in zip(reversed(view.shape), reversed(view.strides), strict=True):
+        if size > 1 and stride != expected:
+            return False
+        expected *= size
+    return True
 
 
 def _fill(storage: Storage, key: str, mapped: mmap.mmap, begin: int, size: int) -> None:

@@ -75,9 +75,13 @@ def of_arrays(arrays: Mapping[str, np.ndarray], first: int = 0) -> tuple[bytes, 
 
 
 def zip_bytes(
-    content: bytes, storages: Mapping[str, bytes], root: str = "archive", byteorder: bytes | None = b"little"
+    content: bytes,
+    storages: Mapping[str, bytes],
+    root: str = "archive",
+    byteorder: bytes | None = b"little",
+    beyond: int = 0,
 ) -> bytes:
-    """The zip form, with storages at multiples of 64 bytes."""
+    """The zip form, with storages at multiples of 64 bytes, or `beyond` them."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         entries = {"data.pkl": content, "version": b"3\n"} | {f"data/{key}": data for key, data in storages.items()}
@@ -85,7 +89,7 @@ def zip_bytes(
             entries["byteorder"] = byteorder
         for entry, data in entries.items():
             info = zipfile.ZipInfo(f"{root}/{entry}")
-            padding = -(out.tell() + 30 + len(info.filename) + 4) % 64
+            padding = -(out.tell() + 30 + len(info.filename) + 4 - beyond) % 64
             info.extra = struct.pack("<HH", 0x4246, padding) + b"Z" * padding
             archive.writestr(info, data)
     return out.getvalue()
