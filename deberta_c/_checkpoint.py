@@ -4,8 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deberta_c._config import read_json
+from deberta_c._safetensors import BUFFERS, read_safetensors
 from deberta_c._safetensors import Tensor as Tensor
-from deberta_c._safetensors import read_safetensors
 from deberta_c._torch_file import read_torch_file
 
 # What transformers looks for, in its order: a file, or the index of several; and what reads them.
@@ -13,7 +13,6 @@ FORMS = (("model.safetensors", read_safetensors), ("pytorch_model.bin", read_tor
 
 _MAX_RANK = 4  # of a tensor that the core takes
 _WEIGHTS = frozenset({"F32", "F16", "BF16"})
-_NOT_WEIGHTS = frozenset({"BOOL", "U8", "I8", "U16", "I16", "U32", "I32", "U64", "I64"})  # buffers such as position_ids
 
 
 def read_checkpoint(directory: Path) -> list[Tensor]:
@@ -27,7 +26,7 @@ def read_checkpoint(directory: Path) -> list[Tensor]:
     tensors: dict[str, Tensor] = {}
     for path, read in _files(directory):
         for tensor in read(path):
-            if tensor.dtype in _NOT_WEIGHTS:
+            if tensor.dtype in BUFFERS:
                 continue
             if tensor.name in tensors:
                 raise ValueError(

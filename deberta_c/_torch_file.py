@@ -10,22 +10,24 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
+from numpy.typing import NDArray
 
-from deberta_c._safetensors import Tensor
+from deberta_c._safetensors import BUFFERS, Tensor
 from deberta_c._torch_pickle import MAX_PICKLE, Storage, View, damaged, describe, foreign, unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _MAX_ENTRIES = 100_000
+_SMALL = 1 << 20  # bytes that may be copied whatever the file's size, for a single expanded tensor say
 _MASK_16, _MASK_32 = 0xFFFF, 0xFFFFFFFF  # in a zip: the number lies elsewhere, in 64 bits
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 
 
 def read_torch_file(path: Path) -> list[Tensor]:
-    """Every tensor of a state dict that torch.save wrote, in its order; other entries of the dict are left out.
+    """The weights of a state dict that torch.save wrote, in its order; integer buffers and other entries are left out.
 
-    Tensors are views of the mapped file, unless they are not contiguous there. Pickles are not executed, see
-    `_torch_pickle`.
+    Tensors are views of the mapped file; those that are not contiguous there are copied, each once, and all together
+    are not larger than the file. Pickles are not executed, see `_torch_pickle`.
 
     Errors: ValueError names the file, what was found and the remedy.
     """
@@ -41,7 +43,7 @@ def read_torch_file(path: Path) -> list[Tensor]:
             content = _read_legacy(mapped)
         else:
             raise damaged(f"it begins with {mapped[:24]!r}, which torch.save did not write")
-        return [_tensor(name, view, str(path)) for name, view in _state_dict(content)]
+        return list(_tensors(content, str(path), max(len(mapped), _SMALL)))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} {error}") from error
 
@@ -59,18 +61,34 @@ def _state_dict(content: Any) -> Iterator[tuple[str, View]]:
         yield name, view
 
 
-def _tensor(name: str, view: View, source: str) -> Tensor:
-    kind, data = view.storage.kind, view.storage.data
-    assert data is not None
-    if 0 in view.shape:
-        return Tensor(name, kind.dtype, view.shape, np.empty(0, np.uint8), source=source)
-    begin = view.offset * kind.item
-    if _in_a_row(view):
-        here = data[begin : begin + prod(view.shape) * kind.item]
-        return Tensor(name, kind.dtype, view.shape, here, True, source)
-    strides = [stride * kind.item for stride in view.strides]
-    items = np.ndarray(view.shape, f"<u{kind.item}", data, begin, strides).copy()
-    return Tensor(name, kind.dtype, view.shape, items.reshape(-1).view(np.uint8), source=source)
+def _tensors(content: Any, source: str, budget: int) -> Iterator[Tensor]:
+    """The weights; what must be copied may take `budget` bytes."""
+    copies: dict[str, NDArray[np.uint8]] = {}
+    left = budget
+    for name, view in _state_dict(content):
+        kind, data = view.storage.kind, view.storage.data
+        assert data is not None
+        if kind.dtype in BUFFERS:
+            continue
+        begin, size = view.offset * kind.item, prod(view.shape) * kind.item
+        mapped = size == 0 or _in_a_row(view)
+        place = f"{id(view.storage)} {view.offset} {view.shape} {view.strides}"  # a str, so that no hash is slow
+        if not mapped and place not in copies:
+            left -= size
+            if left < 0:
+                raise ValueError(
+                    f"holds tensors that are not contiguous and take more than {budget} bytes, as {describe(name)} "
+                    "does; save each as tensor.contiguous()"
+                )
+            copies[place] = _copy(view, data, begin)
+        here = data[begin : begin + size] if mapped else copies[place]
+        yield Tensor(name, kind.dtype, view.shape, here, mapped, source)
+
+
+def _copy(view: View, data: NDArray[np.uint8], begin: int) -> NDArray[np.uint8]:
+    item = view.storage.kind.item
+    items = np.ndarray(view.shape, f"<u{item}", data, begin, [stride * item for stride in view.strides])
+    return items.copy().reshape(-1).view(np.uint8)
 
 
 def _in_a_row(view: View) -> bool:

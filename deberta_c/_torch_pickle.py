@@ -293,22 +293,18 @@ def _rebuild_parameter(arguments: tuple[Any, ...]) -> Any:
 
 
 def _check_view(part: Part, offset: Any, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> None:
-    """The items lie within the part, and no two in one place."""
+    """The items lie within the part; several may lie in one place."""
     if not (len(shape) == len(strides) <= _MAX_RANK and all(map(_is_size, (offset, *shape, *strides)))):
         raise damaged(
             f"a tensor has offset {describe(offset)}, sizes {_describe_all(shape)} and strides {_describe_all(strides)}"
         )
     if prod(shape) == 0:
         return
-    last = 0
-    for stride, size in sorted((stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1):
-        if stride <= last:
-            raise damaged(f"items of a tensor of sizes {list(shape)} and strides {list(strides)} lie in one place")
-        last += (size - 1) * stride
+    last = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     if offset + last >= part.numel:
         raise damaged(
-            f"a tensor of sizes {list(shape)}, strides {list(strides)} and offset {offset} leaves its storage of "
-            f"{part.numel} items"
+            f"a tensor of sizes {_describe_all(shape)}, strides {_describe_all(strides)} and offset {offset} leaves "
+            f"its storage of {part.numel} items"
         )
 
 
