@@ -266,8 +266,8 @@ def _ordered_dict(arguments: tuple[Any, ...]) -> Any:
 
 def _size(arguments: tuple[Any, ...]) -> Any:
     match arguments:
-        case (tuple() | list() as sizes,):
-            return tuple(sizes)
+        case (tuple() as sizes,):
+            return sizes
     raise damaged(f"a torch.Size is made of {_describe_all(arguments)}")
 
 

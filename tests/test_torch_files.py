@@ -348,6 +348,12 @@ def doubling(count=200):
     return text("lol") + b"".join(steps)
 
 
+def sizes_of_one_list(count=40_000):
+    """A long list, and a torch.Size of it again and again."""
+    size, sizes = name("torch", "Size") + b"q\1", b"](" + b"N" * 50_000 + b"e\x85q\2"
+    return b"](" + size + sizes + b"h\1h\2R" * count + b"e"
+
+
 def doubling_lists(count=200):
     """Each list holds the one before twice, and a tuple holds them all."""
     steps = (
@@ -367,6 +373,7 @@ BOMBS = {
     ),
     "laughs as a persistent id": (doubling() + b"Q", "its persistent id is .a tuple"),
     "laughs as metadata": (EMPTY + b"}" + text("_metadata") + doubling_lists() + b"sb", None),
+    "sizes of one long list": (sizes_of_one_list(), "a torch.Size is made of .a list"),
     "a list in itself": (b"]" + b"q\1" + b"h\1" + b"a", None),
     "deep lists": (b"](" * 80_000 + b"e" * 80_000, None),
     "deep tuples": (b"N" + b"\x85" * 200_000, None),
