@@ -293,18 +293,26 @@ def _rebuild_parameter(arguments: tuple[Any, ...]) -> Any:
 
 
 def _check_view(part: Part, offset: Any, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> None:
-    """The items lie within the part; several may lie in one place."""
+    """The items lie within the part; in a tensor that takes all of it, an expanded one say, several in one place."""
     if not (len(shape) == len(strides) <= _MAX_RANK and all(map(_is_size, (offset, *shape, *strides)))):
         raise damaged(
             f"a tensor has offset {describe(offset)}, sizes {_describe_all(shape)} and strides {_describe_all(strides)}"
         )
     if prod(shape) == 0:
         return
-    last = sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+    last, overlapping = 0, False
+    for stride, size in sorted((stride, size) for stride, size in zip(strides, shape, strict=True) if size > 1):
+        overlapping |= stride <= last
+        last += (size - 1) * stride
     if offset + last >= part.numel:
         raise damaged(
             f"a tensor of sizes {_describe_all(shape)}, strides {_describe_all(strides)} and offset {offset} leaves "
             f"its storage of {part.numel} items"
+        )
+    if overlapping and (offset, last + 1) != (0, part.numel):
+        raise damaged(
+            f"items of a tensor of sizes {_describe_all(shape)} and strides {_describe_all(strides)} lie in one place, "
+            f"and others of its storage of {part.numel} items are left out"
         )
 
 

@@ -188,18 +188,18 @@ def test_a_large_zip(tmp_path):
 
 
 def test_expanded_and_overlapping_tensors(tmp_path):
-    expanded, windows, none = (
-        tensor(FLOATS, 1, (768,), (0,)), tensor(FLOATS, 0, (3, 4), (1, 1)), tensor(FLOATS, 0, (0,), (0,))
-    )  # fmt: skip
-    found = read(tmp_path, zip_bytes(pickled(state_dict({"a": expanded, "b": windows, "c": none})), STORED))
-    np.testing.assert_array_equal(values(found[0]), np.ones(768))
+    expanded, windows = tensor(storage("FloatStorage", "1", 1), 0, (768,), (0,)), tensor(FLOATS, 0, (3, 4), (1, 1))
+    none = tensor(FLOATS, 0, (0,), (0,))
+    content = pickled(state_dict({"a": expanded, "b": windows, "c": none}))
+    found = read(tmp_path, zip_bytes(content, STORED | {"1": np.float32(7).tobytes()}))
+    np.testing.assert_array_equal(values(found[0]), np.full(768, 7))
     np.testing.assert_array_equal(values(found[1]), np.lib.stride_tricks.sliding_window_view(A.reshape(-1), 4))
     assert not found[0].mapped
     assert found[2].shape == (0,)
 
 
 def test_equal_views_are_copied_once(tmp_path):
-    entries = {str(number): tensor(FLOATS, 1, (2, 100_000), (1, 0)) for number in range(50)}
+    entries = {str(number): tensor(FLOATS, 0, (6, 30_000), (1, 0)) for number in range(50)}
     found = read(tmp_path, zip_bytes(pickled(state_dict(entries)), STORED))
     assert len(found) == 50
     assert len({tensor.data.ctypes.data for tensor in found}) == 1
@@ -208,9 +208,9 @@ def test_equal_views_are_copied_once(tmp_path):
 @pytest.mark.parametrize(
     "entries",
     [
-        {str(number): tensor(FLOATS, number % 6, (100_000 + number,), (0,)) for number in range(5)},
-        {"a": tensor(FLOATS, 0, (2**47,), (0,))},
-        {"a": tensor(FLOATS, 0, (2**47,) * 32, (0,) * 32)},
+        {str(number): tensor(FLOATS, 0, (20_000 + number, 6), (0, 1)) for number in range(5)},
+        {"a": tensor(FLOATS, 0, (2**47, 6), (0, 1))},
+        {"a": tensor(FLOATS, 0, (2**47,) * 31 + (6,), (0,) * 31 + (1,))},
     ],
     ids=["many", "large", "deep"],
 )
@@ -466,6 +466,10 @@ def test_empty_and_unfinished_pickles(tmp_path):
         (tensor(FLOATS, 6, (), ()), "leaves its storage"),
         (tensor(FLOATS, 0, (2, 3), (4, 1)), "leaves its storage"),
         (tensor(FLOATS, 3, (2, 3), (1, 1)), "leaves its storage"),
+        (tensor(FLOATS, 0, (2, 3), (2, 1)), "lie in one place"),
+        (tensor(FLOATS, 0, (2, 3), (0, 1)), "lie in one place"),
+        (tensor(FLOATS, 0, (2**40,), (0,)), "lie in one place"),
+        (tensor(FLOATS, 5, (2,), (0,)), "lie in one place"),
         (tensor(FLOATS, 0, (2**47, 2**47), (2**47, 2**47)), "leaves its storage"),
         (tensor(FLOATS, 0, (2, 3), (3,)), r"sizes \(2, 3\) and strides \(3\)"),
         (tensor(FLOATS, 0, (-2, 3), (3, 1)), "sizes .-2, 3"),
