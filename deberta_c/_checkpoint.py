@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deberta_c._config import read_json
+from deberta_c._errors import describe
 from deberta_c._safetensors import BUFFERS, read_safetensors
 from deberta_c._safetensors import Tensor as Tensor
 from deberta_c._torch_file import read_torch_file
@@ -30,7 +31,7 @@ def read_checkpoint(directory: Path) -> list[Tensor]:
                 continue
             if tensor.name in tensors:
                 raise ValueError(
-                    f"tensor {tensor.name!r} lies in {tensors[tensor.name].source!r} and in {tensor.source!r}; "
+                    f"tensor {describe(tensor.name)} lies in {tensors[tensor.name].source!r} and in {tensor.source!r}; "
                     "drop one of them"
                 )
             tensors[tensor.name] = tensor
@@ -41,12 +42,12 @@ def check_weight(tensor: Tensor) -> None:
     """ValueError, with the file and the remedy, when the network cannot take a tensor of this type or rank."""
     if tensor.dtype not in _WEIGHTS:
         raise ValueError(
-            f"{tensor.source!r}: tensor {tensor.name!r} has dtype {tensor.dtype}; store it as F32, F16 or BF16"
+            f"{tensor.source!r}: tensor {describe(tensor.name)} has dtype {tensor.dtype}; store it as F32, F16 or BF16"
         )
     rank = len(tensor.shape)
     if rank > _MAX_RANK:
         raise ValueError(
-            f"{tensor.source!r}: tensor {tensor.name!r} has {rank} dimensions, at most {_MAX_RANK} are known"
+            f"{tensor.source!r}: tensor {describe(tensor.name)} has {rank} dimensions, at most {_MAX_RANK} are known"
         )
 
 
@@ -68,7 +69,9 @@ def shard_names(index: Path) -> list[str]:
         raise ValueError(f"{str(index)!r} has no weight_map; copy it again")
     for tensor, file in names.items():
         if not isinstance(file, str) or not file or Path(file).name != file:
-            raise ValueError(f"{str(index)!r}: tensor {tensor!r} is said to lie in {file!r}, which is no file name")
+            raise ValueError(
+                f"{str(index)!r}: tensor {describe(tensor)} is said to lie in {describe(file)}, which is no file name"
+            )
     return sorted(set(names.values()))
 
 

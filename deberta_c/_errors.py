@@ -1,9 +1,10 @@
-"""Categories of warnings, so that a program can silence one or turn it into an error; and the failed import."""
+"""Categories of warnings, so that a program can silence one or turn it into an error; and what messages say."""
 
 import os
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 _HERE = str(Path(__file__).parent) + os.sep
 _REMEDIES = {
@@ -85,3 +86,17 @@ def explain_import(error: ImportError) -> ImportError:
         if symptom in str(error):
             return ImportError(f"deberta_c cannot start: {remedy}")
     return ImportError(f"deberta_c cannot start: {error}")
+
+
+def describe(value: Any) -> str:
+    """A value in a message, cut short; containers by their type alone, for they may be endless."""
+    shown = repr(value) if value is None or isinstance(value, (bool, int, float, str)) else f"a {type(value).__name__}"
+    return shown if len(shown) <= 80 else shown[:80] + "..."
+
+
+def describe_all(values: Any) -> str:
+    """What a message shows of a list or tuple: its first values."""
+    if not isinstance(values, (tuple, list)):
+        return describe(values)
+    shown = [describe(value) for value in values[:8]]
+    return f"({', '.join(shown)}{', ...' if len(values) > 8 else ''})"

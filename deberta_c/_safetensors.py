@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-_MAX_HEADER = 100_000_000  # bytes; the limit of the format's own reader
+from deberta_c._errors import describe, describe_all
+
+_MAX_HEADER = 16 << 20  # bytes; those of the largest checkpoints have half a megabyte
+_MAX_RANK = 32  # of a NumPy array
 # Bits of one item.
 _BITS = {
     "F4": 4, "F6_E2M3": 6, "F6_E3M2": 6, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F8_E4M3FNUZ": 8, "F8_E5M2FNUZ": 8,
@@ -48,7 +51,7 @@ def read_safetensors(path: Path) -> list[Tensor]:
             raise _bad(path, f"it has {size} bytes, too few for a header")
         length = int.from_bytes(file.read(8), "little")
         if length > _MAX_HEADER:
-            raise _bad(path, f"its header claims {length} bytes, more than the format's limit of {_MAX_HEADER}")
+            raise _bad(path, f"its header claims {length} bytes, more than the limit of {_MAX_HEADER}")
         if length > size - 8:
             raise _bad(path, f"its header claims {length} bytes, but only {size - 8} follow; the file is cut short")
         entries = _header(path, file.read(length))
@@ -94,10 +97,11 @@ def _header(path: Path, text: bytes) -> list[tuple[str, Any]]:
     twice: list[str] = []
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        content = dict(pairs)
-        if len(content) != len(pairs):
-            names = [name for name, _ in pairs]
-            twice.append(max(names, key=names.count))
+        content: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in content:
+                twice.append(name)
+            content[name] = value
         return content
 
     try:
@@ -105,16 +109,19 @@ def _header(path: Path, text: bytes) -> list[tuple[str, Any]]:
     except (ValueError, RecursionError) as error:
         raise _bad(path, f"its header is not JSON ({error})") from error
     if twice:
-        raise _bad(path, f"its header names {twice[0]!r} twice")
+        raise _bad(path, f"its header names {describe(twice[0])} twice")
     if not isinstance(content, dict):
         raise _bad(path, f"its header is a JSON {type(content).__name__}, not an object")
-    return [(name, entry) for name, entry in content.items() if name != "__metadata__"]
+    metadata = content.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _bad(path, "its __metadata__ does not map str to str")
+    return list(content.items())
 
 
 def _offsets(path: Path, name: str, entry: Any) -> tuple[int, int]:
     offsets: Any = entry.get("data_offsets") if isinstance(entry, dict) else None
     if not _is_sizes(offsets) or len(offsets) != 2 or offsets[0] > offsets[1]:
-        raise _bad(path, f"tensor {name!r} has data_offsets {offsets!r}, not [begin, end]")
+        raise _bad(path, f"tensor {describe(name)} has data_offsets {describe_all(offsets)}, not [begin, end]")
     return offsets[0], offsets[1]
 
 
@@ -122,24 +129,39 @@ def _tensor(path: Path, name: str, entry: Any, mapped: mmap.mmap, start: int, ex
     """The tensor whose bytes must begin at `expected`, counted from `start`; and where they end."""
     begin, end = _offsets(path, name, entry)
     if begin < expected:
-        raise _bad(path, f"tensor {name!r} begins at byte {begin} and overlaps the one that ends at byte {expected}")
+        raise _bad(
+            path, f"tensor {describe(name)} begins at byte {begin} and overlaps the one that ends at byte {expected}"
+        )
     if begin > expected:
-        raise _bad(path, f"tensor {name!r} begins at byte {begin}; bytes {expected} to {begin} belong to no tensor")
+        raise _bad(
+            path, f"tensor {describe(name)} begins at byte {begin}; bytes {expected} to {begin} belong to no tensor"
+        )
     if start + end > len(mapped):
-        raise _bad(path, f"tensor {name!r} ends at byte {start + end}, the file at byte {len(mapped)}; it is cut short")
+        raise _bad(
+            path, f"tensor {describe(name)} ends at byte {start + end}, the file at byte {len(mapped)}; it is cut short"
+        )
     dtype, shape = entry.get("dtype"), entry.get("shape")
     if not isinstance(dtype, str) or dtype not in _BITS:
-        raise _bad(path, f"tensor {name!r} has the unknown dtype {dtype!r}")
+        raise _bad(path, f"tensor {describe(name)} has the unknown dtype {describe(dtype)}")
     if not _is_sizes(shape):
-        raise _bad(path, f"tensor {name!r} has shape {shape!r}, not a list of sizes")
+        raise _bad(path, f"tensor {describe(name)} has shape {describe_all(shape)}, not a list of sizes")
     if prod(shape) * _BITS[dtype] != (end - begin) * 8:
-        raise _bad(path, f"tensor {name!r} is {dtype} of shape {shape}, which does not fill its {end - begin} bytes")
+        raise _bad(
+            path,
+            f"tensor {describe(name)} is {dtype} of shape {describe_all(shape)}, which does not fill its "
+            f"{end - begin} bytes",
+        )
     data = np.frombuffer(mapped, np.uint8, end - begin, start + begin)
     return Tensor(name, dtype, tuple(shape), data, True, str(path)), end
 
 
 def _is_sizes(value: Any) -> bool:
-    return isinstance(value, list) and all(type(item) is int and item >= 0 for item in value)
+    """Whether it is a list of as many and as large sizes as a tensor may have."""
+    return (
+        isinstance(value, list)
+        and len(value) <= _MAX_RANK
+        and all(type(item) is int and 0 <= item < 2**48 for item in value)
+    )
 
 
 def _bad(path: Path, problem: str) -> ValueError:

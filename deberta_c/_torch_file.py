@@ -12,8 +12,9 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._errors import describe
 from deberta_c._safetensors import BUFFERS, Tensor
-from deberta_c._torch_pickle import MAX_PICKLE, Storage, View, damaged, describe, foreign, unpickle
+from deberta_c._torch_pickle import MAX_PICKLE, Storage, View, damaged, foreign, unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001

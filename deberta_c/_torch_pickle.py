@@ -15,6 +15,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._errors import describe, describe_all
+
 MAX_PICKLE = 16 << 20  # bytes; those of the largest checkpoints have half a megabyte
 
 _MAX_OPERATIONS = 250_000  # 48 layers take 40,000
@@ -86,12 +88,6 @@ def unpickle(stream: IO[bytes], storages: dict[str, Storage]) -> Any:
         elif name in _STEPS:
             _STEPS[name](machine, argument)
     raise foreign(f"its pickle has more than {_MAX_OPERATIONS} operations")
-
-
-def describe(value: Any) -> str:
-    """A value in a message, cut short; containers by their type alone, for they may be endless."""
-    shown = repr(value) if value is None or isinstance(value, (bool, int, float, str)) else f"a {type(value).__name__}"
-    return shown if len(shown) <= 80 else shown[:80] + "..."
 
 
 def _operations(stream: IO[bytes]) -> Iterator[tuple[str, Any]]:
@@ -236,7 +232,7 @@ class _Machine:
             case ("module", *_):
                 raise foreign("it holds a module with its source text")
             case other:
-                raise foreign(f"its persistent id is {_describe_all(other)}, not a storage")
+                raise foreign(f"its persistent id is {describe_all(other)}, not a storage")
 
     def _storage(self, kind: Kind, key: str, numel: int) -> Storage:
         if not (key.isascii() and key.isdigit()):
@@ -255,7 +251,7 @@ def _view_of(storage: Storage, view: list[Any]) -> Part:
             return Part(storage, 0, storage.numel)
         case [(str(), begin, numel)] if _is_size(begin) and _is_size(numel) and begin + numel <= storage.numel:
             return Part(storage, begin, numel)
-    raise damaged(f"a view of a storage of {storage.numel} items is {_describe_all(view)}")
+    raise damaged(f"a view of a storage of {storage.numel} items is {describe_all(view)}")
 
 
 def _ordered_dict(arguments: tuple[Any, ...]) -> Any:
@@ -268,7 +264,7 @@ def _size(arguments: tuple[Any, ...]) -> Any:
     match arguments:
         case (tuple() as sizes,):
             return sizes
-    raise damaged(f"a torch.Size is made of {_describe_all(arguments)}")
+    raise damaged(f"a torch.Size is made of {describe_all(arguments)}")
 
 
 def _rebuild_tensor(arguments: tuple[Any, ...]) -> Any:
@@ -278,7 +274,7 @@ def _rebuild_tensor(arguments: tuple[Any, ...]) -> Any:
                 raise foreign("a tensor has hooks or metadata")
             _check_view(part, offset, shape, strides)
             return View(part.storage, part.begin + offset, shape, strides)
-    raise damaged(f"a tensor is made of {_describe_all(arguments)}")
+    raise damaged(f"a tensor is made of {describe_all(arguments)}")
 
 
 def _rebuild_parameter(arguments: tuple[Any, ...]) -> Any:
@@ -289,14 +285,14 @@ def _rebuild_parameter(arguments: tuple[Any, ...]) -> Any:
             if hooks:
                 raise foreign("a parameter has hooks")
             return tensor
-    raise damaged(f"a parameter is made of {_describe_all(arguments)}")
+    raise damaged(f"a parameter is made of {describe_all(arguments)}")
 
 
 def _check_view(part: Part, offset: Any, shape: tuple[Any, ...], strides: tuple[Any, ...]) -> None:
     """The items lie within the part; in a tensor that takes all of it, an expanded one say, several in one place."""
     if not (len(shape) == len(strides) <= _MAX_RANK and all(map(_is_size, (offset, *shape, *strides)))):
         raise damaged(
-            f"a tensor has offset {describe(offset)}, sizes {_describe_all(shape)} and strides {_describe_all(strides)}"
+            f"a tensor has offset {describe(offset)}, sizes {describe_all(shape)} and strides {describe_all(strides)}"
         )
     if prod(shape) == 0:
         return
@@ -306,25 +302,18 @@ def _check_view(part: Part, offset: Any, shape: tuple[Any, ...], strides: tuple[
         last += (size - 1) * stride
     if offset + last >= part.numel:
         raise damaged(
-            f"a tensor of sizes {_describe_all(shape)}, strides {_describe_all(strides)} and offset {offset} leaves "
+            f"a tensor of sizes {describe_all(shape)}, strides {describe_all(strides)} and offset {offset} leaves "
             f"its storage of {part.numel} items"
         )
     if overlapping and (offset, last + 1) != (0, part.numel):
         raise damaged(
-            f"items of a tensor of sizes {_describe_all(shape)} and strides {_describe_all(strides)} lie in one place, "
+            f"items of a tensor of sizes {describe_all(shape)} and strides {describe_all(strides)} lie in one place, "
             f"and others of its storage of {part.numel} items are left out"
         )
 
 
 def _is_size(value: Any, least: int = 0, limit: int = 2**48) -> bool:
     return type(value) is int and least <= value < limit
-
-
-def _describe_all(values: Any) -> str:
-    if not isinstance(values, (tuple, list)):
-        return describe(values)
-    shown = [describe(value) for value in values[:8]]
-    return f"({', '.join(shown)}{', ...' if len(values) > 8 else ''})"
 
 
 _LITERALS = frozenset({"BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT", "BINUNICODE", "SHORT_BINSTRING"})
