@@ -19,6 +19,7 @@ from deberta_c._torch_pickle import MAX_PICKLE, Storage, View, damaged, foreign,
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
 _MAX_ENTRIES = 100_000
+_MAX_FIELDS = 8  # of an entry of a zip; torch writes two
 _SMALL = 1 << 20  # bytes that may be copied whatever the file's size, for a single expanded tensor say
 _MASK_16, _MASK_32 = 0xFFFF, 0xFFFFFFFF  # in a zip: the number lies elsewhere, in 64 bits
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
@@ -255,9 +256,13 @@ def _entry(mapped: mmap.mmap, place: int, end: int, limit: int) -> tuple[_Entry,
 
 def _wide(extra: bytes, numbers: list[int]) -> list[int]:
     """Numbers that did not fit into 32 bits, replaced by those of an entry's extra field."""
-    while len(extra) >= 4:
-        kind, size = struct.unpack_from("<HH", extra)
-        field, extra = extra[4 : 4 + size], extra[4 + size :]
+    place = fields = 0
+    while place + 4 <= len(extra):
+        kind, size = struct.unpack_from("<HH", extra, place)
+        field = extra[place + 4 : place + 4 + size]
+        place, fields = place + 4 + size, fields + 1
+        if fields > _MAX_FIELDS:
+            raise damaged(f"an entry of the zip's directory has more than {_MAX_FIELDS} extra fields")
         if kind == 1:
             values = iter(struct.unpack(f"<{len(field) // 8}Q", field[: len(field) // 8 * 8]))
             numbers = [next(values, number) if number == _MASK_32 else number for number in numbers]

@@ -539,6 +539,25 @@ def test_entries_that_are_not_as_they_lie(tmp_path):
     refused(tmp_path, data[:6] + b"\1" + data[7:], "header of another")
 
 
+def with_extra_fields(data, fields):
+    """A zip whose directory has these fields behind its first entry."""
+    end = data.rfind(b"PK\5\6")
+    size, begin = struct.unpack_from("<II", data, end + 12)
+    name_size, extra_size = struct.unpack_from("<HH", data, begin + 28)
+    place = begin + 46 + name_size
+    record = data[begin : begin + 30] + struct.pack("<H", len(fields)) + data[begin + 32 : place] + fields
+    tail = data[end : end + 12] + struct.pack("<I", size - extra_size + len(fields)) + data[end + 16 :]
+    return data[:begin] + record + data[place + extra_size : end] + tail
+
+
+def test_extra_fields_of_entries(tmp_path):
+    data = zip_of({"a": A})
+    (found,) = read(tmp_path, with_extra_fields(data, struct.pack("<HH", 7, 0) * 8))
+    np.testing.assert_array_equal(values(found), A)
+    refused(tmp_path, with_extra_fields(data, struct.pack("<HH", 7, 0) * 9), "more than 8 extra fields")
+    refused(tmp_path, with_extra_fields(data, struct.pack("<HH", 7, 0) * 16_000), "more than 8 extra fields")
+
+
 def test_deflated_zips(tmp_path):
     out = io.BytesIO()
     with (
