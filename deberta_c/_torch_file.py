@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deberta_c._errors import describe
 from deberta_c._safetensors import BUFFERS, Tensor
-from deberta_c._torch_pickle import MAX_PICKLE, Storage, View, damaged, foreign, unpickle
+from deberta_c._torch_pickle import MAX_OPERATIONS, MAX_PICKLE, Storage, View, damaged, foreign, unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
@@ -34,20 +34,27 @@ def read_torch_file(path: Path) -> list[Tensor]:
     Errors: ValueError names the file, what was found and the remedy.
     """
     try:
-        with path.open("rb") as file:
-            begin = file.read(4)
-            if len(begin) < 4:
-                raise damaged(f"it has {len(begin)} bytes")
-            mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        if begin == b"PK\3\4":
-            content = _read_zip(mapped)
-        elif begin[:1] == b"\x80":
-            content = _read_legacy(mapped)
-        else:
-            raise damaged(f"it begins with {mapped[:24]!r}, which torch.save did not write")
-        return list(_tensors(content, str(path), max(len(mapped), _SMALL)))
+        content = read_object(path)
+        return list(_tensors(content, str(path), max(path.stat().st_size, _SMALL)))
     except ValueError as error:
         raise ValueError(f"{str(path)!r} {error}") from error
+
+
+def read_object(path: Path, limit: int = MAX_OPERATIONS) -> Any:
+    """What torch.save wrote, its tensors as views of the mapped file; its pickle may take `limit` operations.
+
+    Errors: ValueError that begins with "is", for the name of the file to stand before it.
+    """
+    with path.open("rb") as file:
+        begin = file.read(4)
+        if len(begin) < 4:
+            raise damaged(f"it has {len(begin)} bytes")
+        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    if begin == b"PK\3\4":
+        return _read_zip(mapped, limit)
+    if begin[:1] == b"\x80":
+        return _read_legacy(mapped, limit)
+    raise damaged(f"it begins with {mapped[:24]!r}, which torch.save did not write")
 
 
 def _state_dict(content: Any) -> Iterator[tuple[str, View]]:
@@ -113,7 +120,7 @@ def _fill(storage: Storage, key: str, mapped: mmap.mmap, begin: int, size: int) 
 # ---- the legacy form: five pickles, then for each storage its number of items and its bytes ----
 
 
-def _read_legacy(mapped: mmap.mmap) -> Any:
+def _read_legacy(mapped: mmap.mmap, limit: int) -> Any:
     storages: dict[str, Storage] = {}
     stream = io.BytesIO(mapped[:MAX_PICKLE])
     magic = unpickle(stream, storages)
@@ -124,7 +131,7 @@ def _read_legacy(mapped: mmap.mmap) -> Any:
         raise damaged(f"it has protocol {describe(protocol)}, not {_PROTOCOL}")
     if not isinstance(machine, dict) or machine.get("little_endian") is not True:
         raise foreign("it was written on a machine that is not little-endian")
-    content, keys = unpickle(stream, storages), unpickle(stream, storages)
+    content, keys = unpickle(stream, storages, limit), unpickle(stream, storages)
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
         raise damaged("its list of storages is not that of its tensors")
     place = stream.tell()
@@ -156,7 +163,7 @@ class _Entry(NamedTuple):
     crc: int
 
 
-def _read_zip(mapped: mmap.mmap) -> Any:
+def _read_zip(mapped: mmap.mmap, limit: int) -> Any:
     entries = _entries(mapped)
     roots = [name.removesuffix("data.pkl") for name in entries if name.count("/") == 1 and name.endswith("/data.pkl")]
     if len(roots) != 1:
@@ -166,7 +173,7 @@ def _read_zip(mapped: mmap.mmap) -> Any:
     if order and mapped[order.begin : order.begin + min(order.size, 16)] != b"little":
         raise foreign("its byteorder is not little")
     storages: dict[str, Storage] = {}
-    content = unpickle(io.BytesIO(_pickle(mapped, entries[f"{root}data.pkl"])), storages)
+    content = unpickle(io.BytesIO(_pickle(mapped, entries[f"{root}data.pkl"])), storages, limit)
     held = {
         name.removeprefix(f"{root}data/"): entry for name, entry in entries.items() if name.startswith(f"{root}data/")
     }

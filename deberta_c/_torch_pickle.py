@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from deberta_c._errors import describe, describe_all
 
 MAX_PICKLE = 16 << 20  # bytes; those of the largest checkpoints have half a megabyte
+MAX_OPERATIONS = 250_000  # 48 layers take 40,000
 
-_MAX_OPERATIONS = 250_000  # 48 layers take 40,000
 _MAX_RANK = 32  # of a NumPy array
 _SAVE_ANEW = "if you trust it, open it where torch is installed and save the weights alone, with safetensors"
 
@@ -70,13 +70,15 @@ def foreign(problem: str) -> ValueError:
     return ValueError(f"is no plain state dict: {problem}, and nothing of a pickle is executed here; {_SAVE_ANEW}")
 
 
-def unpickle(stream: IO[bytes], storages: dict[str, Storage]) -> Any:
-    """The object of the pickle that begins at the stream's place; storages that it mentions are added to `storages`.
+def unpickle(stream: IO[bytes], storages: dict[str, Storage], limit: int = MAX_OPERATIONS) -> Any:
+    """The object of the pickle that begins at the stream's place and takes at most `limit` operations.
+
+    Storages that it mentions are added to `storages`.
 
     Errors: ValueError that begins with "is", for the name of the file to stand before it.
     """
     machine = _Machine(storages)
-    for name, argument in _operations(stream):
+    for name, argument in _operations(stream, limit):
         if name == "STOP":
             return machine.result()
         if name in _LITERALS:
@@ -87,12 +89,12 @@ def unpickle(stream: IO[bytes], storages: dict[str, Storage]) -> Any:
             machine.stack.append(tuple(machine.pop_last(_TUPLES[name])))
         elif name in _STEPS:
             _STEPS[name](machine, argument)
-    raise foreign(f"its pickle has more than {_MAX_OPERATIONS} operations")
+    raise foreign(f"its pickle has more than {limit} operations")
 
 
-def _operations(stream: IO[bytes]) -> Iterator[tuple[str, Any]]:
+def _operations(stream: IO[bytes], limit: int) -> Iterator[tuple[str, Any]]:
     """The opcodes of one pickle and their arguments."""
-    for _ in range(_MAX_OPERATIONS):
+    for _ in range(limit):
         opcode = _opcode(stream.read(1))
         try:
             argument = _global_name(stream) if opcode.name == "GLOBAL" else _argument(opcode, stream)

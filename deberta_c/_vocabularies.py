@@ -1,22 +1,21 @@
 """Files that hold a vocabulary, such as spm.model and vocab.txt, each as the section `model` of a tokenizer.json."""
 
-import io
-import pickle
 import re
 import struct
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 from deberta_c._config import read_json
+from deberta_c._torch_file import read_object
+from deberta_c._torch_pickle import MAX_PICKLE
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # types of the pieces of an spm.model
 
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
 _MANY = 10_000
-_MAX_PICKLE = 2**26  # bytes; the published bpe_encoder.bin has 4 million
+_MAX_OPERATIONS = 2_000_000  # of the pickle in a bpe_encoder.bin; that of 50,265 tokens takes 700,000
 
 
 class Spm(NamedTuple):
@@ -168,13 +167,13 @@ def read_merges(path: Path) -> list[list[str]]:
 
 
 def read_bpe_encoder(path: Path) -> dict[str, Any]:
-    """bpe_encoder.bin, the vocabulary in the first releases of DeBERTa: a pickle, of which only plain values are read.
+    """bpe_encoder.bin, the vocabulary in the first releases of DeBERTa, which torch.save wrote.
 
     Errors: ValueError for a pickle that asks for anything but numbers, strings and containers.
     """
     try:
-        vocab, merges = _legacy_bpe(_load_plain(path))
-    except Exception as error:  # a pickle can raise nearly anything
+        vocab, merges = _legacy_bpe(read_object(path, _MAX_OPERATIONS))
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise ValueError(
             f"{str(path)!r} is not a sound bpe_encoder.bin ({type(error).__name__}: {error}); copy it again, or put "
             "vocab.json and merges.txt beside it"
@@ -198,7 +197,7 @@ def _legacy_bpe(content: dict[str, Any]) -> tuple[dict[str, int], list[Any]]:
     for token in encoder:
         vocab.setdefault(token, vocab["[UNK]"])
     vocab.setdefault("[MASK]", mask)
-    if sum(len(merge) if isinstance(merge, str) else sum(map(len, merge)) for merge in merges) > _MAX_PICKLE:
+    if sum(len(merge) if isinstance(merge, str) else sum(map(len, merge)) for merge in merges) > MAX_PICKLE:
         raise ValueError("its merges are longer than the file")  # it may hold one object in many places
     return vocab, merges
 
@@ -216,43 +215,6 @@ def _bpe(vocab: dict[str, Any], merges: list[Any]) -> dict[str, Any]:
         "vocab": vocab,
         "merges": merges,
     }
-
-
-class _Plain(pickle._Unpickler):
-    """Unpickles numbers, strings and containers: what would import or call anything is refused.
-
-    The one in Python, for that in C reserves as much memory as a file claims to need; as BYTEARRAY8 does in both.
-    """
-
-    dispatch: ClassVar = {key: load for key, load in pickle._Unpickler.dispatch.items() if key != pickle.BYTEARRAY8[0]}
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        raise ValueError(f"it asks for {module}.{name}")
-
-    def persistent_load(self, pid: Any) -> Any:
-        raise ValueError("it refers to data outside of the pickle")
-
-
-def _load_plain(path: Path) -> Any:
-    """The object in a file of torch.save, of the zip format or the one before it."""
-    if path.stat().st_size > _MAX_PICKLE:
-        raise ValueError(f"it has {path.stat().st_size} bytes, more than {_MAX_PICKLE}")
-    file = io.BytesIO(path.read_bytes())
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            entry = next(info for info in archive.infolist() if info.filename.endswith("data.pkl"))
-            if entry.file_size > _MAX_PICKLE:
-                raise ValueError(f"{entry.filename} has {entry.file_size} bytes, more than {_MAX_PICKLE}")
-            with archive.open(entry) as member:
-                file = io.BytesIO(member.read(_MAX_PICKLE))
-    else:
-        file.seek(0)
-    content = _Plain(file).load()
-    while (
-        not isinstance(content, dict) or "encoder" not in content
-    ):  # before it: a magic number, a version, the machine
-        content = _Plain(file).load()
-    return content
 
 
 def _text(path: Path) -> str:
