@@ -42,7 +42,18 @@ _STRINGS = ("hidden_act", "pooler_hidden_act")
 _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
 C = TypeVar("C", bound="PreTrainedConfig")
 
+# Arguments of transformers that tell where files are; and those that are refused, with what to do.
 _HUB = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder"})
+_NO_CODE = "leave it out, for no code of a repository is run"
+_REFUSED = {
+    "use_auth_token": "give token",
+    "proxies": "set the environment variable HTTPS_PROXY",
+    "force_download": "leave it out, or run `hf download NAME --force-download` first",
+    "resume_download": "leave it out, for downloads are resumed",
+    "code_revision": _NO_CODE,
+    "trust_remote_code": _NO_CODE,
+    "local_dir": "give cache_dir, or run `hf download NAME --local-dir DIR` and give that directory",
+}
 
 
 class PreTrainedConfig:
@@ -442,7 +453,9 @@ def config_class(model_type: Any) -> type[PreTrainedConfig]:
 
 
 def hub_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The options that tell where files are, and the others."""
+    """The options that tell where files are, and the others; TypeError for those of transformers that are refused."""
+    for name in options.keys() & _REFUSED.keys():
+        raise TypeError(f"{name} is not supported: {_REFUSED[name]}")
     where = {name: value for name, value in options.items() if name in _HUB}
     return where, {name: value for name, value in options.items() if name not in _HUB}
 

@@ -28,9 +28,6 @@ CONFIG = (Wanted(("config.json",)),)
 TOKENIZER = tuple(Wanted((name,), needed=False) for name in ("config.json", *_SETTINGS, *_VOCABULARIES))
 MODEL = (*CONFIG, Wanted(WEIGHTS), *TOKENIZER[1:])
 
-# Arguments of `resolve` that from_pretrained takes.
-OPTIONS = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder"})
-
 # Fetches a file at a revision into the cache; None: the repository has no such file.
 _Download = Callable[[str, str], Path | None]
 

@@ -36,9 +36,7 @@ from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, reopened_tokeniz
 M = TypeVar("M", bound="PreTrainedModel")
 
 # Arguments of transformers that change nothing here.
-_HARMLESS = frozenset(
-    {"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only", "trust_remote_code"}
-)
+_HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder"})
 _DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")

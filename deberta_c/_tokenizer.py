@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
+from deberta_c._config import hub_options
 from deberta_c._decoders import clean_up, make_decoder
 from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors
 from deberta_c._errors import TruncationWarning, warn_caller
 from deberta_c._frame import RowName, find_surrogate
+from deberta_c._hub import TOKENIZER, resolve
 from deberta_c._padding import Given, plain
 from deberta_c._reopen import reopened
 from deberta_c._saving import new_files
@@ -795,8 +797,7 @@ def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
 
 def _open(name: str | Path, kind: str | None, options: dict[str, Any]) -> tuple[TokenizerFiles, dict[str, Any]]:
     """What a directory or a name says, and the options without those that tell where to look."""
-    where = {option: options[option] for option in HUB_OPTIONS & options.keys()}
-    others = {option: value for option, value in options.items() if option not in where}
+    where, others = hub_options(options)
     return open_tokenizer(resolve(name, files=TOKENIZER, **where), kind, others), others
 
 

@@ -305,6 +305,22 @@ def test_a_tokenizer_by_name(tmp_path, tokenizer, no_sockets):
         deberta_c.AutoTokenizer.from_pretrained("org/other", cache_dir=tmp_path)
 
 
+@pytest.mark.parametrize(
+    "name", ["AutoConfig", "DebertaV2Config", "AutoModel", "DebertaV2Model", "AutoTokenizer", "DebertaV2Tokenizer"]
+)
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("use_auth_token", "proxies", "force_download", "resume_download"),
+        *("code_revision", "trust_remote_code", "local_dir"),
+    ],
+)
+def test_arguments_that_are_not_supported(tiny, name, option):
+    with pytest.raises(TypeError, match=f"^{option} is not supported: ") as caught:
+        getattr(deberta_c, name).from_pretrained(tiny, **{option: "hf_SECRET"})
+    assert "SECRET" not in str(caught.value)
+
+
 def test_no_network_for_a_directory_or_a_cached_name(tmp_path, tiny, model, no_sockets):
     cached(tmp_path)
     expected = model.predict(["hello world", "free entry"])
