@@ -1,10 +1,12 @@
 """Directories that are written whole or not at all."""
 
+import errno
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from shutil import rmtree
+from shutil import copy2, rmtree
+from stat import S_IMODE
 
 
 @contextmanager
@@ -13,7 +15,9 @@ def new_files(directory: str | Path) -> Iterator[Callable[[str], Path]]:
 
     The block gets a function from the name of a file to the path where to write it. A directory that did not exist
     appears with all its files at once. In one that did, files are replaced one by one after all have been written to
-    the disk; other files stay, and so does, for who has it open, the content of a file that is replaced.
+    the disk, weights last; they keep their mode, other files stay, and so does, for who has it open, the content of a
+    file that is replaced. A power cut can leave some of the files new and others old, each of them whole, and a
+    directory .deberta_c.* to remove.
 
     Errors: OSError when something cannot be written; then the directory is as it was.
     """
@@ -27,24 +31,61 @@ def new_files(directory: str | Path) -> Iterator[Callable[[str], Path]]:
     drafts.mkdir()
     try:
         yield lambda name: drafts / name
-        files = sorted(drafts.iterdir())
-        for path in (*files, drafts):
-            _to_disk(path)
-        if existed:
+        files = sorted(drafts.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
+        for file in files:
+            _to_disk(file)
+        _names_to_disk(drafts)
+        if existed or not _appears(drafts, directory):
             _replace(files, directory)
-        else:
-            drafts.rename(directory)
-        _to_disk(home)
+        _names_to_disk(directory)
+        _names_to_disk(directory.parent)
     finally:
         rmtree(drafts, ignore_errors=True)
 
 
+def _appears(drafts: Path, directory: Path) -> bool:
+    """Lets the drafts become the directory, unless somebody else has made one meanwhile."""
+    try:
+        drafts.rename(directory)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        return False
+    return True
+
+
 def _replace(files: list[Path], directory: Path) -> None:
-    for file in files:
-        if (directory / file.name).is_dir():
-            raise IsADirectoryError(f"{str(directory / file.name)!r} is a directory; remove it, a file goes there")
-    for file in files:
-        file.replace(directory / file.name)
+    """Renames the files into the directory, and back again what was replaced if that fails."""
+    places = [(file, directory / file.name) for file in files]
+    for _, place in places:
+        if place.is_dir():
+            raise IsADirectoryError(f"{str(place)!r} is a directory; remove it, a file goes there")
+    kept = {place: _keep(file, place) for file, place in places if os.path.lexists(place)}
+    done = []
+    try:
+        for file, place in places:
+            done.append(place)
+            file.replace(place)
+    except BaseException:
+        for place in done:
+            if place in kept:
+                kept[place].replace(place)
+            else:
+                place.unlink(missing_ok=True)
+        raise
+
+
+def _keep(file: Path, place: Path) -> Path:
+    """A second name, beside the draft, of what it replaces; the draft gets its mode."""
+    second = file.parent / ".replaced" / file.name
+    second.parent.mkdir(exist_ok=True)
+    try:
+        os.link(place, second, follow_symlinks=False)
+    except OSError:  # not every file system has links, and not every user may make them
+        copy2(place, second, follow_symlinks=False)
+    if place.exists():
+        file.chmod(S_IMODE(place.stat().st_mode))
+    return second
 
 
 def _to_disk(path: Path) -> None:
@@ -53,3 +94,9 @@ def _to_disk(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _names_to_disk(directory: Path) -> None:
+    """So that a power cut loses no name; where the file system cannot do that, it may."""
+    with suppress(OSError):
+        _to_disk(directory)

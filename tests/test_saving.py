@@ -1,8 +1,11 @@
 """What is written appears whole or not at all, and reads back."""
 
+import errno
 import json
 import os
+import stat
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,6 +121,90 @@ def test_a_full_disk_is_noticed_before_anything_is_replaced(tmp_path, monkeypatc
     with pytest.raises(OSError, match="No space"), new_files(tmp_path) as place:
         place("one").write_text("new")
     assert content(tmp_path) == {"one": "old"}
+
+
+def failing_once(monkeypatch, name, error):
+    """os.replace, which fails when it is first to make the file `name`."""
+    replace, failures = os.replace, [error]
+
+    def replacing(source, target):
+        if Path(target).name == name and failures:
+            raise failures.pop()
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", replacing)
+
+
+@pytest.mark.parametrize("links", [True, False])
+@pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
+def test_what_was_replaced_comes_back(tmp_path, monkeypatch, links, error):
+    (tmp_path / "a").write_text("old a")
+    (tmp_path / "c").symlink_to("a")
+    (tmp_path / "d").write_text("old d")
+    failing_once(monkeypatch, "d", error)
+    if not links:
+        monkeypatch.setattr(os, "link", lambda *_, **__: Path("/no links/here").stat())
+    with pytest.raises(type(error)), new_files(tmp_path) as place:  # noqa: PT012
+        for name in "abcd":
+            place(name).write_text("new")
+    assert content(tmp_path) == {"a": "old a", "c": "old a", "d": "old d"}
+    assert (tmp_path / "c").is_symlink()
+    with new_files(tmp_path) as place:
+        place("d").write_text("new")
+    assert content(tmp_path) == {"a": "old a", "c": "old a", "d": "new"}
+
+
+def test_weights_are_replaced_last(tmp_path, monkeypatch):
+    order, replace = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda *pair: (order.append(Path(pair[1]).name), replace(*pair)))
+    names = ["tokenizer.json", "model.safetensors", "config.json", "vocab.txt"]
+    with new_files(tmp_path) as place:
+        for name in names:
+            place(name).write_text(name)
+    assert order == ["config.json", "tokenizer.json", "vocab.txt", "model.safetensors"]
+
+
+def test_replaced_files_keep_their_mode(tmp_path):
+    for name, mode in (("private", 0o600), ("shared", 0o664), ("fixed", 0o444)):
+        (tmp_path / name).write_text("old")
+        (tmp_path / name).chmod(mode)
+    with new_files(tmp_path) as place:
+        for name in ("private", "shared", "fixed"):
+            place(name).write_text("new")
+    assert content(tmp_path) == dict.fromkeys(("private", "shared", "fixed"), "new")
+    assert [oct((tmp_path / name).stat().st_mode & 0o777) for name in ("private", "shared", "fixed")] == [
+        "0o600",
+        "0o664",
+        "0o444",
+    ]
+
+
+@pytest.mark.parametrize("existed", [True, False])
+@pytest.mark.parametrize("code", [errno.EINVAL, errno.EACCES, errno.EIO])
+def test_directories_that_cannot_be_synchronised(tmp_path, monkeypatch, existed, code):
+    home, fsync = tmp_path / "home", os.fsync
+    if existed:
+        home.mkdir()
+
+    def refuse(descriptor):
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with new_files(home) as place:
+        place("one").write_text("1")
+    assert content(home) == {"one": "1"}
+
+
+def test_two_writers_of_one_new_directory(tmp_path):
+    with new_files(tmp_path / "new") as first:
+        first("one").write_text("first")
+        with new_files(tmp_path / "new") as second:
+            second("one").write_text("second")
+            second("two").write_text("second")
+    assert content(tmp_path / "new") == {"one": "first", "two": "second"}
+    assert names(tmp_path) == ["new"]
 
 
 def test_an_open_model_keeps_the_weights_that_are_replaced(tmp_path):
