@@ -59,6 +59,7 @@ def resolve(
     """
     _check("revision", revision, "main")
     _check("subfolder", subfolder, "onnx")
+    _check_token(token)
     subfolder = subfolder or ""
     if not isinstance(name, str) or not _is_name(name) or Path(name).exists():
         return require_directory(require_directory(name) / subfolder).absolute()
@@ -97,6 +98,18 @@ def _check(argument: str, value: Any, example: str) -> None:
         raise TypeError(f"{argument} is {value!r}; give a str such as {example!r}")
     if value and (PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts):
         raise ValueError(f"{argument} is {value!r}, which leads out of the repository; give one such as {example!r}")
+
+
+def _check_token(token: Any) -> None:
+    """Refuses what no token can be, without showing it: it may be one, with a line break say."""
+    if token is None or isinstance(token, bool):
+        return
+    if not isinstance(token, str):
+        raise TypeError(f"token is of type {type(token).__name__}; give a str, True or False")
+    if not re.fullmatch(r"[!-~]+", token):
+        raise ValueError(
+            "token is empty or has other characters than printable ASCII without white space; copy it again"
+        )
 
 
 def _cache(cache_dir: str | Path | None) -> Path:
@@ -164,6 +177,9 @@ def _downloader(name: str, cache_dir: str | Path | None, token: str | bool | Non
             raise OSError(
                 f"{problem}; check the name and the revision; what is private or gated needs a token"
             ) from error
+        except Exception as error:  # connections break in many ways, each with a class of some other package
+            problem = _unreachable(name, file, revision, error)
+            raise ConnectionError(f"{problem}; try again, or copy the model and give its directory") from error
 
     return download
 
@@ -204,8 +220,10 @@ def _file(repository: _Repository, subfolder: str, folder: Path | None, download
     return download(file, snapshot.name)
 
 
-def _unreachable(name: str, file: str, revision: str, error: OSError) -> str:
-    problem = next(iter(str(error).strip().splitlines()), type(error).__name__)[:200]
+def _unreachable(name: str, file: str, revision: str, error: Exception) -> str:
+    problem = next(iter(str(error).strip().splitlines()), "")[:200]
+    if not isinstance(error, OSError) or not problem:
+        problem = f"{type(error).__name__}: {problem}".removesuffix(": ")
     return (
         f"there is no directory {name!r}, and {file} of that model at revision {revision!r} cannot be fetched from the "
         f"hub ({problem})"

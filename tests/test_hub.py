@@ -281,6 +281,32 @@ def test_what_cannot_be_fetched(hub):
         resolve(NAME, files=MODEL)
 
 
+def test_connections_that_break(hub):
+    """In their own ways, which no caller has to know."""
+    hub.failure = type("RemoteProtocolError", (Exception,), {})("peer closed connection\nwithout a body")
+    with pytest.raises(
+        ConnectionError, match=r"config.json.*\(RemoteProtocolError: peer closed connection\); try again, or copy"
+    ):
+        resolve(NAME, files=MODEL)
+    hub.failure = RuntimeError()
+    with pytest.raises(ConnectionError, match=r"\(RuntimeError\); try again"):
+        resolve(NAME, files=MODEL)
+    folder = cached(hub.cache)
+    assert resolve(NAME, files=MODEL) == folder
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(OSError, match=r"'org/tiny' without model.safetensors or .*\(RuntimeError\); try again"):
+        resolve(NAME, files=MODEL)
+
+
+@pytest.mark.parametrize("token", ["", "hf_SECRET\n", "hf SECRET", "hf_SECRÉT", b"hf_SECRET", ["hf_SECRET"], 1])
+def test_what_no_token_can_be(tiny, token):
+    for name in (NAME, tiny):
+        with pytest.raises((TypeError, ValueError), match=r"^token (is|has)") as caught:
+            resolve(name, files=MODEL, token=token)
+        assert "SECR" not in str(caught.value)
+        assert isinstance(caught.value, TypeError) is not isinstance(token, str)
+
+
 def test_a_cached_model_without_a_connection(hub):
     """What is optional and was never asked for does not stand in the way; what is needed does."""
     folder = cached(hub.cache)
