@@ -192,13 +192,12 @@ class PreTrainedModel:
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Writes config.json, model.safetensors and, when there is one, the tokenizer into a directory, which is made.
 
-        transformers loads it to the same logits, but for a masked language model that decodes with the enhanced mask
-        decoder: transformers has none and reads the ordinary last layer. What the network does not use is not written,
-        so that a model opened with `enhanced_mask_decoder=False` loses the position table and decodes so ever after.
-        The weights keep their type (F32 for initial ones; `dtype` of config.json is one that holds them all), tied ones
-        are stored once. The directory is written as a whole or, if that fails, left as it was.
+        transformers loads it to the same logits. The weights keep their type (F32 for initial ones), tied ones are
+        stored once. The directory is written as a whole or, if that fails, left as it was; a power cut can leave some
+        files of an earlier model there.
 
-        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written.
+        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written. A UserWarning tells
+        of a tokenizer that cannot be read; the model is saved without it.
 
         >>> import tempfile, deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -425,10 +424,13 @@ class PreTrainedModel:
         return saved
 
     def _saved_tokenizer(self) -> PreTrainedTokenizerFast | None:
-        """The tokenizer that goes with the model, None when its directory has none."""
+        """The tokenizer that goes with the model, None when its directory has none or one that cannot be read."""
         try:
             return self.tokenizer if self._tokenizer is not None or self.name_or_path else None
         except OSError:
+            return None
+        except ValueError as error:
+            warn_caller(UserWarning(f"the model is saved without the tokenizer of {self.name_or_path!r}: {error}"))
             return None
 
     def _settable(self) -> dict[str, Any]:

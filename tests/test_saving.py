@@ -230,6 +230,18 @@ def test_weights_are_copied_from_the_file_that_they_replace(tmp_path):
     assert [(t.name, t.data.tobytes()) for t in again] == [("a", A.tobytes()), ("b", B.tobytes())]
 
 
+def test_a_model_is_saved_without_a_tokenizer_that_cannot_be_read(tmp_path):
+    home = write_model(tmp_path / "model")
+    (home / "spm.model").write_bytes(b"broken")
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(home)
+    with pytest.warns(UserWarning, match=r"saved without the tokenizer of '.*model': .*spm.model") as caught:
+        model.save_pretrained(tmp_path / "saved")
+    assert caught[0].filename == __file__
+    assert sorted(names(tmp_path / "saved")) == ["config.json", "model.safetensors"]
+    again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+    np.testing.assert_array_equal(again(input_ids=[[1, 5, 2]]).logits, model(input_ids=[[1, 5, 2]]).logits)
+
+
 @pytest.mark.parametrize("fails", ["tokenizer.json", "tokenizer_config.json"])
 def test_a_tokenizer_is_saved_whole_or_not_at_all(tiny, tmp_path, monkeypatch, fails):
     tokenizer = deberta_c.AutoTokenizer.from_pretrained(tiny)
