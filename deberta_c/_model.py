@@ -23,7 +23,7 @@ from deberta_c._config import (
     read_config,
 )
 from deberta_c._encodings import require_cpu
-from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, warn_caller
+from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, describe, warn_caller
 from deberta_c._families import DECODER, Adapted, adapt, named, sources, tie
 from deberta_c._frame import RowName
 from deberta_c._initial import initial_weights
@@ -385,12 +385,12 @@ class PreTrainedModel:
     def _warn(self, adapted: Adapted) -> None:
         where = repr(self.name_or_path)
         if self._missing:
-            text = f"{where} lacks {', '.join(self._missing)}: {self._lack}"
+            text = f"{where} lacks {', '.join(map(describe, self._missing))}: {self._lack}"
             warn_caller(MissingHeadWarning(text, tensors=self._missing))
         unexpected = self._unexpected(adapted)
         if unexpected:
             more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
-            shown = ", ".join(unexpected[:8] if more else unexpected) + more
+            shown = ", ".join(map(describe, unexpected[:8] if more else unexpected)) + more
             text = f"{where} holds tensors that {type(self).__name__} does not use: {shown}"
             warn_caller(UnexpectedWeightsWarning(text, tensors=unexpected))
         if self._untied and self.config.tie_word_embeddings:

@@ -128,6 +128,25 @@ def test_tensors_in_another_order_and_more_of_them(target):
     assert not target.refuses(target.write(more))
 
 
+def test_names_in_warnings_say_nothing_to_a_terminal(tmp_path):
+    strange = {
+        "\x1b]0;title\x07\x1b[2J": np.ones(2, np.float32),
+        "a\nb": np.ones(2, np.float32),
+        "x" * 10**6: np.ones(2, np.float32),
+    }
+    directory = write_model(tmp_path, add=strange, drop=("classifier.weight",))
+    with pytest.warns() as caught:
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+    text = "".join(str(warning.message) for warning in caught)
+    assert {warning.category for warning in caught} == {
+        deberta_c.MissingHeadWarning,
+        deberta_c.UnexpectedWeightsWarning,
+    }
+    assert text.isprintable()
+    assert repr("\x1b]0;title\x07\x1b[2J") in text
+    assert len(text) < 1000
+
+
 def test_swapped_tensors_of_other_shapes(target):
     random = np.random.default_rng(14)
     names = list(TENSORS)
