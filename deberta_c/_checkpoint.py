@@ -35,6 +35,11 @@ def read_checkpoint(directory: Path) -> list[Tensor]:
                     "drop one of them"
                 )
             tensors[tensor.name] = tensor
+    if tensors and all(name.startswith("module.") for name in tensors):
+        raise ValueError(
+            f"{str(directory)!r}: all names begin with 'module.', as torch.nn.DataParallel has them; save "
+            "model.module.state_dict(), or cut it off"
+        )
     return list(tensors.values())
 
 

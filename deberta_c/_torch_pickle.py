@@ -81,6 +81,8 @@ def unpickle(stream: IO[bytes], storages: dict[str, Storage], limit: int = MAX_O
     for name, argument in _operations(stream, limit):
         if name == "STOP":
             return machine.result()
+        if name == "PROTO" and argument in (4, 5):
+            raise foreign(f"it was saved with pickle protocol {argument}, where torch.save takes 2 by itself")
         if name in _LITERALS:
             machine.stack.append(argument)
         elif name in _MAKERS:
@@ -367,5 +369,12 @@ _KINDS = {
     "torch ByteStorage": Kind("U8", 1),
     "torch BoolStorage": Kind("BOOL", 1),
 }
-_DTYPES = ("float32", "float", "float64", "double", "float16", "half", "bfloat16", "int64", "int32", "bool")
+# As torch calls them in pickles.
+_DTYPES = (
+    *("bool", "uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    *("float16", "bfloat16", "float32", "float64", "complex32", "complex64", "complex128", "float", "double", "half"),
+    *("float8_e4m3fn", "float8_e4m3fnuz", "float8_e5m2", "float8_e5m2fnuz", "float8_e8m0fnu", "float4_e2m1fn_x2"),
+    *("qint8", "qint32", "quint8", "quint4x2", "quint2x4", "bits1x8", "bits2x4", "bits4x2", "bits8", "bits16"),
+    *(f"{kind}{bits}" for kind in ("int", "uint") for bits in range(1, 8)),
+)
 _GLOBALS: dict[str, Any] = {**_FUNCTIONS, **_KINDS, **{f"torch {name}": f"torch.{name}" for name in _DTYPES}}

@@ -286,7 +286,9 @@ def test_missing_weights_of_the_encoder_are_named(tmp_path):
 def test_unexpected_weights_are_named(tmp_path):
     add = {name: np.zeros(3, np.float32) for name in ("extra.weight", "deberta.encoder.layer.7.output.dense.bias")}
     directory = write_model(tmp_path / "model", add=add)
-    with pytest.warns(UnexpectedWeightsWarning, match="DebertaV2ForSequenceClassification does not use: 'deb") as caught:
+    with pytest.warns(
+        UnexpectedWeightsWarning, match="DebertaV2ForSequenceClassification does not use: 'deb"
+    ) as caught:
         _, information = deberta_c.AutoModelForSequenceClassification.from_pretrained(
             directory, output_loading_info=True
         )

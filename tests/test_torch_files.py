@@ -2,6 +2,7 @@
 
 import io
 import os
+import pickle
 import re
 import struct
 import time
@@ -126,6 +127,30 @@ def test_what_is_beside_tensors_is_left_out(tmp_path):
     metadata = b"}" + text("_metadata") + EMPTY + b"sb"
     (found,) = read(tmp_path, zip_bytes(pickled(content + metadata), STORED))
     assert found.name == "a"
+
+
+def test_a_config_with_a_dtype_of_any_name(tmp_path):
+    names = ("float16", "bfloat16", "int16", "int8", "uint8", "uint64", "complex64", "float8_e4m3fn", "qint8", "int4")
+    dtypes = b"}(" + b"".join(text(key) + name("torch", key) for key in names) + b"u"
+    content = state_dict({"a": tensor(FLOATS, 0, (2, 3), (3, 1)), "config": dtypes})
+    assert [found.name for found in read(tmp_path, zip_bytes(pickled(content), STORED))] == ["a"]
+
+
+@pytest.mark.parametrize("protocol", [4, 5])
+def test_pickles_of_other_protocols_are_called_so(tmp_path, protocol):
+    for value in ({}, {"state_dict": [1, "two"]}):
+        message = f"it was saved with pickle protocol {protocol}, .*save the weights alone"
+        refused(tmp_path, zip_bytes(pickle.dumps(value, protocol), {}), message)
+        refused(tmp_path, pickle.dumps(value, protocol), message)
+
+
+@FORMS
+def test_weights_of_data_parallel_training(tmp_path, write):
+    (tmp_path / "pytorch_model.bin").write_bytes(write({"module.classifier.bias": A, "module.classifier.weight": A}))
+    with pytest.raises(ValueError, match=r"all names begin with 'module\.'.*DataParallel.*model\.module\.state_dict"):
+        read_checkpoint(tmp_path)
+    (tmp_path / "pytorch_model.bin").write_bytes(write({"module.classifier.bias": A, "classifier.weight": A}))
+    assert len(read_checkpoint(tmp_path)) == 2
 
 
 def test_tensors_share_storages_and_lie_askew_in_them(tmp_path):
