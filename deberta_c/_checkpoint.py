@@ -73,7 +73,7 @@ def shard_names(index: Path) -> list[str]:
     if not isinstance(names, dict) or not names:
         raise ValueError(f"{str(index)!r} has no weight_map; copy it again")
     for tensor, file in names.items():
-        if not isinstance(file, str) or not file or Path(file).name != file:
+        if not isinstance(file, str) or file in ("", "..") or Path(file).name != file or "\0" in file:
             raise ValueError(
                 f"{str(index)!r}: tensor {describe(tensor)} is said to lie in {describe(file)}, which is no file name"
             )
