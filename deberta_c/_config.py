@@ -7,6 +7,7 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+from deberta_c._errors import warn_caller
 from deberta_c._saving import new_files
 
 _COMMON: dict[str, Any] = {
@@ -43,15 +44,12 @@ _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_cla
 C = TypeVar("C", bound="PreTrainedConfig")
 
 # Arguments of transformers that tell where files are; and those that are refused, with what to do.
-_HUB = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder"})
-_NO_CODE = "leave it out, for no code of a repository is run"
+_HUB = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder", "force_download"})
 _REFUSED = {
     "use_auth_token": "give token",
     "proxies": "set the environment variable HTTPS_PROXY",
-    "force_download": "leave it out, or run `hf download NAME --force-download` first",
     "resume_download": "leave it out, for downloads are resumed",
-    "code_revision": _NO_CODE,
-    "trust_remote_code": _NO_CODE,
+    "code_revision": "leave it out, for no code of a repository is run",
     "local_dir": "give cache_dir, or run `hf download NAME --local-dir DIR` and give that directory",
 }
 
@@ -454,6 +452,9 @@ def config_class(model_type: Any) -> type[PreTrainedConfig]:
 
 def hub_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The options that tell where files are, and the others; TypeError for those of transformers that are refused."""
+    options = dict(options)
+    if options.pop("trust_remote_code", False):
+        warn_caller(UserWarning("trust_remote_code is ignored: no code of a repository is ever run"))
     for name in options.keys() & _REFUSED.keys():
         raise TypeError(f"{name} is not supported: {_REFUSED[name]}")
     where = {name: value for name, value in options.items() if name in _HUB}

@@ -7,6 +7,7 @@ HF_HUB_OFFLINE is set or `local_files_only` is given: then what an earlier downl
 import os
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
@@ -48,11 +49,13 @@ def resolve(
     token: str | bool | None = None,
     local_files_only: bool = False,
     subfolder: str | None = None,
+    force_download: bool = False,
 ) -> Path:
     """The directory of a model: `name` itself, or where the cache of the hub has that name's files.
 
     `files` are downloaded if need be and if allowed; `revision` is a branch, a tag or a commit, `subfolder` a folder
-    of the repository or directory. Cache and endpoint are those of huggingface_hub: `cache_dir`, HF_HUB_CACHE, HF_HOME.
+    of the repository or directory; `force_download` fetches also what the cache has. Cache and endpoint are those of
+    huggingface_hub: `cache_dir`, HF_HUB_CACHE, HF_HOME.
 
     Errors: OSError when there is neither directory nor name, or the files cannot be had, with the remedy; TypeError
     and ValueError for arguments that make no sense.
@@ -63,10 +66,11 @@ def resolve(
     subfolder = subfolder or ""
     if not isinstance(name, str) or not _is_name(name) or Path(name).exists():
         return require_directory(require_directory(name) / subfolder).absolute()
-    repository = _Repository(name, revision or "main", _cache(cache_dir) / f"models--{name.replace('/', '--')}")
+    cache = _cache(cache_dir) / f"models--{name.replace('/', '--')}"
+    repository = _Repository(name, revision or "main", cache, force_download)
     if barred := _barred(local_files_only):
         return _find(repository, subfolder, files, f"{barred}: leave that out once, or run `hf download {name}` first")
-    if (download := _downloader(name, cache_dir, token)) is None:
+    if (download := _downloader(name, cache_dir, token, force_download)) is None:
         return _find(repository, subfolder, files, f"huggingface_hub is not installed: {_INSTALL}")
     try:
         return _fetch(repository, download, subfolder, files).absolute()
@@ -80,6 +84,7 @@ class _Repository(NamedTuple):
     name: str
     revision: str
     cache: Path
+    again: bool  # files that are there are fetched, too
 
     def snapshot(self) -> Path:
         """Where the cache has the branch, tag or commit."""
@@ -154,7 +159,9 @@ def _find(repository: _Repository, subfolder: str, files: Iterable[Wanted], why:
 # ---- with huggingface_hub ----
 
 
-def _downloader(name: str, cache_dir: str | Path | None, token: str | bool | None) -> _Download | None:
+def _downloader(
+    name: str, cache_dir: str | Path | None, token: str | bool | None, force_download: bool
+) -> _Download | None:
     """What fetches files of a repository; None without huggingface_hub."""
     try:
         from huggingface_hub import hf_hub_download
@@ -162,9 +169,11 @@ def _downloader(name: str, cache_dir: str | Path | None, token: str | bool | Non
     except ImportError:
         return None
 
+    fetch = partial(hf_hub_download, cache_dir=cache_dir, token=token, force_download=force_download)
+
     def download(file: str, revision: str) -> Path | None:
         try:
-            return Path(hf_hub_download(name, file, revision=revision, cache_dir=cache_dir, token=token))
+            return Path(fetch(name, file, revision=revision))
         except LocalEntryNotFoundError as error:
             problem = _unreachable(name, file, revision, error)
             raise ConnectionError(
@@ -212,10 +221,10 @@ def _file(repository: _Repository, subfolder: str, folder: Path | None, download
     file = str(PurePosixPath(subfolder) / name)
     if folder is None:
         return download(file, repository.revision)
-    if (folder / name).is_file():
+    if not repository.again and (folder / name).is_file():
         return folder / name
     snapshot = (folder / name).parents[len(PurePosixPath(subfolder).parts)]
-    if (snapshot.parents[1] / ".no_exist" / snapshot.name / file).is_file():
+    if not repository.again and (snapshot.parents[1] / ".no_exist" / snapshot.name / file).is_file():
         return None
     return download(file, snapshot.name)
 

@@ -27,9 +27,21 @@ class ModelOutput:
         """Names of what is there."""
         return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
-    def to_tuple(self) -> tuple[Any, ...]:
+    def values(self) -> list[Any]:
         """What is there, in the order of `keys`."""
-        return tuple(getattr(self, name) for name in self.keys())
+        return [getattr(self, name) for name in self.keys()]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values of what is there."""
+        return [(name, getattr(self, name)) for name in self.keys()]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """What is there under this name, or `default`."""
+        return getattr(self, name) if name in self else default
+
+    def to_tuple(self) -> tuple[Any, ...]:
+        """The values as a tuple."""
+        return tuple(self.values())
 
     def __getitem__(self, key: str | int | slice) -> Any:
         if not isinstance(key, str):

@@ -208,7 +208,7 @@ def test_exactly_what_is_needed_is_fetched_from_one_commit(hub):
     asked = hub.asked()
     assert asked[:3] == [("config.json", "main"), ("model.safetensors", COMMIT), ("tokenizer_config.json", COMMIT)]
     assert {revision for _, revision in asked[1:]} == {COMMIT}
-    assert hub.options == {"cache_dir": None, "token": "secret"}
+    assert hub.options == {"cache_dir": None, "token": "secret", "force_download": False}
     assert {path.name for path in folder.iterdir()} == {path.name for path in hub.remote.iterdir()} - {
         "pytorch_model.bin",
         "README.md",
@@ -217,6 +217,10 @@ def test_exactly_what_is_needed_is_fetched_from_one_commit(hub):
     assert hub.asked() == [("config.json", "main")]  # is it still that commit? all else is known
     assert resolve(NAME, files=MODEL, cache_dir="elsewhere", local_files_only=False) == folder
     assert hub.options["cache_dir"] == "elsewhere"
+    hub.asked()
+    assert resolve(NAME, files=MODEL, force_download=True) == folder
+    assert hub.options["force_download"]
+    assert hub.asked() == asked
 
 
 def test_weights_in_the_order_of_transformers(hub):
@@ -337,14 +341,20 @@ def test_a_tokenizer_by_name(tmp_path, tokenizer, no_sockets):
 @pytest.mark.parametrize(
     "option",
     [
-        *("use_auth_token", "proxies", "force_download", "resume_download"),
-        *("code_revision", "trust_remote_code", "local_dir"),
+        *("use_auth_token", "proxies", "resume_download", "code_revision", "local_dir"),
     ],
 )
 def test_arguments_that_are_not_supported(tiny, name, option):
     with pytest.raises(TypeError, match=f"^{option} is not supported: ") as caught:
         getattr(deberta_c, name).from_pretrained(tiny, **{option: "hf_SECRET"})
     assert "SECRET" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["AutoConfig", "AutoModel", "DebertaV2Model", "AutoTokenizer", "DebertaV2Tokenizer"])
+def test_code_of_repositories_is_never_run(tiny, name):
+    with pytest.warns(UserWarning, match="trust_remote_code is ignored: no code"):
+        getattr(deberta_c, name).from_pretrained(tiny, trust_remote_code=True)
+    getattr(deberta_c, name).from_pretrained(tiny, trust_remote_code=False, force_download=True)
 
 
 def test_no_network_for_a_directory_or_a_cached_name(tmp_path, tiny, model, no_sockets):

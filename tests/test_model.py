@@ -45,6 +45,9 @@ def test_output(model, tokenizer):
     (logits,) = output
     assert logits is output.logits
     assert output.keys() == ["logits"]
+    assert dict(output.items())["logits"] is output.values()[0] is output.get("logits")
+    assert output.get("attentions") is None
+    assert output.get("attentions", 7) == 7
     assert dict(output)["logits"] is logits
     assert "logits" in output
     assert "hidden_states" not in output
