@@ -12,6 +12,7 @@ from deberta_c._torch_file import read_torch_file
 # What transformers looks for, in its order: a file, or the index of several; and what reads them.
 FORMS = (("model.safetensors", read_safetensors), ("pytorch_model.bin", read_torch_file))
 
+_POINTER = b"version https://git-lfs"
 _MAX_RANK = 4  # of a tensor that the core takes
 _WEIGHTS = frozenset({"F32", "F16", "BF16"})
 
@@ -26,6 +27,7 @@ def read_checkpoint(directory: Path) -> list[Tensor]:
     """
     tensors: dict[str, Tensor] = {}
     for path, read in _files(directory):
+        _check_whole(path)
         for tensor in read(path):
             if tensor.dtype in BUFFERS:
                 continue
@@ -54,6 +56,12 @@ def check_weight(tensor: Tensor) -> None:
         raise ValueError(
             f"{tensor.source!r}: tensor {describe(tensor.name)} has {rank} dimensions, at most {_MAX_RANK} are known"
         )
+
+
+def _check_whole(path: Path) -> None:
+    with path.open("rb") as file:
+        if file.read(len(_POINTER)) == _POINTER:
+            raise ValueError(f"{str(path)!r} is a pointer of Git LFS, not the weights; run `git lfs pull` there")
 
 
 def _files(directory: Path) -> list[tuple[Path, Callable[[Path], list[Tensor]]]]:

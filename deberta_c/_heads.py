@@ -57,6 +57,7 @@ class Encoder(PreTrainedModel):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        **extra: Any,
     ) -> Any:
         """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
 
@@ -65,6 +66,7 @@ class Encoder(PreTrainedModel):
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype.
         """
+        self._check_extra(extra)
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         pooled = self._settings["head"] == "pooler"
         ran = self._run(packed, output_hidden_states, output_attentions, logits=pooled, last=True)
@@ -106,6 +108,7 @@ class SequenceClassifier(_Labelled):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        **extra: Any,
     ) -> Any:
         """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
 
@@ -121,6 +124,7 @@ class SequenceClassifier(_Labelled):
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
+        self._check_extra(extra)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -265,6 +269,7 @@ class TokenClassifier(_Labelled):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        **extra: Any,
     ) -> Any:
         """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
 
@@ -275,6 +280,7 @@ class TokenClassifier(_Labelled):
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
+        self._check_extra(extra)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -302,22 +308,27 @@ class SpanReader(PreTrainedModel):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        **extra: Any,
     ) -> Any:
         """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
 
-        Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are zero for masked tokens, or a tuple with
-        `return_dict=False`. With `start_positions` and `end_positions` (N) it has the mean of both cross entropies; a
-        position of S or more does not count. Masked tokens do not compete, so that the loss does not depend on padding;
-        in transformers they do, and a padded batch has a greater loss there.
+        Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the least float32 for masked tokens, so that
+        argmax finds none, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N) it
+        has the mean of both cross entropies; a position of S or more does not count. Masked tokens do not compete, so
+        that the loss does not depend on padding; in transformers they do, and a padded batch has a greater loss there.
 
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token, a position that is masked); TypeError for a wrong dtype; RuntimeError when the
         head is missing.
         """
+        self._check_extra(extra)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
-        start, end = (np.ascontiguousarray(part) for part in np.moveaxis(_padded(packed, ran.logits), 2, 0))
+        logits = _padded(packed, ran.logits)
+        if packed.valid is not None:
+            logits[~packed.valid] = np.finfo(np.float32).min  # no answer begins or ends there
+        start, end = (np.ascontiguousarray(part) for part in np.moveaxis(logits, 2, 0))
         loss = None
         if start_positions is not None and end_positions is not None:
             loss = span_loss(start, end, start_positions, end_positions, packed.valid)
@@ -350,6 +361,7 @@ class Chooser(PreTrainedModel):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        **extra: Any,
     ) -> Any:
         """Runs the network over N questions with the same number of choices: arrays or lists (N, choices, S).
 
@@ -359,6 +371,7 @@ class Chooser(PreTrainedModel):
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
+        self._check_extra(extra)
         self._require_head()
         ids = flatten_choices("input_ids", input_ids)
         shape = np.shape(input_ids)
@@ -398,6 +411,7 @@ class MaskedLanguageModel(PreTrainedModel):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        **extra: Any,
     ) -> Any:
         """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
 
@@ -411,6 +425,7 @@ class MaskedLanguageModel(PreTrainedModel):
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
+        self._check_extra(extra)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         chosen = None if positions is None else check_positions(positions, packed)
@@ -472,6 +487,7 @@ class ReplacedTokenDetector(PreTrainedModel):
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
         return_dict: bool | None = None,
+        **extra: Any,
     ) -> Any:
         """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
 
@@ -482,6 +498,7 @@ class ReplacedTokenDetector(PreTrainedModel):
         Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
+        self._check_extra(extra)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)

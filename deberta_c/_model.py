@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import ContextDecorator
 from copy import deepcopy
 from functools import partial
+from inspect import signature
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
@@ -26,14 +27,22 @@ from deberta_c._encodings import require_cpu
 from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, describe, warn_caller
 from deberta_c._families import DECODER, Adapted, adapt, named, sources, tie
 from deberta_c._frame import RowName
+from deberta_c._hub import MODEL, resolve
 from deberta_c._initial import initial_weights
 from deberta_c._outputs import ModelOutput
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._reopen import reopened
+from deberta_c._safetensors import write_safetensors
+from deberta_c._saving import new_files
 from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, reopened_tokenizer
 
 M = TypeVar("M", bound="PreTrainedModel")
+
+# What a tokenizer may return that no network reads.
+_OF_TOKENIZERS = frozenset(
+    {"length", "num_truncated_tokens", "offset_mapping", "overflow_to_sample_mapping", "special_tokens_mask"}
+)
 
 # Arguments of transformers that change nothing here.
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
@@ -72,7 +81,8 @@ class PreTrainedModel:
     Where models differ from those of transformers 5, and why:
 
     - Results are NumPy arrays in float32, losses NumPy scalars.
-    - Hidden states, attentions and logits of masked tokens are zeros: nothing is computed for padding.
+    - Hidden states, attentions and logits of masked tokens are zeros, logits for the places of an answer the least
+      float32: nothing is computed for padding.
     - Masked tokens count in no loss, and do not compete for the place of an answer, so that the width to which rows are
       padded changes no loss; there tokens count unless they are labelled -100, and the logits of padding compete.
     - A head that classifies rows reads the first token that is not masked; there it reads column 0, which is padding
@@ -192,9 +202,12 @@ class PreTrainedModel:
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Writes config.json, model.safetensors and, when there is one, the tokenizer into a directory, which is made.
 
-        transformers loads it to the same logits. The weights keep their type (F32 for initial ones), tied ones are
-        stored once. The directory is written as a whole or, if that fails, left as it was; a power cut can leave some
-        files of an earlier model there.
+        transformers loads it to the same logits, but for a masked language model that decodes with the enhanced mask
+        decoder: transformers has none and reads the ordinary last layer. What the network does not use is not written,
+        so that a model opened with `enhanced_mask_decoder=False` loses the position table and decodes so ever after.
+        The weights keep their type (F32 for initial ones; `dtype` of config.json is one that holds them all), tied ones
+        are stored once. The directory is written as a whole or, if that fails, left as it was; a power cut can leave
+        some files of an earlier model there.
 
         Errors: RuntimeError when the head is missing, OSError when the directory cannot be written. A UserWarning tells
         of a tokenizer that cannot be read; the model is saved without it.
@@ -511,11 +524,18 @@ class PreTrainedModel:
         check_rows(rows, self._settings, row_name)
         return run_batches(self._core, rows, BATCH_TOKENS, wanted)
 
+    def _check_extra(self, extra: Mapping[str, Any]) -> None:
+        """Refuses arguments that a call does not take, but for what a tokenizer returns beside its inputs."""
+        for name, value in extra.items():
+            if value is not None and name not in _OF_TOKENIZERS:
+                known = [name for name in signature(type(self).__call__).parameters if name not in ("self", "extra")]
+                raise TypeError(f"a call of {type(self).__name__} takes no {name!r}; it takes {', '.join(known)}")
+
     def _require_head(self) -> None:
         if self._missing and self._needs_head:
             raise RuntimeError(
-                f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; train it, or load a "
-                "directory that holds them"
+                f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; fine-tune it with "
+                "transformers, or load a directory that holds them"
             )
 
 
@@ -535,7 +555,10 @@ class no_grad(ContextDecorator):
 
 def untrained(what: str) -> str:
     """What it means for a model that its head is missing."""
-    return f"it is not a trained {what}, and running it raises an error; train it, or load a directory that holds them"
+    return (
+        f"it is not a trained {what}, and running it raises an error; fine-tune it with transformers, or load a "
+        "directory that holds them"
+    )
 
 
 def given(output: ModelOutput, return_dict: bool | None) -> Any:

@@ -245,3 +245,10 @@ def test_the_order_of_choice_is_that_of_transformers(tmp_path):
 def test_no_weights(tmp_path):
     with pytest.raises(OSError, match=r"has no model.safetensors or pytorch_model.bin, whole or in shards"):
         read_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_pointer_of_git_lfs(tmp_path, name):
+    (tmp_path / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(ValueError, match=rf"{name}' is a pointer of Git LFS, not the weights; run `git lfs pull`"):
+        read_checkpoint(tmp_path)

@@ -63,6 +63,11 @@ def padded(rows, left=0):
     return ids, mask
 
 
+def beyond(head):
+    """The logits of masked tokens: no answer begins or ends there."""
+    return np.finfo(np.float32).min if head == "spans" else 0
+
+
 def first(output, head):
     """The answers of a head as one array."""
     if head == "spans":
@@ -84,7 +89,7 @@ def test_logits(open_case, head, family):
         else:
             tolerance = 1e-4 if head == "decoder" else TOLERANCE  # its logits are large
             np.testing.assert_allclose(found[row, : len(tokens)], expected, atol=tolerance)
-            assert not found[row, len(tokens) :].any()
+            assert (found[row, len(tokens) :] == beyond(head)).all()
     name = type(model).__name__
     assert name == {"v1": "Deberta", "v2": "DebertaV2", "bert": "Bert"}[family] + HEADS[head][0]
     assert isinstance(model, getattr(deberta_c, name))
@@ -113,7 +118,8 @@ def test_choices(open_case, family):
 
 @pytest.mark.parametrize(("head", "family"), CASES)
 def test_padding_and_holes(open_case, head, family):
-    """Whatever lies under the mask changes nothing, and gets zeros; absolute positions are those of the columns."""
+    """Whatever lies under the mask changes nothing, and gets zeros, as a place of an answer the least number; absolute
+    positions are those of the columns."""
     opened_model, _ = open_case(head, family)
 
     def model(*arrays, **options):
@@ -130,7 +136,7 @@ def test_padding_and_holes(open_case, head, family):
     output = model(ids, mask, output_hidden_states=True, output_attentions=True)
     np.testing.assert_allclose(first(output, head), first(before, head), atol=TOLERANCE)
     if not of_rows:
-        assert not first(output, head)[mask == 0].any()
+        assert (first(output, head)[mask == 0] == beyond(head)).all()
     for state in output.hidden_states:
         assert not state[mask == 0].any()
     absolute = family == "bert" or head == "decoder"
@@ -622,3 +628,15 @@ def test_transformers_has_no_enhanced_mask_decoder(tmp_path, family):
     plain.save_pretrained(tmp_path / "plain")
     both_again = both(tmp_path / "plain", "AutoModelForMaskedLM")
     np.testing.assert_allclose(both_again[1](ROWS[1:2]).logits, there, atol=1e-4)
+
+
+@pytest.mark.parametrize(("head", "family"), CASES)
+def test_arguments_beside_the_inputs(open_case, head, family):
+    """What a tokenizer returns beside the inputs is left alone, what nobody knows is refused."""
+    model, _ = open_case(head, family)
+    ids = padded(ROWS)[0].reshape((2, 2, -1) if head == "choice" else (4, -1))
+    extra = {"offset_mapping": [[(0, 1)]], "length": [3], "position_ids": None}
+    np.testing.assert_array_equal(first(model(ids, **extra), head), first(model(ids), head))
+    call = f"a call of {type(model).__name__}"
+    with pytest.raises(TypeError, match=rf"^{call} takes no 'position_ids'; it takes input_ids, .*return_dict$"):
+        model(ids, position_ids=ids)

@@ -217,7 +217,7 @@ def test_missing_head(make_model):
     assert set(caught[0].message.tensors) == set(HEAD)
     assert caught[0].filename == __file__
     for call in (lambda: bare([[1, 2]]), lambda: bare.predict(["a"]), lambda: bare.predict_proba([])):
-        with pytest.raises(RuntimeError, match=r"lacks .*classifier.weight.* train it"):
+        with pytest.raises(RuntimeError, match=r"lacks .*classifier.weight.* fine-tune it"):
             call()
     with pytest.raises(RuntimeError, match="lacks"):
         deberta_c.pipeline(model=bare)("a")

@@ -79,9 +79,9 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     pthread_mutex_init(&self->mutex, NULL);
     struct deberta_tensor *table = NULL;
-    bool made = (self->settings = new_settings(config, &self->config)) && (self->tensors = PySequence_Tuple(tensors)) &&
-                (table = binding_tensors(self->tensors)) &&
-                binding_check(build(self, table, (size_t)PyTuple_GET_SIZE(self->tensors))) == 0;
+    PyObject *owner = NULL;
+    bool made = (self->settings = new_settings(config, &self->config)) && (owner = PySequence_Tuple(tensors)) &&
+                (table = binding_tensors(owner)) && build(self, owner, table) == 0;
     PyMem_Free(table);
     Py_XDECREF(owner);
     if (!made)
