@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy_network import Network
-from tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, write_model
+from tiny_models import BERT, CONV, TINY, V1, padded, safetensors_bytes, tiny_tensors, write_model
 
 import deberta_c
 from deberta_c import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
@@ -50,15 +50,6 @@ def opened(tmp_path, kind, base, head, **arguments):
         warnings.simplefilter("error")
         model = getattr(deberta_c, kind).from_pretrained(directory, **options)
     return model, Network(without_none(base), tiny_tensors(without_none(base), head=head))
-
-
-def padded(rows, left=0):
-    width = left + max(map(len, rows))
-    ids, mask = np.zeros((2, len(rows), width), np.int64)
-    for row, tokens in enumerate(rows):
-        ids[row, left : left + len(tokens)] = tokens
-        mask[row, left : left + len(tokens)] = 1
-    return ids, mask
 
 
 @pytest.mark.parametrize("name", ENCODERS)

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from numpy_network import Network
-from tiny_models import BERT, CONV, TINY, V1, tiny_tensors, write_model
+from tiny_models import BERT, CONV, TINY, V1, padded, tiny_tensors, write_model
 
 import deberta_c
 from deberta_c import UnexpectedWeightsWarning
@@ -52,15 +52,6 @@ def open_case(tmp_path_factory):
         return known[head, family]
 
     return open_it
-
-
-def padded(rows, left=0):
-    width = left + max(map(len, rows))
-    ids, mask = np.zeros((2, len(rows), width), np.int64)
-    for row, tokens in enumerate(rows):
-        ids[row, left : left + len(tokens)] = tokens
-        mask[row, left : left + len(tokens)] = 1
-    return ids, mask
 
 
 def beyond(head):

@@ -2,7 +2,7 @@
 
 import json
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +214,13 @@ def write_model(
     (directory / "spm.model").write_bytes(spm_bytes())
     (directory / "tokenizer_config.json").write_text('{"do_lower_case": false, "vocab_type": "spm"}')
     return directory
+
+
+def padded(rows: Sequence[Sequence[int]], left: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Ids and mask (N, S) of rows of ids, with padding on the right, and `left` of it on the left."""
+    width = left + max(map(len, rows))
+    ids, mask = np.zeros((2, len(rows), width), np.int64)
+    for row, tokens in enumerate(rows):
+        ids[row, left : left + len(tokens)] = tokens
+        mask[row, left : left + len(tokens)] = 1
+    return ids, mask
