@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._errors import warn_caller
+
 _TELLS = ("spans", "words", "strings", "sequences")
 
 
@@ -258,6 +260,11 @@ class BatchEncoding(UserDict[str, Any]):
     def word_ids(self, batch_index: int = 0) -> list[int | None]:
         """For each token of a row the number of its word; None for those that were added."""
         return self._row(batch_index).word_ids
+
+    def words(self, batch_index: int = 0) -> list[int | None]:
+        """`word_ids` under its name in transformers 4. Warnings: FutureWarning."""
+        warn_caller(FutureWarning("words() is a name of transformers 4, which 5 does not have; write word_ids()"))
+        return self.word_ids(batch_index)
 
     def sequence_ids(self, batch_index: int = 0) -> list[int | None]:
         """For each token of a row 0 or 1 for the text that it is in; None for those that were added."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, NamedTuple, TypeVar
@@ -21,6 +22,7 @@ from deberta_c._hub import TOKENIZER, resolve
 from deberta_c._padding import Given, plain
 from deberta_c._reopen import reopened
 from deberta_c._saving import new_files
+from deberta_c._suggest import names_options
 from deberta_c._tokenizer_files import (
     SPECIAL_NAMES,
     AddedToken,
@@ -31,7 +33,9 @@ from deberta_c._tokenizer_files import (
     trimmed_spans,
     write_tokenizer,
 )
+from deberta_c._tokenizer_gathered import content_of_object, gather
 from deberta_c._tokenizer_inputs import Inputs, explain_words, read_inputs, read_words
+from deberta_c._tokenizer_legacy import LegacyCalls, Stage, file_prefix
 from deberta_c._tokenizer_settings import EXTRA, renamed
 
 _TRUNCATIONS = {
@@ -97,8 +101,12 @@ class _Special:
 Some = TypeVar("Some", bound="PreTrainedTokenizerFast")
 
 
-class PreTrainedTokenizerFast:
+class PreTrainedTokenizerFast(LegacyCalls):
     """A tokenizer that does what the tokenizer.json of a directory says; the other classes also read other files.
+
+    It is opened with `from_pretrained`, or made of files: `vocab_file` (vocab.txt, spm.model, or vocab.json with
+    `merges_file`), `tokenizer_file` (a tokenizer.json) or `tokenizer_object` (a tokenizers.Tokenizer, or the text of a
+    tokenizer.json), with the options of `from_pretrained`.
 
     Calling it gives `input_ids`, `token_type_ids` and `attention_mask`: lists, or with `return_tensors="np"` int64
     arrays of shape (rows, tokens). `tokenizer.model_max_length` is the cap that `truncation=True` applies when no
@@ -149,11 +157,33 @@ class PreTrainedTokenizerFast:
     pad_token, pad_token_id = _Special(), _Special()
     cls_token, cls_token_id = _Special(), _Special()
     mask_token, mask_token_id = _Special(), _Special()
+    do_lower_case, split_by_punct, add_prefix_space = Stage(), Stage(), Stage()
+    tokenize_chinese_chars, strip_accents = Stage(), Stage()
 
-    def __init__(self, files: TokenizerFiles, opener: type, given: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        vocab_file: str | Path | None = None,
+        merges_file: str | Path | None = None,
+        *,
+        tokenizer_file: str | Path | None = None,
+        tokenizer_object: Any = None,
+        **options: Any,
+    ) -> None:
+        files = {"vocab_file": vocab_file, "merges_file": merges_file, "tokenizer_file": tokenizer_file}
+        content = None if tokenizer_object is None else content_of_object(tokenizer_object)
+        opened = open_tokenizer(gather(self._kind, files, content), self._kind, options)
+        self._set_up(opened, "", (_construct, (type(self), files, content, options)))
+
+    @classmethod
+    def _of(cls: type[Some], files: TokenizerFiles, name: str, again: tuple[Any, ...]) -> Some:
+        made = cls.__new__(cls)
+        made._set_up(files, name, again)
+        return made
+
+    def _set_up(self, files: TokenizerFiles, name: str, again: tuple[Any, ...]) -> None:
         options = files.options
-        self.name_or_path = str(files.directory)
-        self._opener, self._given = opener, given  # of which a pickle makes it again
+        self.name_or_path = name
+        self._again = again  # the function and the arguments of which a pickle makes it again
         self._grown: tuple[AddedToken, ...] = ()  # tokens that were added since
         self._special: dict[str, str | None] = dict(
             files.special
@@ -181,7 +211,7 @@ class PreTrainedTokenizerFast:
         self._places = [sum(part >= 0 for part, _ in template) for template in (files.single, files.pair)]
 
     @classmethod
-    def from_pretrained(cls: type[Some], directory: str | Path, **options: Any) -> Some:
+    def from_pretrained(cls: type[Some], pretrained_model_name_or_path: str | Path, **options: Any) -> Some:
         """Reads the tokenizer of a directory, or of a name on the hub, as one of this class.
 
         Options replace what the files say: `do_lower_case`, `split_by_punct`, `model_max_length`, `padding_side` and
@@ -195,17 +225,38 @@ class PreTrainedTokenizerFast:
         Errors: OSError for a missing directory or file; ValueError for a broken file, or one that asks for what this
         version does not know; TypeError for an unknown option.
         """
-        files, options = _open(directory, cls._kind, options)
-        return cls(files, cls, options)
+        files, options = _open(pretrained_model_name_or_path, cls._kind, options)
+        return cls._of(files, *_origin(files, cls, options))
 
-    def save_pretrained(self, save_directory: str | Path) -> tuple[str, ...]:
+    @names_options("save_pretrained")
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        legacy_format: bool | None = None,
+        filename_prefix: str | None = None,
+        push_to_hub: bool = False,
+    ) -> tuple[str, ...]:
         """Writes the tokenizer with what was set and added into a directory, which is made; returns the paths.
 
-        Errors: OSError when it cannot be written; then the directory is as it was.
+        `filename_prefix` and a hyphen go before the names of the files, which from_pretrained does not find then.
+
+        Errors: OSError when it cannot be written; then the directory is as it was. ValueError for `legacy_format=True`,
+        the files of the slow tokenizers of transformers 4, and for `push_to_hub=True`.
         """
+        if legacy_format:
+            raise ValueError(
+                "legacy_format is true, but deberta_c writes tokenizer.json, which transformers 4 and 5 read; leave it "
+                "out, or call save_vocabulary for the vocabulary alone"
+            )
+        if push_to_hub:
+            raise ValueError(
+                "push_to_hub is true, but deberta_c does not upload; save, then run `hf upload REPO "
+                f"{save_directory!s}`"
+            )
+        prefix = file_prefix(filename_prefix)
         with new_files(save_directory) as place:
-            names = self.write_files(place)
-        return tuple(str(Path(save_directory).expanduser() / name) for name in names)
+            names = self.write_files(lambda name: place(prefix + name))
+        return tuple(str(Path(save_directory).expanduser() / (prefix + name)) for name in names)
 
     def write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
         """Writes the files of `save_pretrained` where `place` says; returns their names."""
@@ -248,11 +299,13 @@ class PreTrainedTokenizerFast:
 
     # ---- texts to ids ----
 
+    @names_options("the call of a tokenizer")
     def __call__(
         self,
         text: Any = None,
         text_pair: Any = None,
         text_target: Any = None,
+        text_pair_target: Any = None,
         *,
         add_special_tokens: bool = True,
         padding: bool | str | None = False,
@@ -275,7 +328,8 @@ class PreTrainedTokenizerFast:
         """Encodes one text, or a column of texts, or pairs.
 
         `text` is a str, or a list, Series or array of str, or a list of pairs; `text_pair` holds the second texts;
-        the ids of `text_target` become `labels`. With `is_split_into_words` a list of words stands for each text.
+        the ids of `text_target` and `text_pair_target` become `labels`. With `is_split_into_words` a list of words
+        stands for each text.
         `padding`: True or "longest", "max_length", False; `pad_to_multiple_of` rounds the length up, and `padding_side`
         is "left" or "right". `truncation`: True or "longest_first", "only_first", "only_second", False; `max_length`
         (tokens, special ones included) without `padding` and `truncation` cuts too. With `return_overflowing_tokens`
@@ -322,7 +376,7 @@ class PreTrainedTokenizerFast:
         )
         if text_target is None:
             return self._encoded(text, text_pair, request)
-        target = self._encoded(text_target, None, request, "text_target")
+        target = self._encoded(text_target, text_pair_target, request, "text_target")
         if text is None:
             return target
         encoding = self._encoded(text, text_pair, request)
@@ -441,6 +495,7 @@ class PreTrainedTokenizerFast:
 
     # ---- padding ----
 
+    @names_options("pad")
     def pad(
         self,
         encoded_inputs: Any,
@@ -488,13 +543,20 @@ class PreTrainedTokenizerFast:
 
     # ---- ids to texts ----
 
+    @names_options("decode")
     def decode(
-        self, token_ids: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+        self,
+        token_ids: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        *,
+        spaces_between_special_tokens: bool = True,
     ) -> Any:
         """The text of ids, or a list of texts for a list of rows; ids beyond the vocabulary are left out.
 
         `clean_up_tokenization_spaces` removes spaces before punctuation; by default the attribute of that name says
         whether. It is not done, with a warning when asked for, where BPE keeps spaces as they were.
+        `spaces_between_special_tokens` is ignored, as fast tokenizers of transformers do.
 
         Errors: ValueError for a negative id, TypeError for what is no id.
         """
@@ -509,8 +571,14 @@ class PreTrainedTokenizerFast:
             return [self._text(row, skip_special_tokens, cleans) for row in ids]
         return self._text(ids if isinstance(ids, list) else [ids], skip_special_tokens, cleans)
 
+    @names_options("batch_decode")
     def batch_decode(
-        self, sequences: Any, skip_special_tokens: bool = False, clean_up_tokenization_spaces: bool | None = None
+        self,
+        sequences: Any,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        *,
+        spaces_between_special_tokens: bool = True,
     ) -> list[str]:
         """The texts of rows of ids; see `decode`."""
         sequences = plain(sequences)
@@ -564,7 +632,7 @@ class PreTrainedTokenizerFast:
         return self.get_vocab()
 
     def get_vocab(self) -> dict[str, int]:
-        """Every token with its id."""
+        """Every token with its id, in the order of the ids."""
         return dict(self._all_ids())
 
     def get_added_vocab(self) -> dict[str, int]:
@@ -594,7 +662,7 @@ class PreTrainedTokenizerFast:
             piece = self._core.piece
             ids = {piece(id): id for id in reversed(range(len(self)))}
             ids.pop("", None)  # of an id that no token has
-            self._vocabulary = ids | self._added
+            self._vocabulary = dict(sorted((ids | self._added).items(), key=itemgetter(1)))
         return self._vocabulary
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
@@ -642,13 +710,17 @@ class PreTrainedTokenizerFast:
         return len(new)
 
     def _name_special(self, name: str, value: Any) -> None:
-        content = None if value is None else _added_token(value, True).content
-        if content is not None and self._id_of(content) is None:
-            raise ValueError(
-                f"{name} is {content!r}, which the vocabulary has not; add it, too: "
-                f"tokenizer.add_special_tokens({{{name!r}: {content!r}}})"
-            )
+        content = None if value is None else self._known_token(name, value, value)
         self._special = {**self._special, name: content}
+
+    def _known_token(self, name: str, value: Any, shown: Any) -> str:
+        content = _added_token(value, True).content
+        if self._id_of(content) is None:
+            raise ValueError(
+                f"{name} is {shown!r}, which the vocabulary does not have; add it, too: "
+                f"tokenizer.add_special_tokens({{{name!r}: {shown!r}}})"
+            )
+        return content
 
     @property
     def special_tokens_map(self) -> dict[str, str]:
@@ -657,13 +729,24 @@ class PreTrainedTokenizerFast:
 
     @property
     def extra_special_tokens(self) -> list[str]:
-        """The special tokens that have no name of their own."""
+        """The special tokens that have no name of their own.
+
+        Errors when set: TypeError for what is no list of tokens, ValueError for one that the vocabulary does not have.
+        """
         return list(self._extra)
+
+    @extra_special_tokens.setter
+    def extra_special_tokens(self, tokens: Any) -> None:
+        self._extra = tuple(self._known_token("extra_special_tokens", token, [token]) for token in _tokens(tokens))
 
     @property
     def additional_special_tokens(self) -> list[str]:
         """`extra_special_tokens` under its former name."""
-        return list(self._extra)
+        return self.extra_special_tokens
+
+    @additional_special_tokens.setter
+    def additional_special_tokens(self, tokens: Any) -> None:
+        self.extra_special_tokens = tokens
 
     @property
     def all_special_tokens(self) -> list[str]:
@@ -681,7 +764,7 @@ class PreTrainedTokenizerFast:
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: getattr(self, name) for name in _SETTINGS}
-        return _reopen, (self._opener, self.name_or_path, self._given), state
+        return (*self._again, state)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
@@ -742,10 +825,10 @@ class AutoTokenizer:
     """Reads the tokenizer of a model directory."""
 
     @staticmethod
-    def from_pretrained(directory: str | Path, **options: Any) -> PreTrainedTokenizerFast:
+    def from_pretrained(pretrained_model_name_or_path: str | Path, **options: Any) -> PreTrainedTokenizerFast:
         """The tokenizer in the class that the directory names; see `PreTrainedTokenizerFast.from_pretrained`."""
-        files, options = _open(directory, None, options)
-        return _CLASSES[files.kind](files, AutoTokenizer, options)
+        files, options = _open(pretrained_model_name_or_path, None, options)
+        return _CLASSES[files.kind]._of(files, *_origin(files, AutoTokenizer, options))
 
 
 def as_tokenizer(value: Any) -> PreTrainedTokenizerFast:
@@ -799,6 +882,18 @@ def _open(name: str | Path, kind: str | None, options: dict[str, Any]) -> tuple[
     """What a directory or a name says, and the options without those that tell where to look."""
     where, others = hub_options(options)
     return open_tokenizer(resolve(name, files=TOKENIZER, **where), kind, others), others
+
+
+def _origin(files: TokenizerFiles, opener: type, options: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    """The name of a tokenizer that was opened, and of what a pickle makes it again."""
+    name = str(files.directory)
+    return name, (_reopen, (opener, name, options))
+
+
+def _construct(
+    cls: type[Some], files: dict[str, Any], content: str | None, options: dict[str, Any]
+) -> PreTrainedTokenizerFast:
+    return cls(**files, tokenizer_object=content, **options)
 
 
 def _reopen(opener: Any, directory: str, options: dict[str, Any]) -> PreTrainedTokenizerFast:
@@ -877,6 +972,12 @@ def _added_token(token: Any, special: bool) -> AddedToken:
     if given.get("normalized") is None:
         flags["normalized"] = not flags["special"]
     return AddedToken(content, **flags)
+
+
+def _tokens(tokens: Any) -> Any:
+    if isinstance(tokens, AddedToken) or not isinstance(tokens, (list, tuple)):
+        raise TypeError(f"extra_special_tokens is {tokens!r}; it must be a list of tokens")
+    return tokens
 
 
 def _choice(name: str, value: Any, known: dict[Any, str | None]) -> str | None:

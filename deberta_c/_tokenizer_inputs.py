@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._errors import describe_all
 from deberta_c._frame import RowName, find_surrogate, is_column, is_missing, rows_of, texts_of, the_only, values_of
 
 
@@ -110,7 +111,10 @@ def explain_words(inputs: Inputs, error: ValueError) -> None:
 def _unzip(pairs: Sequence[Any], name: str) -> tuple[list[Any], list[Any]]:
     for row, pair in enumerate(pairs):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            raise ValueError(f"{name}[{row}] is {pair!r}, but {name}[0] a pair; give two texts in each row")
+            raise ValueError(
+                f"{name}[{row}] is {describe_all(pair)}, but rows such as {name}[0] are pairs; give two texts in each "
+                "row, or is_split_into_words=True for rows of words"
+            )
     return [first for first, _ in pairs], [second for _, second in pairs]
 
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from deberta_c._config import read_json
+from deberta_c._suggest import unknown_option
 from deberta_c._tokenizer_json import AddedToken, read_added
 from deberta_c._tokenizer_recipes import BERT, FAST, OPTIONS, SPECIAL, V1, V2
 
@@ -18,12 +19,12 @@ EXTRA = ("extra_special_tokens", "additional_special_tokens")
 
 _HUGE = 10**20  # a model_max_length above it means that there is none
 _STAGE_OPTIONS = ("do_lower_case", "split_by_punct", "tokenize_chinese_chars", "strip_accents", "add_prefix_space")
-_CALL_OPTIONS = (
+CALL_OPTIONS = (
     "model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces", "split_special_tokens",
     "model_input_names", "pad_token_type_id",
 )  # fmt: skip
 _IGNORED = ("use_fast",)  # it changes nothing
-_KNOWN = (*_STAGE_OPTIONS, *_CALL_OPTIONS, "pipeline", "byte_fallback", *SPECIAL_NAMES, *EXTRA)
+_KNOWN = (*_STAGE_OPTIONS, *CALL_OPTIONS, "pipeline", "byte_fallback", *SPECIAL_NAMES, *EXTRA)
 _INPUTS = {  # the order is the library's
     V2: ("input_ids", "attention_mask", "token_type_ids"),
     V1: ("input_ids", "attention_mask", "token_type_ids"),
@@ -42,7 +43,7 @@ class Settings:
         self.given = {name: value for name, value in options.items() if name not in _IGNORED}
         for name in self.given:
             if name not in _KNOWN:
-                raise TypeError(f"unknown option {name!r} of a tokenizer; known are {', '.join(_KNOWN)}")
+                raise unknown_option("a tokenizer", self.given, _KNOWN)
         self.legacy: dict[str, Any] = {}
         if "added_tokens_decoder" not in self.file and (path := directory / "special_tokens_map.json").is_file():
             self.legacy = read_json(path)

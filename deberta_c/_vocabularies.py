@@ -1,8 +1,9 @@
 """Files that hold a vocabulary, such as spm.model and vocab.txt, each as the section `model` of a tokenizer.json."""
 
+import json
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -215,6 +216,32 @@ def _bpe(vocab: dict[str, Any], merges: list[Any]) -> dict[str, Any]:
         "vocab": vocab,
         "merges": merges,
     }
+
+
+# ---- writing ----
+
+
+def write_vocab_txt(model: dict[str, Any], place: Callable[[str], Path]) -> tuple[str, ...]:
+    """Writes the tokens of a WordPiece model, a line each, as vocab.txt where `place` says; returns the name.
+
+    Errors: ValueError where the ids are not 0, 1, 2, ..., which lines could not say.
+    """
+    vocab: dict[str, int] = model["vocab"]
+    tokens = sorted(vocab, key=vocab.__getitem__)
+    if [vocab[token] for token in tokens] != list(range(len(tokens))) or any("\n" in token for token in tokens):
+        raise ValueError("the ids of the vocabulary do not follow each other, or a token has a line feed, which no "
+                         "vocab.txt can say; save_pretrained writes a tokenizer.json")  # fmt: skip
+    place("vocab.txt").write_bytes("".join(f"{token}\n" for token in tokens).encode("utf-8"))
+    return ("vocab.txt",)
+
+
+def write_vocab_json(model: dict[str, Any], place: Callable[[str], Path]) -> tuple[str, ...]:
+    """Writes a BPE model as vocab.json and merges.txt where `place` says; returns the names."""
+    vocab = dict(sorted(model["vocab"].items(), key=lambda entry: entry[1]))
+    pairs = (merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"])
+    place("vocab.json").write_bytes(json.dumps(vocab, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
+    place("merges.txt").write_bytes("".join(f"{line}\n" for line in ("#version: 0.2", *pairs)).encode("utf-8"))
+    return "vocab.json", "merges.txt"
 
 
 def _text(path: Path) -> str:

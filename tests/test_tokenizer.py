@@ -262,7 +262,7 @@ def test_missing_and_broken_files(tmp_path, make_model):
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ValueError, match=r"tokenizer.json' .*model"):
         AutoTokenizer.from_pretrained(tmp_path)
-    with pytest.raises(TypeError, match="unknown option 'lower'"):
+    with pytest.raises(TypeError, match="no option 'lower'; did you mean 'do_lower_case'"):
         AutoTokenizer.from_pretrained(make_model(), lower=True)
 
 

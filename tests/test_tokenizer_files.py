@@ -185,7 +185,7 @@ def test_other_files_are_refused_by_name(tmp_path, files, message):
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"lower": True}, TypeError, "unknown option 'lower' of a tokenizer; known are do_lower_case"),
+        ({"lower": True}, TypeError, "no option 'lower'; did you mean 'do_lower_case'"),
         ({"do_lower_case": "no"}, TypeError, "tokenizer option do_lower_case is 'no'; it must be true or false"),
         ({"split_by_punct": True}, TypeError, "split_by_punct is True, but BertTokenizer does not have it"),
         ({"padding_side": "up"}, ValueError, "padding_side is 'up'; it must be"),
