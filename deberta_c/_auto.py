@@ -22,7 +22,7 @@ from deberta_c._heads import (
     SpanReader,
     TokenClassifier,
 )
-from deberta_c._hub import MODEL, resolve
+from deberta_c._hub import model_files, resolve
 from deberta_c._model import PreTrainedModel
 
 A = TypeVar("A", bound=PreTrainedModel)
@@ -337,7 +337,7 @@ class _Auto(Generic[A]):
     ) -> Any:
         """Opens a directory or a model of the hub; see `PreTrainedModel.from_pretrained`."""
         where, options = hub_options(options)
-        folder = resolve(directory, files=MODEL, **where)
+        folder = resolve(directory, files=model_files(options.get("variant")), **where)
         found = cls._of(AutoConfig.from_dict(read_config(folder)) if config is None else config)
         if output_loading_info:
             return found.from_pretrained(folder, config=config, output_loading_info=True, **options)

@@ -27,14 +27,14 @@ from deberta_c._encodings import require_cpu
 from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, describe, warn_caller
 from deberta_c._families import DECODER, Adapted, adapt, named, sources, tie
 from deberta_c._frame import RowName
-from deberta_c._hub import MODEL, resolve
+from deberta_c._hub import model_files, resolve
 from deberta_c._initial import initial_weights
 from deberta_c._outputs import ModelOutput
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._reopen import reopened
-from deberta_c._safetensors import write_safetensors
 from deberta_c._saving import new_files
+from deberta_c._shards import holds_weights, write_weights
 from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, reopened_tokenizer
 
 M = TypeVar("M", bound="PreTrainedModel")
@@ -46,8 +46,10 @@ _OF_TOKENIZERS = frozenset(
 
 # Arguments of transformers that change nothing here.
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
-_OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder"})
-_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_HARMLESS_SAVING = frozenset({"token", "save_peft_format", "save_original_format", "distributed_checkpoint"})
+_PUSH = "nothing is uploaded from here; call save_pretrained(DIR), then run `hf upload NAME DIR` of huggingface_hub"
 _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
 
 
@@ -164,13 +166,14 @@ class PreTrainedModel:
         output_loading_info: bool = False,
         **options: Any,
     ) -> M | tuple[M, dict[str, Any]]:
-        """Opens a directory with config.json and weights in F32, F16 or BF16, or a model of the Hugging Face hub.
+        """Opens a directory with config.json and weights in F32, F16, BF16 or F64, or a model of the Hugging Face hub.
 
         Keys of config.json, such as `num_labels`, `id2label` or `problem_type`, replace those of the file; `config`
         replaces the file. `ignore_mismatched_sizes=True` drops a head of another size. `dtype` may be "float32" or
-        "auto": the network computes in float32. For a name of the hub: `revision`, `cache_dir`, `token`,
-        `local_files_only`, `subfolder`. With `output_loading_info=True` the result is (model, information), whose keys
-        missing_keys, unexpected_keys, mismatched_keys and error_msgs are those of transformers.
+        "auto": the network computes in float32. `variant="fp16"` reads model.fp16.safetensors. For a
+        name of the hub: `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder`. With
+        `output_loading_info=True` the result is (model, information), whose keys missing_keys,
+        unexpected_keys, mismatched_keys and error_msgs are those of transformers.
 
         The weights stay in the files, which are mapped into memory. While a model has them open, replace them by
         renaming new files into their place; a file that is cut or rewritten where it lies ends the process (SIGBUS)
@@ -181,7 +184,8 @@ class PreTrainedModel:
         tensors of the head; such a model does not run. UnexpectedWeightsWarning names tensors that are not used.
         """
         where, options = hub_options(options)
-        folder = resolve(directory, files=MODEL, **where)
+        variant = options.get("variant")
+        folder = resolve(directory, files=model_files(variant), **where)
         overrides = cls._check_options(options)
         if config is None:
             own = cls._own_config(AutoConfig.from_dict(read_config(folder)), overrides)
@@ -191,7 +195,7 @@ class PreTrainedModel:
         model = cls.__new__(cls)
         model._seed = None
         try:
-            found = named(read_checkpoint(folder), own.model_type)
+            found = named(read_checkpoint(folder, variant), own.model_type)
             adapted = model._open(model._plan(own, found, options), found, str(folder), options)
         except ValueError as error:
             message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
@@ -199,39 +203,52 @@ class PreTrainedModel:
         model._warn(adapted)
         return (model, model._loading_info(adapted, found)) if output_loading_info else model
 
-    def save_pretrained(self, save_directory: str | Path) -> None:
-        """Writes config.json, model.safetensors and, when there is one, the tokenizer into a directory, which is made.
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        is_main_process: bool = True,
+        *,
+        max_shard_size: int | str = "50GB",
+        variant: str | None = None,
+        safe_serialization: bool = True,
+        push_to_hub: bool = False,
+        **options: Any,
+    ) -> None:
+        """Writes config.json and model.safetensors into a directory, which is made; the tokenizer has its own method.
 
         transformers loads it to the same logits, but for a masked language model that decodes with the enhanced mask
         decoder: transformers has none and reads the ordinary last layer. What the network does not use is not written,
         so that a model opened with `enhanced_mask_decoder=False` loses the position table and decodes so ever after.
         The weights keep their type (F32 for initial ones; `dtype` of config.json is one that holds them all), tied ones
-        are stored once. The directory is written as a whole or, if that fails, left as it was; a power cut can leave
-        some files of an earlier model there.
+        are stored once. Weights of more than `max_shard_size` bytes, an int or a str such as "5GB", are cut into shards
+        with an index; `variant="fp16"` names the file model.fp16.safetensors; with `is_main_process=False` nothing is
+        written. Files of weights of an earlier model in the directory are removed. The directory is written as a whole
+        or, if that fails, left as it was; a power cut can leave some files of an earlier model there.
 
-        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written. A UserWarning tells
-        of a tokenizer that cannot be read; the model is saved without it.
+        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written, TypeError and
+        ValueError for an option that cannot be had.
 
         >>> import tempfile, deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     model.save_pretrained(directory)
-        ...     sorted(path.name for path in Path(directory).iterdir())[:2]
+        ...     sorted(path.name for path in Path(directory).iterdir())
         ['config.json', 'model.safetensors']
         """
+        _check_saving(options, safe_serialization, push_to_hub)
         self._require_head()
-        files = self._files
-        if files is None:
-            files = self._draw(self._opened)
-        tensors = [tensor._replace(name=self._reported(name)) for name, tensor in files.items()]
+        if not is_main_process:
+            return
+        tensors = [tensor._replace(name=self._reported(name)) for name, tensor in self._weights().items()]
         config = self._saved_config()
         config.update(architectures=[type(self).__name__], dtype=_common_type(tensors))
-        tokenizer = self._saved_tokenizer()
-        with new_files(save_directory) as place:
+        with new_files(save_directory, stale=lambda name: holds_weights(name, variant)) as place:
             place("config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-            write_safetensors(place("model.safetensors"), tensors)
-            if tokenizer is not None:
-                tokenizer.write_files(place)
+            write_weights(place, tensors, limit=max_shard_size, variant=variant)
+
+    def push_to_hub(self, *_: Any, **__: Any) -> None:
+        """Raises NotImplementedError, which says how to upload a saved directory."""
+        raise NotImplementedError(_PUSH)
 
     def forward(self, *arguments: Any, **options: Any) -> Any:
         """The same as a call."""
@@ -373,6 +390,10 @@ class PreTrainedModel:
         assert self._seed is not None
         return {tensor.name: tensor for tensor in initial_weights(wanted, plan.config, self._seed)}
 
+    def _weights(self) -> dict[str, Tensor]:
+        """The tensors that are used, each once, under the names of today's files."""
+        return self._draw(self._opened) if self._files is None else self._files
+
     def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> Adapted:
         """Gives the core what was found, and remembers what the model is."""
         self.config, self.name_or_path = deepcopy(plan.config), where
@@ -381,7 +402,12 @@ class PreTrainedModel:
         self._tokenizer = None
         tied = self._tie(plan.config, found)
         adapted = adapt(
-            self._wanted(plan), found, plan.settings, tied, skip_mismatched=bool(options.get("ignore_mismatched_sizes"))
+            self._wanted(plan),
+            found,
+            plan.settings,
+            tied,
+            skip_mismatched=bool(options.get("ignore_mismatched_sizes")),
+            quantizer=_quantizer(plan.config),
         )
         # What the core runs with, whatever happens to `config`.
         self._settings = plan.settings if adapted.complete else {**plan.settings, "head": "none"}
@@ -435,16 +461,6 @@ class PreTrainedModel:
         saved = {**self.config.to_dict(), **opened, **self._settable()}
         saved.pop("torch_dtype", None)
         return saved
-
-    def _saved_tokenizer(self) -> PreTrainedTokenizerFast | None:
-        """The tokenizer that goes with the model, None when its directory has none or one that cannot be read."""
-        try:
-            return self.tokenizer if self._tokenizer is not None or self.name_or_path else None
-        except OSError:
-            return None
-        except ValueError as error:
-            warn_caller(UserWarning(f"the model is saved without the tokenizer of {self.name_or_path!r}: {error}"))
-            return None
 
     def _settable(self) -> dict[str, Any]:
         """What a user may set in `config` of an open model."""
@@ -561,6 +577,28 @@ def untrained(what: str) -> str:
     )
 
 
+def _check_saving(options: Mapping[str, Any], safe_serialization: bool, push_to_hub: bool) -> None:
+    """Refuses options of save_pretrained that cannot be had."""
+    if push_to_hub:
+        raise NotImplementedError(_PUSH)
+    if not safe_serialization:
+        raise ValueError("safe_serialization is False; weights are written as safetensors only, leave it out")
+    for name, value in options.items():
+        if name not in _HARMLESS_SAVING and value is not None:
+            why = (
+                "the model writes its own weights, leave it out"
+                if name in ("state_dict", "save_function")
+                else ("give max_shard_size, variant or is_main_process")
+            )
+            raise TypeError(f"save_pretrained takes no {name!r}; {why}")
+
+
+def _quantizer(config: PreTrainedConfig) -> str:
+    """What config.json says of the quantizer that made the weights; empty when it says nothing."""
+    settings = config.get("quantization_config")
+    return str(settings.get("quant_method") or "bitsandbytes")[:80] if isinstance(settings, dict) else ""
+
+
 def given(output: ModelOutput, return_dict: bool | None) -> Any:
     """The output itself, or the tuple of its values when `return_dict` is False."""
     return output.to_tuple() if return_dict is False else output
@@ -569,7 +607,7 @@ def given(output: ModelOutput, return_dict: bool | None) -> Any:
 def _common_type(tensors: list[Tensor]) -> str:
     """The smallest type that holds all the weights, as config.json calls it."""
     kinds = {tensor.dtype for tensor in tensors}
-    return _DTYPES[kinds.pop()] if len(kinds) == 1 else "float32"
+    return _DTYPES[kinds.pop()] if len(kinds) == 1 else "float64" if "F64" in kinds else "float32"
 
 
 def _in_names_of_the_files(message: str, adapted: Adapted) -> str:
