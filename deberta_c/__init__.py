@@ -44,7 +44,7 @@ from deberta_c._auto import (
     DebertaV2ForTokenClassification,
     DebertaV2Model,
 )
-from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config, PreTrainedConfig
+from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config, PreTrainedConfig, PretrainedConfig
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
 from deberta_c._encodings import BatchEncoding, CharSpan, TokenSpan
 from deberta_c._errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
@@ -125,6 +125,7 @@ __all__ = [
     "PreTrainedModel",
     "PreTrainedTokenizerFast",
     "PreTrainingOutput",
+    "PretrainedConfig",
     "QuestionAnsweringModelOutput",
     "SequenceClassifierOutput",
     "TextClassificationPipeline",

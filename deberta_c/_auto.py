@@ -304,11 +304,15 @@ class _Auto(Generic[A]):
 
     _classes: ClassVar[tuple[type[PreTrainedModel], ...]]
 
+    def __init__(self, *_: Any, **__: Any) -> None:
+        name = type(self).__name__
+        raise TypeError(f"{name} has no instances; call {name}.from_pretrained(DIR), or {name}.from_config(config)")
+
     @overload
     @classmethod
     def from_pretrained(
         cls,
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = ...,
         output_loading_info: Literal[False] = ...,
@@ -319,7 +323,7 @@ class _Auto(Generic[A]):
     @classmethod
     def from_pretrained(
         cls,
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = ...,
         output_loading_info: Literal[True],
@@ -329,7 +333,7 @@ class _Auto(Generic[A]):
     @classmethod
     def from_pretrained(
         cls,
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = None,
         output_loading_info: bool = False,
@@ -337,8 +341,8 @@ class _Auto(Generic[A]):
     ) -> Any:
         """Opens a directory or a model of the hub; see `PreTrainedModel.from_pretrained`."""
         where, options = hub_options(options)
-        folder = resolve(directory, files=model_files(options.get("variant")), **where)
-        found = cls._of(AutoConfig.from_dict(read_config(folder)) if config is None else config)
+        folder = resolve(pretrained_model_name_or_path, files=model_files(options.get("variant")), **where)
+        found = cls.of_config(AutoConfig.from_dict(read_config(folder)) if config is None else config)
         if output_loading_info:
             return found.from_pretrained(folder, config=config, output_loading_info=True, **options)
         return found.from_pretrained(folder, config=config, **options)
@@ -346,12 +350,13 @@ class _Auto(Generic[A]):
     @classmethod
     def from_config(cls, config: PreTrainedConfig, *, seed: int = 0, **options: Any) -> A:
         """A model with initial weights; see `PreTrainedModel.from_config`."""
-        model: Any = cls._of(config).from_config(config, seed=seed, **options)
+        model: Any = cls.of_config(config).from_config(config, seed=seed, **options)
         made: A = model
         return made
 
     @classmethod
-    def _of(cls, config: Any) -> type[PreTrainedModel]:
+    def of_config(cls, config: Any) -> type[PreTrainedModel]:
+        """The class of a configuration's family; TypeError or ValueError when there is none."""
         if not isinstance(config, PreTrainedConfig):
             raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
         for found in cls._classes:

@@ -46,6 +46,9 @@ _BEFORE = re.compile(
     r"^(?:(?:module|model|base_model)\.)+"
     r"(?=(?:deberta|bert|embeddings|encoder|pooler|classifier|qa_outputs|cls|lm_predictions|mask_predictions)\.)"
 )
+# What a masked language model has a row or a number of for each word, besides the table itself.
+OUTPUTS_OF_WORDS = (f"{DECODER}.weight", f"{DECODER}.bias", BIAS, "lm_predictions.lm_head.bias")
+
 _OLD = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 _IN_PROJ = ".self.in_proj.weight"  # v1: for each head rows of the query, then of the key, then of the value
 _PARTS = {"query_proj.weight": 0, "key_proj.weight": 1, "value_proj.weight": 2}

@@ -67,6 +67,7 @@ class Encoder(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         pooled = self._settings["head"] == "pooler"
         ran = self._run(packed, output_hidden_states, output_attentions, logits=pooled, last=True)
@@ -125,6 +126,7 @@ class SequenceClassifier(_Labelled):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -281,6 +283,7 @@ class TokenClassifier(_Labelled):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -322,6 +325,7 @@ class SpanReader(PreTrainedModel):
         head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -372,6 +376,7 @@ class Chooser(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         ids = flatten_choices("input_ids", input_ids)
         shape = np.shape(input_ids)
@@ -426,6 +431,7 @@ class MaskedLanguageModel(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         chosen = None if positions is None else check_positions(positions, packed)
@@ -499,6 +505,7 @@ class ReplacedTokenDetector(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)

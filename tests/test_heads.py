@@ -454,7 +454,7 @@ def test_saving_keeps_labels(tmp_path, tiny, tokenizer):
     again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
     assert again.labels() == ["x", "y", "z"]
     texts = ["hello world", "free entry now"]
-    with pytest.raises(OSError, match="has no spm.model"):
+    with pytest.raises(OSError, match=r"has no spm.model"):
         again.predict(texts)
     tokenizer.save_pretrained(tmp_path / "saved")
     np.testing.assert_array_equal(again.predict(texts), model.predict(texts))

@@ -281,7 +281,7 @@ def test_variants(tmp_path, tiny, size):
     assert all(".fp16" in name for name in names(tmp_path) if name != "config.json")
     again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path, variant="fp16")
     np.testing.assert_array_equal(again(input_ids=[[1, 5, 2]]).logits, model(input_ids=[[1, 5, 2]]).logits)
-    with pytest.raises(OSError, match="has no model.safetensors"):
+    with pytest.raises(OSError, match=r"has no model.safetensors"):
         deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path)
     with pytest.raises(ValueError, match=r"variant is '\.\./x'"):
         model.save_pretrained(tmp_path, variant="../x")

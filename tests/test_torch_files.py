@@ -182,7 +182,7 @@ def test_shards(tmp_path):
 
 
 def test_a_zip_without_entries(tmp_path):
-    with pytest.raises(ValueError, match="pytorch_model.bin' is damaged: it is a zip without entries; copy it again"):
+    with pytest.raises(ValueError, match=r"pytorch_model.bin' is damaged: it is a zip without entries; copy it again"):
         read(tmp_path, b"PK\3\4" + bytes(40) + b"PK\5\6" + bytes(18))
 
 
