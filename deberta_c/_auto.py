@@ -17,6 +17,7 @@ from deberta_c._heads import (
     Chooser,
     Encoder,
     MaskedLanguageModel,
+    NextSentencePredictor,
     ReplacedTokenDetector,
     SequenceClassifier,
     SpanReader,
@@ -299,6 +300,19 @@ class BertForMaskedLM(MaskedLanguageModel):
     config_class = BertConfig
 
 
+class BertForNextSentencePrediction(NextSentencePredictor):
+    """Tells whether the second text of a pair follows the first, a BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForNextSentencePrediction(config, seed=1)(input_ids=[[1, 5, 2, 6, 2]]).logits.shape
+    (1, 2)
+    """
+
+    config_class = BertConfig
+
+
 class _Auto(Generic[A]):
     """Finds the class for a configuration."""
 
@@ -440,6 +454,19 @@ class AutoModelForMaskedLM(_Auto[MaskedLanguageModel]):
     """
 
     _classes = (DebertaForMaskedLM, DebertaV2ForMaskedLM, BertForMaskedLM)
+
+
+class AutoModelForNextSentencePrediction(_Auto[NextSentencePredictor]):
+    """Opens the predictor of the next sentence in a model directory of BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+    ...     intermediate_size=16)
+    >>> type(deberta_c.AutoModelForNextSentencePrediction.from_config(config)).__name__
+    'BertForNextSentencePrediction'
+    """
+
+    _classes = (BertForNextSentencePrediction,)
 
 
 class AutoModelForPreTraining(_Auto[ReplacedTokenDetector]):

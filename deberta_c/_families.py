@@ -21,6 +21,7 @@ BIAS = "cls.predictions.bias"
 # The layers of a file that are those of the core's head; {} stands for the prefix of the family.
 POOLER = {"head.dense": "{}pooler.dense"}
 POOLED = {**POOLER, "head.out": "classifier"}
+NEXT_SENTENCE = {**POOLER, "head.out": "cls.seq_relationship"}
 CONTEXT_POOLED = {"head.dense": "pooler.dense", "head.out": "classifier"}
 TOKENS = {"head.out": "classifier"}
 SPANS = {"head.out": "qa_outputs"}

@@ -62,7 +62,15 @@ _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat
 _HARMLESS_SAVING = frozenset({"token", "save_peft_format", "save_original_format", "distributed_checkpoint"})
 _PUSH = "nothing is uploaded from here; call save_pretrained(DIR), then run `hf upload NAME DIR` of huggingface_hub"
 _TASKS = frozenset(
-    {"SequenceClassification", "TokenClassification", "QuestionAnswering", "MultipleChoice", "MaskedLM", "PreTraining"}
+    {
+        "SequenceClassification",
+        "TokenClassification",
+        "QuestionAnswering",
+        "MultipleChoice",
+        "MaskedLM",
+        "PreTraining",
+        "NextSentencePrediction",
+    }
 )
 _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
 

@@ -34,7 +34,8 @@ class Embedding(NamedTuple):
 
     def __call__(self, ids: Any) -> NDArray[Any]:
         """The vectors of ids (...), an array (..., E)."""
-        return self.weight[np.asarray(ids)]
+        rows: NDArray[Any] = self.weight[np.asarray(ids)]
+        return rows
 
 
 def as_array(tensor: Tensor) -> NDArray[Any]:
@@ -72,7 +73,8 @@ def _like_the_old(old: NDArray[Any], count: int, random: np.random.Generator) ->
     for begin in range(0, len(old), _BLOCK):
         block = old[begin : begin + _BLOCK] - mean
         drawn += random.standard_normal((count, len(block))) @ block
-    return mean + drawn * np.sqrt(_SPREAD / len(old))
+    rows: NDArray[np.float64] = mean + drawn * np.sqrt(_SPREAD / len(old))
+    return rows
 
 
 def _stored(tensor: Tensor, values: NDArray[Any]) -> Tensor:
