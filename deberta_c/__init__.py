@@ -21,12 +21,14 @@ from deberta_c._auto import (
     AutoModel,
     AutoModelForMaskedLM,
     AutoModelForMultipleChoice,
+    AutoModelForNextSentencePrediction,
     AutoModelForPreTraining,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     BertForMaskedLM,
     BertForMultipleChoice,
+    BertForNextSentencePrediction,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
@@ -44,11 +46,12 @@ from deberta_c._auto import (
     DebertaV2ForTokenClassification,
     DebertaV2Model,
 )
-from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config, PreTrainedConfig
+from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config, PreTrainedConfig, PretrainedConfig
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
 from deberta_c._encodings import BatchEncoding, CharSpan, TokenSpan
 from deberta_c._errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
 from deberta_c._fill_mask import FillMaskPipeline
+from deberta_c._initial import set_seed
 from deberta_c._model import PreTrainedModel, no_grad
 from deberta_c._outputs import (
     BaseModelOutput,
@@ -56,6 +59,7 @@ from deberta_c._outputs import (
     MaskedLMOutput,
     ModelOutput,
     MultipleChoiceModelOutput,
+    NextSentencePredictorOutput,
     PreTrainingOutput,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
@@ -80,6 +84,7 @@ __all__ = [
     "AutoModel",
     "AutoModelForMaskedLM",
     "AutoModelForMultipleChoice",
+    "AutoModelForNextSentencePrediction",
     "AutoModelForPreTraining",
     "AutoModelForQuestionAnswering",
     "AutoModelForSequenceClassification",
@@ -91,6 +96,7 @@ __all__ = [
     "BertConfig",
     "BertForMaskedLM",
     "BertForMultipleChoice",
+    "BertForNextSentencePrediction",
     "BertForQuestionAnswering",
     "BertForSequenceClassification",
     "BertForTokenClassification",
@@ -121,10 +127,12 @@ __all__ = [
     "MissingHeadWarning",
     "ModelOutput",
     "MultipleChoiceModelOutput",
+    "NextSentencePredictorOutput",
     "PreTrainedConfig",
     "PreTrainedModel",
     "PreTrainedTokenizerFast",
     "PreTrainingOutput",
+    "PretrainedConfig",
     "QuestionAnsweringModelOutput",
     "SequenceClassifierOutput",
     "TextClassificationPipeline",
@@ -141,6 +149,7 @@ __all__ = [
     "pipeline",
     "sample_messages",
     "set_num_threads",
+    "set_seed",
     "show_config",
     "threads",
 ]

@@ -17,12 +17,13 @@ from deberta_c._heads import (
     Chooser,
     Encoder,
     MaskedLanguageModel,
+    NextSentencePredictor,
     ReplacedTokenDetector,
     SequenceClassifier,
     SpanReader,
     TokenClassifier,
 )
-from deberta_c._hub import MODEL, resolve
+from deberta_c._hub import model_files, resolve
 from deberta_c._model import PreTrainedModel
 
 A = TypeVar("A", bound=PreTrainedModel)
@@ -299,16 +300,33 @@ class BertForMaskedLM(MaskedLanguageModel):
     config_class = BertConfig
 
 
+class BertForNextSentencePrediction(NextSentencePredictor):
+    """Tells whether the second text of a pair follows the first, a BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForNextSentencePrediction(config, seed=1)(input_ids=[[1, 5, 2, 6, 2]]).logits.shape
+    (1, 2)
+    """
+
+    config_class = BertConfig
+
+
 class _Auto(Generic[A]):
     """Finds the class for a configuration."""
 
     _classes: ClassVar[tuple[type[PreTrainedModel], ...]]
 
+    def __init__(self, *_: Any, **__: Any) -> None:
+        name = type(self).__name__
+        raise TypeError(f"{name} has no instances; call {name}.from_pretrained(DIR), or {name}.from_config(config)")
+
     @overload
     @classmethod
     def from_pretrained(
         cls,
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = ...,
         output_loading_info: Literal[False] = ...,
@@ -319,7 +337,7 @@ class _Auto(Generic[A]):
     @classmethod
     def from_pretrained(
         cls,
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = ...,
         output_loading_info: Literal[True],
@@ -329,7 +347,7 @@ class _Auto(Generic[A]):
     @classmethod
     def from_pretrained(
         cls,
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = None,
         output_loading_info: bool = False,
@@ -337,8 +355,8 @@ class _Auto(Generic[A]):
     ) -> Any:
         """Opens a directory or a model of the hub; see `PreTrainedModel.from_pretrained`."""
         where, options = hub_options(options)
-        folder = resolve(directory, files=MODEL, **where)
-        found = cls._of(AutoConfig.from_dict(read_config(folder)) if config is None else config)
+        folder = resolve(pretrained_model_name_or_path, files=model_files(options.get("variant")), **where)
+        found = cls.of_config(AutoConfig.from_dict(read_config(folder)) if config is None else config)
         if output_loading_info:
             return found.from_pretrained(folder, config=config, output_loading_info=True, **options)
         return found.from_pretrained(folder, config=config, **options)
@@ -346,12 +364,13 @@ class _Auto(Generic[A]):
     @classmethod
     def from_config(cls, config: PreTrainedConfig, *, seed: int = 0, **options: Any) -> A:
         """A model with initial weights; see `PreTrainedModel.from_config`."""
-        model: Any = cls._of(config).from_config(config, seed=seed, **options)
+        model: Any = cls.of_config(config).from_config(config, seed=seed, **options)
         made: A = model
         return made
 
     @classmethod
-    def _of(cls, config: Any) -> type[PreTrainedModel]:
+    def of_config(cls, config: Any) -> type[PreTrainedModel]:
+        """The class of a configuration's family; TypeError or ValueError when there is none."""
         if not isinstance(config, PreTrainedConfig):
             raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
         for found in cls._classes:
@@ -435,6 +454,19 @@ class AutoModelForMaskedLM(_Auto[MaskedLanguageModel]):
     """
 
     _classes = (DebertaForMaskedLM, DebertaV2ForMaskedLM, BertForMaskedLM)
+
+
+class AutoModelForNextSentencePrediction(_Auto[NextSentencePredictor]):
+    """Opens the predictor of the next sentence in a model directory of BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
+    ...     intermediate_size=16)
+    >>> type(deberta_c.AutoModelForNextSentencePrediction.from_config(config)).__name__
+    'BertForNextSentencePrediction'
+    """
+
+    _classes = (BertForNextSentencePrediction,)
 
 
 class AutoModelForPreTraining(_Auto[ReplacedTokenDetector]):

@@ -1,12 +1,14 @@
 """Weights of a model directory: which files hold them, and what they hold under the names of the files."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from deberta_c._config import read_json
 from deberta_c._errors import describe
-from deberta_c._safetensors import BUFFERS, read_safetensors
+from deberta_c._safetensors import BUFFERS as BUFFERS
 from deberta_c._safetensors import Tensor as Tensor
+from deberta_c._safetensors import read_safetensors
 from deberta_c._torch_file import read_torch_file
 
 # What transformers looks for, in its order: a file, or the index of several; and what reads them.
@@ -14,43 +16,36 @@ FORMS = (("model.safetensors", read_safetensors), ("pytorch_model.bin", read_tor
 
 _POINTER = b"version https://git-lfs"
 _MAX_RANK = 4  # of a tensor that the core takes
-_WEIGHTS = frozenset({"F32", "F16", "BF16"})
+_WEIGHTS = frozenset({"F64", "F32", "F16", "BF16"})
 
 
-def read_checkpoint(directory: Path) -> list[Tensor]:
-    """The tensors of a model directory under the names of its files; integer buffers are left out.
+def read_checkpoint(directory: Path, variant: str | None = None) -> list[Tensor]:
+    """The tensors of a model directory under the names of its files, buffers such as position_ids included.
 
     Reads the first of model.safetensors, the shards that model.safetensors.index.json lists, pytorch_model.bin and its
-    shards. `check_weight` tells whether the network can take a tensor.
+    shards, with a `variant` such as "fp16" model.fp16.safetensors and so on. `check_weight` tells whether the network
+    can take a tensor.
 
     Errors: OSError when there is no such file; ValueError when a file contradicts itself or a name comes twice.
     """
     tensors: dict[str, Tensor] = {}
-    for path, read in _files(directory):
+    for path, read in _files(directory, variant):
         _check_whole(path)
         for tensor in read(path):
-            if tensor.dtype in BUFFERS:
-                continue
             if tensor.name in tensors:
                 raise ValueError(
                     f"tensor {describe(tensor.name)} lies in {tensors[tensor.name].source!r} and in {tensor.source!r}; "
                     "drop one of them"
                 )
             tensors[tensor.name] = tensor
-    if tensors and all(name.startswith("module.") for name in tensors):
-        raise ValueError(
-            f"{str(directory)!r}: all names begin with 'module.', as torch.nn.DataParallel has them; save "
-            "model.module.state_dict(), or cut it off"
-        )
     return list(tensors.values())
 
 
-def check_weight(tensor: Tensor) -> None:
-    """ValueError, with the file and the remedy, when the network cannot take a tensor of this type or rank."""
+def check_weight(tensor: Tensor, why: str = "") -> None:
+    """ValueError when the network cannot take a tensor of this type or rank; `why` says what made it so, if known."""
     if tensor.dtype not in _WEIGHTS:
-        raise ValueError(
-            f"{tensor.source!r}: tensor {describe(tensor.name)} has dtype {tensor.dtype}; store it as F32, F16 or BF16"
-        )
+        remedy = why or "store it as F32, F16 or BF16; what a quantizer made, dequantize with transformers"
+        raise ValueError(f"{tensor.source!r}: tensor {describe(tensor.name)} has dtype {tensor.dtype}; {remedy}")
     rank = len(tensor.shape)
     if rank > _MAX_RANK:
         raise ValueError(
@@ -64,14 +59,29 @@ def _check_whole(path: Path) -> None:
             raise ValueError(f"{str(path)!r} is a pointer of Git LFS, not the weights; run `git lfs pull` there")
 
 
-def _files(directory: Path) -> list[tuple[Path, Callable[[Path], list[Tensor]]]]:
+def with_variant(name: str, variant: str | None) -> str:
+    """The name that the file of weights `name` has for a variant; ValueError for one that makes no name.
+
+    >>> with_variant("model.safetensors", "fp16"), with_variant("model.safetensors.index.json", "fp16")
+    ('model.fp16.safetensors', 'model.safetensors.index.fp16.json')
+    """
+    if variant is None:
+        return name
+    if not isinstance(variant, str) or not re.fullmatch(r"\w[\w.-]*", variant):
+        raise ValueError(f'variant is {variant!r}; give a part of a file name such as "fp16", or None')
+    stem, _, ending = name.rpartition(".")
+    return f"{stem}.{variant}.{ending}"
+
+
+def _files(directory: Path, variant: str | None) -> list[tuple[Path, Callable[[Path], list[Tensor]]]]:
     """The files that hold the weights, and what reads each."""
     for name, read in FORMS:
-        if (directory / name).is_file():
-            return [(directory / name, read)]
-        if (directory / f"{name}.index.json").is_file():
-            return [(path, read) for path in _shards(directory / f"{name}.index.json")]
-    names = " or ".join(name for name, _ in FORMS)
+        whole, index = (directory / with_variant(file, variant) for file in (name, f"{name}.index.json"))
+        if whole.is_file():
+            return [(whole, read)]
+        if index.is_file():
+            return [(path, read) for path in _shards(index)]
+    names = " or ".join(with_variant(name, variant) for name, _ in FORMS)
     raise FileNotFoundError(f"{str(directory)!r} has no {names}, whole or in shards; copy the weights there")
 
 

@@ -7,9 +7,10 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
-from deberta_c._errors import warn_caller
+from deberta_c._errors import short, warn_caller
 from deberta_c._saving import new_files
 
+OUTPUTS = ("output_hidden_states", "output_attentions", "return_dict")  # what a call returns if it does not say
 _COMMON: dict[str, Any] = {
     "hidden_act": "gelu",
     "hidden_dropout_prob": 0.1,
@@ -19,6 +20,9 @@ _COMMON: dict[str, Any] = {
     "pad_token_id": 0,
     "tie_word_embeddings": True,
     "problem_type": None,
+    "output_hidden_states": False,
+    "output_attentions": False,
+    "return_dict": True,
 }
 _DEBERTA: dict[str, Any] = {
     **_COMMON,
@@ -38,7 +42,7 @@ _TERMS = frozenset({"c2p", "p2c", "p2p", "none", ""})  # the last three name no 
 _LABELS = frozenset({"num_labels", "id2label", "label2id"})
 _POSITIVE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 _INTEGERS = {"max_position_embeddings": 0, "type_vocab_size": 0, "max_relative_positions": None}
-_BOOLEANS = ("relative_attention", "position_biased_input", "legacy", "tie_word_embeddings")
+_BOOLEANS = ("relative_attention", "position_biased_input", "legacy", "tie_word_embeddings", *OUTPUTS)
 _STRINGS = ("hidden_act", "pooler_hidden_act")
 _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_classification")
 C = TypeVar("C", bound="PreTrainedConfig")
@@ -52,6 +56,13 @@ _REFUSED = {
     "code_revision": "leave it out, for no code of a repository is run",
     "local_dir": "give cache_dir, or run `hf download NAME --local-dir DIR` and give that directory",
 }
+
+
+class _Names(dict[Any, Any]):
+    """Labels to numbers or back; what it lacks is told with what it has."""
+
+    def __missing__(self, key: Any) -> Any:
+        raise KeyError(f"{short(key)} is none of the labels; they are {short(dict(self))}")
 
 
 class PreTrainedConfig:
@@ -71,6 +82,7 @@ class PreTrainedConfig:
     """
 
     model_type: str = ""
+    name_or_path: str = ""  # the directory or name that it was read from
     _defaults: ClassVar[dict[str, Any]] = {}
     _optional: ClassVar[frozenset[str]] = frozenset()
     _null_is_absent: ClassVar[tuple[str, ...]] = ()
@@ -94,7 +106,7 @@ class PreTrainedConfig:
         return cls(**{**values, **overrides})
 
     @classmethod
-    def from_pretrained(cls: type[C], directory: str | Path, **options: Any) -> C:
+    def from_pretrained(cls: type[C], pretrained_model_name_or_path: str | Path, **options: Any) -> C:
         """Reads config.json of a directory, or of a model of the Hugging Face hub.
 
         Options: `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder` choose the files, keys of config.json
@@ -104,8 +116,10 @@ class PreTrainedConfig:
         `model_type` is another one, or when a value makes no sense.
         """
         where, overrides = hub_options(options)
-        config = cls.from_dict(read_config(find_config(directory, **where)), **overrides)
+        found = find_config(pretrained_model_name_or_path, **where)
+        config = cls.from_dict(read_config(found), **overrides)
         config.check()
+        config.name_or_path = str(pretrained_model_name_or_path)
         return config
 
     def __getattr__(self, name: str) -> Any:
@@ -115,22 +129,32 @@ class PreTrainedConfig:
             return self._values[name]
         except KeyError:
             raise AttributeError(
-                f"this configuration has no {name!r}; its keys are {', '.join(sorted(self._values))}"
+                f"this configuration has no {name!r}; its keys are {', '.join(sorted(self._values))[:2000]}"
             ) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name.startswith("_"):
+        if name.startswith("_") or name == "name_or_path":
             object.__setattr__(self, name, value)
         elif name in _LABELS:
             kept = {"id2label": self._values["id2label"]} if name == "label2id" else {}
             self._values["id2label"], self._values["label2id"] = _labels({**kept, name: value})
         else:
             if name == "problem_type":
-                _check_problem(value)
+                check_problem(value)
             self._values[name] = value
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and isinstance(other, PreTrainedConfig) and self._values == other._values
+
+    __hash__ = None  # type: ignore[assignment]  # what can be set has no hash
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
+
+    @property
+    def use_return_dict(self) -> bool:
+        """Whether calls return an output with names and not a tuple, if they do not say: the key `return_dict`."""
+        return bool(self._values["return_dict"])
 
     @property
     def num_labels(self) -> int:
@@ -145,9 +169,38 @@ class PreTrainedConfig:
         """All keys and values, defaults included."""
         return dict(self._values)
 
+    def update(self, config_dict: Mapping[str, Any]) -> None:
+        """Sets several keys.
+
+        >>> config = BertConfig()
+        >>> config.update({"num_labels": 3, "problem_type": "regression"})
+        >>> config.num_labels, config.problem_type
+        (3, 'regression')
+        """
+        for name, value in config_dict.items():
+            setattr(self, name, value)
+
     def to_json_string(self) -> str:
         """The configuration as the text of a config.json."""
         return json.dumps(self._values, indent=2, sort_keys=True, default=str)
+
+    def to_json_file(self, json_file_path: str | Path) -> None:
+        """Writes the configuration into a file; OSError when it cannot be written."""
+        Path(json_file_path).expanduser().write_text(self.to_json_string() + "\n", encoding="utf-8")
+
+    @classmethod
+    def from_json_file(cls: type[C], json_file: str | Path) -> C:
+        """Reads a file that `to_json_file` or `save_pretrained` wrote; ValueError when it is not such a file.
+
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as directory:
+        ...     BertConfig(num_labels=3).to_json_file(f"{directory}/bert.json")
+        ...     BertConfig.from_json_file(f"{directory}/bert.json") == BertConfig(num_labels=3)
+        True
+        """
+        config = cls.from_dict(read_json(Path(json_file).expanduser()))
+        config.check()
+        return config
 
     def save_pretrained(self, save_directory: str | Path) -> None:
         """Writes config.json into a directory, which is made; OSError when it cannot be written."""
@@ -171,8 +224,9 @@ class PreTrainedConfig:
                 _require(values, key, str, "a string")
         epsilon = values["layer_norm_eps"]
         if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
-            raise ValueError(f"config key layer_norm_eps is {epsilon!r}; it must lie between 0 and 1, such as 1e-7")
-        _check_problem(values["problem_type"])
+            raise ValueError(
+                f"config key layer_norm_eps is {short(epsilon)}; it must lie between 0 and 1, such as 1e-7"
+            )
         _check_drawing(values)
         self._check_sizes()
 
@@ -228,6 +282,9 @@ class PreTrainedConfig:
         return key in cls._defaults or key in cls._optional or key in _LABELS
 
 
+PretrainedConfig = PreTrainedConfig  # as transformers 4 calls it
+
+
 class DebertaConfig(PreTrainedConfig):
     """The configuration of DeBERTa v1: absent keys have the values of deberta-base, but no relative positions.
 
@@ -261,7 +318,7 @@ class DebertaConfig(PreTrainedConfig):
         for key, expected in (("attention_head_size", hidden // heads), ("pooler_hidden_size", hidden)):
             if values.get(key) is not None and values[key] != expected:
                 raise ValueError(
-                    f"config key {key} is {values[key]!r}; with hidden_size {hidden} it must be {expected}"
+                    f"config key {key} is {short(values[key])}; with hidden_size {hidden} it must be {expected}"
                 )
         if values.get("embedding_size") is not None:
             _integer(values, "embedding_size", least=1)
@@ -274,10 +331,12 @@ class DebertaConfig(PreTrainedConfig):
         if isinstance(terms, str):
             terms = [term.strip() for term in terms.lower().split("|")]
         if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms):
-            raise TypeError(f'config key pos_att_type is {terms!r}; it must be a string such as "p2c|c2p" or a list')
+            raise TypeError(
+                f'config key pos_att_type is {short(terms)}; it must be a string such as "p2c|c2p" or a list'
+            )
         for term in terms:
             if term not in _TERMS:
-                raise ValueError(f'config key pos_att_type has {term!r}; known are "c2p", "p2c", "p2p" and "none"')
+                raise ValueError(f'config key pos_att_type has {short(term)}; known are "c2p", "p2c", "p2p" and "none"')
         return terms
 
     def for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
@@ -400,10 +459,10 @@ class BertConfig(PreTrainedConfig):
         super().check()
         for key in ("is_decoder", "add_cross_attention"):
             if self._values[key]:
-                raise ValueError(f"config key {key} is {self._values[key]!r}; this version runs encoders only")
+                raise ValueError(f"config key {key} is {short(self._values[key])}; this version runs encoders only")
         kind = self._values.get("position_embedding_type") or "absolute"
         if kind != "absolute":
-            raise ValueError(f'config key position_embedding_type is {kind!r}; this version runs "absolute" only')
+            raise ValueError(f'config key position_embedding_type is {short(kind)}; this version runs "absolute" only')
 
     def _pooler_act(self) -> str:
         return "tanh"
@@ -421,13 +480,18 @@ class AutoConfig:
     6
     """
 
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise TypeError(
+            "AutoConfig has no instances; call AutoConfig.from_pretrained(DIR), or make a BertConfig or such"
+        )
+
     @staticmethod
     def from_dict(values: Mapping[str, Any], /, **overrides: Any) -> PreTrainedConfig:
         """The configuration of the family that the key `model_type` names; `overrides` replace keys."""
         return config_class(values.get("model_type")).from_dict(values, **overrides)
 
     @staticmethod
-    def from_pretrained(directory: str | Path, **options: Any) -> PreTrainedConfig:
+    def from_pretrained(pretrained_model_name_or_path: str | Path, **options: Any) -> PreTrainedConfig:
         """A DebertaConfig, DebertaV2Config or BertConfig, as `model_type` says; see `PreTrainedConfig.from_pretrained`.
 
         >>> import deberta_c
@@ -435,8 +499,10 @@ class AutoConfig:
         'DebertaV2Config'
         """
         where, overrides = hub_options(options)
-        config = AutoConfig.from_dict(read_config(find_config(directory, **where)), **overrides)
+        found = find_config(pretrained_model_name_or_path, **where)
+        config = AutoConfig.from_dict(read_config(found), **overrides)
         config.check()
+        config.name_or_path = str(pretrained_model_name_or_path)
         return config
 
 
@@ -444,7 +510,7 @@ def config_class(model_type: Any) -> type[PreTrainedConfig]:
     """The configuration of a family; ValueError for one that is not run."""
     if not isinstance(model_type, str) or model_type not in CONFIGS:
         raise ValueError(
-            f"config key model_type is {model_type!r}; this version runs deberta, deberta-v2 (DeBERTa v2, v3 and "
+            f"config key model_type is {short(model_type)}; this version runs deberta, deberta-v2 (DeBERTa v2, v3 and "
             "mDeBERTa) and bert"
         )
     return CONFIGS[model_type]
@@ -510,13 +576,14 @@ def read_config(directory: Path) -> dict[str, Any]:
 def _check_family(found: Any, expected: str) -> None:
     if found != expected:
         other = config_class(found).__name__
-        raise ValueError(f"config key model_type is {found!r}, not {expected!r}; take {other} or an Auto class")
+        raise ValueError(f"config key model_type is {short(found)}, not {expected!r}; take {other} or an Auto class")
 
 
-def _check_problem(value: Any) -> None:
-    if value not in _PROBLEMS:
+def check_problem(value: Any) -> None:
+    """ValueError for a `problem_type` without a loss; files may have one, whoever sets it means another."""
+    if not (value is None or isinstance(value, str)) or value not in _PROBLEMS:
         names = ", ".join(repr(name) for name in _PROBLEMS[1:])
-        raise ValueError(f"config key problem_type is {value!r}; it must be null, {names}")
+        raise ValueError(f"config key problem_type is {short(value)}; it must be null, {names}")
 
 
 def _check_drawing(values: Mapping[str, Any]) -> None:
@@ -524,12 +591,14 @@ def _check_drawing(values: Mapping[str, Any]) -> None:
     deviation, padding, words = values["initializer_range"], values["pad_token_id"], values["vocab_size"]
     if deviation is not None:
         if isinstance(deviation, bool) or not isinstance(deviation, (int, float)):
-            raise TypeError(f"config key initializer_range is {deviation!r}; it must be null or a number, such as 0.02")
+            raise TypeError(
+                f"config key initializer_range is {short(deviation)}; it must be null or a number, such as 0.02"
+            )
         if not 0 <= deviation < inf:
-            raise ValueError(f"config key initializer_range is {deviation!r}; it must be 0 or more, such as 0.02")
+            raise ValueError(f"config key initializer_range is {short(deviation)}; it must be 0 or more, such as 0.02")
     if padding is not None:
         if isinstance(padding, bool) or not isinstance(padding, int):
-            raise TypeError(f"config key pad_token_id is {padding!r}; it must be null or an integer")
+            raise TypeError(f"config key pad_token_id is {short(padding)}; it must be null or an integer")
         if not -words <= padding < words:
             raise ValueError(
                 f"config key pad_token_id is {padding}; it must be null or from {-words} to {words - 1}, for "
@@ -539,13 +608,13 @@ def _check_drawing(values: Mapping[str, Any]) -> None:
 
 def _require(values: Mapping[str, Any], key: str, kind: type, what: str) -> None:
     if not isinstance(values[key], kind):
-        raise TypeError(f"config key {key} is {values[key]!r}; it must be {what}")
+        raise TypeError(f"config key {key} is {short(values[key])}; it must be {what}")
 
 
 def _integer(values: Mapping[str, Any], key: str, least: int | None) -> None:
     value = values[key]
     if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"config key {key} is {value!r}; it must be an integer")
+        raise TypeError(f"config key {key} is {short(value)}; it must be an integer")
     if least is not None and value < least:
         raise ValueError(f"config key {key} is {value}; it must be at least {least}")
     if value >= 2**31:
@@ -561,19 +630,19 @@ def _labels(values: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, int]]:
         try:
             labels = {int(key): str(names[key]) for key in names}
         except (TypeError, ValueError) as error:
-            raise ValueError(f"config key id2label is {names!r}; it must map 0, 1, 2, ... to names") from error
-        if sorted(labels) != list(range(len(labels))) or not labels:
-            raise ValueError(f"config key id2label has the keys {sorted(labels)}; they must be 0, 1, 2, ...")
+            raise ValueError(f"config key id2label is {short(names)}; it must map 0, 1, 2, ... to names") from error
+        if len(labels) != len(names) or not labels:
+            raise ValueError(f"config key id2label has the keys {short(list(names))}; they must be 0, 1, 2, ...")
         if count in (None, len(labels)):
             given = values.get("label2id") or {name: key for key, name in labels.items()}
             try:
                 inverse = {str(key): int(value) for key, value in given.items()}
             except (AttributeError, TypeError, ValueError) as error:
-                raise ValueError(f"config key label2id is {given!r}; it must map names to 0, 1, 2, ...") from error
-            return dict(sorted(labels.items())), inverse
+                raise ValueError(f"config key label2id is {short(given)}; it must map names to 0, 1, 2, ...") from error
+            return _Names(sorted(labels.items())), _Names(inverse)
     if count is None:
         count = 2
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1_000_000:
-        raise ValueError(f"config key num_labels is {count!r}; it must be an integer from 1 to 1000000")
+        raise ValueError(f"config key num_labels is {short(count)}; it must be an integer from 1 to 1000000")
     labels = {index: f"LABEL_{index}" for index in range(count)}
-    return labels, {name: index for index, name in labels.items()}
+    return _Names(labels), _Names((name, index) for index, name in labels.items())

@@ -4,6 +4,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
+from reprlib import Repr
 from typing import Any
 
 _HERE = str(Path(__file__).parent) + os.sep
@@ -92,6 +93,21 @@ def describe(value: Any) -> str:
     """A value in a message, cut short; containers by their type alone, for they may be endless."""
     shown = repr(value) if value is None or isinstance(value, (bool, int, float, str)) else f"a {type(value).__name__}"
     return shown if len(shown) <= 80 else shown[:80] + "..."
+
+
+_short = Repr()
+_short.maxstring = _short.maxother = _short.maxlong = 80
+_short.maxlevel, _short.maxlist, _short.maxtuple, _short.maxdict, _short.maxset = 2, 8, 8, 8, 8
+
+
+def short(value: Any) -> str:
+    """A value of JSON in a message: long strings and containers are cut.
+
+    >>> short({"a": [1, 2]}), short([1] * 100)
+    ("{'a': [1, 2]}", '[1, 1, 1, 1, 1, 1, 1, 1, ...]')
+    """
+    shown = _short.repr(value)
+    return shown if len(shown) <= 200 else shown[:200] + "..."
 
 
 def describe_all(values: Any) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._checkpoint import Tensor, check_weight
+from deberta_c._checkpoint import BUFFERS, Tensor, check_weight
 
 WORDS = "embeddings.word_embeddings.weight"
 POSITIONS = "embeddings.position_embeddings.weight"
@@ -21,6 +21,7 @@ BIAS = "cls.predictions.bias"
 # The layers of a file that are those of the core's head; {} stands for the prefix of the family.
 POOLER = {"head.dense": "{}pooler.dense"}
 POOLED = {**POOLER, "head.out": "classifier"}
+NEXT_SENTENCE = {**POOLER, "head.out": "cls.seq_relationship"}
 CONTEXT_POOLED = {"head.dense": "pooler.dense", "head.out": "classifier"}
 TOKENS = {"head.out": "classifier"}
 SPANS = {"head.out": "qa_outputs"}
@@ -39,6 +40,15 @@ REPLACED = {
     "head.LayerNorm": "mask_predictions.LayerNorm",
     "head.out": "mask_predictions.classifier",
 }
+
+# Wrappers of a model put these before its names, or before those of its parts.
+_WITHIN = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
+_BEFORE = re.compile(
+    r"^(?:(?:module|model|base_model)\.)+"
+    r"(?=(?:deberta|bert|embeddings|encoder|pooler|classifier|qa_outputs|cls|lm_predictions|mask_predictions)\.)"
+)
+# What a masked language model has a row or a number of for each word, besides the table itself.
+OUTPUTS_OF_WORDS = (f"{DECODER}.weight", f"{DECODER}.bias", BIAS, "lm_predictions.lm_head.bias")
 
 _OLD = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
 _IN_PROJ = ".self.in_proj.weight"  # v1: for each head rows of the query, then of the key, then of the value
@@ -96,13 +106,16 @@ class Adapted(NamedTuple):
 
 
 def own_name(name: str, family: str) -> str:
-    """The name that a tensor has in a file of this family written today.
+    """The name that a tensor has in a file of this family written today, without prefixes of wrappers.
 
     >>> own_name("bert.embeddings.LayerNorm.gamma", "deberta")
     'deberta.embeddings.LayerNorm.weight'
     >>> own_name("pooler.dense.weight", "bert"), own_name("pooler.dense.weight", "deberta-v2")
     ('bert.pooler.dense.weight', 'pooler.dense.weight')
+    >>> own_name("base_model.model._orig_mod.classifier.weight", "bert")
+    'classifier.weight'
     """
+    name = _unwrapped(name)
     for old, new in _OLD:
         if name.endswith(old):
             name = name[: -len(old)] + new
@@ -112,11 +125,24 @@ def own_name(name: str, family: str) -> str:
     return name
 
 
+def _unwrapped(name: str) -> str:
+    return _BEFORE.sub("", _WITHIN.sub("", name))
+
+
+def _wrapped(name: str) -> bool:
+    return _unwrapped(name) != name
+
+
 def named(tensors: Iterable[Tensor], family: str) -> dict[str, Tensor]:
-    """Tensors by their names of today; ValueError when two have the same."""
+    """Tensors by their names of today; ValueError when two have the same.
+
+    A name without the prefix of a wrapper comes before one with it, which then stays as it is.
+    """
     found: dict[str, Tensor] = {}
-    for tensor in tensors:
+    for tensor in sorted(tensors, key=lambda tensor: _wrapped(tensor.name)):
         name = own_name(tensor.name, family)
+        if name in found and _wrapped(tensor.name) and not _wrapped(found[name].name):
+            name = tensor.name
         if name in found:
             raise ValueError(
                 f"{tensor.source!r}: tensors {tensor.name!r} and {found[name].name!r} are both {name!r}; "
@@ -170,11 +196,13 @@ def adapt(
     tied: Mapping[str, str],
     *,
     skip_mismatched: bool = False,
+    quantizer: str = "",
 ) -> Adapted:
     """Makes the core's tensors of what `named` found and `tie` tied.
 
     Errors: ValueError names, as the file does, tensors of the encoder that are missing, and those whose shape or type
-    is wrong; with `skip_mismatched`, those of the head with another shape are left out.
+    is wrong; with `skip_mismatched`, those of the head with another shape are left out. `quantizer` is what config.json
+    says of the one that made the weights small.
     """
     result = Adapted([], {}, [], [], [], {})
     lost: list[str] = []
@@ -184,7 +212,7 @@ def adapt(
         if tensor is None:
             (result.missing if of_head else lost).append(name)
             continue
-        check_weight(tensor)
+        check_weight(tensor, _quantized(found, quantizer))
         if tensor.shape == source.stored:
             result.files[name] = tensor
             result.names[source.name] = source, tensor.name
@@ -197,12 +225,36 @@ def adapt(
                 f"{_written(source.stored)}"
             )
     if lost:
-        raise ValueError(f"it lacks {_listed(lost)}; the files are incomplete, or config.json is another model's")
+        why = _quantized(found, quantizer) or "the files are incomplete, or config.json is another model's"
+        raise ValueError(f"it lacks {_listed(lost)}; {why}")
     if not result.complete:
         result.tensors[:] = [tensor for tensor in result.tensors if not tensor[0].startswith("head.")]
     used = {id(tensor) for tensor in result.files.values()} | {id(found.get(item.name)) for item in result.mismatched}
-    result.unexpected.extend({tensor.name for tensor in found.values() if id(tensor) not in used})
+    left = {tensor.name for tensor in found.values() if id(tensor) not in used and tensor.dtype not in BUFFERS}
+    result.unexpected.extend(left)
     return result
+
+
+# What quantizers call the tensors beside a weight, or in its place.
+_QUANTIZERS = (
+    (r"\.(SCB|absmax|quant_map|nested_absmax)$|\.quant_state\.bitsandbytes__", "bitsandbytes"),
+    (r"\.(qweight|qzeros|g_idx)$", "GPTQ or AWQ"),
+    (r"\.(weight_packed|weight_shape|weight_scale|weight_zero_point|input_scale)$", "compressed-tensors"),
+    (r"\.weight\._(data|scale|shift)$", "quanto"),
+)
+
+
+def _quantized(found: Mapping[str, Tensor], quantizer: str) -> str:
+    """That weights are quantized, by what, and the remedy; empty when nothing says so."""
+    by = quantizer
+    for pattern, name in _QUANTIZERS:
+        if not by and any(re.search(pattern, tensor) for tensor in found):
+            by = name
+    return (
+        f"the weights are quantized by {by}: open the model with transformers, call model.dequantize() and save that"
+        if by
+        else ""
+    )
 
 
 def _encoder_name(name: str, family: str) -> str:
@@ -231,9 +283,17 @@ def _core_tensor(source: Source, tensor: Tensor, settings: Mapping[str, Any]) ->
         data, blocks = data[begin * row : end * row], (size, 3 * size)
     elif source.file.endswith(_CONVOLUTION):
         data, mapped = _flat_kernels(tensor, source.shape), False
-    if data.ctypes.data % (4 if tensor.dtype == "F32" else 2):
+    if tensor.dtype == "F64":
+        data, mapped = _halved(data), False
+    elif data.ctypes.data % (4 if tensor.dtype == "F32" else 2):
         data, mapped = data.copy(), False  # the core reads items where they lie, aligned
-    return source.name, tensor.dtype, source.shape, data, blocks, mapped
+    return source.name, "F32" if tensor.dtype == "F64" else tensor.dtype, source.shape, data, blocks, mapped
+
+
+def _halved(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The bytes of float64 numbers as those of float32 numbers; what is too large becomes infinite."""
+    with np.errstate(over="ignore"):
+        return data.view(np.float64).astype(np.float32).view(np.uint8)
 
 
 def _flat_kernels(tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.uint8]:

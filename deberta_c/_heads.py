@@ -12,6 +12,7 @@ from deberta_c._families import (
     BIAS,
     DECODER,
     LM_HEAD,
+    NEXT_SENTENCE,
     POSITIONS,
     PREDICTIONS,
     PREFIXES,
@@ -28,6 +29,7 @@ from deberta_c._outputs import (
     BaseModelOutputWithPooling,
     MaskedLMOutput,
     MultipleChoiceModelOutput,
+    NextSentencePredictorOutput,
     PreTrainingOutput,
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
@@ -67,6 +69,7 @@ class Encoder(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         pooled = self._settings["head"] == "pooler"
         ran = self._run(packed, output_hidden_states, output_attentions, logits=pooled, last=True)
@@ -125,6 +128,7 @@ class SequenceClassifier(_Labelled):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -281,6 +285,7 @@ class TokenClassifier(_Labelled):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -322,6 +327,7 @@ class SpanReader(PreTrainedModel):
         head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
@@ -372,6 +378,7 @@ class Chooser(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         ids = flatten_choices("input_ids", input_ids)
         shape = np.shape(input_ids)
@@ -389,6 +396,49 @@ class Chooser(PreTrainedModel):
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
         return plan._replace(settings={**plan.settings, "num_labels": 1})
+
+
+class NextSentencePredictor(PreTrainedModel):
+    """A head that tells whether the second text of a pair follows the first."""
+
+    _head = "sequence"
+    _layers = NEXT_SENTENCE
+    _lack = untrained("predictor of the next sentence")
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        labels: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `NextSentencePredictorOutput` with logits (N, 2), the first for a text that follows, or a tuple with
+        `return_dict=False`. With `labels` (N), 0 for a text that follows and 1 for any other, it has their cross
+        entropy.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        ran = self._run(packed, output_hidden_states, output_attentions)
+        assert ran.logits is not None
+        loss = None if labels is None else choice_loss(ran.logits, labels)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        return given(NextSentencePredictorOutput(loss=loss, logits=ran.logits, **states), return_dict)
+
+    def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        plan = super()._plan(config, found, options)
+        return plan._replace(settings={**plan.settings, "num_labels": 2})
 
 
 class MaskedLanguageModel(PreTrainedModel):
@@ -426,6 +476,7 @@ class MaskedLanguageModel(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         chosen = None if positions is None else check_positions(positions, packed)
@@ -499,6 +550,7 @@ class ReplacedTokenDetector(PreTrainedModel):
         values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
         self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
         self._require_head()
         packed = self._pack(input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from deberta_c._checkpoint import FORMS, shard_names
+from deberta_c._checkpoint import FORMS, shard_names, with_variant
 from deberta_c._config import require_directory
 
 
@@ -27,7 +27,6 @@ _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.j
 _VOCABULARIES = ("tokenizer.json", "spm.model", "vocab.json", "merges.txt", "vocab.txt", "bpe_encoder.bin")
 CONFIG = (Wanted(("config.json",)),)
 TOKENIZER = tuple(Wanted((name,), needed=False) for name in ("config.json", *_SETTINGS, *_VOCABULARIES))
-MODEL = (*CONFIG, Wanted(WEIGHTS), *TOKENIZER[1:])
 
 # Fetches a file at a revision into the cache; None: the repository has no such file.
 _Download = Callable[[str, str], Path | None]
@@ -78,6 +77,11 @@ def resolve(
         if not repository.snapshot().is_dir():
             raise
         return _find(repository, subfolder, files, str(error))
+
+
+def model_files(variant: str | None = None) -> tuple[Wanted, ...]:
+    """The files of a model, its weights those of a variant such as "fp16" if there is one."""
+    return (*CONFIG, Wanted(tuple(with_variant(name, variant) for name in WEIGHTS)), *TOKENIZER[1:])
 
 
 class _Repository(NamedTuple):
@@ -207,7 +211,7 @@ def _fetch(repository: _Repository, download: _Download, subfolder: str, files: 
         path = next(filter(None, map(get, names)), None)
         if path is None and needed:
             raise FileNotFoundError(f"model {repository.name!r} has no {' or '.join(names)}; name another one")
-        if path is not None and path.name.endswith(".index.json"):
+        if path is not None and ".index." in path.name:
             for shard in shard_names(path):
                 if get(shard) is None:
                     raise FileNotFoundError(f"model {repository.name!r} has no {shard}, which its {path.name} lists")

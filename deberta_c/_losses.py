@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._config import check_problem
+
 Logits = NDArray[np.float32]
 IGNORED = -100
 _BLOCK = 1 << 18  # logits that are copied in double precision at once
@@ -24,6 +26,7 @@ def classification_loss(logits: Logits, labels: Any, problem: str | None, *, inf
     both, but for DeBERTa a row with any negative label does not count, and 0 is the loss of no row; labels (N, C) are
     probabilities of a soft cross entropy for DeBERTa, and of independent labels for BERT.
     """
+    check_problem(problem)
     rows, classes = logits.shape
     values = _labels(labels)
     if problem == "regression" or (problem is None and classes == 1):
@@ -37,7 +40,12 @@ def classification_loss(logits: Logits, labels: Any, problem: str | None, *, inf
             kept = flat >= 0
             return cross_entropy(logits[kept], flat[kept]) if kept.any() else np.float32(0)
         return cross_entropy(logits, flat)
-    targets = _like("labels", values, logits)
+    if values.shape != logits.shape:
+        raise ValueError(
+            f"labels has shape {values.shape}; it must be ({rows},), a class from 0 to {classes - 1} for each row, or "
+            f"{logits.shape}, a number for each class"
+        )
+    targets = values.astype(np.float64)
     if infer:
         return _binary(logits, targets)
     return _mean(-(targets * _log_softmax(logits)).sum(axis=1))

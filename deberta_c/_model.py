@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ContextDecorator
 from copy import deepcopy
 from functools import partial
@@ -17,25 +18,35 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._checkpoint import Tensor, read_checkpoint
 from deberta_c._config import (
+    OUTPUTS,
     AutoConfig,
     PreTrainedConfig,
+    check_problem,
     config_class,
     hub_options,
     read_config,
 )
 from deberta_c._encodings import require_cpu
-from deberta_c._errors import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning, describe, warn_caller
-from deberta_c._families import DECODER, Adapted, adapt, named, sources, tie
+from deberta_c._errors import (
+    MissingHeadWarning,
+    UnexpectedWeightsWarning,
+    UntiedWeightsWarning,
+    describe,
+    short,
+    warn_caller,
+)
+from deberta_c._families import DECODER, OUTPUTS_OF_WORDS, PREFIXES, WORDS, Adapted, adapt, named, sources, tie
 from deberta_c._frame import RowName
-from deberta_c._hub import MODEL, resolve
+from deberta_c._hub import model_files, resolve
 from deberta_c._initial import initial_weights
 from deberta_c._outputs import ModelOutput
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._reopen import reopened
-from deberta_c._safetensors import write_safetensors
 from deberta_c._saving import new_files
+from deberta_c._shards import holds_weights, write_weights
 from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, reopened_tokenizer
+from deberta_c._vocabulary import Embedding, as_array, resized
 
 M = TypeVar("M", bound="PreTrainedModel")
 
@@ -46,8 +57,21 @@ _OF_TOKENIZERS = frozenset(
 
 # Arguments of transformers that change nothing here.
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
-_OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder"})
-_DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
+_DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+_HARMLESS_SAVING = frozenset({"token", "save_peft_format", "save_original_format", "distributed_checkpoint"})
+_PUSH = "nothing is uploaded from here; call save_pretrained(DIR), then run `hf upload NAME DIR` of huggingface_hub"
+_TASKS = frozenset(
+    {
+        "SequenceClassification",
+        "TokenClassification",
+        "QuestionAnswering",
+        "MultipleChoice",
+        "MaskedLM",
+        "PreTraining",
+        "NextSentencePrediction",
+    }
+)
 _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
 
 
@@ -114,9 +138,11 @@ class PreTrainedModel:
     _ignored: ClassVar[str] = r"(^|\.)position_ids$"  # what no model needs, but many files have
     _needs_head: ClassVar[bool] = True
 
+    _made_by: tuple[Callable[..., Any], tuple[Any, ...]]  # makes it again, but for what was set in `config`
     _seed: int | None  # of the initial weights, None for those of files
     _files: dict[str, Tensor] | None  # the weights, None when the seed gives them
     _tokenizer: PreTrainedTokenizerFast | None
+    _base: Any  # what `base_model` returned
 
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0) -> None:
         self._make(config, seed, {})
@@ -137,7 +163,7 @@ class PreTrainedModel:
     @classmethod
     def from_pretrained(
         cls: type[M],
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = ...,
         output_loading_info: Literal[False] = ...,
@@ -148,7 +174,7 @@ class PreTrainedModel:
     @classmethod
     def from_pretrained(
         cls: type[M],
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = ...,
         output_loading_info: Literal[True],
@@ -158,19 +184,20 @@ class PreTrainedModel:
     @classmethod
     def from_pretrained(
         cls: type[M],
-        directory: str | Path,
+        pretrained_model_name_or_path: str | Path,
         *,
         config: PreTrainedConfig | None = None,
         output_loading_info: bool = False,
         **options: Any,
     ) -> M | tuple[M, dict[str, Any]]:
-        """Opens a directory with config.json and weights in F32, F16 or BF16, or a model of the Hugging Face hub.
+        """Opens a directory with config.json and weights in F32, F16, BF16 or F64, or a model of the Hugging Face hub.
 
         Keys of config.json, such as `num_labels`, `id2label` or `problem_type`, replace those of the file; `config`
         replaces the file. `ignore_mismatched_sizes=True` drops a head of another size. `dtype` may be "float32" or
-        "auto": the network computes in float32. For a name of the hub: `revision`, `cache_dir`, `token`,
-        `local_files_only`, `subfolder`. With `output_loading_info=True` the result is (model, information), whose keys
-        missing_keys, unexpected_keys, mismatched_keys and error_msgs are those of transformers.
+        "auto": the network computes in float32. `variant="fp16"` reads model.fp16.safetensors. For a
+        name of the hub: `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder`. With
+        `output_loading_info=True` the result is (model, information), whose keys missing_keys,
+        unexpected_keys, mismatched_keys and error_msgs are those of transformers.
 
         The weights stay in the files, which are mapped into memory. While a model has them open, replace them by
         renaming new files into their place; a file that is cut or rewritten where it lies ends the process (SIGBUS)
@@ -181,7 +208,8 @@ class PreTrainedModel:
         tensors of the head; such a model does not run. UnexpectedWeightsWarning names tensors that are not used.
         """
         where, options = hub_options(options)
-        folder = resolve(directory, files=MODEL, **where)
+        variant = options.get("variant")
+        folder = resolve(pretrained_model_name_or_path, files=model_files(variant), **where)
         overrides = cls._check_options(options)
         if config is None:
             own = cls._own_config(AutoConfig.from_dict(read_config(folder)), overrides)
@@ -190,8 +218,9 @@ class PreTrainedModel:
             options = {**options, "config": own.to_dict()}
         model = cls.__new__(cls)
         model._seed = None
+        model._made_by = _reopen, (cls, str(folder), options)
         try:
-            found = named(read_checkpoint(folder), own.model_type)
+            found = named(read_checkpoint(folder, variant), own.model_type)
             adapted = model._open(model._plan(own, found, options), found, str(folder), options)
         except ValueError as error:
             message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
@@ -199,39 +228,52 @@ class PreTrainedModel:
         model._warn(adapted)
         return (model, model._loading_info(adapted, found)) if output_loading_info else model
 
-    def save_pretrained(self, save_directory: str | Path) -> None:
-        """Writes config.json, model.safetensors and, when there is one, the tokenizer into a directory, which is made.
+    def save_pretrained(
+        self,
+        save_directory: str | Path,
+        is_main_process: bool = True,
+        *,
+        max_shard_size: int | str = "50GB",
+        variant: str | None = None,
+        safe_serialization: bool = True,
+        push_to_hub: bool = False,
+        **options: Any,
+    ) -> None:
+        """Writes config.json and model.safetensors into a directory, which is made; the tokenizer has its own method.
 
         transformers loads it to the same logits, but for a masked language model that decodes with the enhanced mask
         decoder: transformers has none and reads the ordinary last layer. What the network does not use is not written,
         so that a model opened with `enhanced_mask_decoder=False` loses the position table and decodes so ever after.
         The weights keep their type (F32 for initial ones; `dtype` of config.json is one that holds them all), tied ones
-        are stored once. The directory is written as a whole or, if that fails, left as it was; a power cut can leave
-        some files of an earlier model there.
+        are stored once. Weights of more than `max_shard_size` bytes, an int or a str such as "5GB", are cut into shards
+        with an index; `variant="fp16"` names the file model.fp16.safetensors; with `is_main_process=False` nothing is
+        written. Files of weights of an earlier model in the directory are removed. The directory is written as a whole
+        or, if that fails, left as it was; a power cut can leave some files of an earlier model there.
 
-        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written. A UserWarning tells
-        of a tokenizer that cannot be read; the model is saved without it.
+        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written, TypeError and
+        ValueError for an option that cannot be had.
 
         >>> import tempfile, deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
         >>> with tempfile.TemporaryDirectory() as directory:
         ...     model.save_pretrained(directory)
-        ...     sorted(path.name for path in Path(directory).iterdir())[:2]
+        ...     sorted(path.name for path in Path(directory).iterdir())
         ['config.json', 'model.safetensors']
         """
+        _check_saving(options, safe_serialization, push_to_hub)
         self._require_head()
-        files = self._files
-        if files is None:
-            files = self._draw(self._opened)
-        tensors = [tensor._replace(name=self._reported(name)) for name, tensor in files.items()]
+        if not is_main_process:
+            return
+        tensors = [tensor._replace(name=self._reported(name)) for name, tensor in self._weights().items()]
         config = self._saved_config()
         config.update(architectures=[type(self).__name__], dtype=_common_type(tensors))
-        tokenizer = self._saved_tokenizer()
-        with new_files(save_directory) as place:
+        with new_files(save_directory, stale=lambda name: holds_weights(name, variant)) as place:
             place("config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-            write_safetensors(place("model.safetensors"), tensors)
-            if tokenizer is not None:
-                tokenizer.write_files(place)
+            write_weights(place, tensors, limit=max_shard_size, variant=variant)
+
+    def push_to_hub(self, *_: Any, **__: Any) -> None:
+        """Raises NotImplementedError, which says how to upload a saved directory."""
+        raise NotImplementedError(_PUSH)
 
     def forward(self, *arguments: Any, **options: Any) -> Any:
         """The same as a call."""
@@ -266,7 +308,7 @@ class PreTrainedModel:
         names, count = self.config.id2label, self.num_labels
         if names.keys() != set(range(count)):
             raise ValueError(
-                f"config key id2label has the keys {list(names)}, but the classifier has {count} labels; "
+                f"config key id2label has the keys {short(list(names))}, but the classifier has {count} labels; "
                 f"give names for 0 to {count - 1}"
             )
         return [names[label] for label in range(count)]
@@ -276,9 +318,106 @@ class PreTrainedModel:
         """Where the network runs: "cpu"."""
         return "cpu"
 
-    def num_parameters(self) -> int:
-        """How many numbers the network has, a missing head left out; tied ones count once."""
-        return self._size
+    @property
+    def dtype(self) -> np.dtype[np.float32]:
+        """What the network computes in: float32, whatever the type of the weights in the files."""
+        return np.dtype(np.float32)
+
+    @property
+    def base_model_prefix(self) -> str:
+        """The attribute that is the encoder, besides `base_model`: "deberta" or "bert"."""
+        return PREFIXES[self.config_class.model_type][:-1]
+
+    @property
+    def base_model(self) -> Any:
+        """The encoder under the head, a model over the same weights; an encoder is its own. `model.deberta` and
+        `model.bert` are the same.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> type(model.base_model).__name__, model.deberta is model.base_model
+        ('DebertaV2Model', True)
+        """
+        if not self._needs_head:
+            return self
+        if self._base is None:
+            self._base = self._encoder()
+        return self._base
+
+    def named_parameters(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """Names and read-only arrays of the weights, each once, as files call them and in their type.
+
+        What is stored as bfloat16 is a float32 copy.
+        """
+        for name, tensor in self._weights().items():
+            yield self._reported(name), as_array(tensor)
+
+    def parameters(self) -> Iterator[NDArray[Any]]:
+        """The arrays of `named_parameters`."""
+        return (array for _, array in self.named_parameters())
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """Names and read-only arrays of the weights, tied ones under both names."""
+        state = dict(self.named_parameters())
+        tied = self._tie(self._opened.config, {})
+        for source in self._wanted(self._opened):
+            if source.file in tied and tied[source.file] in state:
+                state.setdefault(source.file, state[tied[source.file]])
+        return state
+
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        """How many numbers the network has, a missing head left out; tied ones count once.
+
+        `exclude_embeddings` leaves out the tables of words, positions, types and distances; `only_trainable` changes
+        nothing.
+        """
+        if not exclude_embeddings:
+            return self._size
+        sizes = {name: prod(tensor.shape) for name, tensor in self._weights().items()}
+        return sum(size for name, size in sizes.items() if not name.endswith("_embeddings.weight"))
+
+    def get_input_embeddings(self) -> Embedding:
+        """The table of words: `weight` is a read-only array (V, E)."""
+        return Embedding(as_array(self._weights()[self._words]))
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> Embedding:
+        """Gives the table of words another number of rows, as tokens that were added need it; returns the new table.
+
+        Rows are cut off, or added: drawn round the mean of the others, as in transformers, or with
+        `mean_resizing=False` like initial weights. The draw depends on the old and the new number alone. The number is
+        rounded up to a multiple of `pad_to_multiple_of`; None leaves it. The head of a masked language model grows,
+        too, `config.vocab_size` follows, and the model saves and pickles so. While this runs no other thread may use
+        the model; what `base_model` returned before keeps the old table.
+
+        Errors: TypeError and ValueError for a number that is no size.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
+        >>> tokenizer.add_tokens(["<ent>"])
+        1
+        >>> model.resize_token_embeddings(len(tokenizer)).num_embeddings == len(tokenizer) == model.config.vocab_size
+        True
+        """
+        if new_num_tokens is None and pad_to_multiple_of is None:
+            return self.get_input_embeddings()
+        plan, found = self._opened, dict(self._weights())
+        rows = _rounded_up(plan.config.vocab_size if new_num_tokens is None else new_num_tokens, pad_to_multiple_of)
+        config = type(plan.config).from_dict({**plan.config.to_dict(), "vocab_size": rows})
+        config.check()
+        deviation = None if mean_resizing else config.get("initializer_range") or 0.02
+        for name in (self._words, *OUTPUTS_OF_WORDS):
+            if name in found:
+                found[name] = resized(found[name], rows, deviation, zlib.crc32(name.encode()))
+        settings = {**plan.settings, "vocab_size": rows}
+        if self._head == "masked_lm":
+            settings["num_labels"] = rows
+        self._made_by = _resize_again, (*self._made_by, rows, mean_resizing)
+        self._load(plan._replace(config=config, settings=settings), found, self._options)
+        self.config.vocab_size = rows
+        return self.get_input_embeddings()
 
     def eval(self: M) -> M:
         """Returns itself: the model always evaluates."""
@@ -292,10 +431,29 @@ class PreTrainedModel:
             )
         return self
 
-    def to(self: M, device: object) -> M:
-        """Returns itself when `device` is the CPU; raises ValueError otherwise."""
-        require_cpu(device)
+    def to(self: M, *places: object, device: object = None, dtype: object = None, non_blocking: bool = False) -> M:
+        """Returns itself when what is given is the CPU or float32; raises ValueError otherwise."""
+        for place in (*places, device, dtype):
+            if str(place).removeprefix("torch.") not in ("None", "float32", "<class 'numpy.float32'>"):
+                require_cpu(place)
         return self
+
+    def cpu(self: M) -> M:
+        """Returns itself: the model is on the CPU."""
+        return self
+
+    def float(self: M) -> M:
+        """Returns itself: the model computes in float32."""
+        return self
+
+    def requires_grad_(self: M, requires_grad: bool = True) -> M:
+        """Returns itself for `requires_grad=False`: nothing here has gradients; otherwise as `train`."""
+        return self.train(requires_grad)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == PREFIXES[type(self).config_class.model_type][:-1]:
+            return self.base_model
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
 
     def __repr__(self) -> str:
         settings = self._settings
@@ -307,10 +465,10 @@ class PreTrainedModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         now = self._settable()
-        changed = {} if now == self._loaded else now
-        if self._seed is not None:
-            return _draw_again, (type(self), self._opened.config.to_dict(), changed, self._seed, self._options)
-        return _reopen, (type(self), self.name_or_path, {**self._options, **changed})
+        return (*self._made_by, None if now == self._loaded else now)
+
+    def __setstate__(self, settable: dict[str, Any]) -> None:
+        self.config.update(settable)
 
     def __copy__(self: M) -> M:
         return self
@@ -326,11 +484,16 @@ class PreTrainedModel:
             raise ValueError(f"seed is {seed!r}; it must be an integer of at least 0")
         self._seed = int(seed)
         plan = self._plan(self._own_config(config, {}), {}, options)
+        self._made_by = _draw_again, (type(self), plan.config.to_dict(), self._seed, options)
         self._open(plan, self._draw(plan), "", options)
 
     @classmethod
     def _own_config(cls, config: Any, overrides: Mapping[str, Any]) -> PreTrainedConfig:
         """A checked copy of a configuration, some keys replaced."""
+        if isinstance(config, (str, Path)):
+            raise TypeError(
+                f"config is {config!r}; to open a directory call {cls.__name__}.from_pretrained({config!r})"
+            )
         if not isinstance(config, PreTrainedConfig):
             raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
         if config.model_type != cls.config_class.model_type:
@@ -347,6 +510,8 @@ class PreTrainedModel:
         for name, value in options.items():
             if cls.config_class.declares(name):
                 overrides[name] = value
+                if name == "problem_type":
+                    check_problem(value)
             elif name in ("dtype", "torch_dtype"):
                 if value is not None and str(value).removeprefix("torch.") not in ("float32", "auto"):
                     raise ValueError(f'{name} is {value!r}; the network computes in float32, give "float32" or "auto"')
@@ -373,24 +538,60 @@ class PreTrainedModel:
         assert self._seed is not None
         return {tensor.name: tensor for tensor in initial_weights(wanted, plan.config, self._seed)}
 
+    @property
+    def _words(self) -> str:
+        return PREFIXES[self._opened.config.model_type] + WORDS
+
+    def _encoder(self) -> Any:
+        """The model of `base_model`; it shares the core unless that has no pooler of its own, or decodes otherwise."""
+        from deberta_c._auto import AutoModel  # whose models are made of this module
+
+        kind: Any = AutoModel.of_config(self.config)
+        base: PreTrainedModel = kind.__new__(kind)
+        base.config, base.name_or_path = self.config, self.name_or_path
+        base._seed, base._tokenizer, base._loaded = self._seed, self._tokenizer, base._settable()
+        base._made_by = _base_again, (self,)
+        plan = base._plan(self._opened.config, {}, {})
+        found = dict(self._weights())
+        pooled = plan.settings["head"] == "pooler" and all(source.file in found for source in base._wanted(plan))
+        shared = not pooled and not self._settings["enhanced_mask_decoder"]
+        base._load(plan, found, {}, self._core if shared else None)
+        return base
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The tensors that are used, each once, under the names of today's files."""
+        return self._draw(self._opened) if self._files is None else self._files
+
     def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> Adapted:
         """Gives the core what was found, and remembers what the model is."""
         self.config, self.name_or_path = deepcopy(plan.config), where
-        self._opened, self._options = plan, options
+        self.config.name_or_path = where
         self._loaded = self._settable()
         self._tokenizer = None
+        return self._load(plan, found, options)
+
+    def _load(
+        self, plan: Plan, found: dict[str, Tensor], options: dict[str, Any], core: _core.Model | None = None
+    ) -> Adapted:
+        """Gives the core what was found, or takes one that has it."""
+        self._opened, self._options, self._base = plan, options, None
         tied = self._tie(plan.config, found)
         adapted = adapt(
-            self._wanted(plan), found, plan.settings, tied, skip_mismatched=bool(options.get("ignore_mismatched_sizes"))
+            self._wanted(plan),
+            found,
+            plan.settings,
+            tied,
+            skip_mismatched=bool(options.get("ignore_mismatched_sizes")),
+            quantizer=_quantizer(plan.config),
         )
         # What the core runs with, whatever happens to `config`.
         self._settings = plan.settings if adapted.complete else {**plan.settings, "head": "none"}
         self._missing = tuple(map(self._reported, adapted.missing + [item.name for item in adapted.mismatched]))
         self._size = sum(prod(tensor.shape) for tensor in adapted.files.values())
-        self._files = adapted.files if self._seed is None else None
+        self._files = adapted.files if self._made_by[0] is not _draw_again else None
         self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in adapted.files)
         try:
-            self._core = _core.Model(self._settings, adapted.tensors)
+            self._core = _core.Model(self._settings, adapted.tensors) if core is None else core
         except ValueError as error:
             raise ValueError(_in_names_of_the_files(str(error), adapted)) from error
         return adapted
@@ -398,7 +599,7 @@ class PreTrainedModel:
     def _warn(self, adapted: Adapted) -> None:
         where = repr(self.name_or_path)
         if self._missing:
-            text = f"{where} lacks {', '.join(map(describe, self._missing))}: {self._lack}"
+            text = f"{where} lacks {', '.join(map(describe, self._missing))}: {self._lack}{self._other_task()}"
             warn_caller(MissingHeadWarning(text, tensors=self._missing))
         unexpected = self._unexpected(adapted)
         if unexpected:
@@ -430,25 +631,16 @@ class PreTrainedModel:
 
     def _saved_config(self) -> dict[str, Any]:
         """The configuration as it is now, but for what makes the network, which counted when it was opened."""
-        self.labels()  # refuses another number of them
+        if len(self.config.id2label) != self.num_labels:
+            self.labels()  # says so
         opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config.declares(key)}
         saved = {**self.config.to_dict(), **opened, **self._settable()}
         saved.pop("torch_dtype", None)
         return saved
 
-    def _saved_tokenizer(self) -> PreTrainedTokenizerFast | None:
-        """The tokenizer that goes with the model, None when its directory has none or one that cannot be read."""
-        try:
-            return self.tokenizer if self._tokenizer is not None or self.name_or_path else None
-        except OSError:
-            return None
-        except ValueError as error:
-            warn_caller(UserWarning(f"the model is saved without the tokenizer of {self.name_or_path!r}: {error}"))
-            return None
-
     def _settable(self) -> dict[str, Any]:
         """What a user may set in `config` of an open model."""
-        return {name: deepcopy(self.config.get(name)) for name in ("id2label", "label2id", "problem_type")}
+        return {name: deepcopy(self.config.get(name)) for name in ("id2label", "label2id", "problem_type", *OUTPUTS)}
 
     def _described(self) -> str:
         """What the representation tells of the head."""
@@ -479,8 +671,10 @@ class PreTrainedModel:
         last: bool = False,
         wanted: NDArray[np.uint8] | None = None,
     ) -> Ran:
-        """The core's outputs; those of no row at all are empty."""
+        """The core's outputs; those of no row at all are empty. None means what the configuration says."""
         settings = self._settings
+        hidden_states = bool(self.config.output_hidden_states if hidden_states is None else hidden_states)
+        attentions = bool(self.config.output_attentions if attentions is None else attentions)
         if len(packed.offsets) == 1:
             return self._nothing(packed, hidden_states, attentions, logits=logits, last=last)
         found, end, hidden, weights = self._core.forward(
@@ -492,8 +686,8 @@ class PreTrainedModel:
             wanted=wanted,
             logits=logits,
             last=last,
-            hidden_states=bool(hidden_states),
-            attentions=bool(attentions),
+            hidden_states=hidden_states,
+            attentions=attentions,
         )
         return Ran(
             found,
@@ -502,9 +696,11 @@ class PreTrainedModel:
             None if weights is None else unpack_attentions(packed, weights, settings["layers"], settings["heads"]),
         )
 
-    def _nothing(
-        self, packed: Packed, hidden_states: bool | None, attentions: bool | None, *, logits: bool, last: bool
-    ) -> Ran:
+    def _names_outputs(self, return_dict: bool | None) -> bool:
+        """Whether a call returns an output with names: as its argument says, or else the configuration."""
+        return self.config.use_return_dict if return_dict is None else return_dict
+
+    def _nothing(self, packed: Packed, hidden_states: bool, attentions: bool, *, logits: bool, last: bool) -> Ran:
         settings, width = self._settings, packed.shape[1]
         columns = settings["hidden_size"] if settings["head"] == "pooler" else settings["num_labels"]
         state = np.empty((0, width, settings["hidden_size"]), np.float32)
@@ -535,8 +731,17 @@ class PreTrainedModel:
         if self._missing and self._needs_head:
             raise RuntimeError(
                 f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; fine-tune it with "
-                "transformers, or load a directory that holds them"
+                f"transformers, or load a directory that holds them{self._other_task()}"
             )
+
+    def _other_task(self) -> str:
+        """That the files are those of another task, if config.json says so, and what opens them."""
+        classes = self.config.get("architectures")
+        name = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
+        _, found, task = name.partition("For")
+        if not found or task not in _TASKS or name == type(self).__name__:
+            return ""
+        return f"; this checkpoint is a {name[:80]}: open it with AutoModelFor{task}"
 
 
 class no_grad(ContextDecorator):
@@ -561,6 +766,41 @@ def untrained(what: str) -> str:
     )
 
 
+def _check_saving(options: Mapping[str, Any], safe_serialization: bool, push_to_hub: bool) -> None:
+    """Refuses options of save_pretrained that cannot be had."""
+    if push_to_hub:
+        raise NotImplementedError(_PUSH)
+    if not safe_serialization:
+        raise ValueError("safe_serialization is False; weights are written as safetensors only, leave it out")
+    for name, value in options.items():
+        if name not in _HARMLESS_SAVING and value is not None:
+            why = (
+                "the model writes its own weights, leave it out"
+                if name in ("state_dict", "save_function")
+                else ("give max_shard_size, variant or is_main_process")
+            )
+            raise TypeError(f"save_pretrained takes no {name!r}; {why}")
+
+
+def _quantizer(config: PreTrainedConfig) -> str:
+    """What config.json says of the quantizer that made the weights; empty when it says nothing."""
+    settings = config.get("quantization_config")
+    return str(settings.get("quant_method") or "bitsandbytes")[:80] if isinstance(settings, dict) else ""
+
+
+def _rounded_up(count: Any, multiple: Any) -> int:
+    """A size for the table of words; TypeError or ValueError for what is none."""
+    for name, value in (("new_num_tokens", count), ("pad_to_multiple_of", multiple)):
+        if value is None and name == "pad_to_multiple_of":
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+            raise TypeError(f"{name} is {value!r}; it must be an integer, such as len(tokenizer)")
+        if value < 1:
+            raise ValueError(f"{name} is {value}; it must be at least 1")
+    step = int(multiple or 1)
+    return -(-int(count) // step) * step
+
+
 def given(output: ModelOutput, return_dict: bool | None) -> Any:
     """The output itself, or the tuple of its values when `return_dict` is False."""
     return output.to_tuple() if return_dict is False else output
@@ -569,7 +809,7 @@ def given(output: ModelOutput, return_dict: bool | None) -> Any:
 def _common_type(tensors: list[Tensor]) -> str:
     """The smallest type that holds all the weights, as config.json calls it."""
     kinds = {tensor.dtype for tensor in tensors}
-    return _DTYPES[kinds.pop()] if len(kinds) == 1 else "float32"
+    return _DTYPES[kinds.pop()] if len(kinds) == 1 else "float64" if "F64" in kinds else "float32"
 
 
 def _in_names_of_the_files(message: str, adapted: Adapted) -> str:
@@ -597,5 +837,15 @@ def _open(cls: type[M], directory: Path, **options: Any) -> M:
     return model
 
 
-def _draw_again(cls: type[M], config: dict[str, Any], changed: dict[str, Any], seed: int, options: dict[str, Any]) -> M:
-    return cls(cls.config_class.from_dict(config, **changed), seed=seed, **options)
+def _draw_again(cls: type[M], config: dict[str, Any], seed: int, options: dict[str, Any]) -> M:
+    return cls(cls.config_class.from_dict(config), seed=seed, **options)
+
+
+def _resize_again(made: Callable[..., M], arguments: tuple[Any, ...], rows: int, mean_resizing: bool) -> M:
+    model = made(*arguments)
+    model.resize_token_embeddings(rows, mean_resizing=mean_resizing)
+    return model
+
+
+def _base_again(model: PreTrainedModel) -> Any:
+    return model.base_model

@@ -126,6 +126,14 @@ class MultipleChoiceModelOutput(_WithLogits):
     """
 
 
+class NextSentencePredictorOutput(_WithLogits):
+    """What tells whether texts follow each other: `logits` float32 (N, 2), and what `ModelOutput` describes.
+
+    >>> NextSentencePredictorOutput(logits=np.zeros((1, 2), np.float32))
+    NextSentencePredictorOutput(logits=(1, 2))
+    """
+
+
 class MaskedLMOutput(_WithLogits):
     """What a masked language model returns: `logits` float32 (N, S, vocab_size), or (K, vocab_size) of K positions.
 

@@ -5,7 +5,7 @@ import mmap
 from collections.abc import Iterable
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,7 +55,7 @@ def read_safetensors(path: Path) -> list[Tensor]:
         if length > size - 8:
             raise _bad(path, f"its header claims {length} bytes, but only {size - 8} follow; the file is cut short")
         entries = _header(path, file.read(length))
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped = map_file(file)
     start, end = 8 + length, 0
     tensors = []
     for name, entry in sorted(entries, key=lambda item: _offsets(path, *item)):
@@ -64,6 +64,15 @@ def read_safetensors(path: Path) -> list[Tensor]:
     if start + end != size:
         raise _bad(path, f"its tensors end at byte {start + end}, the file at byte {size}")
     return tensors
+
+
+def map_file(file: BinaryIO) -> mmap.mmap:
+    """An open file, read-only in memory; OSError names the file when there is no room for it."""
+    try:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        problem = f"{error.strerror}: the file cannot be mapped into memory; free some, or raise the limit (ulimit -v)"
+        raise OSError(error.errno, problem, file.name) from error
 
 
 def write_safetensors(path: Path, tensors: Iterable[Tensor]) -> None:

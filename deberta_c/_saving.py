@@ -9,8 +9,12 @@ from shutil import copy2, rmtree
 from stat import S_IMODE
 
 
+def _none(name: str) -> bool:
+    return False
+
+
 @contextmanager
-def new_files(directory: str | Path) -> Iterator[Callable[[str], Path]]:
+def new_files(directory: str | Path, stale: Callable[[str], bool] = _none) -> Iterator[Callable[[str], Path]]:
     """A block that writes files of a directory; they appear when it ends, and not if it raises.
 
     The block gets a function from the name of a file to the path where to write it. A directory that did not exist
@@ -28,8 +32,8 @@ def new_files(directory: str | Path) -> Iterator[Callable[[str], Path]]:
     home = directory if existed else directory.parent
     home.mkdir(parents=True, exist_ok=True)
     drafts = home / f".deberta_c.{os.urandom(8).hex()}"
-    drafts.mkdir()
     try:
+        drafts.mkdir()
         yield lambda name: drafts / name
         files = sorted(drafts.iterdir(), key=lambda file: (file.suffix == ".safetensors", file.name))
         for file in files:
@@ -37,8 +41,16 @@ def new_files(directory: str | Path) -> Iterator[Callable[[str], Path]]:
         _names_to_disk(drafts)
         if existed or not _appears(drafts, directory):
             _replace(files, directory)
+        written = {file.name for file in files}
+        for path in [path for path in directory.iterdir() if stale(path.name) and path.name not in written]:
+            path.unlink()
         _names_to_disk(directory)
         _names_to_disk(directory.parent)
+    except OSError as error:
+        if isinstance(error.filename, str) and error.filename.startswith(str(drafts)):
+            place = str(directory) + error.filename[len(str(drafts)) :]
+            raise OSError(error.errno, error.strerror, place) from error
+        raise
     finally:
         rmtree(drafts, ignore_errors=True)
 

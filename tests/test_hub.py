@@ -12,7 +12,9 @@ import pytest
 from tiny_models import safetensors_bytes, tiny_tensors, write_model
 
 import deberta_c
-from deberta_c._hub import CONFIG, MODEL, TOKENIZER, WEIGHTS, Wanted, resolve
+from deberta_c._hub import CONFIG, TOKENIZER, WEIGHTS, Wanted, model_files, resolve
+
+MODEL = model_files()
 
 NAME = "org/tiny"
 COMMIT, OTHER = "c0ffee" + "0" * 34, "decade" + "1" * 34

@@ -230,16 +230,90 @@ def test_weights_are_copied_from_the_file_that_they_replace(tmp_path):
     assert [(t.name, t.data.tobytes()) for t in again] == [("a", A.tobytes()), ("b", B.tobytes())]
 
 
-def test_a_model_is_saved_without_a_tokenizer_that_cannot_be_read(tmp_path):
-    home = write_model(tmp_path / "model")
-    (home / "spm.model").write_bytes(b"broken")
-    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(home)
-    with pytest.warns(UserWarning, match=r"saved without the tokenizer of '.*model': .*spm.model") as caught:
-        model.save_pretrained(tmp_path / "saved")
-    assert caught[0].filename == __file__
-    assert sorted(names(tmp_path / "saved")) == ["config.json", "model.safetensors"]
-    again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+def test_a_model_leaves_the_tokenizer_of_the_directory_alone(tmp_path, tiny):
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(tiny)
+    tokenizer.add_tokens(["<new>"])
+    tokenizer.model_max_length = 99
+    tokenizer.save_pretrained(tmp_path)
+    before = content(tmp_path)
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
+    assert model.tokenizer is not None
+    model.save_pretrained(tmp_path)
+    assert {name: (tmp_path / name).read_text() for name in before} == before
+    assert set(names(tmp_path)) == before.keys() | {"config.json", "model.safetensors"}
+
+
+# ---- shards ----
+
+
+def file_names(directory):
+    return sorted(names(directory))
+
+
+def test_shards_are_written_and_read(tmp_path, tiny):
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
+    model.save_pretrained(tmp_path)
+    model.save_pretrained(tmp_path, max_shard_size="5KB")  # over what it wrote in one file
+    index = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    shards = sorted(set(index["weight_map"].values()))
+    assert len(shards) > 2
+    assert shards[0] == f"model-00001-of-{len(shards):05}.safetensors"
+    assert file_names(tmp_path) == ["config.json", *shards, "model.safetensors.index.json"]
+    sizes = [sum(t.data.nbytes for t in read_safetensors(tmp_path / shard)) for shard in shards]
+    alone = [len(read_safetensors(tmp_path / shard)) == 1 for shard in shards]
+    assert all(size <= 5000 or single for size, single in zip(sizes, alone, strict=True))
+    assert index["metadata"] == {"total_parameters": model.num_parameters(), "total_size": sum(sizes)}
+    again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path)
     np.testing.assert_array_equal(again(input_ids=[[1, 5, 2]]).logits, model(input_ids=[[1, 5, 2]]).logits)
+    again.save_pretrained(tmp_path, max_shard_size=8000)  # other shards, while these are open
+    other = json.loads((tmp_path / "model.safetensors.index.json").read_text())
+    assert file_names(tmp_path) == sorted(
+        {*other["weight_map"].values(), "config.json", "model.safetensors.index.json"}
+    )
+    again.save_pretrained(tmp_path)
+    assert file_names(tmp_path) == ["config.json", "model.safetensors"]
+
+
+@pytest.mark.parametrize("size", ["50GB", "3KB"])
+def test_variants(tmp_path, tiny, size):
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
+    model.save_pretrained(tmp_path, variant="fp16", max_shard_size=size)
+    assert all(".fp16" in name for name in names(tmp_path) if name != "config.json")
+    again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path, variant="fp16")
+    np.testing.assert_array_equal(again(input_ids=[[1, 5, 2]]).logits, model(input_ids=[[1, 5, 2]]).logits)
+    with pytest.raises(OSError, match=r"has no model.safetensors"):
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"variant is '\.\./x'"):
+        model.save_pretrained(tmp_path, variant="../x")
+
+
+def test_options_of_saving(tmp_path, tiny):
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
+    model.save_pretrained(tmp_path / "other", is_main_process=False)
+    assert not (tmp_path / "other").exists()
+    for options, error, message in (
+        ({"push_to_hub": True}, NotImplementedError, "hf upload"),
+        ({"safe_serialization": False}, ValueError, "safetensors only"),
+        ({"state_dict": {}}, TypeError, "takes no 'state_dict'; the model writes its own weights"),
+        ({"shard": 1}, TypeError, "takes no 'shard'; give max_shard_size"),
+        ({"max_shard_size": "5 parsecs"}, ValueError, "max_shard_size is '5 parsecs'; give"),
+        ({"max_shard_size": 0}, ValueError, "max_shard_size is 0; give"),
+    ):
+        with pytest.raises(error, match=message):
+            model.save_pretrained(tmp_path / "other", **options)
+    assert not (tmp_path / "other").exists()
+    with pytest.raises(NotImplementedError, match="hf upload"):
+        model.push_to_hub("org/name")
+    model.save_pretrained(tmp_path / "new", safe_serialization=True, token=None, state_dict=None)
+
+
+def test_an_error_names_the_place_and_not_its_draft(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError, match="No such file or directory: '/proc/x'"), new_files("/proc/x"):
+        pass
+
+    with pytest.raises(FileNotFoundError, match=rf"'{tmp_path}/new/deep/file'"), new_files(tmp_path / "new") as place:
+        place("deep/file").write_text("")
 
 
 @pytest.mark.parametrize("fails", ["tokenizer.json", "tokenizer_config.json"])

@@ -73,11 +73,12 @@ def refused(tmp_path, data, message):
 
 @FORMS
 def test_reads_what_was_written(tmp_path, write):
-    a, b, none, scalar = read(
+    a, b, ids, none, scalar = read(
         tmp_path, write({"a": A, "b": B, "ids": np.arange(3), "none": A[:0], "scalar": np.float32(7).reshape(())})
     )
     np.testing.assert_array_equal(values(a), A)
     np.testing.assert_array_equal(values(b), B)
+    assert (ids.dtype, ids.shape) == ("I64", (3,))
     assert (none.name, none.shape, none.data.size) == ("none", (0, 3), 0)
     assert values(scalar) == 7
     assert a.source == str(tmp_path / "pytorch_model.bin")
@@ -144,15 +145,6 @@ def test_pickles_of_other_protocols_are_called_so(tmp_path, protocol):
         refused(tmp_path, pickle.dumps(value, protocol), message)
 
 
-@FORMS
-def test_weights_of_data_parallel_training(tmp_path, write):
-    (tmp_path / "pytorch_model.bin").write_bytes(write({"module.classifier.bias": A, "module.classifier.weight": A}))
-    with pytest.raises(ValueError, match=r"all names begin with 'module\.'.*DataParallel.*model\.module\.state_dict"):
-        read_checkpoint(tmp_path)
-    (tmp_path / "pytorch_model.bin").write_bytes(write({"module.classifier.bias": A, "classifier.weight": A}))
-    assert len(read_checkpoint(tmp_path)) == 2
-
-
 def test_tensors_share_storages_and_lie_askew_in_them(tmp_path):
     entries = {
         "whole": tensor(FLOATS, 0, (2, 3), (3, 1)),
@@ -186,7 +178,12 @@ def test_shards(tmp_path):
     (tmp_path / "two.bin").write_bytes(legacy_of({"classifier.bias": B}))
     index = tmp_path / "pytorch_model.bin.index.json"
     index.write_text('{"weight_map": {"classifier.weight": "one.bin", "classifier.bias": "two.bin"}}')
-    assert [t.name for t in read_checkpoint(tmp_path)] == ["classifier.weight", "classifier.bias"]
+    assert [t.name for t in read_checkpoint(tmp_path)] == ["classifier.weight", "position_ids", "classifier.bias"]
+
+
+def test_a_zip_without_entries(tmp_path):
+    with pytest.raises(ValueError, match=r"pytorch_model.bin' is damaged: it is a zip without entries; copy it again"):
+        read(tmp_path, b"PK\3\4" + bytes(40) + b"PK\5\6" + bytes(18))
 
 
 def test_a_large_zip(tmp_path):
