@@ -228,7 +228,7 @@ class SequenceClassifier(_Labelled):
         self._require_head()
         options = tokenizer.encode_options(truncation, max_length)
         try:
-            rows = tokenizer.encode_with([text], None, options)
+            rows = tokenizer.encode_for_model([text], None, options)
         except ValueError:
             explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
             raise

@@ -108,7 +108,7 @@ class TokenPlan(ABC, Generic[M]):
 
     def _encode(self, texts: list[str], row_name: RowName) -> Rows:
         try:
-            return self.tokenizer.encode_with(texts, None, self._options)
+            return self.tokenizer.encode_for_model(texts, None, self._options)
         except ValueError:
             explain(self.tokenizer, texts, None, self._options, (row_name, row_name))
             raise

@@ -98,6 +98,14 @@ def check_rows(rows: Rows, settings: Mapping[str, Any], row_name: RowName) -> No
             f"{row_name(row)} has the id {rows.ids[token]}, but the model's vocab_size is {vocabulary}: the tokenizer "
             "belongs to another model; give the one that was trained with this model"
         )
+    kinds = settings["type_vocab_size"]
+    if kinds and rows.types.max() >= kinds:
+        token = int((rows.types >= kinds).argmax())
+        row = int(np.searchsorted(rows.offsets, token, side="right")) - 1
+        raise ValueError(
+            f"{row_name(row)} has a token of type {rows.types[token]}, but the model's type_vocab_size is {kinds}: take "
+            'the tokenizer of this model, or leave "token_type_ids" out of tokenizer.model_input_names'
+        )
     if settings["position_biased_input"] or settings["enhanced_mask_decoder"]:
         lengths = np.diff(rows.offsets)
         if lengths.max() > positions:
@@ -172,7 +180,7 @@ def _encode(
     some = [firsts[row] for row in chosen]
     others = None if seconds is None else [seconds[row] for row in chosen]
     try:
-        rows = tokenizer.encode_with(some, others, options)
+        rows = tokenizer.encode_for_model(some, others, options)
     except ValueError:
         explain(tokenizer, firsts, seconds, options, names)
         raise

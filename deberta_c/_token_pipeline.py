@@ -131,7 +131,7 @@ class _Plan(TokenPlan[TokenClassifier]):
             words = replace(words, names=(rows_of("inputs", start), rows_of("inputs", start)))
         texts = [self.delimiter.join(words.firsts[begin:end]) for begin, end in pairwise(bounds.tolist())]
         try:
-            rows = self.tokenizer.encode_with(words.firsts, None, self._options | words.words())
+            rows = self.tokenizer.encode_for_model(words.firsts, None, self._options | words.words())
         except ValueError as error:
             explain_words(words, error)
             raise
