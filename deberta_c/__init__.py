@@ -60,6 +60,8 @@ from deberta_c._outputs import (
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
+    sigmoid,
+    softmax,
 )
 from deberta_c._pipelines import TextClassificationPipeline, pipeline
 from deberta_c._threads import get_num_threads, set_num_threads, threads
@@ -142,5 +144,7 @@ __all__ = [
     "sample_messages",
     "set_num_threads",
     "show_config",
+    "sigmoid",
+    "softmax",
     "threads",
 ]

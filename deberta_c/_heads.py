@@ -76,7 +76,7 @@ class Encoder(PreTrainedModel):
             output: Any = BaseModelOutputWithPooling(last_hidden_state=ran.last, pooler_output=ran.logits, **states)
         else:
             output = BaseModelOutput(last_hidden_state=ran.last, **states)
-        return given(output, return_dict)
+        return given(output, return_dict, input_ids)
 
     def _reported(self, name: str) -> str:
         """Names of a bare encoder have no prefix."""
@@ -134,7 +134,7 @@ class SequenceClassifier(_Labelled):
             infer = self.config.model_type == "bert"
             loss = classification_loss(logits, labels, self.config.problem_type, infer=infer)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(SequenceClassifierOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(SequenceClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
     def predict(
         self,
@@ -287,7 +287,7 @@ class TokenClassifier(_Labelled):
         logits = _padded(packed, ran.logits)
         loss = None if labels is None else token_loss(logits, labels, packed.valid)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(TokenClassifierOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(TokenClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
 
 class SpanReader(PreTrainedModel):
@@ -334,7 +334,7 @@ class SpanReader(PreTrainedModel):
             loss = span_loss(start, end, start_positions, end_positions, packed.valid)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
         output = QuestionAnsweringModelOutput(loss=loss, start_logits=start, end_logits=end, **states)
-        return given(output, return_dict)
+        return given(output, return_dict, input_ids)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         if config.num_labels != 2:
@@ -384,7 +384,7 @@ class Chooser(PreTrainedModel):
         logits = ran.logits.reshape(shape[:2])
         loss = None if labels is None else choice_loss(logits, labels)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(MultipleChoiceModelOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(MultipleChoiceModelOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
@@ -440,7 +440,7 @@ class MaskedLanguageModel(PreTrainedModel):
             logits = np.empty((0, self._settings["num_labels"]), np.float32) if ran.logits is None else ran.logits
             loss = None if labels is None else chosen_loss(logits, labels, chosen)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(MaskedLMOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(MaskedLMOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
     def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
         """A decoder that is not tied has a bias of its own, beside which files may have the other."""
@@ -505,7 +505,7 @@ class ReplacedTokenDetector(PreTrainedModel):
         logits = _padded(packed, ran.logits)[:, :, 0]
         loss = None if labels is None else replaced_loss(logits, labels, packed.valid)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(PreTrainingOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(PreTrainingOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
 
 def _padded(packed: Packed, logits: NDArray[np.float32] | None) -> NDArray[np.float32]:

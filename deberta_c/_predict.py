@@ -103,8 +103,8 @@ def check_rows(rows: Rows, settings: Mapping[str, Any], row_name: RowName) -> No
         token = int((rows.types >= kinds).argmax())
         row = int(np.searchsorted(rows.offsets, token, side="right")) - 1
         raise ValueError(
-            f"{row_name(row)} has a token of type {rows.types[token]}, but the model's type_vocab_size is {kinds}: take "
-            'the tokenizer of this model, or leave "token_type_ids" out of tokenizer.model_input_names'
+            f"{row_name(row)} has a token of type {rows.types[token]}, but the model's type_vocab_size is {kinds}: "
+            'take the tokenizer of this model, or leave "token_type_ids" out of tokenizer.model_input_names'
         )
     if settings["position_biased_input"] or settings["enhanced_mask_decoder"]:
         lengths = np.diff(rows.offsets)

@@ -71,7 +71,9 @@ def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np
     tokenizer = deberta_c.AutoTokenizer.from_pretrained(folder)
     pipe = deberta_c.pipeline("text-classification", model=folder)
     labels = model.labels()
-    pairs = [(first, None if seconds is None else [second]) for first, second in zip(FIRSTS, seconds or FIRSTS, strict=True)]
+    pairs = [
+        (first, None if seconds is None else [second]) for first, second in zip(FIRSTS, seconds or FIRSTS, strict=True)
+    ]
 
     def of(answers: list[list[dict[str, Any]]]) -> np.ndarray:
         told = [{answer["label"]: answer["score"] for answer in row} for row in answers]
@@ -85,9 +87,7 @@ def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np
     ways = {
         "call": softmax(np.concatenate([one(*pair) for pair in pairs])),
         "predict": softmax(model.predict(FIRSTS, seconds)),
-        "predict, one by one": softmax(
-            np.concatenate([model.predict([first], second) for first, second in pairs])
-        ),
+        "predict, one by one": softmax(np.concatenate([model.predict([first], second) for first, second in pairs])),
         "predict_proba": model.predict_proba(FIRSTS, seconds),
         "predict_proba, own tokenizer": model.predict_proba(FIRSTS, seconds, tokenizer=tokenizer),
         "pipeline of dicts": of(pipe(dicts, top_k=None)),
@@ -183,5 +183,7 @@ def test_a_type_that_the_model_lacks_is_told(tmp_path: Path) -> None:
     directory = write_model(tmp_path / "model", base=TINY, type_vocab_size=1)
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
     assert model.predict(["hello"]).shape == (1, 3)
-    with pytest.raises(ValueError, match=r"texts\[0\] has a token of type 1, .* type_vocab_size is 1: .*model_input_names"):
+    with pytest.raises(
+        ValueError, match=r"texts\[0\] has a token of type 1, .* type_vocab_size is 1: .*model_input_names"
+    ):
         model.predict(["hello"], ["world"])
