@@ -48,6 +48,7 @@ from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Co
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
 from deberta_c._encodings import BatchEncoding, CharSpan, TokenSpan
 from deberta_c._errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
+from deberta_c._feature_extraction import FeatureExtractionPipeline
 from deberta_c._fill_mask import FillMaskPipeline
 from deberta_c._model import PreTrainedModel, no_grad
 from deberta_c._outputs import (
@@ -118,6 +119,7 @@ __all__ = [
     "DebertaV2Model",
     "DebertaV2Tokenizer",
     "DebertaV2TokenizerFast",
+    "FeatureExtractionPipeline",
     "FillMaskPipeline",
     "MaskedLMOutput",
     "MissingHeadWarning",

@@ -1,6 +1,7 @@
 """The heads: what a call takes, what the core is asked for, and what is returned."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -20,7 +21,7 @@ from deberta_c._families import (
     TOKENS,
     Adapted,
 )
-from deberta_c._frame import Missing, the_only
+from deberta_c._frame import Missing, RowName, the_only
 from deberta_c._losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
 from deberta_c._model import Plan, PreTrainedModel, given, untrained
 from deberta_c._outputs import (
@@ -36,8 +37,9 @@ from deberta_c._outputs import (
     softmax,
 )
 from deberta_c._packing import Packed, check_positions, flatten_choices, unpack_tokens, wanted_tokens
-from deberta_c._predict import BATCH_TOKENS, check_rows, predict
-from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, warn_of_cuts
+from deberta_c._predict import BATCH_TOKENS, check_rows, predict, run_batches
+from deberta_c._suggest import unknown_option
+from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, as_tokenizer, explain, warn_of_cuts
 
 
 class Encoder(PreTrainedModel):
@@ -78,6 +80,11 @@ class Encoder(PreTrainedModel):
             output = BaseModelOutput(last_hidden_state=ran.last, **states)
         return given(output, return_dict, input_ids)
 
+    def states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `logits_of_rows`."""
+        check_rows(rows, self._settings, row_name)
+        return run_batches(self._core, rows, BATCH_TOKENS, states=True)
+
     def _reported(self, name: str) -> str:
         """Names of a bare encoder have no prefix."""
         return name.removeprefix(PREFIXES[self.config.model_type])
@@ -85,6 +92,11 @@ class Encoder(PreTrainedModel):
 
 class _Labelled(PreTrainedModel):
     """A model whose logits belong to labels."""
+
+    @property
+    def classes_(self) -> NDArray[np.object_]:
+        """The names of the labels, an array (num_labels) in the order of the logits, as scikit-learn calls it."""
+        return np.array(self.labels(), np.object_)
 
     def _described(self) -> str:
         labels = list(self.config.id2label.values())
@@ -147,10 +159,12 @@ class SequenceClassifier(_Labelled):
         na: Missing = "raise",
         progress: bool = False,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
     ) -> NDArray[np.float32]:
         """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
 
-        A column is a list, Series, pyarrow array, ndarray or iterator. It is read in windows of 8,192 rows, so that
+        A column is a list, Series, pyarrow array, ndarray, data set or iterator; pairs are two columns, or a list of
+        tuples of two texts. It is read in windows of 8,192 rows, so that
         beyond the column and the result memory does not grow with the number of rows. Each distinct text of a window
         is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
         megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
@@ -166,6 +180,7 @@ class SequenceClassifier(_Labelled):
         >>> model.predict(["See you at home", None], na="skip").shape
         (2, 2)
         """
+        _refuse(self.predict, unknown)
         return self.logits_of_column(
             texts,
             text_pairs,
@@ -188,6 +203,7 @@ class SequenceClassifier(_Labelled):
         na: Missing = "raise",
         progress: bool = False,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
     ) -> NDArray[np.float32]:
         """Probabilities, float32 (N, num_labels): softmax, or sigmoid for multi-label models and a single logit.
 
@@ -198,6 +214,7 @@ class SequenceClassifier(_Labelled):
         >>> float(model.predict_proba(["See you at home"]).sum().round(3))
         1.0
         """
+        _refuse(self.predict_proba, unknown)
         function = self.probability_function()
         if function is None:
             raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
@@ -212,6 +229,52 @@ class SequenceClassifier(_Labelled):
             progress=progress,
         )
         return softmax(logits) if function == "softmax" else sigmoid(logits)
+
+    def predict_labels(
+        self,
+        texts: Iterable[Any],
+        text_pairs: Iterable[Any] | None = None,
+        *,
+        truncation: bool | str = True,
+        max_length: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        na: Missing = "raise",
+        progress: bool = False,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
+    ) -> NDArray[np.object_]:
+        """The likeliest label of each row, an array of str (N), whatever the order of the labels in the logits.
+
+        Of a multi-label model each row has a list of the labels whose probability is above 0.5. With `na="skip"` the
+        label of a missing text is None. Arguments and errors are those of `predict`; a model of a regression or of a
+        single label raises ValueError, for it has nothing to choose from.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> model.predict_labels(["See you at home", None], na="skip").tolist()
+        ['ham', None]
+        """
+        _refuse(self.predict_labels, unknown)
+        several = self.config.problem_type == "multi_label_classification"
+        if not several and (self.probability_function() is None or self.num_labels == 1):
+            raise ValueError("this model scores rows and has no labels to choose from; call predict or predict_proba")
+        logits = self.logits_of_column(
+            texts,
+            text_pairs,
+            tokenizer,
+            truncation=truncation,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+            na=na,
+            progress=progress,
+        )
+        labels = self.labels()
+        answers = np.empty(len(logits), np.object_)
+        for row in np.flatnonzero(~np.isnan(logits[:, 0])):
+            answers[row] = labels[logits[row].argmax()]
+            if several:
+                answers[row] = [labels[label] for label in np.flatnonzero(logits[row] > 0)]
+        return answers
 
     def probability_function(self) -> str | None:
         """What makes probabilities of the logits: "softmax", "sigmoid", or None for regression."""
@@ -506,6 +569,12 @@ class ReplacedTokenDetector(PreTrainedModel):
         loss = None if labels is None else replaced_loss(logits, labels, packed.valid)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
         return given(PreTrainingOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+
+
+def _refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
+    """Raises the TypeError for arguments that a method does not take."""
+    if unknown:
+        raise unknown_option(method.__name__, unknown, list(signature(method).parameters)[:-1])
 
 
 def _padded(packed: Packed, logits: NDArray[np.float32] | None) -> NDArray[np.float32]:

@@ -16,10 +16,10 @@ Output = TypeVar("Output", bound="ModelOutput")
 class ModelOutput:
     """Arrays or tensors of one call; reachable as attributes, by name, by position and by unpacking.
 
-    What is absent is left out. N rows of S tokens, hidden size H, L layers, A heads. `loss`: a float32 scalar when labels were given.
+    N rows of S tokens, hidden size H, L layers, A heads. `loss`: a float32 scalar when labels were given.
     `hidden_states`: None or L + 1 arrays float32 (N, S, H), the embeddings first. `attentions`: None or L arrays
-    float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, so that `logits, = model(**inputs)`
-    works; `keys()` gives the names.
+    float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, those that are absent left out, so that
+    `logits, = model(**inputs)` works; `keys()` gives the names.
 
     >>> isinstance(SequenceClassifierOutput(logits=np.zeros((1, 2), np.float32)), ModelOutput)
     True

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny_models import BERT, TINY, write_model
+from tiny_models import TINY, write_model
 
 torch = pytest.importorskip("torch", reason="the parity suite needs torch")
 
@@ -64,7 +64,7 @@ def test_every_output_follows_its_inputs(head, tmp_path):
 
 
 def test_copied_code_runs(tmp_path):
-    folder = write_model(tmp_path / "model", base=BERT)
+    folder = write_model(tmp_path / "model")
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(folder)
     tokenizer = deberta_c.AutoTokenizer.from_pretrained(folder)
     batches = [tokenizer(texts, padding=True, return_tensors="pt") for texts in (["hello", "see you"], ["call now"])]
