@@ -50,6 +50,7 @@ from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Co
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
 from deberta_c._encodings import BatchEncoding, CharSpan, TokenSpan
 from deberta_c._errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
+from deberta_c._feature_extraction import FeatureExtractionPipeline
 from deberta_c._fill_mask import FillMaskPipeline
 from deberta_c._initial import set_seed
 from deberta_c._model import PreTrainedModel, no_grad
@@ -64,6 +65,8 @@ from deberta_c._outputs import (
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
+    sigmoid,
+    softmax,
 )
 from deberta_c._pipelines import TextClassificationPipeline, pipeline
 from deberta_c._threads import get_num_threads, set_num_threads, threads
@@ -122,6 +125,7 @@ __all__ = [
     "DebertaV2Model",
     "DebertaV2Tokenizer",
     "DebertaV2TokenizerFast",
+    "FeatureExtractionPipeline",
     "FillMaskPipeline",
     "MaskedLMOutput",
     "MissingHeadWarning",
@@ -151,5 +155,7 @@ __all__ = [
     "set_num_threads",
     "set_seed",
     "show_config",
+    "sigmoid",
+    "softmax",
     "threads",
 ]

@@ -48,7 +48,9 @@ _PROBLEMS = (None, "regression", "single_label_classification", "multi_label_cla
 C = TypeVar("C", bound="PreTrainedConfig")
 
 # Arguments of transformers that tell where files are; and those that are refused, with what to do.
-_HUB = frozenset({"revision", "cache_dir", "token", "local_files_only", "subfolder", "force_download"})
+HUB = frozenset(
+    {"revision", "cache_dir", "token", "local_files_only", "subfolder", "force_download"}
+)  # where files are
 _REFUSED = {
     "use_auth_token": "give token",
     "proxies": "set the environment variable HTTPS_PROXY",
@@ -523,8 +525,8 @@ def hub_options(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, A
         warn_caller(UserWarning("trust_remote_code is ignored: no code of a repository is ever run"))
     for name in options.keys() & _REFUSED.keys():
         raise TypeError(f"{name} is not supported: {_REFUSED[name]}")
-    where = {name: value for name, value in options.items() if name in _HUB}
-    return where, {name: value for name, value in options.items() if name not in _HUB}
+    where = {name: value for name, value in options.items() if name in HUB}
+    return where, {name: value for name, value in options.items() if name not in HUB}
 
 
 def find_config(directory: str | Path, **where: Any) -> Path:

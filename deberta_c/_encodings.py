@@ -322,7 +322,7 @@ class BatchEncoding(UserDict[str, Any]):
         if tensor_type is not None:
             for name, column in self.data.items():
                 array = _as_array(name, [column] if prepend_batch_axis else column)
-                self.data[name] = _as_tensor(array) if tensor_type == "pt" else array
+                self.data[name] = as_tensor(array) if tensor_type == "pt" else array
         return self
 
     def to(self, device: object, *, non_blocking: bool = False) -> "BatchEncoding":
@@ -391,7 +391,8 @@ def _as_array(name: str, column: Any) -> NDArray[Any]:
     return array if array.size else array.astype(np.int64)
 
 
-def _as_tensor(array: NDArray[Any]) -> Any:
+def as_tensor(array: NDArray[Any]) -> Any:
+    """A tensor of torch over the memory of an array; ImportError when torch is not installed."""
     try:
         import torch
     except ImportError as error:

@@ -11,8 +11,8 @@ from deberta_c._errors import warn_caller
 from deberta_c._frame import RowName
 from deberta_c._heads import MaskedLanguageModel
 from deberta_c._outputs import softmax
-from deberta_c._pipeline_base import Pipeline, TokenPlan, check_known, check_top_k
-from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, check_padding
+from deberta_c._pipeline_base import Pipeline, TokenPlan, check_top_k, encoding_options
+from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows
 
 _TOP_K = 5
 
@@ -49,14 +49,13 @@ class FillMaskPipeline(Pipeline[MaskedLanguageModel]):
     opener = AutoModelForMaskedLM
     takes = MaskedLanguageModel
 
+    _takes = ("top_k", "targets", "tokenizer_kwargs")
+
     def _planned(self, options: Mapping[str, Any]) -> "_Plan":
-        return _Plan(self.model, self.tokenizer, {**self._options, **options})
+        return _Plan(self.model, self.tokenizer, options)
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
-        """Fills the masks of `inputs`; options replace those that were given to `pipeline`.
-
-        `batch_size` texts are taken at once from an iterator; `num_workers` is accepted and changes nothing.
-        """
+        """Fills the masks of `inputs`; options replace those that were given before."""
         answers = super().__call__(inputs, **options)
         return answers[0] if isinstance(inputs, list) and len(inputs) == 1 else answers
 
@@ -67,7 +66,6 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
     def __init__(
         self, model: MaskedLanguageModel, tokenizer: PreTrainedTokenizerFast, options: Mapping[str, Any]
     ) -> None:
-        check_known(options, ("top_k", "targets", "tokenizer_kwargs"))
         check_top_k(options.get("top_k"), f"{_TOP_K} of them")
         self.top_k = options.get("top_k") or _TOP_K
         if tokenizer.mask_token_id is None:
@@ -75,13 +73,8 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
         self.mask: int = tokenizer.mask_token_id
         targets = options.get("targets")
         self.targets = None if targets is None else _target_ids(tokenizer, targets, model.config.vocab_size)
-        how = dict(options.get("tokenizer_kwargs") or {})
-        check_known(how, ("truncation", "max_length", "padding", "add_special_tokens"))
-        limit, truncation = how.get("max_length"), how.get("truncation")
-        if check_padding(how.get("padding", False)) is None and truncation is None:
-            truncation = limit is not None
-        encoding = tokenizer.encode_options(truncation, limit, how.get("add_special_tokens", True))
-        super().__init__(model, tokenizer, encoding, limited=limit is not None)
+        encoding, limited = encoding_options(tokenizer, options.get("tokenizer_kwargs") or {})
+        super().__init__(model, tokenizer, encoding, options, limited)
 
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
         """For each text the guesses for its mask token, or a list of them for several."""
@@ -105,7 +98,7 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
         row, mask = int((counts == 0).argmax()), self.tokenizer.mask_token or ""
         if rows.cut and mask in texts[row]:
             raise ValueError(
-                f"{row_name(row)} lost its mask token to the limit of {self._options['max_length']} tokens"
+                f"{row_name(row)} lost its mask token to the limit of {self._encoding['max_length']} tokens"
             )
         raise ValueError(f"{row_name(row)} has no mask token; write {mask} where a token is to be guessed")
 

@@ -34,7 +34,8 @@ def texts_of(
 ) -> tuple[list[str], NDArray[np.bool_] | None]:
     """The texts of a column in their order, and which rows are missing, None when no row is.
 
-    `column` is a list, tuple, pandas or polars Series, Index, pyarrow array, ndarray of str or an iterator.
+    `column` is a list, tuple, pandas or polars Series, Index, pyarrow array, ndarray of str, an iterator, or a data set
+    with a length and items.
     Missing values are None, NaN, pd.NA and pd.NaT. With `na="raise"` they are an error, and with None, which says that
     the caller has no such argument; otherwise they become "".
 
@@ -44,8 +45,7 @@ def texts_of(
     >>> texts_of(["a", None], "texts", na="empty")
     (['a', ''], array([False,  True]))
     """
-    if na not in (None, "raise", "empty", "skip"):
-        raise ValueError(f'na is {na!r}; it must be "raise", "empty" or "skip"')
+    check_na(na)
     values = values_of(column, name)
     row_name = row_name or rows_of(name)
     missing: NDArray[np.bool_] | None = None
@@ -55,13 +55,15 @@ def texts_of(
         if isinstance(value, str):  # np.str_ and other subclasses
             values[row] = str(value)
         elif not is_missing(value):
-            raise TypeError(f"{row_name(row)} is {_shown(value)} of type {type(value).__name__}; it must be a str")
+            raise TypeError(
+                f"{row_name(row)} is {_shown(value)} of type {type(value).__name__}; it must be a str{_remedy(value)}"
+            )
         elif na is None:
             raise ValueError(f"{row_name(row)} is missing ({value!r}); drop such rows, or put '' in their place")
         elif na == "raise":
             raise ValueError(
                 f'{row_name(row)} is missing ({value!r}); drop such rows, or give na="empty" to read them as empty '
-                'texts or na="skip" to get NaN for them'
+                'texts or na="skip" to pass them over'
             )
         else:
             if missing is None:
@@ -69,6 +71,12 @@ def texts_of(
             missing[row] = True
             values[row] = ""
     return values, missing
+
+
+def check_na(na: object) -> None:
+    """ValueError unless `na` says what a missing value does, or is None."""
+    if na not in (None, "raise", "empty", "skip"):
+        raise ValueError(f'na is {na!r}; it must be "raise", "empty" or "skip"')
 
 
 def is_missing(value: object) -> bool:
@@ -86,7 +94,21 @@ def is_column(value: object) -> bool:
     """Whether a value holds one text a row: an array, a Series, a pyarrow array, an iterator; not a str or mapping."""
     if isinstance(value, (str, bytes, Mapping)):
         return False
-    return isinstance(value, Iterable) or hasattr(value, "__array__")
+    return isinstance(value, Iterable) or hasattr(value, "__array__") or is_dataset(value)
+
+
+def is_dataset(value: object) -> bool:
+    """Whether a value has a length and items but cannot be iterated, as a Dataset of torch.
+
+    >>> is_dataset([]), is_dataset(type("Texts", (), {"__len__": id, "__getitem__": id})())
+    (False, True)
+    """
+    return not isinstance(value, (Iterable, type)) and hasattr(value, "__len__") and hasattr(value, "__getitem__")
+
+
+def items_of(column: Any) -> Iterator[Any]:
+    """The values of a column one after the other, those of a data set by their numbers."""
+    return (column[index] for index in range(len(column))) if is_dataset(column) else iter(column)
 
 
 def find_surrogate(texts: list[str], row_name: RowName) -> None:
@@ -109,7 +131,7 @@ def values_of(column: Any, name: str) -> list[Any]:
     """
     _check_column(column, name)
     method = _to_list(column)
-    return list(getattr(column, method)() if method else column)
+    return list(getattr(column, method)() if method else items_of(column))
 
 
 def pieces_of(column: Iterable[Any], name: str, size: int) -> Iterator[list[Any]]:
@@ -127,7 +149,7 @@ def pieces_of(column: Iterable[Any], name: str, size: int) -> Iterator[list[Any]
         for begin in range(0, max(len(cast(Sized, column)), 1), size):
             yield list(getattr(slices[begin : begin + size], method)())
         return
-    values = iter(column)
+    values = items_of(column)
     yield (piece := list(islice(values, size)))
     while len(piece) == size and (piece := list(islice(values, size))):
         yield piece
@@ -139,7 +161,7 @@ def can_be_read_twice(column: object) -> bool:
     >>> can_be_read_twice(["a"]), can_be_read_twice(iter(["a"]))
     (True, False)
     """
-    return isinstance(column, Sequence) or _to_list(column) is not None
+    return isinstance(column, Sequence) or _to_list(column) is not None or is_dataset(column)
 
 
 def _to_list(column: object) -> str | None:
@@ -154,12 +176,23 @@ def _check_column(column: Any, name: str) -> None:
         raise TypeError(f"{name} is a {type(column).__name__}; give one column of texts")
     if isinstance(column, (set, frozenset)):
         raise TypeError(f"{name} is a {type(column).__name__}, which has no order; give a list")
+    if type(column).__name__ == "LazyFrame":
+        raise TypeError(f'{name} is a LazyFrame, which holds no rows yet; give a column: frame.collect()["text"]')
     dimensions = getattr(column, "ndim", 1)
-    if dimensions != 1 or hasattr(column, "columns"):
+    if dimensions != 1 or hasattr(column, "columns") or hasattr(column, "column_names"):
         shape = getattr(column, "shape", None)
         raise ValueError(f'{name} has shape {shape}, it is no single column; give one, such as frame["text"]')
-    if not isinstance(column, Iterable) and not _to_list(column):
+    if not isinstance(column, Iterable) and not is_dataset(column) and not _to_list(column):
         raise TypeError(f"{name} is {_shown(column)} of type {type(column).__name__}; give a column of texts")
+
+
+def _remedy(value: object) -> str:
+    """What to do about a value that is no str, where that is known."""
+    if isinstance(value, (tuple, list)) and len(value) == 2:
+        return "; give pairs as two columns, the first texts and the second ones"
+    if isinstance(value, Mapping):
+        return "; give a column of texts, such as [row[name] for row in rows]"
+    return ""
 
 
 def _shown(value: object) -> str:

@@ -1,6 +1,7 @@
 """The heads: what a call takes, what the core is asked for, and what is returned."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import signature
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,7 +22,7 @@ from deberta_c._families import (
     TOKENS,
     Adapted,
 )
-from deberta_c._frame import Missing, the_only
+from deberta_c._frame import Missing, RowName, the_only
 from deberta_c._losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
 from deberta_c._model import Plan, PreTrainedModel, given, untrained
 from deberta_c._outputs import (
@@ -38,8 +39,9 @@ from deberta_c._outputs import (
     softmax,
 )
 from deberta_c._packing import Packed, check_positions, flatten_choices, unpack_tokens, wanted_tokens
-from deberta_c._predict import BATCH_TOKENS, check_rows, predict
-from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, warn_of_cuts
+from deberta_c._predict import BATCH_TOKENS, check_rows, predict, run_batches
+from deberta_c._suggest import unknown_option
+from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, as_tokenizer, explain, warn_of_cuts
 
 
 class Encoder(PreTrainedModel):
@@ -79,7 +81,12 @@ class Encoder(PreTrainedModel):
             output: Any = BaseModelOutputWithPooling(last_hidden_state=ran.last, pooler_output=ran.logits, **states)
         else:
             output = BaseModelOutput(last_hidden_state=ran.last, **states)
-        return given(output, return_dict)
+        return given(output, return_dict, input_ids)
+
+    def states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `logits_of_rows`."""
+        check_rows(rows, self._settings, row_name)
+        return run_batches(self._core, rows, BATCH_TOKENS, states=True)
 
     def _reported(self, name: str) -> str:
         """Names of a bare encoder have no prefix."""
@@ -88,6 +95,11 @@ class Encoder(PreTrainedModel):
 
 class _Labelled(PreTrainedModel):
     """A model whose logits belong to labels."""
+
+    @property
+    def classes_(self) -> NDArray[np.object_]:
+        """The names of the labels, an array (num_labels) in the order of the logits, as scikit-learn calls it."""
+        return np.array(self.labels(), np.object_)
 
     def _described(self) -> str:
         labels = list(self.config.id2label.values())
@@ -138,7 +150,7 @@ class SequenceClassifier(_Labelled):
             infer = self.config.model_type == "bert"
             loss = classification_loss(logits, labels, self.config.problem_type, infer=infer)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(SequenceClassifierOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(SequenceClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
     def predict(
         self,
@@ -151,10 +163,12 @@ class SequenceClassifier(_Labelled):
         na: Missing = "raise",
         progress: bool = False,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
     ) -> NDArray[np.float32]:
         """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
 
-        A column is a list, Series, pyarrow array, ndarray or iterator. It is read in windows of 8,192 rows, so that
+        A column is a list, Series, pyarrow array, ndarray, data set or iterator; pairs are two columns, or a list of
+        tuples of two texts. It is read in windows of 8,192 rows, so that
         beyond the column and the result memory does not grow with the number of rows. Each distinct text of a window
         is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
         megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
@@ -170,6 +184,7 @@ class SequenceClassifier(_Labelled):
         >>> model.predict(["See you at home", None], na="skip").shape
         (2, 2)
         """
+        _refuse(self.predict, unknown)
         return self.logits_of_column(
             texts,
             text_pairs,
@@ -192,6 +207,7 @@ class SequenceClassifier(_Labelled):
         na: Missing = "raise",
         progress: bool = False,
         tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
     ) -> NDArray[np.float32]:
         """Probabilities, float32 (N, num_labels): softmax, or sigmoid for multi-label models and a single logit.
 
@@ -202,6 +218,7 @@ class SequenceClassifier(_Labelled):
         >>> float(model.predict_proba(["See you at home"]).sum().round(3))
         1.0
         """
+        _refuse(self.predict_proba, unknown)
         function = self.probability_function()
         if function is None:
             raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
@@ -216,6 +233,52 @@ class SequenceClassifier(_Labelled):
             progress=progress,
         )
         return softmax(logits) if function == "softmax" else sigmoid(logits)
+
+    def predict_labels(
+        self,
+        texts: Iterable[Any],
+        text_pairs: Iterable[Any] | None = None,
+        *,
+        truncation: bool | str = True,
+        max_length: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        na: Missing = "raise",
+        progress: bool = False,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
+    ) -> NDArray[np.object_]:
+        """The likeliest label of each row, an array of str (N), whatever the order of the labels in the logits.
+
+        Of a multi-label model each row has a list of the labels whose probability is above 0.5. With `na="skip"` the
+        label of a missing text is None. Arguments and errors are those of `predict`; a model of a regression or of a
+        single label raises ValueError, for it has nothing to choose from.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> model.predict_labels(["See you at home", None], na="skip").tolist()
+        ['ham', None]
+        """
+        _refuse(self.predict_labels, unknown)
+        several = self.config.problem_type == "multi_label_classification"
+        if not several and (self.probability_function() is None or self.num_labels == 1):
+            raise ValueError("this model scores rows and has no labels to choose from; call predict or predict_proba")
+        logits = self.logits_of_column(
+            texts,
+            text_pairs,
+            tokenizer,
+            truncation=truncation,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+            na=na,
+            progress=progress,
+        )
+        labels = self.labels()
+        answers = np.empty(len(logits), np.object_)
+        for row in np.flatnonzero(~np.isnan(logits[:, 0])):
+            answers[row] = labels[logits[row].argmax()]
+            if several:
+                answers[row] = [labels[label] for label in np.flatnonzero(logits[row] > 0)]
+        return answers
 
     def probability_function(self) -> str | None:
         """What makes probabilities of the logits: "softmax", "sigmoid", or None for regression."""
@@ -232,7 +295,7 @@ class SequenceClassifier(_Labelled):
         self._require_head()
         options = tokenizer.encode_options(truncation, max_length)
         try:
-            rows = tokenizer.encode_with([text], None, options)
+            rows = tokenizer.encode_for_model([text], None, options)
         except ValueError:
             explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
             raise
@@ -292,7 +355,7 @@ class TokenClassifier(_Labelled):
         logits = _padded(packed, ran.logits)
         loss = None if labels is None else token_loss(logits, labels, packed.valid)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(TokenClassifierOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(TokenClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
 
 class SpanReader(PreTrainedModel):
@@ -340,7 +403,7 @@ class SpanReader(PreTrainedModel):
             loss = span_loss(start, end, start_positions, end_positions, packed.valid)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
         output = QuestionAnsweringModelOutput(loss=loss, start_logits=start, end_logits=end, **states)
-        return given(output, return_dict)
+        return given(output, return_dict, input_ids)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         if config.num_labels != 2:
@@ -391,7 +454,7 @@ class Chooser(PreTrainedModel):
         logits = ran.logits.reshape(shape[:2])
         loss = None if labels is None else choice_loss(logits, labels)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(MultipleChoiceModelOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(MultipleChoiceModelOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
@@ -434,7 +497,7 @@ class NextSentencePredictor(PreTrainedModel):
         assert ran.logits is not None
         loss = None if labels is None else choice_loss(ran.logits, labels)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(NextSentencePredictorOutput(loss=loss, logits=ran.logits, **states), return_dict)
+        return given(NextSentencePredictorOutput(loss=loss, logits=ran.logits, **states), return_dict, input_ids)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
@@ -491,7 +554,7 @@ class MaskedLanguageModel(PreTrainedModel):
             logits = np.empty((0, self._settings["num_labels"]), np.float32) if ran.logits is None else ran.logits
             loss = None if labels is None else chosen_loss(logits, labels, chosen)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(MaskedLMOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(MaskedLMOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
 
     def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
         """A decoder that is not tied has a bias of its own, beside which files may have the other."""
@@ -557,7 +620,13 @@ class ReplacedTokenDetector(PreTrainedModel):
         logits = _padded(packed, ran.logits)[:, :, 0]
         loss = None if labels is None else replaced_loss(logits, labels, packed.valid)
         states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(PreTrainingOutput(loss=loss, logits=logits, **states), return_dict)
+        return given(PreTrainingOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+
+
+def _refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
+    """Raises the TypeError for arguments that a method does not take."""
+    if unknown:
+        raise unknown_option(method.__name__, unknown, list(signature(method).parameters)[:-1])
 
 
 def _padded(packed: Packed, logits: NDArray[np.float32] | None) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ from deberta_c._families import DECODER, OUTPUTS_OF_WORDS, PREFIXES, WORDS, Adap
 from deberta_c._frame import RowName
 from deberta_c._hub import model_files, resolve
 from deberta_c._initial import initial_weights
-from deberta_c._outputs import ModelOutput
+from deberta_c._outputs import ModelOutput, is_tensor, of_tensors
 from deberta_c._packing import Packed, pack, unpack_attentions, unpack_hidden
 from deberta_c._predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._reopen import reopened
@@ -104,7 +104,9 @@ class PreTrainedModel:
 
     Where models differ from those of transformers 5, and why:
 
-    - Results are NumPy arrays in float32, losses NumPy scalars.
+    - Results are float32: tensors of torch over the memory of the network's outputs when `input_ids` is a tensor, so
+      that code which goes on in torch stays as it is; otherwise NumPy arrays, and losses NumPy scalars. Only a caller
+      who has imported torch can give a tensor, so nothing here imports it. No gradients flow.
     - Hidden states, attentions and logits of masked tokens are zeros, logits for the places of an answer the least
       float32: nothing is computed for padding.
     - Masked tokens count in no loss, and do not compete for the place of an answer, so that the width to which rows are
@@ -801,8 +803,10 @@ def _rounded_up(count: Any, multiple: Any) -> int:
     return -(-int(count) // step) * step
 
 
-def given(output: ModelOutput, return_dict: bool | None) -> Any:
-    """The output itself, or the tuple of its values when `return_dict` is False."""
+def given(output: ModelOutput, return_dict: bool | None, input_ids: Any) -> Any:
+    """The output, of tensors when `input_ids` is a tensor, or the tuple of its values when `return_dict` is False."""
+    if is_tensor(input_ids):
+        output = of_tensors(output)
     return output.to_tuple() if return_dict is False else output
 
 

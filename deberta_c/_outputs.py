@@ -1,23 +1,25 @@
 """What a model returns."""
 
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
+Output = TypeVar("Output", bound="ModelOutput")
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ModelOutput:
-    """Arrays of one call; reachable as attributes, by name, by position and by unpacking, absent ones left out.
+    """Arrays or tensors of one call; reachable as attributes, by name, by position and by unpacking.
 
     N rows of S tokens, hidden size H, L layers, A heads. `loss`: a float32 scalar when labels were given.
     `hidden_states`: None or L + 1 arrays float32 (N, S, H), the embeddings first. `attentions`: None or L arrays
-    float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, so that `logits, = model(**inputs)`
-    works; `keys()` gives the names.
+    float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, those that are absent left out, so that
+    `logits, = model(**inputs)` works; `keys()` gives the names.
 
     >>> isinstance(SequenceClassifierOutput(logits=np.zeros((1, 2), np.float32)), ModelOutput)
     True
@@ -166,22 +168,56 @@ class QuestionAnsweringModelOutput(ModelOutput):
     attentions: tuple[Array, ...] | None = None
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities (..., C) of float32 logits (..., C) that exclude each other."""
-    exponents: NDArray[np.float32] = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    exponents /= exponents.sum(axis=-1, keepdims=True)
+def is_tensor(value: object) -> bool:
+    """Whether a value is a tensor of torch, which is not imported for the question."""
+    return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
+
+
+def of_tensors(output: Output) -> Output:
+    """The same output with tensors of torch over the memory of its arrays; losses are tensors without axes."""
+    import torch
+
+    def tensor(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(tensor, value))
+        return torch.from_numpy(value) if isinstance(value, np.ndarray) else torch.tensor(value)
+
+    return replace(output, **{name: tensor(value) for name, value in output.items()})
+
+
+def softmax(logits: Any, axis: int = -1) -> NDArray[Any]:
+    """Probabilities, of the shape of `logits`, that exclude each other along `axis`; no logit is too large for it.
+
+    `logits` is an array, or what makes one; float32 gives float32. Tensors of torch have `torch.softmax`.
+
+    >>> import deberta_c
+    >>> deberta_c.softmax([[1000.0, 1000.0], [0.0, -1000.0]])
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+    array = np.asarray(logits)
+    exponents: NDArray[Any] = np.exp(array - array.max(axis=axis, keepdims=True))
+    exponents /= exponents.sum(axis=axis, keepdims=True)
     return exponents
 
 
-def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities of float32 logits, each on its own; exact at both ends and without overflow."""
-    small = np.exp(-np.abs(logits))
+def sigmoid(logits: Any) -> NDArray[Any]:
+    """Probabilities, of the shape of `logits`, each on its own; exact at both ends and without overflow.
+
+    `logits` is an array, or what makes one; float32 gives float32. Tensors of torch have `torch.sigmoid`.
+
+    >>> import deberta_c
+    >>> deberta_c.sigmoid([0.0, 1000.0, -1000.0])
+    array([0.5, 1. , 0. ])
+    """
+    array = np.asarray(logits)
+    small = np.exp(-np.abs(array))
     large = 1 / (1 + small)
-    probabilities: NDArray[np.float32] = np.where(logits >= 0, large, small * large)
+    probabilities: NDArray[Any] = np.where(array >= 0, large, small * large)
     return probabilities
 
 
 def _shape(value: Any) -> str:
     if isinstance(value, tuple):
-        return f"{len(value)} x {value[0].shape}"
-    return str(value.shape or float(value))
+        return f"{len(value)} x {tuple(value[0].shape)}"
+    return str(tuple(value.shape) or float(value))

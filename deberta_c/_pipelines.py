@@ -8,19 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._auto import AutoModelForSequenceClassification
+from deberta_c._config import HUB, AutoConfig, hub_options
 from deberta_c._defaults import default_model
 from deberta_c._encodings import require_cpu
+from deberta_c._errors import warn_caller
+from deberta_c._feature_extraction import FeatureExtractionPipeline
 from deberta_c._fill_mask import FillMaskPipeline
-from deberta_c._frame import RowName, rows_of, the_only
+from deberta_c._frame import Missing, RowName, rows_of, the_only
 from deberta_c._heads import SequenceClassifier
 from deberta_c._model import PreTrainedModel
 from deberta_c._outputs import sigmoid, softmax
-from deberta_c._pipeline_base import Pipeline, check_batch_size, check_known, check_top_k
+from deberta_c._pipeline_base import Pipeline, check_top_k
 from deberta_c._token_pipeline import TokenClassificationPipeline
-from deberta_c._tokenizer import PreTrainedTokenizerFast, as_tokenizer, check_padding
+from deberta_c._tokenizer import AutoTokenizer, PreTrainedTokenizerFast, check_padding
 
 _FUNCTIONS = ("softmax", "sigmoid", "none")
-_OPTIONS = ("top_k", "function_to_apply", "truncation", "max_length", "padding")
+
+# Arguments that choose what is opened.
+_OPENING = ("config", "trust_remote_code")
 
 
 class TextClassificationPipeline(Pipeline[SequenceClassifier]):
@@ -31,11 +36,12 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     `pipeline` one str gives a list that holds that list. Scores are probabilities by softmax, by sigmoid for
     multi-label models and a single logit, and the logit itself for regression; `function_to_apply` ("softmax",
     "sigmoid", "none") overrides that. Options, of `pipeline` and of a call: these two, `truncation` and `max_length`.
+    `return_all_scores=True`, of older code, gives all labels in their order, with a warning.
 
     Errors: TypeError and ValueError as in `predict`.
 
     >>> import deberta_c
-    >>> classifier = deberta_c.pipeline("text-classification")
+    >>> classifier = deberta_c.pipeline("text-classification", deberta_c.default_model())
     >>> [sorted(answer) for answer in classifier("See you at home")]
     [['label', 'score']]
     """
@@ -46,20 +52,37 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     takes = SequenceClassifier
     _single = (str, Mapping)
     _kinds = "a str, a column of them or a dict"
-    _remedy = ', or call model.predict(column, na="skip"), or na="empty"'
+    _takes = ("top_k", "function_to_apply", "truncation", "max_length", "padding", "return_all_scores")
 
     def _planned(self, options: Mapping[str, Any]) -> "_Plan":
-        return _Plan(self, {**self._options, **options}, nested="top_k" in options)
+        return _Plan(self.model, self.tokenizer, options)
+
+    def _make_plan(self, options: Mapping[str, Any]) -> "_Plan":
+        plan = self._planned({**self._options, **options})
+        plan.nested = "top_k" in options
+        return plan
+
+    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
+        """All labels were asked for by `return_all_scores` once; False asks for nothing."""
+        if "return_all_scores" in options:
+            warn_caller(UserWarning("return_all_scores has become top_k: give top_k=None for the scores of all labels"))
+            if not options["return_all_scores"]:
+                del options["return_all_scores"]
+        return options
 
 
 class _Plan:
     """The checked options of a call."""
 
-    def __init__(self, owner: TextClassificationPipeline, options: Mapping[str, Any], nested: bool) -> None:
-        check_known(options, _OPTIONS)
-        self.model, self.tokenizer = owner.model, owner.tokenizer
-        self.nested = nested  # whether the answer to one str is the list of labels itself
-        self.only_best = "top_k" not in options  # a dict for each text, not a list of them
+    nested = False  # whether the answer to one str is the list of labels itself
+
+    def __init__(
+        self, model: SequenceClassifier, tokenizer: PreTrainedTokenizerFast, options: Mapping[str, Any]
+    ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.na: Missing = options.get("na") or "raise"
+        self.ranks = "top_k" in options  # otherwise the labels of `return_all_scores` keep their order
+        self.only_best = not self.ranks and "return_all_scores" not in options  # a dict for each text, no list of them
         self.top_k = options.get("top_k")
         check_top_k(self.top_k, "all labels")
         function = options.get("function_to_apply")
@@ -77,28 +100,33 @@ class _Plan:
     def one(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             first, second = _pair(inputs, "inputs")
-            return self.many([first], None if second is None else [second], the_only("inputs"))[0]
+            return self._many([first], None if second is None else [second], the_only("inputs"))[0]
         logits = self.model.logits_of(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
         answer = self.answers(logits)[0]
         return answer if self.nested else [answer]
 
-    def many(self, firsts: Any, seconds: Any, row_name: RowName) -> list[Any]:
+    def _many(self, firsts: Any, seconds: Any, row_name: RowName, progress: bool = False) -> list[Any]:
         logits = self.model.logits_of_column(
             firsts,
             seconds,
             self.tokenizer,
             truncation=self.truncation,
             max_length=self.max_length,
+            na=self.na,
+            progress=progress,
             name="inputs",
             row_names=(row_name, lambda row: f'{row_name(row)}["text_pair"]'),
         )
-        return self.answers(logits)
+        answers = self.answers(logits)
+        if self.na == "skip":
+            return [None if lacks else answer for lacks, answer in zip(np.isnan(logits[:, 0]), answers, strict=True)]
+        return answers
 
-    def column(self, inputs: Iterable[Any], start: int = 0) -> list[Any]:
+    def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
         """The answers for a column whose first row is number `start` for the user."""
         name = rows_of("inputs", start)
-        if not isinstance(inputs, (list, tuple)) or not any(isinstance(row, (Mapping, list)) for row in inputs):
-            return self.many(inputs, None, name)
+        if not isinstance(inputs, (list, tuple)) or not any(isinstance(row, (Mapping, list, tuple)) for row in inputs):
+            return self._many(inputs, None, name, progress)
         pairs = [_pair(row, name(index)) for index, row in enumerate(inputs)]
         answers: list[Any] = [None] * len(pairs)
         for paired in (False, True):
@@ -107,7 +135,7 @@ class _Plan:
                 firsts = [pairs[index][0] for index in chosen]
                 seconds = [pairs[index][1] for index in chosen] if paired else None
                 names = [name(index) for index in chosen]
-                for index, answer in zip(chosen, self.many(firsts, seconds, names.__getitem__), strict=True):
+                for index, answer in zip(chosen, self._many(firsts, seconds, names.__getitem__, progress), strict=True):
                     answers[index] = answer
         return answers
 
@@ -125,7 +153,9 @@ class _Plan:
             ]
         ranked = []
         for row in scores.tolist():
-            order = sorted(range(len(row)), key=row.__getitem__, reverse=True)[: self.top_k]
+            order: Iterable[int] = range(len(row))
+            if self.ranks:
+                order = sorted(order, key=row.__getitem__, reverse=True)[: self.top_k]
             ranked.append([{"label": labels[label], "score": row[label]} for label in order])
         return ranked
 
@@ -137,7 +167,7 @@ def pipeline(
     *,
     tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
     device: Any = ...,
-    batch_size: int = ...,
+    batch_size: int | None = ...,
     **options: Any,
 ) -> TextClassificationPipeline: ...
 
@@ -149,9 +179,21 @@ def pipeline(
     *,
     tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
     device: Any = ...,
-    batch_size: int = ...,
+    batch_size: int | None = ...,
     **options: Any,
 ) -> FillMaskPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["feature-extraction"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> FeatureExtractionPipeline: ...
 
 
 @overload
@@ -161,7 +203,7 @@ def pipeline(
     *,
     tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
     device: Any = ...,
-    batch_size: int = ...,
+    batch_size: int | None = ...,
     **options: Any,
 ) -> TokenClassificationPipeline: ...
 
@@ -173,7 +215,7 @@ def pipeline(
     *,
     tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
     device: Any = ...,
-    batch_size: int = ...,
+    batch_size: int | None = ...,
     **options: Any,
 ) -> Pipeline[Any]: ...
 
@@ -184,51 +226,83 @@ def pipeline(
     *,
     tokenizer: str | Path | PreTrainedTokenizerFast | None = None,
     device: Any = None,
-    batch_size: int = 1,
+    batch_size: int | None = None,
     **options: Any,
 ) -> Pipeline[Any]:
     """Texts in, answers out: what the class of the task tells, in the shapes of transformers.
 
     `task`: "text-classification" (also called "sentiment-analysis"), a `TextClassificationPipeline`;
-    "token-classification" ("ner"), a `TokenClassificationPipeline`; "fill-mask", a `FillMaskPipeline`. Without it an
-    opened model tells by its head, and anything else is classified.
+    "token-classification" ("ner"), a `TokenClassificationPipeline`; "fill-mask", a `FillMaskPipeline`;
+    "feature-extraction", a `FeatureExtractionPipeline`. Without it an opened model tells by its head, and anything else
+    is classified.
 
-    `model` is a directory, a name of the Hugging Face hub or an opened model; without one the default model classifies:
-    ham or spam for short messages. `tokenizer` is a directory, a name or a tokenizer, by default that of the model.
-    `batch_size` is the number of texts taken at once from an iterator; columns are packed by tokens. Options are those
+    `model` is a directory, a name of the Hugging Face hub or an opened model. "text-classification" without one takes
+    the default model, ham or spam for short messages, and a warning says so; no other task has one. `tokenizer` is a
+    directory, a name or a tokenizer, by default that of the model. `config`, `revision`, `token`, `cache_dir`,
+    `local_files_only`, `subfolder`, `trust_remote_code` and `model_kwargs` go to `from_pretrained` of the model; with
+    an opened one they are ignored, with a warning. `device` and `device_map` must name the CPU. Other options are those
     of the class.
 
     Errors: OSError for a missing directory or file, ValueError for an unknown task, another device than the CPU or a
-    task without a default model, TypeError for a model of another head.
+    task without a default model, TypeError for a model of another head or an unknown option.
 
     >>> import deberta_c
-    >>> classifier = deberta_c.pipeline("text-classification", top_k=None)
+    >>> classifier = deberta_c.pipeline("text-classification", deberta_c.default_model(), top_k=None)
     >>> len(classifier(["See you at home", "Free entry!"]))
     2
     """
     found = _class_for(task, model)
-    require_cpu(device)
-    check_batch_size(batch_size)
-    options.pop("num_workers", None)
+    _require_cpu_map(options.pop("device_map", None))
+    opening = _taken(options)
     if model is None:
-        if found is not TextClassificationPipeline:
-            raise ValueError(f"model is missing; {found.task!r} has no default model, give a directory or a model")
-        model = default_model()
+        model = _default_for(task)
     if isinstance(model, (str, Path)):
-        model = found.opener.from_pretrained(model)
-    if not isinstance(model, found.takes):
-        raise TypeError(
-            f"model is of type {type(model).__name__}; for {found.task!r} give a directory or what "
-            f"{found.opener.__name__}.from_pretrained returned"
+        where, _ = hub_options({**opening, "trust_remote_code": False})
+        if isinstance(opening.get("config"), (str, Path)):
+            opening["config"] = AutoConfig.from_pretrained(opening["config"], **where)
+        model = found.opener.from_pretrained(model, **opening)
+        if isinstance(tokenizer, (str, Path)):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
+    elif opening:
+        warn_caller(UserWarning(f"ignored by a pipeline, for the model is open already: {', '.join(opening)}"))
+    return found(model, tokenizer, device=device, batch_size=batch_size, **options)
+
+
+def _taken(options: dict[str, Any]) -> dict[str, Any]:
+    """Takes the options that choose what is opened out of the others."""
+    opening = {name: value for name in (*_OPENING, *HUB) if (value := options.pop(name, None)) is not None}
+    return {**opening, **(options.pop("model_kwargs", None) or {})}
+
+
+def _require_cpu_map(device_map: Any) -> None:
+    """ValueError unless a `device_map` leaves everything on the CPU."""
+    for device in device_map.values() if isinstance(device_map, Mapping) else [device_map]:
+        if device != "auto":
+            require_cpu(device)
+
+
+def _default_for(task: str | None) -> str:
+    """The directory of the default model, with a warning; ValueError when the task has none."""
+    if task not in (None, TextClassificationPipeline.task):
+        raise ValueError(
+            f"model is missing; {task!r} has no default model, give a directory, a name of the hub or an opened model. "
+            "What deberta_c brings tells spam from ham in short messages: "
+            'pipeline("text-classification", deberta_c.default_model())'
         )
-    own = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-    return found(model, own, batch_size, options)
+    warn_caller(
+        UserWarning(
+            "no model is given: the default one tells spam from ham in short messages and does nothing else; give "
+            "your own, or deberta_c.default_model() to mean this one"
+        )
+    )
+    return default_model()
 
 
 _CLASSES: tuple[type[Pipeline[Any]], ...] = (
     TextClassificationPipeline,
     TokenClassificationPipeline,
     FillMaskPipeline,
+    FeatureExtractionPipeline,
 )
 
 
@@ -239,7 +313,7 @@ def _class_for(task: object, model: object) -> type[Pipeline[Any]]:
     for found in _CLASSES:
         if task in (found.task, *found.other_names):
             return found
-    known = ", ".join(repr(found.task) for found in _CLASSES)
+    known = ", ".join(repr(name) for found in _CLASSES for name in (found.task, *found.other_names))
     raise ValueError(f"task is {task!r}; it must be one of {known}")
 
 
@@ -250,8 +324,8 @@ def _pair(inputs: Any, name: str) -> tuple[str, str | None]:
         if "text" not in inputs or unknown:
             raise ValueError(f'{name} has the keys {sorted(map(str, inputs))}; give "text" and "text_pair"')
         return inputs["text"], inputs.get("text_pair") or None
-    if isinstance(inputs, list):
+    if isinstance(inputs, (list, tuple)):
         if len(inputs) == 1 and isinstance(inputs[0], list) and len(inputs[0]) == 2:
             return inputs[0][0], inputs[0][1]
-        raise ValueError(f'{name} is a list; give a pair as {{"text": first, "text_pair": second}}')
+        raise ValueError(f'{name} is a {type(inputs).__name__}; give a pair as {{"text": first, "text_pair": second}}')
     return inputs, None

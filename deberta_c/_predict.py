@@ -16,6 +16,7 @@ from deberta_c import _core
 from deberta_c._frame import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
 from deberta_c._packing import offsets_of
 from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows, explain, warn_of_cuts
+from deberta_c._tokenizer_inputs import members, unzip
 
 BATCH_TOKENS = 4096
 _WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
@@ -45,6 +46,9 @@ def predict(
     """
     if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
         raise ValueError(f"batch_tokens is {batch_tokens!r}; it must be an integer of at least 1")
+    if text_pairs is None and isinstance(texts, (list, tuple)) and texts and isinstance(texts[0], (list, tuple)):
+        texts, text_pairs = unzip(texts, name)
+        row_names = members(name)
     columns = [_Column(texts, name, na, row_names[0])]
     if text_pairs is not None:
         columns.append(_Column(text_pairs, "text_pairs", na, row_names[1]))
@@ -54,7 +58,7 @@ def predict(
     places: dict[Any, int] = {}  # a row of each text that was met
     missing: list[NDArray[np.int64]] = []
     end = different = cut = remembered = 0
-    with _progress(progress, total) as advance:
+    with progress_bar(progress, total) as advance:
         for firsts, seconds, empty in _windows(columns):
             begin, end = end, end + len(firsts)
             if end > len(answer):
@@ -86,8 +90,10 @@ def predict(
     return answer
 
 
-def check_rows(rows: Rows, settings: Mapping[str, Any], row_name: RowName) -> None:
-    """Raises the ValueError that names a row which the network cannot take."""
+def check_rows(
+    rows: Rows, settings: Mapping[str, Any], row_name: RowName, remedy: str = "truncation=True and "
+) -> None:
+    """Raises the ValueError that names a row which the network cannot take; `remedy` is what a limit needs to cut."""
     if not len(rows.ids):
         return
     vocabulary, positions = settings["vocab_size"], settings["max_positions"]
@@ -98,13 +104,21 @@ def check_rows(rows: Rows, settings: Mapping[str, Any], row_name: RowName) -> No
             f"{row_name(row)} has the id {rows.ids[token]}, but the model's vocab_size is {vocabulary}: the tokenizer "
             "belongs to another model; give the one that was trained with this model"
         )
+    kinds = settings["type_vocab_size"]
+    if kinds and rows.types.max() >= kinds:
+        token = int((rows.types >= kinds).argmax())
+        row = int(np.searchsorted(rows.offsets, token, side="right")) - 1
+        raise ValueError(
+            f"{row_name(row)} has a token of type {rows.types[token]}, but the model's type_vocab_size is {kinds}: "
+            'take the tokenizer of this model, or leave "token_type_ids" out of tokenizer.model_input_names'
+        )
     if settings["position_biased_input"] or settings["enhanced_mask_decoder"]:
         lengths = np.diff(rows.offsets)
         if lengths.max() > positions:
             row = int((lengths > positions).argmax())
             raise ValueError(
                 f"{row_name(row)} has {lengths[row]} tokens, more than the model's max_position_embeddings, which is "
-                f"{positions}; give truncation=True and a max_length of at most {positions}"
+                f"{positions}; give {remedy}a max_length of at most {positions}"
             )
 
 
@@ -172,20 +186,22 @@ def _encode(
     some = [firsts[row] for row in chosen]
     others = None if seconds is None else [seconds[row] for row in chosen]
     try:
-        rows = tokenizer.encode_with(some, others, options)
+        rows = tokenizer.encode_for_model(some, others, options)
     except ValueError:
         explain(tokenizer, firsts, seconds, options, names)
         raise
-    check_rows(rows, settings, lambda index: names[0](int(chosen[index])))
+    remedy = "" if "truncation" in options else "truncation=True and "
+    check_rows(rows, settings, lambda index: names[0](int(chosen[index])), remedy)
     return rows
 
 
 def run_batches(
-    core: _core.Model, rows: Rows, batch_tokens: int, wanted: NDArray[np.uint8] | None = None
+    core: _core.Model, rows: Rows, batch_tokens: int, wanted: NDArray[np.uint8] | None = None, states: bool = False
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Row numbers and their logits, batch by batch: those of the rows, or of their tokens, as the head has them.
 
-    `wanted` (T) chooses among the tokens of all rows, one at least of each.
+    `wanted` (T) chooses among the tokens of all rows, one at least of each. With `states` they are not logits but the
+    last hidden states of the tokens.
     """
     costs = np.diff(rows.offsets)
     if wanted is not None:
@@ -193,9 +209,12 @@ def run_batches(
     for chosen in _batches(costs, batch_tokens):
         places, offsets = _places(rows, chosen)
         some = None if wanted is None else wanted[places]
-        logits = core.forward(rows.ids[places], offsets, types=rows.types[places], wanted=some)[0]
-        assert logits is not None
-        yield chosen, logits
+        logits, last, *_ = core.forward(
+            rows.ids[places], offsets, types=rows.types[places], wanted=some, logits=not states, last=states
+        )
+        found = last if states else logits
+        assert found is not None
+        yield chosen, found
 
 
 def _batches(costs: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
@@ -219,7 +238,7 @@ def _places(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], N
 
 
 @contextmanager
-def _progress(wanted: bool, total: int | None) -> Iterator[Callable[[int], object]]:
+def progress_bar(wanted: bool, total: int | None) -> Iterator[Callable[[int], object]]:
     """A function to call with the number of rows just done."""
     if not wanted:
         yield lambda _: None

@@ -9,15 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._auto import AutoModelForTokenClassification
+from deberta_c._errors import warn_caller
 from deberta_c._frame import RowName, rows_of
 from deberta_c._heads import TokenClassifier
 from deberta_c._outputs import softmax
 from deberta_c._packing import offsets_of
-from deberta_c._pipeline_base import Pipeline, TokenPlan, check_known
+from deberta_c._pipeline_base import Pipeline, TokenPlan
 from deberta_c._tokenizer import PreTrainedTokenizerFast, Rows
 from deberta_c._tokenizer_inputs import explain_words, read_words
-
-_OPTIONS = ("aggregation_strategy", "ignore_labels", "stride", "trim_offsets", "is_split_into_words", "delimiter")
 
 # The scores (C) of a word of those of its tokens (T, C).
 _OF_WORD: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -70,8 +69,19 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
     opener = AutoModelForTokenClassification
     takes = TokenClassifier
 
+    _takes = ("aggregation_strategy", "ignore_labels", "stride", "trim_offsets", "is_split_into_words", "delimiter")
+
     def _planned(self, options: Mapping[str, Any]) -> "_Plan":
-        return _Plan(self.model, self.tokenizer, {**self._options, **options})
+        return _Plan(self.model, self.tokenizer, options)
+
+    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
+        """Groups were asked for by `grouped_entities` and `ignore_subwords` once."""
+        grouped, whole = options.pop("grouped_entities", None), options.pop("ignore_subwords", None)
+        if grouped is None and whole is None:
+            return options
+        strategy = ("first" if whole else "simple") if grouped else "none"
+        warn_caller(UserWarning(f'grouped_entities has become aggregation_strategy="{strategy}"; give that'))
+        return {"aggregation_strategy": strategy, **options}
 
 
 class _Token(NamedTuple):
@@ -95,7 +105,6 @@ class _Plan(TokenPlan[TokenClassifier]):
     """The checked options of a call."""
 
     def __init__(self, model: TokenClassifier, tokenizer: PreTrainedTokenizerFast, options: Mapping[str, Any]) -> None:
-        check_known(options, _OPTIONS)
         strategy = options.get("aggregation_strategy") or "none"
         if not isinstance(strategy, str) or strategy.lower() not in _STRATEGIES:
             raise ValueError(f"aggregation_strategy is {strategy!r}; it must be one of {', '.join(_STRATEGIES)}")
@@ -112,7 +121,7 @@ class _Plan(TokenPlan[TokenClassifier]):
             raise ValueError('stride needs groups of tokens; give aggregation_strategy="simple" or another but "none"')
         encoding = tokenizer.encode_options(True, None, overflow=windows, stride=stride or 0)
         encoding["want"] = ("spans", "words", "sequences")
-        super().__init__(model, tokenizer, encoding, limited=windows)
+        super().__init__(model, tokenizer, encoding, options, limited=windows)
 
     def one(self, inputs: Any) -> Any:
         """The entities of a text."""
@@ -120,10 +129,10 @@ class _Plan(TokenPlan[TokenClassifier]):
             raise TypeError("inputs is a str; with is_split_into_words give a list of words, or a list of such lists")
         return super().one(inputs)
 
-    def column(self, inputs: Iterable[Any], start: int = 0) -> list[Any]:
+    def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
         """The entities of each text of a column, or of words that stand for it."""
         if not self.split:
-            return super().column(inputs, start)
+            return super().column(inputs, start, progress)
         words = read_words(inputs, None, "inputs")
         assert words.bounds is not None
         bounds = words.bounds[0]
@@ -131,7 +140,7 @@ class _Plan(TokenPlan[TokenClassifier]):
             words = replace(words, names=(rows_of("inputs", start), rows_of("inputs", start)))
         texts = [self.delimiter.join(words.firsts[begin:end]) for begin, end in pairwise(bounds.tolist())]
         try:
-            rows = self.tokenizer.encode_with(words.firsts, None, self._options | words.words())
+            rows = self.tokenizer.encode_for_model(words.firsts, None, self._encoding | words.words())
         except ValueError as error:
             explain_words(words, error)
             raise

@@ -54,8 +54,8 @@ def read_inputs(text: Any, text_pair: Any, name: str = "text") -> Inputs:
         raise TypeError(f"{name} is of type {type(text).__name__}; give a str or a column of them")
     if text_pair is None:
         if isinstance(text, (list, tuple)) and text and isinstance(text[0], (list, tuple)):
-            firsts, seconds = _unzip(text, name)
-            names = _members(name)
+            firsts, seconds = unzip(text, name)
+            names = members(name)
             return Inputs(
                 texts_of(firsts, name, row_name=names[0])[0],
                 texts_of(seconds, name, row_name=names[1])[0],
@@ -87,8 +87,8 @@ def read_words(text: Any, text_pair: Any, name: str = "text") -> Inputs:
     if single:
         firsts, seconds = [firsts], [seconds] if seconds else None
     elif seconds is None and isinstance(firsts[0], (list, tuple)) and firsts[0] and is_column(firsts[0][0]):
-        firsts, seconds = _unzip(firsts, name)
-        names = _members(name)
+        firsts, seconds = unzip(firsts, name)
+        names = members(name)
     elif seconds is not None:
         _require_equal(len(firsts), len(seconds), name)
     words, bounds = _flatten(firsts, names[0])
@@ -108,7 +108,8 @@ def explain_words(inputs: Inputs, error: ValueError) -> None:
     raise ValueError(re.sub(r"^row (\d+)", lambda row: inputs.names[0](int(row[1])), str(error))) from error
 
 
-def _unzip(pairs: Sequence[Any], name: str) -> tuple[list[Any], list[Any]]:
+def unzip(pairs: Sequence[Any], name: str) -> tuple[list[Any], list[Any]]:
+    """The first texts and the second ones of a list of pairs; ValueError names a row that is no pair."""
     for row, pair in enumerate(pairs):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise ValueError(
@@ -118,7 +119,7 @@ def _unzip(pairs: Sequence[Any], name: str) -> tuple[list[Any], list[Any]]:
     return [first for first, _ in pairs], [second for _, second in pairs]
 
 
-def _members(name: str) -> tuple[RowName, RowName]:
+def members(name: str) -> tuple[RowName, RowName]:
     """What messages call the first and second texts of a column of pairs."""
 
     def member(place: int) -> Callable[[int], str]:

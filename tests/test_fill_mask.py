@@ -159,8 +159,8 @@ def test_texts_are_cut_only_when_asked(fill, guesser, tokenizer):
         (ONE, {"top_k": "2"}, TypeError, "top_k is '2'"),
         (ONE, {"targets": []}, ValueError, r"targets is \[\]"),
         (ONE, {"targets": 3}, TypeError, "targets is 3"),
-        (ONE, {"topk": 3}, TypeError, "unknown option 'topk'; a pipeline takes top_k, targets and tokenizer_kwargs"),
-        (ONE, {"tokenizer_kwargs": {"stride": 3}}, TypeError, "unknown option 'stride'"),
+        (ONE, {"topk": 3}, TypeError, "has no option 'topk'; did you mean 'top_k'"),
+        (ONE, {"tokenizer_kwargs": {"stride": 3}}, TypeError, "has no option 'stride'"),
     ],
 )
 def test_wrong_calls(fill, inputs, options, error, message):

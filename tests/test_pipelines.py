@@ -189,7 +189,7 @@ def test_construction(tiny, model, tokenizer):
         (None, {}, ValueError, r"inputs is a missing value \(None\); .*dropna.*na="),
         (float("nan"), {}, ValueError, r"inputs is a missing value \(nan\)"),
         (3, {}, ValueError, "type int"),
-        ([TEXT, None], {}, ValueError, r"inputs\[1\] is missing .* put '' in their place$"),
+        ([TEXT, None], {}, ValueError, r"inputs\[1\] is missing .*na=\"empty\" .* or na=\"skip\""),
         ([TEXT, 3], {}, TypeError, r"inputs\[1\] is 3"),
         ([{"text": TEXT}, {"text": TEXT, "text_pair": 3}], {}, TypeError, r'inputs\[1\]\["text_pair"\] is 3'),
         ([{"text": TEXT, "text_pair": OTHER}, "a\ud800"], {}, ValueError, r"inputs\[1\] has a lone surrogate"),
@@ -204,7 +204,14 @@ def test_construction(tiny, model, tokenizer):
         (TEXT, {"top_k": 0}, ValueError, "top_k is 0; it must be at least 1"),
         (TEXT, {"top_k": -1}, ValueError, "top_k is -1"),
         (TEXT, {"padding": "bogus"}, ValueError, "padding is 'bogus'"),
-        (TEXT, {"topk": 3}, TypeError, "unknown option 'topk'"),
+        (
+            TEXT,
+            {"topk": 3},
+            TypeError,
+            "a pipeline for 'text-classification' has no option 'topk'; did you mean 'top_k'",
+        ),
+        ([(TEXT, OTHER)], {}, ValueError, r"inputs\[0\] is a tuple; give a pair as"),
+        (TEXT, {"na": "drop"}, ValueError, "na is 'drop'"),
         (TEXT, {"max_length": 1}, ValueError, "special tokens"),
     ],
 )
@@ -270,7 +277,17 @@ def test_batch_size_in_the_call(classifier):
 
 
 def test_default_model():
-    classifier = pipeline("text-classification")
+    with pytest.warns(UserWarning, match="no model is given: .* or deberta_c.default_model") as caught:
+        classifier = pipeline("text-classification")
+    assert (len(caught), caught[0].filename) == (1, __file__)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipeline("sentiment-analysis", deberta_c.default_model())
+        for task in ("sentiment-analysis", "ner", "token-classification", "fill-mask", "feature-extraction"):
+            with pytest.raises(
+                ValueError, match=rf"^model is missing; '{task}' has no default model.*default_model\(\)"
+            ):
+                pipeline(task)
     assert classifier.model.name_or_path == deberta_c.default_model()
     spam = classifier("WINNER! Claim your free prize now, call 0900 555 0142")
     ham = classifier("see you at home tonight, mum is cooking")

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from deberta_c import AutoModelForSequenceClassification, TruncationWarning
+from deberta_c import AutoModelForSequenceClassification, MissingHeadWarning, TruncationWarning
 from deberta_c import _predict as predict_module
 
 TEXTS = ["hello world", "free entry at home now call now", "", "now", "hello world", "see you at home", "now"] * 3
@@ -315,3 +315,87 @@ def test_wrong_calls(model, arguments, error, message):
     with pytest.raises(error, match=message):
         model.predict(**arguments)
     assert model.predict(["a"]).shape == (1, 3)
+
+
+def test_labels_of_rows(model, make_model):
+    logits = model.predict([*TEXTS, TEXTS[0]])
+    found = model.predict_labels([*TEXTS, TEXTS[0]])
+    assert found.tolist() == [("ham", "spam", "other")[row.argmax()] for row in logits]
+    assert all(type(label) is str for label in found)
+    assert model.predict_labels([TEXTS[0], None], na="skip").tolist() == [found[0], None]
+    assert model.predict_labels([]).shape == (0,)
+    assert model.classes_.tolist() == ["ham", "spam", "other"]
+    load = AutoModelForSequenceClassification.from_pretrained
+    directory = make_model()
+    several = load(directory, problem_type="multi_label_classification")
+    expected = [[several.labels()[i] for i in range(3) if row[i] > 0] for row in several.predict(TEXTS)]
+    assert several.predict_labels(TEXTS).tolist() == expected
+    for changes in ({"problem_type": "regression"}, {"num_labels": 1, "ignore_mismatched_sizes": True}):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MissingHeadWarning)
+            other = load(directory, **changes)
+        with pytest.raises(ValueError, match="has no labels to choose from; call predict"):
+            other.predict_labels(TEXTS)
+
+
+def test_pairs_as_tuples(model):
+    pairs = list(zip(TEXTS, reversed(TEXTS), strict=True))
+    expected = model.predict(TEXTS, TEXTS[::-1])
+    np.testing.assert_array_equal(model.predict(pairs), expected)
+    np.testing.assert_array_equal(model.predict(tuple(map(list, pairs))), expected)
+    assert model.predict_labels(pairs).tolist() == model.classes_[expected.argmax(1)].tolist()
+    with pytest.raises(ValueError, match=r"texts\[1\] is 'hello', but texts\[0\] a pair"):
+        model.predict([pairs[0], "hello"])
+    with pytest.raises(ValueError, match=r"texts\[1\]\[1\] is missing"):
+        model.predict([pairs[0], ("hello", None)])
+    with pytest.raises(TypeError, match=r"texts\[0\] is .* of type tuple; .*; give pairs as two columns"):
+        model.predict(iter(pairs))
+
+
+class Texts:
+    """A data set as those of torch are: a length and items, and no IndexError at its end."""
+
+    def __init__(self, texts):
+        self.texts = texts
+
+    def __len__(self):
+        return len(self.texts)
+
+    def __getitem__(self, index):
+        return self.texts[index % len(self.texts)]
+
+
+def test_data_sets(model, windows_of_two):
+    texts = [*TEXTS, *TEXTS]
+    np.testing.assert_array_equal(model.predict(Texts(texts)), model.predict(texts))
+    np.testing.assert_array_equal(model.predict(Texts(texts), Texts(texts[::-1])), model.predict(texts, texts[::-1]))
+    rows = [{"text": text} for text in texts]
+    with pytest.raises(TypeError, match=r"texts\[0\] is .* of type dict; .*; give a column of texts, such as"):
+        model.predict(rows)
+
+
+@pytest.mark.parametrize("method", ["predict", "predict_proba", "predict_labels"])
+def test_unknown_arguments_are_named(model, method):
+    with pytest.raises(
+        TypeError,
+        match=rf"^{method} has no option 'max_len'; did you mean 'max_length'\? It takes texts, .*batch_tokens",
+    ):
+        getattr(model, method)(TEXTS, max_len=8)
+
+
+def test_a_lazy_frame_is_told_as_such(model):
+    class LazyFrame:
+        columns = ("text",)
+
+    with pytest.raises(TypeError, match=r"texts is a LazyFrame, .*: frame.collect\(\)\[\"text\"\]"):
+        model.predict(LazyFrame())
+
+
+def test_advice_is_never_the_default(make_model):
+    folder = make_model(position_biased_input=True, relative_attention=False, pos_att_type=None)
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    long = ["hello " * 200]
+    with pytest.raises(ValueError, match="; give a max_length of at most 64"):
+        model.predict(long, max_length=100)
+    with pytest.raises(ValueError, match="; give truncation=True and a max_length of at most 64"):
+        model.predict(long, truncation=False)
