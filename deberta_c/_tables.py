@@ -1,5 +1,6 @@
 """Tables on disk or in a pipe, read in pieces: csv, tsv, txt, jsonl, json, and parquet where pyarrow is installed."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -73,6 +74,8 @@ def format_of(
         "".encode(encoding)
     except LookupError as error:
         raise ValueError(f"--encoding is {encoding!r}, which is no encoding; give one such as latin-1") from error
+    if codecs.lookup(encoding).name == "utf-8":
+        encoding = "utf-8-sig"  # a mark at the begin is no part of the first name
     return Format(kind, packed, _delimiter(delimiter, kind), encoding, quotes)
 
 
@@ -154,6 +157,8 @@ def _explain_encoding(path: Path, form: Format, error: UnicodeError) -> str:
                     remedy = "here --encoding utf-16"
                 if number == 1 and line.startswith(b"\x1f\x8b"):
                     return f"{where} is packed by gzip; give it a name that ends in .gz"
+                if not "a\n".encode(form.encoding).endswith(b"a\n"):
+                    break  # lines of utf-16 cannot be told in bytes
                 try:
                     line.decode(form.encoding)
                 except UnicodeError as found:

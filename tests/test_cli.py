@@ -586,8 +586,17 @@ def test_files_that_are_not_as_they_should_be(classify, tmp_path, capsys, name, 
 def test_marks_and_line_ends_of_windows(classify, tmp_path):
     (tmp_path / "in.txt").write_bytes(b"\xef\xbb\xbfhello\r\nworld\r\n")
     assert [row["text"] for row in read_csv(classify(tmp_path / "in.txt")[1])] == ["hello", "world"]
+    (tmp_path / "in.csv").write_bytes(b"\xef\xbb\xbftext,id\r\nhello,1\r\n")
+    assert [row["id"] for row in read_csv(classify(tmp_path / "in.csv", "--encoding", "UTF8")[1])] == ["1"]
     (tmp_path / "in.csv").write_bytes("text,id\r\nhé,1\r\n".encode("utf-16"))
     assert [row["text"] for row in read_csv(classify(tmp_path / "in.csv", "--encoding", "utf-16")[1])] == ["hé"]
+
+
+def test_utf_16_without_a_mark(classify, tmp_path, capsys):
+    (tmp_path / "in.csv").write_bytes("text\nhello\n".encode("utf-16-le"))
+    assert classify(tmp_path / "in.csv", "--encoding", "utf-16")[0] == 1
+    assert "in.csv' is not utf-16 (UTF-16 stream does not start with BOM)" in capsys.readouterr().err
+    assert classify(tmp_path / "in.csv", "--encoding", "utf-16-le")[0] == 0
 
 
 def test_outputs_that_cannot_be(classify, tmp_path, capsys):
