@@ -270,6 +270,15 @@ def test_interruption_leaves_no_output(classify, tmp_path, monkeypatch, capsys):
     assert not target.exists()
 
 
+@pytest.fixture
+def heeded_ctrl_c():
+    """SIGINT is not ignored by child processes, as it is where a shell runs the tests in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("heeded_ctrl_c")
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str
 )
