@@ -10,6 +10,8 @@ tokenizers differ from those of transformers.
 (2, 2)
 """
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 try:
     from deberta_c import _core  # noqa: F401
 except ImportError as error:
@@ -17,6 +19,7 @@ except ImportError as error:
 
     raise _errors.explain_import(error) from error
 
+from deberta_c import _absent
 from deberta_c._auto import (
     AutoModel,
     AutoModelForMaskedLM,
@@ -46,6 +49,7 @@ from deberta_c._auto import (
     DebertaV2ForTokenClassification,
     DebertaV2Model,
 )
+from deberta_c._collator import DataCollatorWithPadding
 from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config, PreTrainedConfig, PretrainedConfig
 from deberta_c._defaults import __version__, default_model, sample_messages, show_config
 from deberta_c._encodings import BatchEncoding, CharSpan, TokenSpan
@@ -79,6 +83,7 @@ from deberta_c._tokenizer import (
     DebertaTokenizerFast,
     DebertaV2Tokenizer,
     DebertaV2TokenizerFast,
+    PreTrainedTokenizerBase,
     PreTrainedTokenizerFast,
 )
 
@@ -107,6 +112,7 @@ __all__ = [
     "BertTokenizer",
     "BertTokenizerFast",
     "CharSpan",
+    "DataCollatorWithPadding",
     "DebertaConfig",
     "DebertaForMaskedLM",
     "DebertaForQuestionAnswering",
@@ -134,6 +140,7 @@ __all__ = [
     "NextSentencePredictorOutput",
     "PreTrainedConfig",
     "PreTrainedModel",
+    "PreTrainedTokenizerBase",
     "PreTrainedTokenizerFast",
     "PreTrainingOutput",
     "PretrainedConfig",
@@ -159,3 +166,8 @@ __all__ = [
     "softmax",
     "threads",
 ]
+
+if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error
+
+    def __getattr__(name: str) -> object:
+        raise _absent.explain(name, __all__)

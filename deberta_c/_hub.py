@@ -1,18 +1,21 @@
 """Names of the Hugging Face hub: from a name, or a directory, to the directory that holds the files.
 
-A local directory wins. The network is asked only for a name, only when huggingface_hub is installed, and not when
-HF_HUB_OFFLINE is set or `local_files_only` is given: then what an earlier download left in the cache is used.
+A local directory wins, and what begins with the name of a folder is a path, unless the hub's cache has a model of that
+name. The network is asked only for a name, only when huggingface_hub is installed, and not when HF_HUB_OFFLINE is set
+or `local_files_only` is given: then what an earlier download left in the cache is used.
 """
 
 import os
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from deberta_c._checkpoint import FORMS, shard_names, with_variant
 from deberta_c._config import require_directory
+from deberta_c._suggest import nearest
 
 
 class Wanted(NamedTuple):
@@ -34,6 +37,10 @@ _Download = Callable[[str, str], Path | None]
 _INSTALL = (
     "run `pip install huggingface_hub`, or download the model elsewhere, `hf download NAME --local-dir DIR`, and give "
     "that directory"
+)
+_CONNECT = (
+    "check the spelling and the connection, or copy the model and give its directory; local_files_only=True or "
+    "HF_HUB_OFFLINE=1 never ask the hub"
 )
 _NAME = re.compile(r"([A-Za-z0-9_][\w.-]*/)?[A-Za-z0-9_][\w.-]*", re.ASCII)
 _YES = ("1", "ON", "YES", "TRUE")
@@ -67,9 +74,11 @@ def resolve(
         return require_directory(require_directory(name) / subfolder).absolute()
     cache = _cache(cache_dir) / f"models--{name.replace('/', '--')}"
     repository = _Repository(name, revision or "main", cache, force_download)
+    if not repository.snapshot().is_dir():
+        _refuse_mistyped_path(name)
     if barred := _barred(local_files_only):
         return _find(repository, subfolder, files, f"{barred}: leave that out once, or run `hf download {name}` first")
-    if (download := _downloader(name, cache_dir, token, force_download)) is None:
+    if (download := _downloader(repository, cache_dir, token)) is None:
         return _find(repository, subfolder, files, f"huggingface_hub is not installed: {_INSTALL}")
     try:
         return _fetch(repository, download, subfolder, files).absolute()
@@ -99,6 +108,20 @@ class _Repository(NamedTuple):
 
 def _is_name(text: str) -> bool:
     return bool(_NAME.fullmatch(text)) and len(text) <= 96 and "--" not in text and ".." not in text
+
+
+def _refuse_mistyped_path(name: str) -> None:
+    """Raises FileNotFoundError for "models/smal" where there is a folder "models": that is a path, not a name."""
+    folder = Path(name).parent
+    if folder == Path() or not folder.is_dir():
+        return
+    names = sorted(path.name for path in folder.iterdir() if path.is_dir())
+    near = nearest(Path(name).name, names)
+    hint = f"; did you mean {str(folder / near[0])!r}?" if near else f", only {', '.join(names[:8])}" if names else ""
+    raise FileNotFoundError(
+        f"there is no directory {name!r} in the folder {str(folder)!r}{hint}; to have the model of that name from the "
+        f"hub, run `hf download {name}` first"
+    )
 
 
 def _check(argument: str, value: Any, example: str) -> None:
@@ -163,26 +186,33 @@ def _find(repository: _Repository, subfolder: str, files: Iterable[Wanted], why:
 # ---- with huggingface_hub ----
 
 
-def _downloader(
-    name: str, cache_dir: str | Path | None, token: str | bool | None, force_download: bool
-) -> _Download | None:
+def _downloader(repository: _Repository, cache_dir: str | Path | None, token: str | bool | None) -> _Download | None:
     """What fetches files of a repository; None without huggingface_hub."""
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
         from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
     except ImportError:
         return None
 
-    fetch = partial(hf_hub_download, cache_dir=cache_dir, token=token, force_download=force_download)
+    name = repository.name
+    fetch = partial(hf_hub_download, cache_dir=cache_dir, token=token, force_download=repository.again)
+    reached = False
+
+    def reach(file: str, revision: str) -> None:
+        """Asks once whether the hub is there, where `fetch` would try again and again for half a minute."""
+        nonlocal reached
+        if not reached and not (repository.snapshot() / file).is_file():
+            with suppress(EntryNotFoundError):
+                get_hf_file_metadata(hf_hub_url(name, file, revision=revision), token=token)
+            reached = True
 
     def download(file: str, revision: str) -> Path | None:
         try:
+            reach(file, revision)
             return Path(fetch(name, file, revision=revision))
         except LocalEntryNotFoundError as error:
             problem = _unreachable(name, file, revision, error)
-            raise ConnectionError(
-                f"{problem}; check the connection, or copy the model and give its directory"
-            ) from error
+            raise ConnectionError(f"{problem}; {_CONNECT}") from error
         except EntryNotFoundError:
             return None
         except OSError as error:
@@ -192,7 +222,7 @@ def _downloader(
             ) from error
         except Exception as error:  # connections break in many ways, each with a class of some other package
             problem = _unreachable(name, file, revision, error)
-            raise ConnectionError(f"{problem}; try again, or copy the model and give its directory") from error
+            raise ConnectionError(f"{problem}; {_CONNECT}") from error
 
     return download
 

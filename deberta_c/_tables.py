@@ -1,189 +1,298 @@
-"""Tables on disk, read and written in pieces: csv, tsv, jsonl, and parquet where pyarrow is installed."""
+"""Tables on disk or in a pipe, read in pieces: csv, tsv, txt, jsonl, json, and parquet where pyarrow is installed."""
 
+import codecs
 import csv
+import gzip
+import io
 import json
 import os
-from collections.abc import Callable, Iterator
+import stat
+import sys
+import zlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 Row = dict[str, Any]
-Chunk = list[Row]
 
-_DELIMITERS = {".csv": ",", ".tsv": "\t"}
-_LINES = (".jsonl", ".ndjson")
-_PARQUET = ".parquet"
+KINDS = {
+    ".csv": "csv", ".tsv": "tsv", ".txt": "txt", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "json",
+    ".parquet": "parquet",
+}  # fmt: skip
+STANDARD = Path("-")  # standard input or output
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
 _MAX_FIELD = 2**30  # bytes of one csv field
 
 
-def kind_of(path: Path) -> str:
-    """The suffix that tells the format; ValueError when it is an unknown one."""
-    suffix = path.suffix.lower()
-    if suffix not in _DELIMITERS and suffix not in _LINES and suffix != _PARQUET:
-        raise ValueError(f"{str(path)!r} ends in {suffix!r}; known are .csv, .tsv, .jsonl, .ndjson and .parquet")
-    return suffix
+class Format(NamedTuple):
+    """How a file holds its rows."""
+
+    kind: str  # one of the values of KINDS
+    packed: bool = False  # by gzip
+    delimiter: str = ","
+    encoding: str = "utf-8-sig"
+    quotes: bool = True
 
 
-def read_chunks(path: Path, rows: int, encoding: str, quotes: bool = True) -> Iterator[tuple[Chunk, float]]:
-    """Rows of a file in chunks, each with the share of the file that has been read, from 0 to 1.
+class Chunk(NamedTuple):
+    """Some rows in their order."""
 
-    Errors: OSError when the file cannot be read; ValueError names the line that is not as the format asks.
+    names: list[str]  # the columns in the order of the table
+    rows: list[Row]
+    unit: str  # what `numbers` count from 1: "line" or "row"
+    numbers: Sequence[int]  # where each row begins
+    share: float | None  # of the file that has been read, from 0 to 1; None where nobody knows
+
+    def place(self, row: int) -> str:
+        """Where a row of the chunk is in its file, such as "line 3"."""
+        return f"{self.unit} {self.numbers[row]}"
+
+
+def format_of(
+    path: Path, default: str, delimiter: str | None = None, encoding: str = "utf-8-sig", quotes: bool = True
+) -> Format:
+    """The format that the name of a file tells, `default` for "-".
+
+    Errors: ValueError when the name, the delimiter or the encoding is of no use.
+
+    >>> format_of(Path("a.csv.gz"), "txt").kind
+    'csv'
     """
-    kind = kind_of(path)
-    if kind == _PARQUET:
-        yield from _read_parquet(path, rows)
-        return
+    name = path.name.lower()
+    packed = name.endswith(".gz")
+    suffix = Path(name.removesuffix(".gz")).suffix
+    if path != STANDARD and suffix not in KINDS:
+        raise ValueError(
+            f"{str(path)!r} ends in {suffix!r}; known are {', '.join(KINDS)}, and all but .parquet with .gz"
+        )
+    kind = default if path == STANDARD else KINDS[suffix]
+    if packed and kind == "parquet":
+        raise ValueError(f"{str(path)!r} ends in '.gz'; parquet is compressed in itself, give a .parquet file")
     try:
         "".encode(encoding)
     except LookupError as error:
         raise ValueError(f"--encoding is {encoding!r}, which is no encoding; give one such as latin-1") from error
-    size = max(path.stat().st_size, 1)
-    with path.open("rb") as raw, open(raw.fileno(), encoding=encoding, newline="", closefd=False) as file:
-        records = _read_lines(path, file) if kind in _LINES else _read_csv(path, file, _DELIMITERS[kind], quotes)
-        chunk: Chunk = []
+    if codecs.lookup(encoding).name == "utf-8":
+        encoding = "utf-8-sig"  # a mark at the begin is no part of the first name
+    return Format(kind, packed, _delimiter(delimiter, kind), encoding, quotes)
+
+
+def _delimiter(given: str | None, kind: str) -> str:
+    if given is None:
+        return _DELIMITERS.get(kind, ",")
+    if kind not in _DELIMITERS:
+        raise ValueError(f"--delimiter is {given!r}, but the input is {kind}; only csv and tsv have one")
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(given, given)
+    if len(delimiter) != 1 or delimiter in '"\r\n':
+        raise ValueError(f"--delimiter is {given!r}; give one character such as ';', or tab")
+    return delimiter
+
+
+def shown(path: Path) -> str:
+    """What messages call a file."""
+    return "standard input" if path == STANDARD else repr(str(path))
+
+
+def read_chunks(path: Path, form: Format, rows: int) -> Iterator[Chunk]:
+    """The rows of a file in chunks of `rows`: at least one chunk, of no rows where the table has none.
+
+    Errors: OSError when the file cannot be read; ValueError names the line that is not as the format asks.
+    """
+    if form.kind == "parquet":
+        yield from _read_parquet(path, rows)
+        return
+    done, share = 0, None
+    with _opened(path, form) as (raw, file):
+        size = _size(raw)
         try:
-            for record in records:
-                chunk.append(record)
-                if len(chunk) == rows:
-                    yield chunk, min(os.lseek(raw.fileno(), 0, os.SEEK_CUR) / size, 1.0)
-                    chunk = []
-        except UnicodeDecodeError as error:
-            raise ValueError(f"{str(path)!r} is not {encoding} ({error}); give --encoding, such as latin-1") from error
-    if chunk:
-        yield chunk, 1.0
+            names, records = _READERS[form.kind](path, file, form)
+            while (part := list(islice(records, rows))) or not done:
+                found = names or list(dict.fromkeys(name for _, row in part for name in row))
+                if size:
+                    share = min(raw.tell() / size, 1.0) if len(part) == rows else 1.0
+                unit = "row" if form.kind == "json" else "line"
+                yield Chunk(found, [row for _, row in part], unit, [number for number, _ in part], share)
+                done += len(part)
+                if not part:
+                    return
+        except UnicodeError as error:
+            raise ValueError(_explain_encoding(path, form, error)) from error
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise ValueError(f"{shown(path)} is no whole gzip file ({error}); copy it again") from error
 
 
 @contextmanager
-def writing(path: Path, like: Path) -> Iterator[Callable[[Chunk], None]]:
-    """A function that appends chunks to a new file, which takes its name when the block ends without an error.
-
-    Until then the rows lie in a file beside it, which an error removes, so that no half-written file is left.
-    From parquet to parquet the columns of `like`, the source, keep their types.
-    """
-    kind = kind_of(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+def _opened(path: Path, form: Format) -> Iterator[tuple[IO[bytes], IO[str]]]:
+    """The bytes as they lie, of which `tell` gives the progress, and the text in them."""
+    raw: IO[bytes] = sys.stdin.buffer if path == STANDARD else path.open("rb")
+    content: Any = gzip.GzipFile(fileobj=raw) if form.packed else raw
+    file = io.TextIOWrapper(content, form.encoding, newline="" if form.kind in _DELIMITERS else "\n")
     try:
-        if kind == _PARQUET:
-            with _ParquetWriter(partial, like) as writer:
-                yield writer.write
-        else:
-            with partial.open("x", encoding="utf-8", newline="") as file:
-                yield _line_writer(file) if kind in _LINES else _csv_writer(file, _DELIMITERS[kind])
-        partial.replace(path)
+        yield raw, file
     finally:
-        partial.unlink(missing_ok=True)
+        file.detach()  # standard input remains open
+        if path != STANDARD:
+            raw.close()
 
 
-def _read_csv(path: Path, file: IO[str], delimiter: str, quotes: bool) -> Iterator[Row]:
-    csv.field_size_limit(_MAX_FIELD)
-    reader = csv.reader(file, delimiter=delimiter, quoting=csv.QUOTE_MINIMAL if quotes else csv.QUOTE_NONE, strict=True)
+def _size(raw: IO[bytes]) -> int:
+    """Bytes of a regular file, else 0."""
     try:
-        names = next(reader, None)
-        if not names:
-            raise ValueError(f"{str(path)!r} is empty; its first line must name the columns")
-        if len(set(names)) != len(names):
-            raise ValueError(f"{str(path)!r} names a column twice: {', '.join(names)}; rename one")
+        status = os.fstat(raw.fileno())
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _explain_encoding(path: Path, form: Format, error: UnicodeError) -> str:
+    """What is wrong, in which line, and which encoding to give."""
+    where, remedy = shown(path), "such as --encoding cp1252 or latin-1"
+    if path != STANDARD:
+        with path.open("rb") as raw:
+            lines: Any = gzip.GzipFile(fileobj=raw) if form.packed else raw
+            for number, line in enumerate(lines, 1):
+                if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                    remedy = "here --encoding utf-16"
+                if number == 1 and line.startswith(b"\x1f\x8b"):
+                    return f"{where} is packed by gzip; give it a name that ends in .gz"
+                if not "a\n".encode(form.encoding).endswith(b"a\n"):
+                    break  # lines of utf-16 cannot be told in bytes
+                try:
+                    line.decode(form.encoding)
+                except UnicodeError as found:
+                    where, error = f"{where}, line {number}", found
+                    break
+    name = form.encoding.removesuffix("-sig")
+    return f"{where} is not {name} ({error}); give the encoding of the file, {remedy}"
+
+
+Records = Iterator[tuple[int, Row]]  # each with the number of its line, or row
+
+
+def _read_csv(path: Path, file: IO[str], form: Format) -> tuple[list[str], Records]:
+    csv.field_size_limit(_MAX_FIELD)
+    quoting: Any = csv.QUOTE_MINIMAL if form.quotes else csv.QUOTE_NONE
+    reader = csv.reader(file, delimiter=form.delimiter, quoting=quoting, strict=True)
+    records = _records_of(path, reader)
+    _, names = next(records, (1, []))
+    if not names:
+        raise ValueError(f"{shown(path)} is empty; its first line must name the columns")
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"{shown(path)} names a column twice: {twice!r}; rename one")
+    return names, _rows_of(path, names, records, form.delimiter)
+
+
+def _records_of(path: Path, reader: Any) -> Iterator[tuple[int, list[str]]]:
+    """The fields of each record, and the line where it begins."""
+    try:
+        line = 1
         for fields in reader:
-            if not fields:
-                continue  # an empty line
-            if len(fields) != len(names):
-                raise ValueError(
-                    f"{str(path)!r}, line {reader.line_num}: {len(fields)} fields, but {len(names)} columns; "
-                    "quote fields that hold the delimiter"
-                )
-            yield dict(zip(names, fields, strict=True))
+            if fields:  # else an empty line
+                yield line, fields
+            line = reader.line_num + 1
     except csv.Error as error:
         raise ValueError(
-            f"{str(path)!r}, line {reader.line_num}: {error}; double the quotes in quoted fields, or give --no-quotes"
+            f"{shown(path)}, line {reader.line_num}: {error}; double the quotes in quoted fields, or give --no-quotes"
         ) from error
 
 
-def _read_lines(path: Path, file: IO[str]) -> Iterator[Row]:
-    for number, line in enumerate(file, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(f"{str(path)!r}, line {number} is not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise ValueError(f"{str(path)!r}, line {number} is a JSON {type(row).__name__}, not an object")
-        yield row
+def _rows_of(path: Path, names: list[str], records: Iterator[tuple[int, list[str]]], delimiter: str) -> Records:
+    for line, fields in records:
+        if len(fields) != len(names):
+            raise ValueError(
+                f"{shown(path)}, line {line}: {len(fields)} fields, but {len(names)} columns; "
+                f"quote fields that hold the delimiter{delimiter_hint(names, delimiter)}"
+            )
+        yield line, dict(zip(names, fields, strict=True))
 
 
-def _read_parquet(path: Path, rows: int) -> Iterator[tuple[Chunk, float]]:
-    _require_pyarrow()
+def delimiter_hint(names: Sequence[str], delimiter: str = ",") -> str:
+    """What to add to a message when the only column of a table looks like several.
+
+    >>> delimiter_hint(["id;text"])
+    "; its first line looks as if ';' parted the columns: give --delimiter ';'"
+    """
+    for other, name in ((";", "';'"), ("\t", "tab"), ("|", "'|'"), (",", "','")):
+        if len(names) == 1 and other in names[0] and other != delimiter:
+            return f"; its first line looks as if {name} parted the columns: give --delimiter {name}"
+    return ""
+
+
+def _read_texts(_: Path, file: IO[str], __: Format) -> tuple[list[str], Records]:
+    texts = (line.removesuffix("\n").removesuffix("\r") for line in file)
+    return ["text"], ((number, {"text": text}) for number, text in enumerate(texts, 1))
+
+
+def _read_lines(path: Path, file: IO[str], __: Format) -> tuple[list[str], Records]:
+    numbered = ((number, line) for number, line in enumerate(file, 1) if not line.isspace())
+    return [], ((number, _json_row(path, f"line {number}", line)) for number, line in numbered)
+
+
+def _read_array(path: Path, file: IO[str], form: Format) -> tuple[list[str], Records]:
+    """A JSON array of objects; objects that follow each other, as some name .json, are read as lines."""
+    content = file.read()
+    if content.lstrip().startswith("{"):
+        return _read_lines(path, io.StringIO(content), form)
+    rows = _from_json(shown(path), content)
+    if not isinstance(rows, list):
+        raise ValueError(f"{shown(path)} is a JSON {type(rows).__name__}; give an array of objects")
+    return [], ((number, _object(path, f"row {number}", row)) for number, row in enumerate(rows, 1))
+
+
+def _json_row(path: Path, place: str, line: str) -> Row:
+    return _object(path, place, _from_json(f"{shown(path)}, {place}", line))
+
+
+def _from_json(where: str, content: str) -> Any:
+    try:
+        return json.loads(content, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{where} is not JSON: {error}") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Row:
+    """A JSON object, of which no key is lost."""
+    row = dict(pairs)
+    if len(row) != len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"an object names {next(name for name in names if names.count(name) > 1)!r} twice")
+    return row
+
+
+def _object(path: Path, place: str, row: Any) -> Row:
+    if not isinstance(row, dict):
+        raise ValueError(f"{shown(path)}, {place} is a JSON {type(row).__name__}, not an object")
+    return row
+
+
+_READERS = {"csv": _read_csv, "tsv": _read_csv, "txt": _read_texts, "jsonl": _read_lines, "json": _read_array}
+
+
+def _read_parquet(path: Path, rows: int) -> Iterator[Chunk]:
+    require_pyarrow()
     import pyarrow.parquet
 
+    if path == STANDARD:
+        raise ValueError("parquet cannot be read from standard input; give the file")
     with pyarrow.parquet.ParquetFile(path) as file:
-        done = 0
+        names = file.schema_arrow.names
+        if len(set(names)) != len(names):
+            twice = next(name for name in names if names.count(name) > 1)
+            raise ValueError(f"{shown(path)} names a column twice: {twice!r}; rename one")
+        total, done = file.metadata.num_rows, 0
+        if not total:
+            yield Chunk(names, [], "row", [], 1.0)
         for batch in file.iter_batches(rows):
+            numbers = range(done + 1, done + batch.num_rows + 1)
             done += batch.num_rows
-            yield batch.to_pylist(), done / file.metadata.num_rows
+            yield Chunk(names, batch.to_pylist(), "row", numbers, done / total)
 
 
-def _csv_writer(file: IO[str], delimiter: str) -> Callable[[Chunk], None]:
-    writer = csv.writer(file, delimiter=delimiter, lineterminator="\n")
-    header: list[str] = []
-
-    def write(chunk: Chunk) -> None:
-        for row in chunk:
-            if not header:
-                header.extend(row)
-                writer.writerow(header)
-            if row.keys() - set(header):
-                extra = sorted(row.keys() - set(header))
-                raise ValueError(f"a row has the columns {extra}, which the first has not; write .jsonl instead")
-            writer.writerow([row.get(name) for name in header])
-
-    return write
-
-
-def _line_writer(file: IO[str]) -> Callable[[Chunk], None]:
-    def write(chunk: Chunk) -> None:
-        file.writelines(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in chunk)
-
-    return write
-
-
-class _ParquetWriter:
-    """Appends chunks under one schema: the source's where it is parquet, else that of the first chunk."""
-
-    def __init__(self, path: Path, like: Path) -> None:
-        _require_pyarrow()
-        self._path = path
-        self._like = like
-        self._writer: Any = None
-
-    def write(self, chunk: Chunk) -> None:
-        import pyarrow as pa
-        import pyarrow.parquet
-
-        if self._writer is None:
-            names = dict.fromkeys(name for row in chunk for name in row)
-            fields = {field.name: field for field in pa.table({n: [row.get(n) for row in chunk] for n in names}).schema}
-            if kind_of(self._like) == _PARQUET:
-                fields |= {field.name: field for field in pyarrow.parquet.read_schema(self._like)}
-            known = {name: field.with_type(pa.string()) for name, field in fields.items() if field.type == pa.null()}
-            known |= {
-                name: pa.field(name, pa.float64()) for name in fields if name.startswith(("predicted_s", "score_"))
-            }
-            self._writer = pyarrow.parquet.ParquetWriter(self._path, pa.schema((fields | known).values()))
-        extra = sorted({name for row in chunk for name in row} - set(self._writer.schema.names))
-        if extra:
-            raise ValueError(f"a row has the columns {extra}, which the first rows have not; write .jsonl instead")
-        self._writer.write_table(pa.Table.from_pylist(chunk, schema=self._writer.schema))
-
-    def __enter__(self) -> "_ParquetWriter":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._writer is not None:
-            self._writer.close()
-
-
-def _require_pyarrow() -> None:
+def require_pyarrow() -> None:
+    """Raises ValueError with the remedy where pyarrow is not installed."""
     try:
         import pyarrow  # noqa: F401
     except ImportError as error:

@@ -777,6 +777,9 @@ class PreTrainedTokenizerFast(LegacyCalls):
             self._adopt(self._opened.with_added(self._grown))
 
 
+PreTrainedTokenizerBase = PreTrainedTokenizerFast  # the base of every tokenizer, as `isinstance` asks for it
+
+
 class DebertaV2Tokenizer(PreTrainedTokenizerFast):
     """The tokenizer of DeBERTa v2, v3 and mDeBERTa: tokenizer.json or spm.model.
 

@@ -54,7 +54,7 @@ def read_inputs(text: Any, text_pair: Any, name: str = "text") -> Inputs:
         raise TypeError(f"{name} is of type {type(text).__name__}; give a str or a column of them")
     if text_pair is None:
         if isinstance(text, (list, tuple)) and text and isinstance(text[0], (list, tuple)):
-            firsts, seconds = unzip(text, name)
+            firsts, seconds = unzip(text, name, ", or is_split_into_words=True for rows of words")
             names = members(name)
             return Inputs(
                 texts_of(firsts, name, row_name=names[0])[0],
@@ -108,13 +108,16 @@ def explain_words(inputs: Inputs, error: ValueError) -> None:
     raise ValueError(re.sub(r"^row (\d+)", lambda row: inputs.names[0](int(row[1])), str(error))) from error
 
 
-def unzip(pairs: Sequence[Any], name: str) -> tuple[list[Any], list[Any]]:
-    """The first texts and the second ones of a list of pairs; ValueError names a row that is no pair."""
+def unzip(pairs: Sequence[Any], name: str, or_else: str = "") -> tuple[list[Any], list[Any]]:
+    """The first texts and the second ones of a list of pairs; ValueError names a row that is no pair.
+
+    `or_else` is what the message advises besides giving two texts.
+    """
     for row, pair in enumerate(pairs):
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
             raise ValueError(
                 f"{name}[{row}] is {describe_all(pair)}, but rows such as {name}[0] are pairs; give two texts in each "
-                "row, or is_split_into_words=True for rows of words"
+                f"row{or_else}"
             )
     return [first for first, _ in pairs], [second for _, second in pairs]
 

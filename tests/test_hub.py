@@ -167,6 +167,9 @@ class Hub:
         self.failure = None
         self.module, self.errors = ModuleType("huggingface_hub"), ModuleType("huggingface_hub.errors")
         self.module.hf_hub_download = self.download
+        self.module.hf_hub_url = lambda repo_id, filename, revision: filename
+        self.module.get_hf_file_metadata = self.reach
+        self.reached = []
         self.errors.EntryNotFoundError = type("EntryNotFoundError", (Exception,), {})
         self.errors.LocalEntryNotFoundError = type(
             "LocalEntryNotFoundError", (FileNotFoundError, self.errors.EntryNotFoundError), {}
@@ -187,6 +190,13 @@ class Hub:
             raise self.errors.EntryNotFoundError(filename)
         shutil.copy(self.remote / filename, target)
         return str(target)
+
+    def reach(self, url, token):
+        self.reached.append(url)
+        if self.failure:
+            raise self.failure
+        if not (self.remote / url).is_file():
+            raise self.errors.EntryNotFoundError(url)
 
     def asked(self):
         calls, self.calls = self.calls, []
@@ -279,7 +289,8 @@ def test_no_call_when_it_is_barred(hub, monkeypatch):
 def test_what_cannot_be_fetched(hub):
     hub.failure = hub.errors.LocalEntryNotFoundError("no route\nto the hub")
     with pytest.raises(
-        OSError, match=r"no directory 'org/tiny'.*config.json.*'v1'.*\(no route\); check the connection"
+        OSError,
+        match=r"no directory 'org/tiny'.*config.json.*'v1'.*\(no route\); check the spelling and the connection",
     ):
         resolve(NAME, files=MODEL, revision="v1")
     hub.failure = PermissionError("401 Client Error")
@@ -291,17 +302,60 @@ def test_connections_that_break(hub):
     """In their own ways, which no caller has to know."""
     hub.failure = type("RemoteProtocolError", (Exception,), {})("peer closed connection\nwithout a body")
     with pytest.raises(
-        ConnectionError, match=r"config.json.*\(RemoteProtocolError: peer closed connection\); try again, or copy"
+        ConnectionError,
+        match=r"config.json.*\(RemoteProtocolError: peer closed connection\); check the spelling.*, or copy",
     ):
         resolve(NAME, files=MODEL)
     hub.failure = RuntimeError()
-    with pytest.raises(ConnectionError, match=r"\(RuntimeError\); try again"):
+    with pytest.raises(ConnectionError, match=r"\(RuntimeError\); check the spelling"):
         resolve(NAME, files=MODEL)
     folder = cached(hub.cache)
     assert resolve(NAME, files=MODEL) == folder
     (folder / "model.safetensors").unlink()
-    with pytest.raises(OSError, match=r"'org/tiny' without model.safetensors or .*\(RuntimeError\); try again"):
+    with pytest.raises(
+        OSError, match=r"'org/tiny' without model.safetensors or .*\(RuntimeError\); check the spelling"
+    ):
         resolve(NAME, files=MODEL)
+
+
+def test_the_hub_is_asked_once_before_a_download_that_would_try_again(hub):
+    hub.failure = RuntimeError("no route")
+    with pytest.raises(ConnectionError, match="local_files_only=True or HF_HUB_OFFLINE=1 never ask the hub"):
+        resolve(NAME, files=MODEL)
+    assert (hub.asked(), hub.reached) == ([], ["config.json"])
+    hub.failure = None
+    write_model(hub.remote)
+    hub.reached.clear()
+    resolve(NAME, files=MODEL)
+    assert hub.reached == ["config.json"]
+    (hub.cache / "models--org--tiny" / "refs").mkdir()
+    (hub.cache / "models--org--tiny" / "refs" / "main").write_text(COMMIT)
+    resolve(NAME, files=MODEL)
+    assert hub.reached == ["config.json"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("org/tinny", r"in the folder 'org'; did you mean 'org/tiny'\?; to have .* run `hf download org/tinny` first"),
+        ("org/other", "in the folder 'org', only tiny; to have"),
+        ("empty/other", "in the folder 'empty'; to have"),
+    ],
+)
+def test_a_mistyped_path_is_no_name(hub, tmp_path, monkeypatch, name, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "org" / "tiny").mkdir(parents=True)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(FileNotFoundError, match=message):
+        resolve(name, files=MODEL)
+    assert (hub.asked(), hub.reached) == ([], [])
+
+
+def test_a_cached_model_is_found_beside_a_folder_of_its_owner(tmp_path, monkeypatch):
+    (tmp_path / "org").mkdir()
+    monkeypatch.chdir(tmp_path)
+    folder = cached(tmp_path / "cache")
+    assert resolve(NAME, files=MODEL, cache_dir=tmp_path / "cache") == folder
 
 
 @pytest.mark.parametrize("token", ["", "hf_SECRET\n", "hf SECRET", "hf_SECRÉT", b"hf_SECRET", ["hf_SECRET"], 1])
@@ -319,7 +373,9 @@ def test_a_cached_model_without_a_connection(hub):
     hub.failure = hub.errors.LocalEntryNotFoundError("no route")
     assert resolve(NAME, files=MODEL, subfolder=None) == folder
     (folder / "model.safetensors").unlink()
-    with pytest.raises(OSError, match=r"'org/tiny' without model.safetensors or .*\(no route\); check the connection"):
+    with pytest.raises(
+        OSError, match=r"'org/tiny' without model.safetensors or .*\(no route\); check the spelling and the connection"
+    ):
         resolve(NAME, files=MODEL)
 
 

@@ -344,7 +344,7 @@ def test_pairs_as_tuples(model):
     np.testing.assert_array_equal(model.predict(pairs), expected)
     np.testing.assert_array_equal(model.predict(tuple(map(list, pairs))), expected)
     assert model.predict_labels(pairs).tolist() == model.classes_[expected.argmax(1)].tolist()
-    with pytest.raises(ValueError, match=r"texts\[1\] is 'hello', but texts\[0\] a pair"):
+    with pytest.raises(ValueError, match=r"texts\[1\] is 'hello', but rows such as texts\[0\] are pairs; .* row$"):
         model.predict([pairs[0], "hello"])
     with pytest.raises(ValueError, match=r"texts\[1\]\[1\] is missing"):
         model.predict([pairs[0], ("hello", None)])
