@@ -40,7 +40,7 @@ def results_of(name: str) -> dict:
 
 
 def printed(text: str) -> str:
-    """The text with each table and figure printed anew from benchmarks/results."""
+    """The text with each table and figure printed again from benchmarks/results."""
     figures = report.figures(results_of("peers"))
 
     def table(found: re.Match[str]) -> str:

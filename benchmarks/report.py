@@ -199,7 +199,7 @@ def tables(results):
             "Random weights of DeBERTa-v3-base, float32 except in the column int8. Medians, in ms unless marked s. "
             "A ratio is the median of the\nratios of the rounds, with its 95 % interval (all rounds where there are "
             "fewer than six); * is a single run. The other libraries get rows of\nunequal length in padded batches of "
-            "32, in the order given or sorted by length. Of FMA peak: FLOPs needed by real tokens, divided by\ntime and "
+            "32, in the order given or sorted by length. Of FMA peak: FLOPs needed by real tokens, over time\nand "
             "measured peak."
         )
         parts.append("\n".join(floor_lines(works[BASE])))
