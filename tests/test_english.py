@@ -27,7 +27,7 @@ DISCOURAGED = {
     r"\b(?:nobody|somebody|whoever)\b": "nothing, no one, a caller",
     r"\bever after\b": "from then on",
     r"\b(?:those|than|as|what is|comes out) there\b": "transformers, by name",
-    r"\bthere (?:it|they|a|an|its|one)\b|; there (?!(?:is|are|was|were)\b)": "transformers, by name",
+    r"\bthere (?:it|they|a|an|its|one)\b|; there\b(?! (?:is|are|was|were)\b)": "transformers, by name",
     r"\b(?:heed(?:s|ed)?|lest|hence|thus|thereof|whereof|wherein|wherefore)\b": "a plain word",
     r"\b(?:anew|aught|naught|upon|whilst)\b": "a plain word",
     r", for (?:it|they|he|she|there) ": "because",
@@ -38,6 +38,9 @@ DISCOURAGED = {
     r"\bput together\b": "combined, built",
     r"\bso (?:many|much) (?:tokens|texts|rows|bytes)\b": "this many tokens",
     r"\bonly that\b": "that alone",
+    r"\b(?:by|in) turns\b": "alternately",
+    r"\bwhat else\b": "other keys, anything else",
+    r"\bfinds? (?:it|them) out\b": "computes",
 }
 PATTERN = re.compile("|".join(f"({pattern})" for pattern in DISCOURAGED), re.IGNORECASE)
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/", "notebooks/")  # these are never on the list
