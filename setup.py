@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds deberta_c._core from csrc: one extension, its kernels compiled once per instruction set.
 
-What is missing for the build is found by compiling a few lines before anything else, and told in one line.
+Compiles a few lines first, to name in one line what the build needs and this machine lacks.
 Environment: CC, CFLAGS, LDFLAGS as usual; ONEDNN_ROOT names an installed oneDNN >= 3.2 (OpenMP build) to take
 instead of the build requirement onednn-devel-cpu-gomp.
 """

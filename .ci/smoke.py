@@ -15,6 +15,6 @@ with Path(deberta_c.sample_messages()).open(encoding="utf-8", newline="") as fil
 classifier = deberta_c.pipeline("text-classification")
 found = [answer["label"] for answer in classifier([row["text"] for row in rows])]
 right = sum(label == row["label"] for label, row in zip(found, rows, strict=True))
-assert right >= 0.8 * len(rows), f"only {right} of {len(rows)} sample messages were told right"
+assert right >= 0.8 * len(rows), f"only {right} of {len(rows)} sample messages have the right label"
 deberta_c.show_config()
-print(f"{right} of {len(rows)} sample messages told right")
+print(f"{right} of {len(rows)} sample messages have the right label")

@@ -20,7 +20,7 @@ QUICK_WORKS = ("1x16", "1x128", "8x128", "64 messages")
 
 @dataclass(frozen=True)
 class Case:
-    """A work: so many rows of these tokens."""
+    """A work: rows of these numbers of tokens."""
 
     name: str
     lengths: list[int]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the committed results into README.md, between its `<!-- table: NAME -->` and `<!-- end -->`, and plots them.
+"""Prints the committed results into README.md and docs/performance.md, and plots them.
+
+A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a figure in a sentence stands between
+`<!-- figure: NAME -->` and `<!-- end -->`. The text between these marks is replaced.
 
 python benchmarks/readme.py
 """
@@ -7,6 +10,7 @@ python benchmarks/readme.py
 import json
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -19,9 +23,9 @@ import report  # noqa: E402
 import scheduling  # noqa: E402
 import tokenization  # noqa: E402
 
-README = HERE.parent / "README.md"
+DOCUMENTS = [HERE.parent / "README.md", HERE.parent / "docs" / "performance.md"]
 RESULTS = HERE / "results"
-PRINTERS = {
+TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
     "scheduling": scheduling.table,
     "loading": loading.table,
@@ -35,16 +39,21 @@ def results_of(name: str) -> dict:
     return json.loads((RESULTS / f"{name}.json").read_text())
 
 
-def with_tables(text: str) -> str:
-    """The text with each table printed anew from benchmarks/results."""
+def printed(text: str) -> str:
+    """The text with each table and figure printed again from benchmarks/results."""
+    figures = report.figures(results_of("peers"))
 
     def table(found: re.Match[str]) -> str:
-        name = found[1]
-        return f"<!-- table: {name} -->\n{PRINTERS[name](results_of(name))}\n<!-- end -->"
+        return f"{found[1]}\n{TABLES[found[2]](results_of(found[2]))}\n{found[3]}"
 
-    return re.sub(r"<!-- table: (\w+) -->\n.*?<!-- end -->", table, text, flags=re.DOTALL)
+    def figure(found: re.Match[str]) -> str:
+        return f"{found[1]}{figures[found[2]]}{found[3]}"
+
+    text = re.sub(r"(<!-- table: (\w+) -->)\n.*?(<!-- end -->)", table, text, flags=re.DOTALL)
+    return re.sub(r"(<!-- figure: (\w+) -->).*?(<!-- end -->)", figure, text)
 
 
 if __name__ == "__main__":
-    README.write_text(with_tables(README.read_text(encoding="utf-8")), encoding="utf-8")
+    for document in DOCUMENTS:
+        document.write_text(printed(document.read_text(encoding="utf-8")), encoding="utf-8")
     report.plot(results_of("peers"), RESULTS / "speed.svg")

@@ -119,16 +119,21 @@ def sizes_table(models):
     return markdown([*header, "over the best peer", "of FMA peak"], rows)
 
 
+def installed_mb(results):
+    """Installed size of each peer, without what Python and NumPy take."""
+    sizes = results["installed_mb"]
+    packages = {peer: {module.split(".")[0] for module in PEERS[peer].modules} for peer in results["start"][BASE]}
+    return {peer: sum(sizes.get(package, 0.0) for package in names) for peer, names in packages.items()}
+
+
 def costs_table(results):
     """Installed size, import, load, memory: of each peer's own process."""
-    works, rows = results["works"][BASE], []
+    works, rows, installed = results["works"][BASE], [], installed_mb(results)
     shown = [name for name in ("1x16", "8x128", "1000 messages") if name in works]
     for peer, start in results["start"][BASE].items():
-        packages = {module.split(".")[0] for module in PEERS[peer].modules}
-        installed = sum(results["installed_mb"].get(package, 0.0) for package in packages)
         memory = [works[name]["peak_mb"].get(peer) for name in shown]
         cells = [f"{value:,.0f}" if value else "-" for value in memory]
-        rows.append([peer, f"{installed:,.0f}", f"{start['import_s']:.2f}", f"{start['load_s']:.2f}", *cells])
+        rows.append([peer, f"{installed[peer]:,.0f}", f"{start['import_s']:.2f}", f"{start['load_s']:.2f}", *cells])
     header = ["peer", "installed, MB", "import beyond NumPy, s", "load, s"]
     return markdown(header + [f"peak memory at {name}, MB" for name in shown], rows)
 
@@ -152,22 +157,50 @@ def machines(results):
             seen.setdefault(about, dict.fromkeys(()))[model] = None
     for about, models in seen.items():
         values = dict(about)
-        cpu, isa, threads, day = (values.pop(key) for key in ("cpu", "isa", "threads", "date"))
+        name = machine_name(values)
+        day = [values.pop(key) for key in ("cpu", "isa", "threads", "date")][-1]
         versions = ", ".join(f"{name} {value}" for name, value in values.items())
-        yield f"{', '.join(models)}: {cpu} ({isa}), {threads} threads, {day}; {versions}."
+        yield f"{', '.join(models)}: {name}, {day}; {versions}."
+
+
+def figures(results):
+    """The few figures that README names in its sentences."""
+    works = results["works"][BASE]
+    start, installed = results["start_up"], installed_mb(results)
+    eager = {name: best(work, [Eager.name], SORTED) for name, work in works.items()}
+    ragged = {name: works[name] for name, setting in eager.items() if setting}
+    return {
+        "over_eager": _range([paired(work, Eager.name)[0] for work in ragged.values()]),
+        "over_eager_sorted": _range([paired(work, eager[name])[0] for name, work in ragged.items()]),
+        "installed": f"{installed[Ours.name]:.0f} MB",
+        "installed_eager": f"{installed[Eager.name]:.0f} MB",
+        "import": f"{start['import_beyond_numpy_s'] * 1e3:.0f} ms",
+        "first_answer": f"{start['first_answer_s']:.1f} s",
+        "machine": "; ".join(dict.fromkeys(machine_name(work["machine"]) for work in ragged.values())),
+    }
+
+
+def _range(ratios):
+    low, high = f"{min(ratios):.1f}", f"{max(ratios):.1f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def machine_name(machine):
+    return f"{machine['cpu']} ({machine['isa']}), {machine['threads']} threads"
 
 
 def tables(results):
-    """All that README shows."""
+    """All tables of the comparison with other libraries."""
     works, start = results["works"], results["start_up"]
     parts = []
     if BASE in works:
         parts.append(base_table(works[BASE]))
         parts.append(
-            "Random weights of DeBERTa-v3-base, float32 but for the column int8; ms unless it says s; medians. A ratio "
-            "is the median of\nthe rounds' own ratios, with its 95 % interval (all rounds where they are fewer than "
-            "six); * is a single run. Rows of unequal length go\nto the others in batches of 32, padded, in their own "
-            "order or sorted. Of FMA peak: FLOPs needed by real tokens, over time and measured peak."
+            "Random weights of DeBERTa-v3-base, float32 except in the column int8. Medians, in ms unless marked s. "
+            "A ratio is the median of the\nratios of the rounds, with its 95 % interval (all rounds where there are "
+            "fewer than six); * is a single run. The other libraries get rows of\nunequal length in padded batches of "
+            "32, in the order given or sorted by length. Of FMA peak: FLOPs needed by real tokens, over time\nand "
+            "measured peak."
         )
         parts.append("\n".join(floor_lines(works[BASE])))
     parts.append(

@@ -60,8 +60,8 @@ def folders() -> tuple[Path, Path]:
 def seconds(function: Callable[[], object]) -> float:
     """The result is thrown away after the clock has stopped.
 
-    A large allocation is what makes malloc put in order the small pieces that were freed before: whoever came last
-    left them, so that they are no work of the one whose turn it is.
+    A large allocation makes malloc sort the small pieces that the previous call freed; this one does so before the
+    clock starts.
     """
     bytearray(1 << 16)
     start = time.perf_counter()
@@ -341,10 +341,11 @@ def table(results: dict) -> str:
         sizes = {line["texts"]: f"{line['texts']} {line['bytes'] / 1e6:.1f} MB in {line['rows']:,}" for line in lines}
         texts.append(markdown(header, speed_rows(lines)))
         texts.append(
-            "MB of UTF-8 per second, from a list of str to the mapping with Python lists, or packed int32 arrays; "
-            "tokenizers: `encode_batch_fast` for ids,\n`encode_batch` for offsets, alone, and with the same lists read "
-            f"out of its encodings; calls of {BATCH} texts in turns, medians of {LATER_ROUNDS}\npasses, "
-            f"of {FIRST_ROUNDS} first passes of fresh tokenizers. Texts, each once: {'; '.join(sizes.values())} rows."
+            "MB of UTF-8 per second, from a list of str to a mapping of Python lists, or (packed) to int32 arrays. "
+            "tokenizers runs `encode_batch_fast` for\nids and `encode_batch` for offsets, alone and with the same "
+            f"lists read out of its encodings. Alternating calls of {BATCH} texts; medians of\n{LATER_ROUNDS} "
+            f"passes, and of {FIRST_ROUNDS} first passes of fresh tokenizers. "
+            f"Texts, each once: {'; '.join(sizes.values())} rows."
         )
     if "load" in parts:
         rows = [

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# Makes VENV (default .venv) hold deberta_c, built from this checkout and installed editable; each step is told in one
-# line and left out when it is done already.
+# Makes VENV (default .venv) hold deberta_c, built from this checkout and installed editable; prints one line per
+# step and skips the steps that are done.
 #
 #     scripts/bootstrap.sh [EXTRA...]      # extras of pyproject.toml, such as test, in this order
 set -eu
