@@ -113,7 +113,7 @@ def middle(tokenizer, text):
         ("PreTrainedTokenizerFast", "bert", "PreTrainedTokenizerFast"),
         ("TokenizersBackend", None, "PreTrainedTokenizerFast"),
         ("XLMRobertaTokenizerFast", "bert", "PreTrainedTokenizerFast"),
-        (None, "electra", "PreTrainedTokenizerFast"),
+        (None, "electra", "BertTokenizer"),
         (None, None, "PreTrainedTokenizerFast"),
     ],
 )
@@ -164,7 +164,7 @@ def test_missing_files_are_listed(tmp_path, files, message):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"config_json": {"model_type": "electra"}}, "model_type is 'electra'; without a tokenizer.json"),
+        ({"config_json": {"model_type": "gpt2"}}, "model_type is 'gpt2'; without a tokenizer.json"),
         ({"config_json": {"model_type": 3}}, "model_type is 3;"),
         ({"tokenizer_config_json": {"tokenizer_class": "CanineTokenizer"}}, "is 'CanineTokenizer'; without"),
         ({"tokenizer_config_json": {"tokenizer_class": 3}}, "tokenizer_class is 3; it must be a str"),
