@@ -53,7 +53,7 @@ def texts_of(
         if type(value) is str:
             continue
         if isinstance(value, str):  # np.str_ and other subclasses
-            values[row] = str(value)
+            values[row] = content_of_str(value)
         elif not is_missing(value):
             raise TypeError(f"{row_name(row)} is {_shown(value)} of type {type(value).__name__}; it must be a str")
         elif na is None:
@@ -69,6 +69,16 @@ def texts_of(
             missing[row] = True
             values[row] = ""
     return values, missing
+
+
+def content_of_str(text: str) -> str:
+    """The content of a str, which `str()` of a subclass may not give: that of an enum names the member.
+
+    >>> import enum
+    >>> content_of_str(enum.Enum("Color", {"RED": "a"}, type=str).RED)
+    'a'
+    """
+    return str.__str__(text)
 
 
 def is_missing(value: object) -> bool:

@@ -40,7 +40,9 @@ _WITHOUT_TYPES = frozenset((
     "ReformerTokenizer", "RetriBertTokenizer", "RobertaTokenizer", "SeamlessM4TTokenizer", "T5Tokenizer",
     "UdopTokenizer", "WhisperTokenizer", "XGLMTokenizer", "XLMRobertaTokenizer", BACKEND,
 ))  # fmt: skip
-_PADDED_LEFT = frozenset(("CodeLlamaTokenizer", "CohereTokenizer", "GemmaTokenizer", "LlamaTokenizer", "XLNetTokenizer"))
+_PADDED_LEFT = frozenset(
+    ("CodeLlamaTokenizer", "CohereTokenizer", "GemmaTokenizer", "LlamaTokenizer", "XLNetTokenizer")
+)
 
 
 def kind_of(name: str) -> str:

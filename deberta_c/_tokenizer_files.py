@@ -426,7 +426,7 @@ def _make_core(path: Path, pipeline: Pipeline) -> _core.Tokenizer:
 
 def _section(token: AddedToken) -> dict[str, Any]:
     """An added token as a tokenizer.json has it."""
-    return {"id": token.id, **_flags(token)}
+    return {"id": token.id, **token_flags(token)}
 
 
 def _warn_of_ids(path: Path, claimed: Iterable[AddedToken], ids: Mapping[str, int]) -> None:
@@ -475,7 +475,7 @@ def write_tokenizer(files: TokenizerFiles, place: Callable[[str], Path]) -> tupl
     """
     config = {name: value for name, value in files.config.items() if name not in _NOT_SAVED}
     config.update(_call_section(files.options), **files.special)
-    config["added_tokens_decoder"] = {str(token.id): _flags(token) for token in files.added}
+    config["added_tokens_decoder"] = {str(token.id): token_flags(token) for token in files.added}
     if files.extra:
         config["additional_special_tokens"] = list(files.extra)
     if files.pipeline == "SPM":
@@ -503,7 +503,8 @@ def _call_section(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _flags(token: AddedToken) -> dict[str, Any]:
+def token_flags(token: AddedToken) -> dict[str, Any]:
+    """Content and flags, without the id."""
     return {key: value for key, value in token._asdict().items() if key != "id"}
 
 

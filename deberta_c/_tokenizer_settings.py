@@ -6,7 +6,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deberta_c._added_token import token_section
 from deberta_c._config import read_json
+from deberta_c._frame import content_of_str
 from deberta_c._tokenizer_classes import input_names, usual_side
 from deberta_c._tokenizer_json import AddedToken, read_added
 from deberta_c._tokenizer_recipes import FAST, OPTIONS, SPECIAL, V1, V2
@@ -153,10 +155,10 @@ class Settings:
 
     def _token(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
-            return value
-        if isinstance(value, dict) and isinstance(value.get("content"), str):
-            return value
-        raise TypeError(f"{self.where(name)} is {value!r}; it must be a str, or an object with content")
+            return content_of_str(value)
+        if (section := token_section(value)) is not None:
+            return section
+        raise TypeError(f"{self.where(name)} is {value!r}; it must be a str, an AddedToken or an object with content")
 
     def claimed(self, special: Iterable[str]) -> list[AddedToken]:
         """The tokens of added_tokens_decoder, or of added_tokens.json, in the order of the ids that they claim."""
@@ -208,7 +210,8 @@ class Settings:
 
 
 def content_of(token: Any) -> str:
-    return str(token["content"] if isinstance(token, dict) else token)
+    text: str = token["content"] if isinstance(token, dict) else token
+    return text
 
 
 def _read_added(path: Path, token: Any, id: int | None = None) -> AddedToken:

@@ -28,7 +28,8 @@ class Peer:
 
     def ask(self, directory: Path, texts: list[str], pairs: list[str], **options: Any) -> dict[str, Any]:
         """What `described` says there; with `error` in place of it where opening failed."""
-        assert self.process.stdin is not None and self.process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         self.process.stdin.write(json.dumps([str(directory), texts, pairs, options]) + "\n")
         self.process.stdin.flush()
         answer: dict[str, Any] = json.loads(self.process.stdout.readline())
@@ -75,7 +76,7 @@ def _serve() -> None:
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(directory, **options)
             answer = {"class": type(tokenizer).__name__, **described(tokenizer, texts, pairs)}
-        except Exception as error:
+        except BaseException as error:  # the library's panics are no Exception
             answer = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
