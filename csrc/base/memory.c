@@ -83,7 +83,7 @@ void memory_free(void *block)
     free(block);
 }
 
-void memory_forget(const void *begin, size_t bytes)
+void memory_drop_pages(const void *begin, size_t bytes)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t first = ((uintptr_t)begin + page - 1) / page * page, end = ((uintptr_t)begin + bytes) / page * page;

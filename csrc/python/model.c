@@ -157,7 +157,7 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
         .mask = mask ? PyArray_DATA(mask) : NULL,
         .offsets = PyArray_DATA(offsets),
         .first = first ? PyArray_DATA(first) : NULL,
-        .wanted = wanted ? PyArray_DATA(wanted) : NULL,
+        .selected = wanted ? PyArray_DATA(wanted) : NULL,
         .count = (size_t)rows,
     };
     return 0;
@@ -175,43 +175,21 @@ static PyObject *new_output(int wanted, int rank, npy_intp *shape, float **data)
     return array;
 }
 
-/* Floats of all attention probabilities; NumPy refuses what exceeds its sizes. */
-static npy_intp attention_size(const struct deberta_config *config, const struct deberta_batch *batch)
+/* NumPy refuses what exceeds its sizes. */
+static npy_intp dimension(size_t size)
 {
-    npy_intp squares = 0;
-    bool overflow = false;
-    for (size_t i = 0; i < batch->count; i++) {
-        npy_intp length = batch->offsets[i + 1] - batch->offsets[i], square;
-        overflow |= __builtin_mul_overflow(length, length, &square);
-        overflow |= __builtin_add_overflow(squares, square, &squares);
-    }
-    overflow |= __builtin_mul_overflow(squares, (npy_intp)(config->layers * config->heads), &squares);
-    return overflow ? NPY_MAX_INTP : squares;
-}
-
-/* Rows and columns of the logits. */
-static void logits_shape(const struct deberta_config *config, const struct deberta_batch *batch, npy_intp *shape)
-{
-    npy_intp tokens = batch->offsets[batch->count];
-    bool of_sequences = config->head == DEBERTA_POOLER || config->head == DEBERTA_SEQUENCE;
-    shape[0] = of_sequences ? (npy_intp)batch->count : tokens;
-    shape[1] = (npy_intp)(config->head == DEBERTA_POOLER ? config->head_size : config->num_labels);
-    if (of_sequences || !batch->wanted)
-        return;
-    shape[0] = 0;
-    for (npy_intp t = 0; t < tokens; t++)
-        shape[0] += batch->wanted[t] != 0;
+    return size < NPY_MAX_INTP ? (npy_intp)size : NPY_MAX_INTP;
 }
 
 /* (logits, last layer, hidden states, attentions), each an array or None, and their memory in `outputs`. */
 static PyObject *new_outputs(const struct deberta_config *config, const struct inputs *inputs,
                              const struct deberta_batch *batch, struct deberta_outputs *outputs)
 {
-    npy_intp tokens = batch->offsets[batch->count], answers[2];
-    logits_shape(config, batch, answers);
-    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, tokens, (npy_intp)config->hidden_size};
-    npy_intp attention_shape[] = {inputs->attentions ? attention_size(config, batch) : 0};
-    PyObject *logits = new_output(inputs->logits, 2, answers, &outputs->logits);
+    struct deberta_shapes shapes = deberta_output_shapes(config, batch);
+    npy_intp logits_shape[] = {(npy_intp)shapes.logit_rows, (npy_intp)shapes.logit_columns};
+    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, (npy_intp)shapes.tokens, (npy_intp)config->hidden_size};
+    npy_intp attention_shape[] = {dimension(shapes.probabilities)};
+    PyObject *logits = new_output(inputs->logits, 2, logits_shape, &outputs->logits);
     PyObject *last = new_output(inputs->last, 2, hidden_shape + 1, &outputs->last);
     PyObject *hidden = new_output(inputs->hidden_states, 3, hidden_shape, &outputs->hidden);
     PyObject *attentions = new_output(inputs->attentions, 1, attention_shape, &outputs->attentions);
@@ -253,9 +231,9 @@ static enum deberta_status forward(struct model_object *self, const struct deber
     if (status != DEBERTA_OK)
         return status;
     int64_t last = nanoseconds();
-    deberta_context_watch(context, interrupted, &last);
+    deberta_context_set_cancel(context, interrupted, &last);
     status = deberta_model_forward(self->model, context, batch, outputs);
-    deberta_context_watch(context, NULL, NULL);
+    deberta_context_set_cancel(context, NULL, NULL);
     give_context(self, context);
     return status;
 }

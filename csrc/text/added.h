@@ -4,7 +4,7 @@
 #ifndef DEBERTA_TEXT_ADDED_H
 #define DEBERTA_TEXT_ADDED_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/trie.h"
 
 struct added {

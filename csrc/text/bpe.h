@@ -4,7 +4,7 @@
 #ifndef DEBERTA_TEXT_BPE_H
 #define DEBERTA_TEXT_BPE_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/aligned.h"
 #include "text/trie.h"
 

@@ -4,7 +4,7 @@
 #ifndef DEBERTA_TEXT_DIRECT_H
 #define DEBERTA_TEXT_DIRECT_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/direct_words.h"
 #include "text/normalizer.h"
 #include "text/unigram.h"

@@ -3,7 +3,7 @@
 #ifndef DEBERTA_TEXT_NORMALIZERS_H
 #define DEBERTA_TEXT_NORMALIZERS_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/aligned.h"
 #include "text/spm.h"
 

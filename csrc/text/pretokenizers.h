@@ -3,7 +3,7 @@
 #ifndef DEBERTA_TEXT_PRETOKENIZERS_H
 #define DEBERTA_TEXT_PRETOKENIZERS_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/aligned.h"
 
 /* A stretch of the text: a word to be, or a token that was found. */

@@ -3,7 +3,7 @@
 #ifndef DEBERTA_TEXT_SUBWORD_H
 #define DEBERTA_TEXT_SUBWORD_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/aligned.h"
 #include "text/bpe.h"
 #include "text/unigram.h"

@@ -3,7 +3,7 @@
 #ifndef DEBERTA_TEXT_TEMPLATE_H
 #define DEBERTA_TEXT_TEMPLATE_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/tokens.h"
 
 struct template_parts {

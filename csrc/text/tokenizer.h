@@ -3,7 +3,7 @@
 #ifndef DEBERTA_TEXT_TOKENIZER_H
 #define DEBERTA_TEXT_TOKENIZER_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/direct.h"
 #include "text/pipeline.h"
 #include "text/template.h"

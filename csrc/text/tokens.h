@@ -3,7 +3,7 @@
 #ifndef DEBERTA_TEXT_TOKENS_H
 #define DEBERTA_TEXT_TOKENS_H
 
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 #include "text/aligned.h"
 
 struct tokens {

@@ -4,7 +4,7 @@
 #define DEBERTA_TEXT_TRUNCATION_H
 
 #include "base/memory.h"
-#include "deberta.h"
+#include "deberta/tokenizer.h"
 
 /* What the options of a call come to. */
 struct truncation {

@@ -431,11 +431,11 @@ static void check_stop(const struct deberta_model *model, struct deberta_context
     struct deberta_outputs outputs = {.logits = logits};
     int asked = 0;
     deberta_set_threads(1);
-    deberta_context_watch(context, third_time, &asked);
+    deberta_context_set_cancel(context, third_time, &asked);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == L - 1);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == 2 * (L - 1));
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_STOPPED && asked == 3);
-    deberta_context_watch(context, NULL, NULL);
+    deberta_context_set_cancel(context, NULL, NULL);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == 3);
 }
 
@@ -455,10 +455,10 @@ static void check_meddler(const struct deberta_model *model, struct deberta_cont
     struct deberta_outputs outputs = {.hidden = hidden};
     int seen = 0;
     deberta_set_threads(1);
-    deberta_context_watch(context, meddle, &seen);
+    deberta_context_set_cancel(context, meddle, &seen);
     CHECK(L > 1 && deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && seen == 1);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && seen == 4);
-    deberta_context_watch(context, NULL, NULL);
+    deberta_context_set_cancel(context, NULL, NULL);
 }
 
 static void check_refusals(const struct deberta_model *model, struct deberta_context *context)
@@ -589,7 +589,7 @@ static void check_answers(const struct deberta_model *model, struct deberta_cont
     for (size_t t = 0; t < T; t++)
         wanted[t] = draw() < 0.0f;
     struct deberta_batch chosen = batch;
-    chosen.wanted = of_tokens ? wanted : NULL;
+    chosen.selected = of_tokens ? wanted : NULL;
     outputs = (struct deberta_outputs){.logits = some};
     CHECK(deberta_model_forward(model, context, &chosen, &outputs) == DEBERTA_OK);
     for (size_t row = 0; row < rows; row++) {
