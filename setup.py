@@ -215,7 +215,9 @@ def carry(library: Path, to: Path) -> None:
 
 
 def sources(*folders: str) -> list[str]:
-    return sorted(str(path) for folder in folders for path in Path("csrc", folder).glob("*.c"))
+    """Those of the folders and of the folders within; of kernels/isa only if named, as each level has its own flags."""
+    found = (path for folder in folders for path in Path("csrc", folder).rglob("*.c"))
+    return sorted(str(path) for path in found if "kernels/isa" in folders or path.parent.name != "isa")
 
 
 def configuration() -> dict[str, object]:

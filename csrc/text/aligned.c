@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/aligned.h"
 
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 void aligned_clear(struct aligned *aligned)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/pipeline.h"
 
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 /* ---- making one ---- */
 
@@ -33,7 +33,7 @@ static enum deberta_status choose_added(const struct pipeline *pipeline, const s
 }
 
 static enum deberta_status init_added(const struct pipeline *pipeline, const struct deberta_pipeline *description,
-                                      bool normalized, struct added *added)
+                                      bool normalized, struct added_tokens *added)
 {
     void *block;
     struct bytes forms = {0};
@@ -44,7 +44,7 @@ static enum deberta_status init_added(const struct pipeline *pipeline, const str
     for (size_t i = 0, start = 0; normalized && i < count && status == DEBERTA_OK; start += chosen[i++].text.size)
         chosen[i].text.bytes = forms.data + start;
     if (status == DEBERTA_OK)
-        status = added_init(added, chosen, count);
+        status = added_tokens_init(added, chosen, count);
     memory_free(chosen);
     memory_free(forms.data);
     return status;
@@ -76,8 +76,8 @@ enum deberta_status pipeline_init(struct pipeline *pipeline, const struct debert
 
 void pipeline_release(struct pipeline *pipeline)
 {
-    added_release(&pipeline->raw);
-    added_release(&pipeline->normalized);
+    added_tokens_release(&pipeline->raw);
+    added_tokens_release(&pipeline->normalized);
     normalizers_release(&pipeline->normalizers);
     pretokenizers_release(&pipeline->pretokenizers);
     subword_release(&pipeline->subword);
@@ -136,14 +136,14 @@ static enum deberta_status read_segment(struct reading *r, size_t start, size_t 
 static enum deberta_status normalize_segment(struct reading *r, size_t start, size_t end)
 {
     struct pipeline_scratch *scratch = r->scratch;
-    const struct added *normalized = &r->pipeline->normalized;
+    const struct added_tokens *normalized = &r->pipeline->normalized;
     if (start == end)
         return DEBERTA_OK;
     TRY(read_segment(r, start, end));
     TRY(normalizers_apply(&r->pipeline->normalizers, &scratch->text, &scratch->spare));
     const struct bytes *text = &scratch->text.text;
     for (size_t at = 0; at < text->size;) {
-        struct added_match match = added_find(normalized, text->data, text->size, at, false);
+        struct added_match match = added_tokens_find(normalized, text->data, text->size, at, false);
         TRY(append_piece(scratch, at, match.start, -1));
         TRY(append_piece(scratch, match.start, match.end, match.id));
         at = match.end;
@@ -169,7 +169,7 @@ static enum deberta_status cut_segment(struct reading *r, size_t start, size_t e
 static enum deberta_status cut_text(struct reading *r, size_t size, bool split_special)
 {
     for (size_t at = 0; at < size;) {
-        struct added_match match = added_find(&r->pipeline->raw, r->text, size, at, split_special);
+        struct added_match match = added_tokens_find(&r->pipeline->raw, r->text, size, at, split_special);
         TRY(cut_segment(r, at, match.start));
         if (match.id >= 0) {
             TRY(read_segment(r, match.start, match.end));
