@@ -23,7 +23,7 @@ MAY_INCLUDE = {
     "python": {"python", "deberta.h"},
 }
 ONLY_IN = {
-    "dnnl.h": r"csrc/nn/matmul\.c",
+    "dnnl.h": r"csrc/nn/linear_onednn\.c",
     "utf8proc.h": r"csrc/text/unicode\.c",
     "omp.h": r"csrc/base/threads\.c",
     "immintrin.h": r"csrc/kernels/isa/.*",

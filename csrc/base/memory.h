@@ -20,6 +20,10 @@ void memory_free(void *block);
 /* Gives the whole pages within a mapped file back to the system; they are read again when somebody looks. */
 void memory_forget(const void *begin, size_t bytes);
 
+/* Whether so many bytes can be had now: asked before code that cannot fail for want of memory without ending the
+ * process. */
+MUST_USE enum deberta_status memory_spare(size_t bytes);
+
 static inline size_t round_up(size_t value, size_t multiple)
 {
     return (value + multiple - 1) / multiple * multiple;
