@@ -47,6 +47,11 @@ enum deberta_status deberta_start(void)
     return linear_start();
 }
 
+void deberta_stop(void)
+{
+    linear_stop();
+}
+
 const char *deberta_isa(void)
 {
     return isa_names[kernels->isa];

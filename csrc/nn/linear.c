@@ -32,6 +32,12 @@ enum deberta_status linear_start(void)
     return chosen->start ? chosen->start() : DEBERTA_OK;
 }
 
+void linear_stop(void)
+{
+    if (chosen && chosen->stop)
+        chosen->stop();
+}
+
 const struct linear_path *linear_chosen(void)
 {
     return chosen;

@@ -26,7 +26,8 @@ struct matrix {
  * them, also when `init` failed half-way. */
 struct linear_path {
     const char *name;
-    enum deberta_status (*start)(void); /* once per process, before anything else; NULL: nothing to do */
+    enum deberta_status (*start)(void); /* before anything else; NULL: nothing to do */
+    void (*stop)(void);                 /* when the process ends; NULL: nothing to do */
     enum deberta_status (*init)(struct matrix *matrix, const struct weight *parts, size_t count);
     enum deberta_status (*apply)(const struct matrix *matrix, const float *in, size_t rows, enum activation act,
                                  float *out);
@@ -40,6 +41,8 @@ extern const struct linear_path linear_packed, linear_onednn;
  * set, else oneDNN, or the one that DEBERTA_C_MATMUL (own, onednn) names. */
 MUST_USE enum deberta_status linear_start(void);
 const struct linear_path *linear_chosen(void);
+/* Before the process ends: waits for callers where its exit would take away what they use, and keeps others out. */
+void linear_stop(void);
 const char *linear_onednn_version(void);
 
 /* Packs the rows of all parts, one below the other; `in` is their number of columns. */

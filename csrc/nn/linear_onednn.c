@@ -3,12 +3,11 @@
  *
  * What is done here because oneDNN does not: its primitive cache has a lock that a fork copies as it is and is
  * destroyed when the process exits, so a fork and the exit wait until no thread is inside, and keep others out
- * (`gate`). When memory runs out inside, std::bad_alloc ends the process, as nobody can catch it in C: a call fails
- * with DEBERTA_MEMORY unless RESERVE bytes, far more than a primitive takes, can be had. */
+ * (`gate`). When memory runs out inside, std::bad_alloc ends the process: a call fails with DEBERTA_MEMORY unless
+ * RESERVE bytes, far more than a primitive takes, can be had. */
 #include <dnnl.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/memory.h"
 #include "base/threads.h"
@@ -58,8 +57,6 @@ static enum deberta_status failed(const char *what, dnnl_status_t status)
                 what, (int)status);
 }
 
-/* Exit handlers run last in, first out: this one comes before the destructor of the primitive cache, which the first
- * call makes. */
 static enum deberta_status start(void)
 {
     if (engine)
@@ -70,8 +67,8 @@ static enum deberta_status start(void)
         status = dnnl_engine_create(&engine, dnnl_cpu, 0);
     if (status != dnnl_success)
         return failed("the CPU engine", status);
-    if (pthread_atfork(close_gate, open_gate, new_gate) != 0 || atexit(close_gate) != 0)
-        return fail(DEBERTA_MEMORY, "out of memory: handlers of fork and exit");
+    if (pthread_atfork(close_gate, open_gate, new_gate) != 0)
+        return fail(DEBERTA_MEMORY, "out of memory: the handlers of a fork");
     return DEBERTA_OK;
 }
 
@@ -258,4 +255,4 @@ static enum deberta_status apply(const struct matrix *m, const float *in, size_t
     return DEBERTA_OK;
 }
 
-const struct linear_path linear_onednn = {"onednn", start, init, apply, release, bytes};
+const struct linear_path linear_onednn = {"onednn", start, close_gate, init, apply, release, bytes};

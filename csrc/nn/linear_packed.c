@@ -133,4 +133,4 @@ static size_t bytes(const struct matrix *matrix)
     return matrix->out_stride * matrix->in * sizeof(float);
 }
 
-const struct linear_path linear_packed = {"own", NULL, init, apply, release, bytes};
+const struct linear_path linear_packed = {"own", NULL, NULL, init, apply, release, bytes};
