@@ -24,7 +24,7 @@ MAY_INCLUDE = {
     "deberta": {"base"},  # the leaves of the door
 }
 ONLY_IN = {
-    "dnnl.h": r"csrc/nn/matmul\.c",
+    "dnnl.h": r"csrc/nn/linear_onednn\.c",
     "utf8proc.h": r"csrc/text/unicode/.*",
     "omp.h": r"csrc/base/threads\.c",
     "immintrin.h": r"csrc/kernels/isa/.*",

@@ -90,3 +90,12 @@ void memory_drop_pages(const void *begin, size_t bytes)
     if (first < end)
         (void)madvise((void *)first, end - first, MADV_DONTNEED); /* a hint */
 }
+
+enum deberta_status memory_spare(size_t bytes)
+{
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return out_of_memory(1, bytes);
+    munmap(pages, bytes);
+    return DEBERTA_OK;
+}

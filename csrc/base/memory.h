@@ -20,6 +20,10 @@ void memory_free(void *block);
 /* Drops the whole pages within a mapped file from memory; they are read again on the next access. */
 void memory_drop_pages(const void *begin, size_t bytes);
 
+/* Whether so many bytes can be had now: asked before code that cannot fail for want of memory without ending the
+ * process. */
+MUST_USE enum deberta_status memory_spare(size_t bytes);
+
 static inline size_t round_up(size_t value, size_t multiple)
 {
     return (value + multiple - 1) / multiple * multiple;

@@ -6,7 +6,7 @@
 #include "model/config.h"
 #include "nn/attention.h"
 #include "nn/layernorm.h"
-#include "nn/matmul.h"
+#include "nn/linear.h"
 
 struct layer {
     struct matrix query;     /* the divisor of the scores is folded in */

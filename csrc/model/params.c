@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
-#include "nn/matmul.h"
+#include "nn/weights.h"
 
 struct wanted {
     const char *name;

@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { IDLE_MAX = 16 };          /* contexts kept for the next call; a burst of more threads makes and frees its own */
 enum { IDLE_BYTES = 128 << 20 }; /* and those of unusually large calls go, too */
@@ -13,30 +14,47 @@ struct model_object {
     PyObject *words;    /* the item of the tensors that owns the word table */
     struct deberta_config config;
     struct deberta_model *model;
-    pthread_mutex_t mutex; /* guards the two below, also where there is no GIL */
-    struct deberta_context *idle[IDLE_MAX];
+    struct deberta_context *idle[IDLE_MAX]; /* guarded by idle_mutex, also where there is no GIL */
     int idle_count;
 };
 
 /* ---- contexts: one call's at a time ---- */
 
+static pthread_mutex_t idle_mutex = PTHREAD_MUTEX_INITIALIZER; /* of all models */
+
+static void lock_idle(void)
+{
+    pthread_mutex_lock(&idle_mutex);
+}
+
+static void unlock_idle(void)
+{
+    pthread_mutex_unlock(&idle_mutex);
+}
+
+/* No fork comes while another thread holds the mutex: in the child nobody would give it back. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(lock_idle, unlock_idle, unlock_idle);
+}
+
 static enum deberta_status take_context(struct model_object *self, struct deberta_context **context)
 {
     *context = NULL;
-    pthread_mutex_lock(&self->mutex);
+    lock_idle();
     if (self->idle_count > 0)
         *context = self->idle[--self->idle_count];
-    pthread_mutex_unlock(&self->mutex);
+    unlock_idle();
     return *context ? DEBERTA_OK : deberta_context_new(self->model, context);
 }
 
 static void give_context(struct model_object *self, struct deberta_context *context)
 {
-    pthread_mutex_lock(&self->mutex);
+    lock_idle();
     bool kept = self->idle_count < IDLE_MAX && deberta_context_memory(context) <= IDLE_BYTES;
     if (kept)
         self->idle[self->idle_count++] = context;
-    pthread_mutex_unlock(&self->mutex);
+    unlock_idle();
     if (!kept)
         deberta_context_free(context);
 }
@@ -77,7 +95,6 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     struct model_object *self = (struct model_object *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
-    pthread_mutex_init(&self->mutex, NULL);
     struct deberta_tensor *table = NULL;
     PyObject *owner = NULL;
     bool made = (self->settings = new_settings(config, &self->config)) && (owner = PySequence_Tuple(tensors)) &&
@@ -96,7 +113,6 @@ static void model_dealloc(PyObject *object)
     while (self->idle_count > 0)
         deberta_context_free(self->idle[--self->idle_count]);
     deberta_model_free(self->model);
-    pthread_mutex_destroy(&self->mutex);
     Py_XDECREF(self->words);
     Py_XDECREF(self->settings);
     type->tp_free(object);
@@ -210,11 +226,12 @@ static int64_t nanoseconds(void)
     return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
 }
 
-/* Serves signals (Ctrl-C) some ten times a second, in the thread that called. `data`: nanoseconds of the last time. */
+/* Serves signals (Ctrl-C) some ten times a second, in the main thread; Python serves none in others, and would end
+ * a daemon thread that asks for the GIL while the process exits. `data`: nanoseconds of the last time. */
 static bool interrupted(void *data)
 {
     int64_t *last = data, now = nanoseconds();
-    if (now - *last < 100000000)
+    if (now - *last < 100000000 || getpid() != gettid())
         return false;
     *last = now;
     PyGILState_STATE state = PyGILState_Ensure();

@@ -16,7 +16,7 @@
 #include "model/context.h"
 #include "model/positions.h"
 #include "nn/attention.h"
-#include "nn/matmul.h"
+#include "nn/linear.h"
 
 static uint64_t seed = 7;
 
@@ -352,7 +352,7 @@ static void check_rows(const struct deberta_model *model, struct deberta_context
     CHECK(deberta_model_forward(model, context, &batch, &(struct deberta_outputs){.logits = together}) == DEBERTA_OK);
     struct deberta_outputs all = {.logits = asked, .hidden = hidden, .attentions = attentions};
     CHECK(deberta_model_forward(model, context, &batch, &all) == DEBERTA_OK);
-    CHECK(memcmp(together, asked, sizeof asked) == 0 || matmul_path() == MATMUL_ONEDNN);
+    CHECK(memcmp(together, asked, sizeof asked) == 0 || linear_chosen() == &linear_onednn);
     for (size_t i = 0; i < 4; i++) {
         int64_t alone_offsets[] = {0, offsets[i + 1] - offsets[i]};
         struct deberta_batch alone = {.ids = ids + offsets[i], .offsets = alone_offsets, .count = 1};
@@ -393,7 +393,7 @@ static void check_ragged(const struct deberta_model *model, struct deberta_conte
         struct deberta_batch one = {.ids = drawn_ids + starts[i], .offsets = own, .count = 1};
         CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = alone}) == DEBERTA_OK);
         for (size_t c = 0; c < C; c++)
-            CHECK(matmul_path() == MATMUL_OWN ? alone[c] == together[i * C + c]
+            CHECK(linear_chosen() == &linear_packed ? alone[c] == together[i * C + c]
                                               : fabs((double)(alone[c] - together[i * C + c])) < 1e-5);
     }
 }
