@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import ctypes, sys
 import deberta_c
 process = ctypes.CDLL(None)
 fail, made = process.fail_allocation, process.allocations_made
-directory, step = sys.argv[1], int(sys.argv[2])
+directory = sys.argv[1]
 def work():
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
     return model.predict(["hello world", "free entry at home now call now"]).tobytes()
@@ -23,19 +24,21 @@ expected = work()
 assert work() == expected
 nth = failed = 0
 while True:
-    nth += step
+    nth += 1
     fail(nth)
     try:
         right = work() == expected
     except MemoryError:
         right, failed = True, failed + 1
+    except (OSError, RuntimeError, SystemError) as error:  # so CPython and NumPy report some of theirs
+        right = isinstance(error, SystemError) or "annot allocate" in str(error) or "can't allocate" in str(error)
     reached = made() >= nth
     fail(0)
     assert right, nth
     if not reached:
         break
 assert work() == expected
-print(nth // step, failed)
+print(nth, failed)
 """
 UNDER_A_LIMIT = """
 import errno, re, resource, sys
@@ -79,9 +82,10 @@ def interposer(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize("threads", ["1", "2"])
-def test_every_allocation_fails_once(interposer: str, tiny: Path, threads: str) -> None:
+def test_every_allocation_fails_once(interposer: str, make_model: Callable[..., Path], threads: str) -> None:
+    wide = make_model(hidden_size=256, num_attention_heads=4, intermediate_size=512)  # enough work for two threads
     environment = {"LD_PRELOAD": interposer, "DEBERTA_C_MATMUL": "own", "DEBERTA_C_NUM_THREADS": threads}
-    tried, failed = run(EVERY_ALLOCATION, tiny, os.environ.get("DEBERTA_TEST_STEP", 7), **environment)
+    tried, failed = run(EVERY_ALLOCATION, wide, **environment)
     assert failed > tried // 2
 
 

@@ -78,7 +78,7 @@ static int build(struct model_object *self, PyObject *owner, const struct debert
 /* A dict of its own with what the mapping `config` holds, read into `read`; NULL with an exception set. */
 static PyObject *new_settings(PyObject *config, struct deberta_config *read)
 {
-    if (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys"))
+    if (!PyDict_Check(config) && (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys")))
         return PyErr_Format(PyExc_TypeError, "config must be a mapping, not %.100s", Py_TYPE(config)->tp_name);
     PyObject *settings = PyDict_New();
     if (settings && (PyDict_Update(settings, config) < 0 || binding_config(settings, read) < 0))
