@@ -17,7 +17,6 @@ enum { PATH_SIZE = 4096 };
 
 static _Atomic int configured; /* 0: the default */
 static _Atomic bool forked;    /* libgomp cannot open a parallel region in the child of a fork */
-static _Thread_local int nested_worker = -1;
 /* What threads_count told this thread last, 0 before: it has sized its memory by that, and another thread may call
  * threads_set at any time. */
 static _Thread_local int promised;
@@ -152,7 +151,7 @@ int threads_default(void)
 
 int threads_count(void)
 {
-    if (forked || nested_worker >= 0)
+    if (forked || pool_worker() >= 0)
         return 1;
     if (configured == 0)
         configured = threads_default();
@@ -161,7 +160,7 @@ int threads_count(void)
 
 int threads_team(void)
 {
-    return promised && !forked && nested_worker < 0 ? promised : threads_count();
+    return promised && !forked && pool_worker() < 0 ? promised : threads_count();
 }
 
 int threads_hold(void)
@@ -215,7 +214,7 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
 {
     int threads = threads_team();
     if (threads == 1 || n / 2 < grain) {
-        int worker = nested_worker < 0 ? 0 : nested_worker;
+        int worker = pool_worker() < 0 ? 0 : pool_worker();
         for (size_t i = 0; i < n; i++)
             fn(i, worker, context);
         return;
@@ -227,17 +226,6 @@ void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
         computing -= added;
         return;
     }
-#pragma omp parallel num_threads(threads)
-    {
-        int worker = nested_worker = omp_get_thread_num();
-        if (n == (size_t)omp_get_num_threads()) { /* OpenMP may give fewer than asked for */
-            fn((size_t)worker, worker, context);
-        } else {
-#pragma omp for schedule(dynamic, 1)
-            for (size_t i = 0; i < n; i++)
-                fn(i, worker, context);
-        }
-        nested_worker = -1;
-    }
+    pool_run(n, threads, fn, context);
     computing -= added;
 }
