@@ -30,10 +30,5 @@ void threads_set(int count);
 void threads_lend(void);
 /* The default: DEBERTA_C_NUM_THREADS, OMP_NUM_THREADS, else the CPUs this process may use. */
 int threads_default(void);
-/* CPUs allowed by the quota of a cgroup v2 `cpu.max` text or v1 quota and period; 0 when unlimited. */
-int threads_quota(const char *quota, const char *period);
-/* The quota of this process by <root>/proc/self/cgroup and <root>/sys/fs/cgroup, v1 or v2, the groups above its own
- * included; 0 when unlimited. */
-int threads_cgroup(const char *root);
 
 #endif
