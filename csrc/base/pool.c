@@ -11,8 +11,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/watch.h"
+
 #define SPIN 2e-4         /* seconds that a thread waits awake */
 #define PAUSES 16         /* between two looks at the clock */
+#define LOOKS 50000000    /* nanoseconds between two looks at the watch of a caller that waits for its helpers */
 #define STALL 1e-4        /* a shorter wait for helpers is no sign of a busy machine */
 #define STALL_FACTOR 16.0 /* after a stall, loops run alone for that many times its length */
 
@@ -35,6 +38,7 @@ struct loop {
     _Atomic size_t next;
     parallel_fn fn;
     void *context;
+    struct watch *watch; /* the caller's */
     struct helper *helpers;
 };
 
@@ -81,8 +85,12 @@ static void await(struct helper *helper, uint32_t state, bool equal)
         uint32_t found = helper->state;
         if (((found & ~(uint32_t)SLEEPING) == state) == equal)
             return;
+        struct timespec looks = {0, LOOKS};
+        bool watched = watch_current().asks;
         if (atomic_compare_exchange_strong(&helper->state, &found, found | SLEEPING))
-            syscall(SYS_futex, &helper->state, FUTEX_WAIT_PRIVATE, found | SLEEPING, NULL, NULL, 0);
+            syscall(SYS_futex, &helper->state, FUTEX_WAIT_PRIVATE, found | SLEEPING, watched ? &looks : NULL, NULL, 0);
+        if (watched)
+            (void)watch_ask(); /* the helpers see that they are to stop */
     }
 }
 
@@ -125,6 +133,7 @@ static void *help(void *data)
         uint32_t offered = OFFERED;
         if (!atomic_compare_exchange_strong(&self->state, &offered, BUSY))
             continue;
+        watch_set((struct watching){.watch = self->loop->watch});
         work(self->loop, self->worker);
         change(self, TAKEN);
     }
@@ -186,7 +195,7 @@ static void finish(struct loop *loop)
 
 void pool_run(size_t n, int threads, parallel_fn fn, void *context)
 {
-    struct loop loop = {.n = n, .fn = fn, .context = context};
+    struct loop loop = {.n = n, .fn = fn, .context = context, .watch = watch_current().watch};
     double begin = seconds();
     if (begin >= alone_until)
         offer(&loop, threads - 1);

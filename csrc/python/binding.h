@@ -20,6 +20,11 @@
 /* Turns a status into an exception with the core's message. */
 int binding_check(enum deberta_status status);
 
+int64_t binding_now(void); /* nanoseconds */
+/* Serves signals (Ctrl-C) some ten times a second, in the thread that called, which does not hold the GIL; true when a
+ * handler raised. `last` points to the int64_t of the last time. */
+bool binding_interrupted(void *last);
+
 /* ---- convert.c ---- */
 
 struct binding_texts {

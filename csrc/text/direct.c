@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/watch.h"
 #include "text/unicode.h"
 
 /* ---- making one ---- */
@@ -198,6 +199,7 @@ static enum deberta_status encode_stripped(const struct direct *direct, struct d
         return encode_piece(direct, scratch, &state, text, size, true, ids);
     for (size_t i = 0, end; i < size; i = end) {
         size_t word = plain_word(direct, text + i, size - i);
+        TRY(watch_look(1 + word));
         if (word == 0) {
             end = piece_end(text, i, size);
             TRY(encode_piece(direct, scratch, &state, text + i, end - i, end == size, ids));
