@@ -381,4 +381,4 @@ def test_a_signal_ends_the_encoding_of_one_huge_text(texts: int) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
-    assert len(tokenizer._core.encode(rows[:0] + ["a short one"])[0]) > 2
+    assert len(tokenizer._core.encode(["a short one"])[0]) > 2
