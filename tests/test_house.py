@@ -26,7 +26,7 @@ MAY_INCLUDE = {
 ONLY_IN = {
     "dnnl.h": r"csrc/nn/linear_onednn\.c",
     "utf8proc.h": r"csrc/text/unicode/.*",
-    "omp.h": r"csrc/base/threads\.c",
+    "omp.h": r"(?!)",
     "immintrin.h": r"csrc/kernels/isa/.*",
     "Python.h": r"csrc/python/.*",
 }

@@ -120,7 +120,9 @@ struct deberta_encode_options {
     bool overflow;     /* what does not fit makes rows of its own after its row */
     size_t stride;     /* tokens that such a row shares with the one before it */
     bool split_special_tokens;
-    unsigned wanted; /* of enum deberta_want */
+    unsigned wanted;          /* of enum deberta_want */
+    bool (*stop)(void *data); /* the calling thread calls it now and then; true cancels with DEBERTA_STOPPED; or NULL */
+    void *stop_data;
 };
 
 /* The texts of a call: row r is text r, or the words [first_words[r], first_words[r + 1]). */

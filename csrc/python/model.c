@@ -2,8 +2,6 @@
 #include "python/binding.h"
 
 #include <pthread.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { IDLE_MAX = 16 };          /* contexts kept for the next call; a burst of more threads makes and frees its own */
 enum { IDLE_BYTES = 128 << 20 }; /* and those of unusually large calls go, too */
@@ -219,27 +217,6 @@ static PyObject *new_outputs(const struct deberta_config *config, const struct i
     return result;
 }
 
-static int64_t nanoseconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-/* Serves signals (Ctrl-C) some ten times a second, in the main thread; Python serves none in others, and would end
- * a daemon thread that asks for the GIL while the process exits. `data`: nanoseconds of the last time. */
-static bool interrupted(void *data)
-{
-    int64_t *last = data, now = nanoseconds();
-    if (now - *last < 100000000 || getpid() != gettid())
-        return false;
-    *last = now;
-    PyGILState_STATE state = PyGILState_Ensure();
-    bool stop = PyErr_CheckSignals() < 0;
-    PyGILState_Release(state);
-    return stop;
-}
-
 static enum deberta_status forward(struct model_object *self, const struct deberta_batch *batch,
                                    const struct deberta_outputs *outputs)
 {
@@ -247,8 +224,8 @@ static enum deberta_status forward(struct model_object *self, const struct deber
     enum deberta_status status = take_context(self, &context);
     if (status != DEBERTA_OK)
         return status;
-    int64_t last = nanoseconds();
-    deberta_context_set_cancel(context, interrupted, &last);
+    int64_t last = binding_now();
+    deberta_context_set_cancel(context, binding_interrupted, &last);
     status = deberta_model_forward(self->model, context, batch, outputs);
     deberta_context_set_cancel(context, NULL, NULL);
     give_context(self, context);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/pipeline.h"
 
+#include "base/watch.h"
 #include "text/unicode/unicode.h"
 
 /* ---- making one ---- */
@@ -29,7 +30,7 @@ static enum deberta_status choose_added(const struct pipeline *pipeline, const s
     }
     aligned_release(&text);
     aligned_release(&spare);
-    return status;
+    return status == DEBERTA_ARGUMENT ? fail(DEBERTA_FORMAT, "an added token: %s", status_message()) : status;
 }
 
 static enum deberta_status init_added(const struct pipeline *pipeline, const struct deberta_pipeline *description,
@@ -118,6 +119,7 @@ static enum deberta_status append_piece(struct pipeline_scratch *scratch, size_t
     if (start == end)
         return DEBERTA_OK;
     size_t at = cut->text.text.size;
+    TRY(watch_look(end - start));
     TRY(aligned_copy(&cut->text, &scratch->text, start, end));
     return pieces_append(&cut->pieces, (struct piece){at, cut->text.text.size, token});
 }
@@ -218,6 +220,7 @@ static enum deberta_status describe(const struct pipeline *pipeline, const struc
 static enum deberta_status encode_piece(const struct pipeline *pipeline, struct pipeline_scratch *scratch,
                                         struct piece piece, int32_t word, struct tokens *tokens)
 {
+    TRY(watch_look(piece.end - piece.start));
     size_t before = tokens->ids.size;
     bool ranges = tokens->wanted & (DEBERTA_WANT_SPANS | DEBERTA_WANT_STRINGS);
     scratch->ranges.size = 0;

@@ -4,6 +4,7 @@
 #include <float.h>
 #include <math.h>
 
+#include "base/watch.h"
 #include "text/rows/output.h"
 #include "text/unicode/unicode.h"
 
@@ -260,6 +261,8 @@ static enum deberta_status append_path(const struct unigram *unigram, const stru
             TRY(append_unknown(unigram, text, base + start, base + end, out));
         }
     }
+    if (id == out.ids->size)
+        return DEBERTA_OK;
     reverse(out.ids->data + id, out.ids->size - id);
     if (out.ranges)
         reverse_ranges(out.ranges->data + range, out.ranges->size - range);
@@ -325,7 +328,7 @@ static void rebase(struct frontier *f, size_t at)
 static inline enum deberta_status viterbi(const struct unigram *unigram, struct unigram_scratch *scratch,
                                           const char *text, size_t size, struct output out, bool single)
 {
-    size_t first = out.ids->size, base = 0;
+    size_t first = out.ids->size, base = 0, looked = 0;
     TRY(reserve_cells(scratch, 0, SPAN + unigram->longest + 5));
     struct frontier f = {scratch->cells, 0};
     f.cells[0].score = 0.0;
@@ -342,6 +345,10 @@ static inline enum deberta_status viterbi(const struct unigram *unigram, struct 
         if (single && f.cells[at].score < LOWEST)
             rebase(&f, at);
         size_t character = min_size(utf8_size(text[i]), size - i);
+        if (i - looked >= WATCH_WORK) {
+            TRY(watch_ask());
+            looked = i;
+        }
         advance(unigram, &f, at, text + i, size - i, character, single);
         i += character;
     }

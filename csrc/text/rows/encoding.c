@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "base/watch.h"
 #include "text/rows/truncation.h"
 #include "text/tokenizer.h"
 
@@ -177,6 +178,7 @@ static void encode_chunk(size_t index, int worker, void *context)
 {
     struct run *run = context;
     struct chunk *chunk = &run->chunks[index];
+    chunk->status = watch_look(CHUNK_BYTES);
     for (size_t row = chunk->first; row < chunk->last && chunk->status == DEBERTA_OK; row++)
         chunk->status = encode_row(run, &run->workers[worker], row, chunk);
     if (chunk->status != DEBERTA_OK)
@@ -339,7 +341,12 @@ enum deberta_status deberta_tokenizer_encode(const struct deberta_tokenizer *tok
     size_t special = options->add_special_tokens ? template_added(&tokenizer->template, pair) : 0;
     TRY(truncation_init(&run.truncation, options, pair, special));
     size_t workers = (size_t)threads_count();
+    struct watch watch = {.stop = options->stop, .data = options->stop_data};
+    struct watching before = watch_set((struct watching){.watch = &watch, .asks = options->stop != NULL});
     enum deberta_status status = run_all(&run, workers);
+    watch_set(before);
+    if (watch.stopped) /* whatever else was wrong: the caller has its own reason */
+        status = fail(DEBERTA_STOPPED, "stopped");
     run_release(&run, workers);
     if (status != DEBERTA_OK)
         deberta_encodings_release(out);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/watch.h"
 #include "text/unicode/unicode.h"
 
 /* ---- making one ---- */
@@ -155,7 +156,7 @@ static enum deberta_status encode_piece(const struct fast_path *direct, struct f
     scratch->normal.size = 0;
     words_clear(words);
     TRY(spm_normalizer_replace(&direct->normalizer, text, size, &scratch->normal));
-    TRY(direct_words_cut(&direct->cutter, state, scratch->normal.data, scratch->normal.size, last, words));
+    TRY(words_cut(&direct->cutter, state, scratch->normal.data, scratch->normal.size, last, words));
     for (size_t i = 0, start = 0; i < words->size; start = words->data[i++].end) {
         if (words->data[i].token >= 0)
             TRY(ids_append(ids, words->data[i].token));
@@ -198,6 +199,7 @@ static enum deberta_status encode_stripped(const struct fast_path *direct, struc
         return encode_piece(direct, scratch, &state, text, size, true, ids);
     for (size_t i = 0, end; i < size; i = end) {
         size_t word = plain_word(direct, text + i, size - i);
+        TRY(watch_look(1 + word));
         if (word == 0) {
             end = piece_end(text, i, size);
             TRY(encode_piece(direct, scratch, &state, text + i, end - i, end == size, ids));

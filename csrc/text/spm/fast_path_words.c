@@ -68,8 +68,8 @@ static size_t plain_run(const struct word_cutter *cutter, const char *text, size
     return run;
 }
 
-enum deberta_status direct_words_cut(const struct word_cutter *cutter, struct word_cutter_state *state,
-                                     const char *text, size_t size, bool last, struct words *words)
+enum deberta_status words_cut(const struct word_cutter *cutter, struct word_cutter_state *state, const char *text,
+                              size_t size, bool last, struct words *words)
 {
     for (size_t i = 0; i < size;) {
         if (text[i] == ' ') {

@@ -31,8 +31,8 @@ struct word_cutter_state {
 };
 
 /* Appends the words of a piece of a segment. A piece ends with a space, or is the last of its segment. */
-MUST_USE enum deberta_status direct_words_cut(const struct word_cutter *cutter, struct word_cutter_state *state,
-                                              const char *text, size_t size, bool last, struct words *words);
+MUST_USE enum deberta_status words_cut(const struct word_cutter *cutter, struct word_cutter_state *state,
+                                       const char *text, size_t size, bool last, struct words *words);
 void words_clear(struct words *words);
 void words_release(struct words *words);
 

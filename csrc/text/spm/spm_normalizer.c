@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/watch.h"
 #include "text/unicode/unicode.h"
 
 static enum deberta_status find_user_defined(struct trie *trie, const struct spm *spm)
@@ -115,6 +116,7 @@ enum deberta_status spm_normalizer_replace(const struct spm_normalizer *normaliz
         if (run == 0)
             next = charsmap_next(&normalizer->charsmap, text + i, size - i, &cluster);
         TRY(bytes_append(out, next.text, next.size));
+        TRY(watch_look(next.consumed));
         i += next.consumed;
     }
     collapse_spaces(out, start);
@@ -207,6 +209,7 @@ enum deberta_status spm_normalizer_apply_from(const struct spm_normalizer *norma
     while (i < size) {
         struct replacement r = prefix(normalizer, text + i, size - i);
         size_t origin = i;
+        TRY(watch_look(r.consumed));
         i += r.consumed;
         while (after_space && r.size != 0 && r.text[0] == ' ')
             r.text++, r.size--;

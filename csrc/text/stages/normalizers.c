@@ -3,8 +3,10 @@
  * until the text ends. A text that is one such run is not even copied. */
 #include "text/stages/normalizers.h"
 
+#include <stdio.h>
 #include <string.h>
 
+#include "base/watch.h"
 #include "text/spm/spm_normalizer.h"
 #include "text/unicode/normal_forms.h"
 #include "text/unicode/unicode.h"
@@ -29,6 +31,7 @@ struct expression {
 };
 
 struct normalizer_stage {
+    char name[24]; /* as the file has it */
     apply_of *apply;
     run_of *run; /* of a stage that rewrites */
     step_of *step;
@@ -59,6 +62,7 @@ static enum deberta_status rewrite(const struct normalizer_stage *stage, struct 
         return DEBERTA_OK;
     aligned_clear(spare);
     while (at < size) {
+        TRY(watch_look(1 + run));
         TRY(aligned_copy(spare, text, at, at + run));
         at += run;
         if (at < size)
@@ -337,7 +341,7 @@ static void vanish(struct replacing *r, size_t count)
 static enum deberta_status substitute(struct replacing *r, size_t count, const struct replacement *replacement)
 {
     if (!r->to->tracked)
-        return bytes_append(&r->to->text, replacement->text, replacement->size);
+        return aligned_put(r->to, replacement->text, replacement->size, (struct span){0, 0});
     for (size_t at = 0, size; at < replacement->size; at += size) {
         const char *text = replacement->text + at;
         size = utf8_size(*text);
@@ -384,6 +388,7 @@ static enum deberta_status apply_precompiled(const struct normalizer_stage *stag
             changed = true;
         }
         at += next.consumed;
+        TRY(watch_look(next.consumed));
     }
     if (!changed)
         return DEBERTA_OK;
@@ -500,6 +505,7 @@ static bool init_simple(struct normalizer_stage *stage, const char *type)
 static enum deberta_status init_stage(struct normalizer_stage *stage, const struct deberta_stage *given,
                                       const struct spm *spm)
 {
+    snprintf(stage->name, sizeof stage->name, "%s", given->type);
     stage->flags = given->flags;
     if (init_simple(stage, given->type))
         return DEBERTA_OK;
@@ -533,7 +539,10 @@ enum deberta_status normalizers_init(struct normalizers *normalizers, const stru
     for (size_t i = 0; i < count; i++) {
         struct normalizer_stage *next = &normalizers->stages[normalizers->count];
         if (is(stages[i].type, "BertNormalizer")) {
-            normalizers->count += init_bert(next, stages[i].flags);
+            size_t made = init_bert(next, stages[i].flags);
+            for (size_t k = 0; k < made; k++)
+                memcpy(next[k].name, "BertNormalizer", sizeof "BertNormalizer");
+            normalizers->count += made;
             continue;
         }
         normalizers->count++;
@@ -558,12 +567,31 @@ void normalizers_release(struct normalizers *normalizers)
     *normalizers = (struct normalizers){0};
 }
 
-enum deberta_status normalizers_apply(const struct normalizers *normalizers, struct aligned *text,
-                                      struct aligned *spare)
+/* A text may grow that much; stages that double it, one after the other, would fill any memory. */
+static size_t most_bytes(size_t size)
+{
+    enum { GROWTH = 64, FREE = 1 << 20 };
+    return min_size(FREE + GROWTH * size, INT32_MAX);
+}
+
+static enum deberta_status apply_all(const struct normalizers *normalizers, struct aligned *text, struct aligned *spare)
 {
     for (size_t i = 0; i < normalizers->count && text->text.size != 0; i++) {
         const struct normalizer_stage *stage = &normalizers->stages[i];
-        TRY(stage->apply(stage, text, spare));
+        enum deberta_status status = stage->apply(stage, text, spare);
+        if (status == DEBERTA_ARGUMENT)
+            return fail(status, "the normalizer '%s', the %zu. of %zu: %s; a text may grow 64-fold and by 1 MB",
+                        stage->name, i + 1, normalizers->count, status_message());
+        TRY(status);
     }
     return DEBERTA_OK;
+}
+
+enum deberta_status normalizers_apply(const struct normalizers *normalizers, struct aligned *text,
+                                      struct aligned *spare)
+{
+    text->most = spare->most = most_bytes(text->text.size);
+    enum deberta_status status = apply_all(normalizers, text, spare);
+    text->most = spare->most = 0;
+    return status;
 }
