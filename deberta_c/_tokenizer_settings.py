@@ -8,8 +8,8 @@ import numpy as np
 
 from deberta_c._added_token import token_section
 from deberta_c._config import read_json
-from deberta_c._suggest import unknown_option
 from deberta_c._frame import content_of_str
+from deberta_c._suggest import unknown_option
 from deberta_c._tokenizer_classes import input_names, usual_side
 from deberta_c._tokenizer_json import AddedToken, read_added
 from deberta_c._tokenizer_recipes import FAST, OPTIONS, SPECIAL, V1, V2
