@@ -25,12 +25,12 @@ class Ours:
         self.model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
     def prepare(self, rows, in_order_of_length):
-        from deberta_c._bench import pack_rows
+        from deberta_c._cli.bench import pack_rows
 
         return pack_rows(rows)
 
     def run(self, rows):
-        from deberta_c._bench import run_rows
+        from deberta_c._cli.bench import run_rows
 
         return run_rows(self.model, rows)
 

@@ -15,13 +15,15 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 try:
     from deberta_c import _core  # noqa: F401
 except ImportError as error:
-    from deberta_c import _errors
+    from deberta_c._base import errors as _errors
 
     raise _errors.explain_import(error) from error
 
-from deberta_c import _absent
-from deberta_c._added_token import AddedToken
-from deberta_c._auto import (
+from deberta_c._base import absent as _absent
+from deberta_c._base.about import __version__, default_model, sample_messages, show_config
+from deberta_c._base.errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
+from deberta_c._base.threads import get_num_threads, set_num_threads, threads
+from deberta_c._models.auto import (
     AutoModel,
     AutoModelForMaskedLM,
     AutoModelForMultipleChoice,
@@ -30,6 +32,9 @@ from deberta_c._auto import (
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
+)
+from deberta_c._models.base import PreTrainedModel, no_grad
+from deberta_c._models.bert import (
     BertForMaskedLM,
     BertForMultipleChoice,
     BertForNextSentencePrediction,
@@ -37,11 +42,23 @@ from deberta_c._auto import (
     BertForSequenceClassification,
     BertForTokenClassification,
     BertModel,
+)
+from deberta_c._models.config import (
+    AutoConfig,
+    BertConfig,
+    DebertaConfig,
+    DebertaV2Config,
+    PreTrainedConfig,
+    PretrainedConfig,
+)
+from deberta_c._models.deberta import (
     DebertaForMaskedLM,
     DebertaForQuestionAnswering,
     DebertaForSequenceClassification,
     DebertaForTokenClassification,
     DebertaModel,
+)
+from deberta_c._models.deberta_v2 import (
     DebertaV2ForMaskedLM,
     DebertaV2ForMultipleChoice,
     DebertaV2ForPreTraining,
@@ -50,16 +67,8 @@ from deberta_c._auto import (
     DebertaV2ForTokenClassification,
     DebertaV2Model,
 )
-from deberta_c._collator import DataCollatorWithPadding
-from deberta_c._config import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config, PreTrainedConfig, PretrainedConfig
-from deberta_c._defaults import __version__, default_model, sample_messages, show_config
-from deberta_c._encodings import BatchEncoding, CharSpan, TokenSpan
-from deberta_c._errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
-from deberta_c._feature_extraction import FeatureExtractionPipeline
-from deberta_c._fill_mask import FillMaskPipeline
-from deberta_c._initial import set_seed
-from deberta_c._model import PreTrainedModel, no_grad
-from deberta_c._outputs import (
+from deberta_c._models.initial import set_seed
+from deberta_c._models.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
     MaskedLMOutput,
@@ -73,10 +82,14 @@ from deberta_c._outputs import (
     sigmoid,
     softmax,
 )
-from deberta_c._pipelines import TextClassificationPipeline, pipeline
-from deberta_c._threads import get_num_threads, set_num_threads, threads
-from deberta_c._token_pipeline import TokenClassificationPipeline
-from deberta_c._tokenizer import (
+from deberta_c._pipelines.factory import TextClassificationPipeline, pipeline
+from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
+from deberta_c._pipelines.fill_mask import FillMaskPipeline
+from deberta_c._pipelines.token_classification import TokenClassificationPipeline
+from deberta_c._tokenizers.added_token import AddedToken
+from deberta_c._tokenizers.collator import DataCollatorWithPadding
+from deberta_c._tokenizers.encodings import BatchEncoding, CharSpan, TokenSpan
+from deberta_c._tokenizers.tokenizer import (
     AutoTokenizer,
     BertTokenizer,
     BertTokenizerFast,

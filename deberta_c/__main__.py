@@ -2,6 +2,6 @@
 
 import sys
 
-from deberta_c._cli import main
+from deberta_c._cli.main import main
 
 sys.exit(main())

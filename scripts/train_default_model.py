@@ -1,6 +1,6 @@
 """Train the default model of deberta_c: ham or spam, from the SMS Spam Collection.
 
-    python scripts/train_default_model.py --data DIR_OF_sms_spam --out deberta_c/models/sms-spam
+    python scripts/train_default_model.py --data DIR_OF_sms_spam --out deberta_c/assets/models/sms-spam
 
 The script reads DIR/SMSSpamCollection, removes duplicate texts, measures the recipe by stratified cross-validation
 (tokenizer, pre-training and classifier see the training part of a fold only) beside TF-IDF with logistic regression on

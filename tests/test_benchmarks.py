@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c import _bench
-from deberta_c._cli import main
+from deberta_c._cli.main import bench as _bench
+from deberta_c._cli.main import main
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 

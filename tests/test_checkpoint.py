@@ -11,9 +11,9 @@ from tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, w
 from torch_bytes import zip_of
 
 import deberta_c
-from deberta_c._checkpoint import check_weight, read_checkpoint
-from deberta_c._families import named
-from deberta_c._safetensors import read_safetensors
+from deberta_c._files.checkpoint import check_weight, read_checkpoint
+from deberta_c._files.safetensors import read_safetensors
+from deberta_c._models.tensor_names import named
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 B = np.arange(4, dtype=np.float16)

@@ -6,7 +6,7 @@ from math import prod
 import pytest
 
 from deberta_c import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config
-from deberta_c._families import sources
+from deberta_c._models.tensor_names import sources
 
 
 @pytest.fixture

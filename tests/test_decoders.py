@@ -2,7 +2,7 @@
 
 import pytest
 
-from deberta_c._decoders import clean_up, make_decoder
+from deberta_c._tokenizers.decoders import clean_up, make_decoder
 
 METASPACE = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
 NEVER = {**METASPACE, "prepend_scheme": "never"}

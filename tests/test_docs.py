@@ -9,7 +9,9 @@ import pytest
 import deberta_c
 
 NAMES = sorted(
-    f"deberta_c.{module.name}" for module in pkgutil.iter_modules(deberta_c.__path__) if module.name != "__main__"
+    module.name
+    for module in pkgutil.walk_packages(deberta_c.__path__, "deberta_c.")
+    if not module.name.endswith("__main__")
 )
 
 

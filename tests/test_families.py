@@ -12,8 +12,8 @@ from tiny_models import BERT, CONV, TINY, V1, padded, safetensors_bytes, tiny_te
 
 import deberta_c
 from deberta_c import MissingHeadWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
-from deberta_c._families import _equal, own_name
-from deberta_c._safetensors import Tensor
+from deberta_c._files.safetensors import Tensor
+from deberta_c._models.tensor_names import _equal, own_name
 
 ROWS = [[1, 7, 9, 2], [1, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 2], [1, 2], [1, 12, 5, 6, 2]]
 LONG = [1, *range(5, 75), 2]

@@ -102,7 +102,7 @@ def test_columns_are_read_in_windows(fill, guesser, tokenizer, monkeypatch):
     answers = [expected(guesser, tokenizer, text) for text in texts]
     pandas = pytest.importorskip("pandas")
     for window in (1, 2, 5, 9):
-        monkeypatch.setattr("deberta_c._pipeline_base._WINDOW", window)
+        monkeypatch.setattr("deberta_c._pipelines.base._WINDOW", window)
         assert fill(pandas.Series(texts, index=range(5, 0, -1))) == answers
     assert list(fill(iter(texts))) == list(fill(iter(texts), batch_size=2)) == answers
     with pytest.raises(ValueError, match=r"inputs\[9\] has no mask token, |inputs\[9\] is missing"):

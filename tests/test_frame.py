@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from deberta_c._frame import find_surrogate, is_missing, rows_of, texts_of
+from deberta_c._columns.texts import find_surrogate, is_missing, rows_of, texts_of
 
 TEXTS = ["one", "", "drei ü", "四"]
 
@@ -128,5 +128,6 @@ def test_the_surrogate_is_found():
 
 
 def test_columns_import_nothing():
-    code = "import sys, deberta_c._frame as f; f.texts_of(['a', None], 'texts', 'skip'); print('pandas' in sys.modules)"
+    code = "import sys, deberta_c._columns.texts as f; f.texts_of(['a', None], 'texts', 'skip'); "
+    code += "print('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -114,9 +114,47 @@ def test_python_sources_import_only_what_the_package_needs() -> None:
     """At import: the standard library and NumPy; the rest is imported where it is used."""
     wrong = []
     heavy = {"pandas", "pyarrow", "polars", "tqdm", "torch", "transformers", "sklearn", "matplotlib", "huggingface_hub"}
-    for path in sorted((ROOT / "deberta_c").glob("*.py")):
+    for path in sorted((ROOT / "deberta_c").rglob("*.py")):
         for node in ast.parse(path.read_text(encoding="utf-8")).body:
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             wrong += [f"{path.name}: {name}" for name in names if name.split(".")[0] in heavy]
     assert not wrong, wrong
+
+
+# The packages of deberta_c, each of which may import those before it. None imports a later one, at no level.
+LADDER = ("_base", "_columns", "_files", "_tokenizers", "_models", "_pipelines", "_cli")
+
+
+def imported(path: Path) -> list[str]:
+    """The modules of deberta_c that a file imports, anywhere in it."""
+    nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    names = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    names += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    return [name for name in names if name.startswith("deberta_c.")]
+
+
+def test_packages_import_downward() -> None:
+    wrong = []
+    for rank, package in enumerate(LADDER):
+        files = sorted((ROOT / "deberta_c" / package).glob("*.py"))
+        assert files, package
+        for path in files:
+            above = [name for name in imported(path) if name.split(".")[1] in LADDER[rank + 1 :]]
+            wrong += [f"{path.relative_to(ROOT)} imports {name}" for name in above]
+    assert not wrong, wrong
+    assert {path.name for path in (ROOT / "deberta_c").glob("_*") if path.is_dir()} - {"__pycache__", "_lib"} == set(
+        LADDER
+    )
+
+
+def test_modules_import_without_circles() -> None:
+    package = ROOT / "deberta_c"
+    needs = {
+        f"deberta_c.{path.relative_to(package).with_suffix('').as_posix().replace('/', '.')}": set(imported(path))
+        for path in package.rglob("*.py")
+    }
+    while ready := [name for name, needed in needs.items() if not needed & needs.keys()]:
+        for name in ready:
+            del needs[name]
+    assert not needs, f"these import each other: {sorted(needs)}"

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import safetensors_bytes, tiny_tensors, write_model
 
 import deberta_c
-from deberta_c._hub import CONFIG, TOKENIZER, WEIGHTS, Wanted, model_files, resolve
+from deberta_c._files.hub import CONFIG, TOKENIZER, WEIGHTS, Wanted, model_files, resolve
 
 MODEL = model_files()
 

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from deberta_c._losses import (
+from deberta_c._models.losses import (
     choice_loss,
     chosen_loss,
     classification_loss,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deberta_c._packing import pack, unpack_attentions, unpack_hidden
+from deberta_c._models.packing import pack, unpack_attentions, unpack_hidden
 
 hypothesis = pytest.importorskip("hypothesis")
 numpy_strategies = pytest.importorskip("hypothesis.extra.numpy")

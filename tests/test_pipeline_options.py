@@ -103,7 +103,7 @@ def test_apply_of_a_series(model):
 
 
 def test_progress(pipe, capsys, monkeypatch):
-    monkeypatch.setattr("deberta_c._predict.find_spec", lambda _: None)
+    monkeypatch.setattr("deberta_c._models.predict.find_spec", lambda _: None)
     expected = pipe(TEXTS)
     assert pipe(TEXTS, progress=True) == expected
     assert "3 of 3 texts" in capsys.readouterr().err

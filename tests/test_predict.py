@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deberta_c import AutoModelForSequenceClassification, MissingHeadWarning, TruncationWarning
-from deberta_c import _predict as predict_module
+from deberta_c._models import predict as predict_module
 
 TEXTS = ["hello world", "free entry at home now call now", "", "now", "hello world", "see you at home", "now"] * 3
 TOLERANCE = 1e-5
@@ -120,7 +120,7 @@ def test_one_warning_of_the_cuts_in_all_windows(model, windows_of_two):
 
 
 def test_progress_of_windows(model, windows_of_two, capsys, monkeypatch):
-    monkeypatch.setattr("deberta_c._predict.find_spec", lambda _: None)  # tqdm is not installed
+    monkeypatch.setattr("deberta_c._models.predict.find_spec", lambda _: None)  # tqdm is not installed
     model.predict(TEXTS, progress=True)
     assert capsys.readouterr().err.endswith(f"\r{len(TEXTS)} of {len(TEXTS)} texts\n")
     model.predict(iter(TEXTS), progress=True)
@@ -249,7 +249,7 @@ def test_more_tokens_than_absolute_positions(make_model):
 def test_progress(model, capsys, monkeypatch):
     expected = model.predict(TEXTS)
     np.testing.assert_array_equal(model.predict(TEXTS, progress=True), expected)
-    monkeypatch.setattr("deberta_c._predict.find_spec", lambda _: None)  # tqdm is not installed
+    monkeypatch.setattr("deberta_c._models.predict.find_spec", lambda _: None)  # tqdm is not installed
     capsys.readouterr()
     np.testing.assert_array_equal(model.predict(TEXTS, progress=True, batch_tokens=10), expected)
     shown = capsys.readouterr()
@@ -276,7 +276,7 @@ def test_an_error_ends_the_line_of_progress(counted, capsys, monkeypatch):
                 raise RuntimeError("broken")
             return super().forward(*arguments, **keywords)
 
-    monkeypatch.setattr("deberta_c._predict.find_spec", lambda _: None)
+    monkeypatch.setattr("deberta_c._models.predict.find_spec", lambda _: None)
     counted._core = Failing(counted._core.core)
     with pytest.raises(RuntimeError, match="broken") as raised:
         counted.predict(TEXTS, batch_tokens=1, progress=True)

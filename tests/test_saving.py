@@ -12,9 +12,9 @@ import pytest
 from tiny_models import safetensors_bytes, tiny_tensors, write_model
 
 import deberta_c
-from deberta_c._checkpoint import Tensor
-from deberta_c._safetensors import read_safetensors, write_safetensors
-from deberta_c._saving import new_files
+from deberta_c._files.atomic import new_files
+from deberta_c._files.checkpoint import Tensor
+from deberta_c._files.safetensors import read_safetensors, write_safetensors
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 B = np.arange(3, dtype=np.float16)

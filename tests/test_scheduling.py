@@ -17,7 +17,7 @@ import pytest
 
 import deberta_c
 from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, _core, _reopen
-from deberta_c._reopen import reopened
+from deberta_c._files.shared_open import reopened
 
 TEXTS = ["hello world", "free entry at home now call now", "", "now", "see you at home"] * 40
 TOLERANCE = 1e-5

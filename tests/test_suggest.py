@@ -3,7 +3,7 @@
 
 import pytest
 
-from deberta_c._suggest import unknown_option
+from deberta_c._base.suggest import unknown_option
 
 
 @pytest.mark.parametrize(

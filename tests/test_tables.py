@@ -7,8 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deberta_c._table_writers import writing
-from deberta_c._tables import format_of, read_chunks
+from deberta_c._columns.table_writers import writing
+from deberta_c._columns.tables import format_of, read_chunks
 
 CELL = st.text(
     st.one_of(

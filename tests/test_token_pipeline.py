@@ -137,7 +137,7 @@ def test_columns_are_read_in_windows(tag, monkeypatch):
     pandas = pytest.importorskip("pandas")
     expected = tag(TEXTS * 3)
     for window in (1, 5, 12):
-        monkeypatch.setattr("deberta_c._pipeline_base._WINDOW", window)
+        monkeypatch.setattr("deberta_c._pipelines.base._WINDOW", window)
         assert tag(pandas.Series(TEXTS * 3)) == expected
         with pytest.raises(ValueError, match=r"inputs\[12\] is missing"):
             tag([*TEXTS * 3, None])

@@ -15,10 +15,10 @@ from torch_bytes import legacy_bytes, zip_bytes
 
 import deberta_c
 from deberta_c import AutoTokenizer
-from deberta_c._saving import new_files
-from deberta_c._tokenizer_files import AddedToken, open_tokenizer, trimmed_spans
-from deberta_c._tokenizer_json import resolve_added
-from deberta_c._vocabularies import find_special, read_spm
+from deberta_c._files.atomic import new_files
+from deberta_c._tokenizers.directory import AddedToken, open_tokenizer, trimmed_spans
+from deberta_c._tokenizers.tokenizer_json import resolve_added
+from deberta_c._tokenizers.vocabularies import find_special, read_spm
 
 BERT_TOKENS = [
     "[PAD]",
@@ -604,7 +604,7 @@ def test_what_is_written_reads_back(tmp_path, make, options, expected, grown):
         files = files.with_added([AddedToken("<one>", lstrip=True), AddedToken("<two>", special=True)])
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "in", **options)
     with new_files(tmp_path / "out" / "deep") as place:
-        names = deberta_c._tokenizer_files.write_tokenizer(files, place)
+        names = deberta_c._tokenizers.directory.write_tokenizer(files, place)
     assert sorted(names) == sorted(path.name for path in (tmp_path / "out" / "deep").iterdir())
     written = json.loads((tmp_path / "out" / "deep" / "tokenizer_config.json").read_text())
     assert written["tokenizer_class"] == expected

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from deberta_c import AutoTokenizer
-from deberta_c._tokenizer_json import translate
+from deberta_c._tokenizers.tokenizer_json import translate
 
 STRIP = {"type": "Strip", "strip_left": True, "strip_right": True}
 LOWER = {"type": "Lowercase"}

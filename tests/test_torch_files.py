@@ -31,8 +31,8 @@ from torch_bytes import (
 )
 
 import deberta_c
-from deberta_c._checkpoint import read_checkpoint
-from deberta_c._torch_file import read_torch_file
+from deberta_c._files.checkpoint import read_checkpoint
+from deberta_c._files.torch_file import read_torch_file
 
 A = np.arange(6, dtype=np.float32).reshape(2, 3)
 B = np.arange(4, dtype=np.float16)

@@ -9,8 +9,8 @@ import pytest
 from tiny_models import BERT, TINY, V1, WORDS, write_model
 
 import deberta_c
-from deberta_c._cli import main
-from deberta_c._outputs import softmax
+from deberta_c._cli.main import main
+from deberta_c._models.outputs import softmax
 
 FIRSTS = ["hello world", "free entry now", "", "see you at home, now!", "hello world"]
 SECONDS = ["call now", "home", "the world", "", "see you"]

@@ -18,7 +18,7 @@ COMMIT = "c0ffee" + "0" * 34
 SCRIPT = """
 import json, sys
 import deberta_c
-from deberta_c._hub import MODEL, resolve
+from deberta_c._files.hub import MODEL, resolve
 name, options = json.loads(sys.argv[1])
 try:
     folder = resolve(name, files=MODEL, **options)

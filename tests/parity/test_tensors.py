@@ -81,7 +81,7 @@ def test_copied_code_runs(tmp_path):
 
 def test_a_tensor_has_the_memory_of_the_array():
     array = np.arange(6, dtype=np.float32).reshape(2, 3)
-    output = deberta_c._outputs.of_tensors(deberta_c.SequenceClassifierOutput(logits=array))
+    output = deberta_c._models.outputs.of_tensors(deberta_c.SequenceClassifierOutput(logits=array))
     output.logits[0, 0] = 7
     assert array[0, 0] == 7
     assert output.loss is None

@@ -11,7 +11,7 @@ from test_tokenizer_files import BERT_TOKENS, bert, v1, v2
 from tiny_models import spm_bytes
 
 import deberta_c
-from deberta_c._tokenizer_recipes import OPTIONS
+from deberta_c._tokenizers.recipes import OPTIONS
 
 transformers = pytest.importorskip("transformers", reason="the tokenizer parity suite needs transformers")
 tokenizers = pytest.importorskip("tokenizers", reason="the tokenizer parity suite needs tokenizers")

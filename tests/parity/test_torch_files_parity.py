@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from deberta_c._safetensors import read_safetensors, write_safetensors
-from deberta_c._torch_file import read_torch_file
+from deberta_c._files.safetensors import read_safetensors, write_safetensors
+from deberta_c._files.torch_file import read_torch_file
 
 TYPES = {
     "F32": torch.float32,

@@ -1,0 +1,1 @@
+"""Errors, warnings, threads, versions: what every other package may use."""

@@ -1,0 +1,55 @@
+"""Names that deberta_c does not have: those of transformers with what to use instead, and mistyped ones."""
+
+import re
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+
+from deberta_c._base.suggest import nearest
+
+_TRAINING = "deberta_c runs models and trains none: train with transformers, then open what save_pretrained wrote"
+_DECODERS = (
+    "deberta_c has encoders alone, the families DeBERTa and BERT; use transformers for models that generate text"
+)
+_OTHERS = "deberta_c has the families DeBERTa and BERT alone; use transformers for this one"
+_INSTEAD = (
+    (r"(Seq2Seq)?(Trainer|TrainingArguments)|\w+Callback|EvalPrediction|IntervalStrategy|HfArgumentParser", _TRAINING),
+    (r"AdamW|Adafactor|get_(\w+_)?schedule(r|_with_\w+)?", _TRAINING),
+    (r"DataCollator\w*|default_data_collator", f"DataCollatorWithPadding pads rows; {_TRAINING}"),
+    (r"BitsAndBytesConfig|\w*(Quant|GPTQ|Awq)\w*Config", "models run in float32; open a checkpoint of floats"),
+    (r"(TF|Flax)[A-Z]\w+", "use the class without this prefix: inputs may be lists, arrays or tensors of torch"),
+    (r"\w*(CausalLM|Seq2SeqLM|ConditionalGeneration|LMHeadModel)|GenerationConfig|Text\w*Streamer", _DECODERS),
+    (r"AutoModelWithLMHead", "use AutoModelForMaskedLM"),
+    (r"Auto(Image|Video|Feature)?(Processor|Extractor)", "deberta_c takes texts alone; use AutoTokenizer"),
+    (r"PreTrainedTokenizer", "use PreTrainedTokenizerFast, or PreTrainedTokenizerBase for isinstance"),
+    (r"\w+Pipeline", "deberta_c.pipeline(task, model) opens the tasks that there are"),
+    (r"logging", "it logs nothing and warns with Python's warnings: warnings.filterwarnings(...)"),
+    (r"is_\w+_available|cached_file|cached_path|hf_hub_download", "take it from transformers or huggingface_hub"),
+    (r"(XLM)?Roberta\w*|(DistilBert|Electra|Albert|MobileBert|ModernBert|MPNet|XLNet|Longformer)\w*", _OTHERS),
+    (r"(Llama|GPT|T5|Bart|Qwen|Mistral|Gemma)\w*", _DECODERS),
+    (r"(AutoModel|Bert|Deberta|DebertaV2)For\w+", "it has no such head; dir(deberta_c) lists those that it has"),
+)  # fmt: skip
+
+
+def explain(name: str, known: Sequence[str]) -> Exception:
+    """The error to raise for a name that the package lacks.
+
+    It is an AttributeError, or where `from deberta_c import name` asks, an ImportError of the same text: otherwise
+    Python puts its own text in place. A submodule that was not imported yet is left to Python.
+
+    >>> print(explain("AutoModelWithLMHead", []))
+    deberta_c has no AutoModelWithLMHead; use AutoModelForMaskedLM
+    >>> print(explain("AutoTokeniser", ["AutoTokenizer"]))
+    deberta_c has no AutoTokeniser; did you mean AutoTokenizer?
+    """
+    message = f"module 'deberta_c' has no attribute {name!r}"
+    if name.startswith("_"):
+        return AttributeError(message)
+    hint = next((hint for pattern, hint in _INSTEAD if re.fullmatch(pattern, name)), None)
+    if hint is None and (near := nearest(name, known)):
+        hint = f"did you mean {near[0]}?"
+    if hint is None or find_spec(f"deberta_c.{name}") is not None:
+        return AttributeError(message)
+    message = f"deberta_c has no {name}; {hint}"
+    imports = sys._getframe(2).f_code.co_name == "_handle_fromlist"  # explain, __getattr__, and who asks
+    return ImportError(message) if imports else AttributeError(message)

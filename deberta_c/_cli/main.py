@@ -1,0 +1,424 @@
+"""The command line: classify a file, a pipe, a text on the spot, or the sample messages."""
+
+import argparse
+import csv
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from difflib import get_close_matches
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deberta_c._base.about import __version__, default_model, sample_messages, show_config
+from deberta_c._base.threads import threads
+from deberta_c._columns.table_writers import writing
+from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, delimiter_hint, format_of, read_chunks, shown
+from deberta_c._columns.texts import find_surrogate, texts_of
+from deberta_c._models.auto import AutoModelForSequenceClassification
+from deberta_c._models.heads import SequenceClassifier
+from deberta_c._pipelines.factory import pipeline
+
+_COMMANDS = ("classify", "demo", "bench", "show-config", "text")
+_INSTEAD = {
+    "predict": "classify", "score": "classify", "evaluate": "classify", "benchmark": "bench", "config": "show-config",
+    "version": "--version", "help": "--help", "train": None, "serve": None, "export": None, "convert": None,
+    "quantize": None, "download": None,
+}  # fmt: skip
+"""Words that look like a command, and what there is instead."""
+
+_PROGRAM = "python -m deberta_c"
+_USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
+       {_PROGRAM} classify IN [--out OUT] ...
+       {_PROGRAM} demo | bench | show-config ..."""
+_EPILOG = f"""\
+TEXT may be "-": a text a line from standard input. A text that is called like a command follows "--":
+{_PROGRAM} -- demo. `{_PROGRAM} classify --help` lists the options of that command.
+
+Exit status: 0 done, 1 an error, 2 a wrong call, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 141 when
+the reader of standard output has gone. Unless it is 0, the file of --out is as it was before."""
+
+
+class _StoppedError(BaseException):
+    """SIGTERM or SIGHUP came."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs a command and returns the exit status; the help lists them."""
+    try:
+        with _signals():
+            return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except KeyboardInterrupt:
+        return _stopped(signal.SIGINT)
+    except _StoppedError as stopped:
+        return _stopped(stopped.number)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes at its end
+        return 128 + signal.SIGPIPE
+
+
+def _stopped(number: int) -> int:
+    print(f"\ndeberta_c: stopped by {signal.Signals(number).name}", file=sys.stderr)
+    return 128 + number
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end the work as Ctrl-C does, by an exception, so that no unfinished file is left."""
+
+    def stop(number: int, _: object) -> None:
+        raise _StoppedError(number)
+
+    mine = threading.current_thread() is threading.main_thread()
+    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if mine and signal.getsignal(number) == signal.SIG_DFL]
+    for number in ends:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in ends:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _run(words: list[str]) -> int:
+    at = _first_word(words)
+    if at < len(words):
+        word = words[at]
+        if word not in _COMMANDS:
+            if problem := _explain_word(word):
+                print(f"deberta_c: {problem}", file=sys.stderr)
+                return 2
+            words.insert(0, "text")
+        else:
+            words = [word, *words[:at], *words[at + 1 :]]
+    parser = _parser()
+    options = parser.parse_args(words)
+    if options.command is None:
+        parser.print_help()
+        return 2
+    try:
+        count = getattr(options, "threads", None)
+        if count is not None and count < 1:
+            raise ValueError(f"--threads is {count}; it must be at least 1")
+        with warnings.catch_warnings(), threads(count) if count else nullcontext():
+            warnings.showwarning = _show_warning
+            options.run(options)
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError, TypeError, RuntimeError) as error:
+        print(f"deberta_c: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _first_word(words: list[str]) -> int:
+    """The index of the first word that is neither an option nor the value of one."""
+    at = 0
+    while at < len(words) and words[at].startswith("-") and words[at] not in ("-", "--"):
+        at += 2 if words[at] in ("--model", "--threads") else 1
+    return at
+
+
+def _explain_word(word: str) -> str | None:
+    """What is wrong with a text that looks like a mistyped command or a file; None where it looks like a text."""
+    if len(word.split()) != 1:
+        return None
+    as_text = f"to classify it as a text: {_PROGRAM} -- {word}"
+    suffixes = [suffix for suffix in Path(word).suffixes if suffix != ".gz"]
+    if suffixes and Path(word).is_file():
+        return f"{word!r} is a file; to classify its rows: {_PROGRAM} classify {word} --out OUT"
+    if suffixes and suffixes[-1].lower() in KINDS:
+        return f"there is no file {word!r}; {as_text}"
+    near = get_close_matches(word.casefold(), (*_COMMANDS, *_INSTEAD), n=1, cutoff=0.75)
+    if not near:
+        return None
+    instead = _INSTEAD.get(near[0], near[0])
+    known = f"did you mean {instead!r}, or" if instead else f"there are {', '.join(_COMMANDS)};"
+    return f"{word!r} is no command; {known} {as_text}"
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """A line without the place in the code, which tells nothing here."""
+    print(f"deberta_c: warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=_PROGRAM,
+        usage=_USAGE,
+        description="Text classification on the CPU: texts on the spot, or a column of a file.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"deberta_c {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog=_PROGRAM)
+
+    text = commands.add_parser("text", help="classify texts; the same without this word")
+    text.add_argument("texts", nargs="+", metavar="TEXT", help='"-" reads a text a line from standard input')
+    text.set_defaults(run=_classify_words)
+
+    classify = commands.add_parser("classify", help="classify a column of a file or a pipe")
+    _add_classify_options(classify)
+    classify.set_defaults(run=_classify)
+
+    demo = commands.add_parser("demo", help="classify the sample messages")
+    demo.set_defaults(run=_demo)
+
+    bench = commands.add_parser("bench", help="how fast this machine runs a model")
+    bench.add_argument("--against", choices=("transformers",), help="time transformers eager in turns, if installed")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    bench.set_defaults(run=_bench)
+
+    config = commands.add_parser("show-config", help="versions, instruction set, threads")
+    config.set_defaults(run=lambda _: show_config())
+
+    for command in (text, classify):
+        command.add_argument("--labels-only", action="store_true", help="write nothing but the labels")
+    for command in (text, classify, demo, bench):
+        command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
+        command.add_argument("--threads", type=int, help="threads to use")
+    return parser
+
+
+def _add_classify_options(classify: argparse.ArgumentParser) -> None:
+    classify.add_argument(
+        "input",
+        type=Path,
+        metavar="IN",
+        help='a .csv, .tsv, .txt (a text a line), .jsonl, .json or .parquet file, all but the last also with .gz; "-" '
+        "is standard input",
+    )
+    classify.add_argument(
+        "--out",
+        type=Path,
+        default=STANDARD,
+        help="the file to write, of any of these kinds: IN with predicted_label and predicted_score (default: standard "
+        "output, in the format of IN, or in csv for .txt and .parquet)",
+    )
+    classify.add_argument(
+        "--format",
+        choices=sorted({*KINDS.values()} - {"parquet"}),
+        help='how to read "-" as IN (default: txt), and how to write "-" as OUT',
+    )
+    classify.add_argument("--column", default="text", help="the column of texts (default: text)")
+    classify.add_argument("--pair-column", help="the column of second texts, for models of pairs")
+    classify.add_argument("--all-scores", action="store_true", help="add a column score_LABEL for every label")
+    classify.add_argument("--max-length", type=int, help="cut texts to so many tokens (default: the model's limit)")
+    classify.add_argument(
+        "--na",
+        choices=("raise", "empty", "skip"),
+        default="raise",
+        help="missing texts (null; in csv, tsv and txt also an empty cell or line): raise an error that names the "
+        "line, score them as empty texts, or skip them, which leaves label and score empty (default: raise)",
+    )
+    classify.add_argument("--chunk-rows", type=int, default=4096, help="rows read at a time (default: 4096)")
+    classify.add_argument(
+        "--delimiter", help="what parts the columns of IN: one character, or tab; also of an output of the same kind"
+    )
+    classify.add_argument("--no-quotes", action="store_true", help="take quotation marks in csv and tsv as plain text")
+    classify.add_argument("--encoding", default="utf-8-sig", help="of IN (default: utf-8); what is written is utf-8")
+
+
+def _open_model(directory: str | None) -> SequenceClassifier:
+    return AutoModelForSequenceClassification.from_pretrained(default_model() if directory is None else directory)
+
+
+def _classify_words(options: argparse.Namespace) -> None:
+    classifier = pipeline("text-classification", _open_model(options.model), truncation=True)
+    for texts in _input_lines() if options.texts == ["-"] else [options.texts]:
+        for text, answer in zip(texts, classifier(texts), strict=True):
+            print(answer["label"] if options.labels_only else f"{answer['label']}\t{answer['score']:.4f}\t{text}")
+        sys.stdout.flush()
+
+
+def _input_lines() -> Iterator[list[str]]:
+    """The lines of standard input, one at a time where somebody types them."""
+    for chunk in read_chunks(STANDARD, Format("txt"), 1 if sys.stdin.isatty() else 1024):
+        yield [row["text"] for row in chunk.rows]
+
+
+def _demo(options: argparse.Namespace) -> None:
+    with Path(sample_messages()).open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    start = time.perf_counter()
+    model = _open_model(options.model)
+    loaded = time.perf_counter()
+    answers = pipeline("text-classification", model, truncation=True)([row["text"] for row in rows])
+    done = time.perf_counter()
+    width = max(map(len, model.labels()))
+    print(f"{'label':{width}}  probability  message")
+    for row, answer in zip(rows, answers, strict=True):
+        print(f"{answer['label']:{width}}  {answer['score']:11.4f}  {row['text']}")
+    print(f"\nmodel opened in {(loaded - start) * 1e3:.0f} ms, {len(rows)} messages in {(done - loaded) * 1e3:.1f} ms")
+
+
+def _bench(options: argparse.Namespace) -> None:
+    from deberta_c._cli.bench import run
+
+    run(_open_model(options.model), options.against, options.json)
+
+
+def _classify(options: argparse.Namespace) -> None:
+    source, target = options.input, options.out
+    reads = format_of(source, options.format or "txt", options.delimiter, options.encoding, not options.no_quotes)
+    writes = _output_format(target, reads, options)
+    _check_output(source, target)
+    if options.chunk_rows < 1:
+        raise ValueError(f"--chunk-rows is {options.chunk_rows}; it must be at least 1")
+    chunks = read_chunks(source, reads, options.chunk_rows)
+    first = next(chunks)  # a wrong file fails before the model is opened
+    _check_columns(first, reads, options)
+    model = _open_model(options.model)
+    added = _added_columns(model.labels(), options)
+    progress = _Progress(shown=target != STANDARD)
+    try:
+        with writing(target, writes, source, added) as write:
+            for chunk in chain([first], chunks):
+                kept = [] if options.labels_only else _without_clash(chunk, added, source)
+                write([*kept, *added], _scored(chunk, kept, model, added, reads, options))
+                progress.advance(chunk)
+    finally:
+        progress.end()
+    if target != STANDARD:
+        print(f"wrote {str(target)!r}", file=sys.stderr)
+
+
+def _output_format(target: Path, reads: Format, options: argparse.Namespace) -> Format:
+    default = options.format or reads.kind
+    if options.labels_only and not options.format:
+        default = "txt"
+    elif default in ("txt", "parquet") and not options.labels_only:
+        default = "csv"
+    kind = format_of(target, default).kind
+    if kind == "txt" and not options.labels_only:
+        raise ValueError(f"--out is {str(target)!r}, but a .txt file has room for labels alone; give --labels-only too")
+    return format_of(target, default, reads.delimiter if kind == reads.kind and kind in ("csv", "tsv") else None)
+
+
+def _check_output(source: Path, target: Path) -> None:
+    """Refuses a file that cannot be written, and the input itself, by whatever name."""
+    if target == STANDARD:
+        return
+    if not target.parent.is_dir():
+        folder = str(target.parent)
+        raise FileNotFoundError(f"--out is {str(target)!r}, but there is no folder {folder!r}; make it first")
+    if target.is_dir():
+        raise IsADirectoryError(f"--out is {str(target)!r}, which is a folder; give a file in it")
+    if source != STANDARD and source.exists() and target.exists() and source.samefile(target):
+        raise ValueError(f"--out is {str(target)!r}, which is the input; give another file")
+
+
+class _Progress:
+    """A line on stderr that tells how far the work is."""
+
+    def __init__(self, shown: bool) -> None:
+        self._shown = shown
+        self._start, self._rows = time.perf_counter(), 0
+
+    def advance(self, chunk: Chunk) -> None:
+        """Shows that a chunk is done."""
+        self._rows += len(chunk.rows)
+        speed = self._rows / (time.perf_counter() - self._start)
+        share = "" if chunk.share is None else f" {chunk.share:.0%},"
+        if self._shown:
+            print(f"\r{self._rows:,} rows,{share} {speed:,.0f} rows/s ", end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """What follows begins on a line of its own."""
+        if self._shown and self._rows:
+            print(file=sys.stderr)
+
+
+def _added_columns(labels: list[str], options: argparse.Namespace) -> dict[str, type]:
+    """The columns of the predictions."""
+    if options.labels_only:
+        return {"predicted_label": str}
+    added: dict[str, type] = {"predicted_label": str, "predicted_score": float}
+    if options.all_scores:
+        if len(set(labels)) != len(labels):
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise ValueError(
+                f"--all-scores adds a column for every label, but two labels are called {twice!r}; rename one in "
+                "id2label of config.json"
+            )
+        added |= {f"score_{label}": float for label in labels}
+    return added
+
+
+def _check_columns(chunk: Chunk, reads: Format, options: argparse.Namespace) -> None:
+    """Refuses a table that lacks the columns to read."""
+    for argument, name in (("--column", options.column), ("--pair-column", options.pair_column)):
+        if name is not None and name not in chunk.names and (chunk.names or chunk.rows):
+            hint = delimiter_hint(chunk.names, reads.delimiter) if reads.kind in ("csv", "tsv") else ""
+            there = ", ".join(chunk.names)
+            raise ValueError(f"there is no column {name!r}; there are {there}: give {argument}{hint}")
+
+
+def _without_clash(chunk: Chunk, added: dict[str, type], source: Path) -> list[str]:
+    """The columns of a table, none of which is one to be written."""
+    for name in chunk.names:
+        if name in added:
+            raise ValueError(f"{shown(source)} has the column {name!r}, which is to be written; rename it")
+    return chunk.names
+
+
+def _scored(
+    chunk: Chunk,
+    kept: list[str],
+    model: SequenceClassifier,
+    added: dict[str, type],
+    reads: Format,
+    options: argparse.Namespace,
+) -> list[Row]:
+    """The rows with their predictions."""
+    if not chunk.rows:
+        return []
+    source = shown(options.input)
+    texts = _cells(chunk, options.column, source, reads, options.na)
+    pairs = _cells(chunk, options.pair_column, source, reads, options.na) if options.pair_column else None
+    score = model.predict if model.probability_function() is None else model.predict_proba
+    try:
+        scores = score(texts, pairs, max_length=options.max_length, na=options.na)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{source}, from {chunk.place(0)} on: {error}") from error
+    labels = model.labels()
+    predictions = (_prediction(values, labels, added) for values in scores)
+    if not kept:
+        return list(predictions)
+    return [{**row, **prediction} for row, prediction in zip(chunk.rows, predictions, strict=True)]
+
+
+def _cells(chunk: Chunk, name: str, source: str, reads: Format, na: str) -> list[Any]:
+    """The texts of a column, None for missing ones; errors name the line of the file."""
+
+    def place(row: int) -> str:
+        return f"{source}, {chunk.place(row)}, column {name!r}"
+
+    blank = "" if reads.kind in ("csv", "tsv", "txt") else None  # an empty cell is a missing value
+    cells = [None if (cell := row.get(name)) == blank else cell for row in chunk.rows]
+    texts, missing = texts_of(cells, name, "empty", place)
+    if missing is not None and na == "raise":
+        raise ValueError(
+            f"{place(int(missing.argmax()))}: the text is missing; give --na empty to score such as empty texts, or "
+            "--na skip to leave their labels empty"
+        )
+    find_surrogate(texts, place)
+    return cells
+
+
+def _prediction(scores: Any, labels: list[str], added: dict[str, type]) -> Row:
+    known = not np.isnan(scores[0])
+    best = int(scores.argmax())
+    values = [labels[best], float(scores[best]), *map(float, scores)] if known else [None] * (len(labels) + 2)
+    return dict(zip(added, values, strict=False))

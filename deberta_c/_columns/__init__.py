@@ -1,0 +1,1 @@
+"""Columns of texts and tables: pandas, polars, Arrow, lists and files."""

@@ -1,0 +1,1 @@
+"""Configurations, weights, heads and models."""

@@ -1,0 +1,108 @@
+"""BERT: its encoder and heads."""
+
+from deberta_c._models.config import BertConfig
+from deberta_c._models.heads import (
+    Chooser,
+    Encoder,
+    MaskedLanguageModel,
+    NextSentencePredictor,
+    SequenceClassifier,
+    SpanReader,
+    TokenClassifier,
+)
+from deberta_c._models.tensor_names import POOLED, POOLER
+
+
+class BertModel(Encoder):
+    """The encoder of BERT, without a head but with its pooler.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertModel(config, seed=1)(input_ids=[[1, 5, 2]]).last_hidden_state.shape
+    (1, 3, 8)
+    """
+
+    config_class = BertConfig
+    _head = "pooler"
+    _layers = POOLER
+
+
+class BertForSequenceClassification(SequenceClassifier):
+    """A classifier of texts, a BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForSequenceClassification(config, seed=1)(input_ids=[[1, 5, 2]]).logits.shape
+    (1, 2)
+    """
+
+    config_class = BertConfig
+    _layers = POOLED
+
+
+class BertForTokenClassification(TokenClassifier):
+    """A classifier of tokens, a BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForTokenClassification(config, seed=1)(input_ids=[[1, 5, 2]]).logits.shape
+    (1, 3, 2)
+    """
+
+    config_class = BertConfig
+
+
+class BertForQuestionAnswering(SpanReader):
+    """A reader of answers, a BERT: where in a text an answer begins and where it ends.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForQuestionAnswering(config, seed=1)(input_ids=[[1, 5, 2]]).start_logits.shape
+    (1, 3)
+    """
+
+    config_class = BertConfig
+
+
+class BertForMultipleChoice(Chooser):
+    """A model for choices, a BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForMultipleChoice(config, seed=1)(input_ids=[[[1, 5, 2], [1, 6, 2]]]).logits.shape
+    (1, 2)
+    """
+
+    config_class = BertConfig
+    _layers = POOLED
+
+
+class BertForMaskedLM(MaskedLanguageModel):
+    """A masked language model, a BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForMaskedLM(config, seed=1)(input_ids=[[1, 5, 2]]).logits.shape
+    (1, 3, 60)
+    """
+
+    config_class = BertConfig
+
+
+class BertForNextSentencePrediction(NextSentencePredictor):
+    """Tells whether the second text of a pair follows the first, a BERT.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> deberta_c.BertForNextSentencePrediction(config, seed=1)(input_ids=[[1, 5, 2, 6, 2]]).logits.shape
+    (1, 2)
+    """
+
+    config_class = BertConfig

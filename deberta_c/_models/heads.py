@@ -1,0 +1,689 @@
+"""The heads: what a call takes, what the core is asked for, and what is returned."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from inspect import signature
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._base.suggest import unknown_option
+from deberta_c._columns.texts import Missing, RowName, the_only
+from deberta_c._files.checkpoint import Tensor
+from deberta_c._models.base import Plan, PreTrainedModel, given, untrained
+from deberta_c._models.config import PreTrainedConfig
+from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
+from deberta_c._models.outputs import (
+    BaseModelOutput,
+    BaseModelOutputWithPooling,
+    MaskedLMOutput,
+    MultipleChoiceModelOutput,
+    NextSentencePredictorOutput,
+    PreTrainingOutput,
+    QuestionAnsweringModelOutput,
+    SequenceClassifierOutput,
+    TokenClassifierOutput,
+    sigmoid,
+    softmax,
+)
+from deberta_c._models.packing import Packed, check_positions, flatten_choices, unpack_tokens, wanted_tokens
+from deberta_c._models.predict import BATCH_TOKENS, check_rows, predict, run_batches
+from deberta_c._models.tensor_names import (
+    BIAS,
+    DECODER,
+    LM_HEAD,
+    NEXT_SENTENCE,
+    POSITIONS,
+    PREDICTIONS,
+    PREFIXES,
+    REPLACED,
+    SPANS,
+    TOKENS,
+    Adapted,
+)
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows, as_tokenizer, explain, warn_of_cuts
+
+
+class Encoder(PreTrainedModel):
+    """The network without a head; BERT's has a pooler."""
+
+    _head = "none"
+    _layers: ClassVar[Mapping[str, str]] = {}
+    _lack = "pooler_output will be None"
+    _needs_head = False
+
+    def __init_subclass__(cls) -> None:
+        cls._encoders[cls.config_class] = cls
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `BaseModelOutput`, for BERT a `BaseModelOutputWithPooling`, or a tuple with `return_dict=False`.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        pooled = self._settings["head"] == "pooler"
+        ran = self._run(packed, output_hidden_states, output_attentions, logits=pooled, last=True)
+        assert ran.last is not None
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        if self._head == "pooler":
+            output: Any = BaseModelOutputWithPooling(last_hidden_state=ran.last, pooler_output=ran.logits, **states)
+        else:
+            output = BaseModelOutput(last_hidden_state=ran.last, **states)
+        return given(output, return_dict, input_ids)
+
+    def states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `logits_of_rows`."""
+        check_rows(rows, self._settings, row_name)
+        return run_batches(self._core, rows, BATCH_TOKENS, states=True)
+
+    def _reported(self, name: str) -> str:
+        """Names of a bare encoder have no prefix."""
+        return name.removeprefix(PREFIXES[self.config.model_type])
+
+
+class _Labelled(PreTrainedModel):
+    """A model whose logits belong to labels."""
+
+    @property
+    def classes_(self) -> NDArray[np.object_]:
+        """The names of the labels, an array (num_labels) in the order of the logits, as scikit-learn calls it."""
+        return np.array(self.labels(), np.object_)
+
+    def _described(self) -> str:
+        labels = list(self.config.id2label.values())
+        shown = repr(labels) if len(labels) <= 6 else f"[{', '.join(map(repr, labels[:5]))}, ...]"
+        return f", {self.num_labels} labels {shown}"
+
+
+class SequenceClassifier(_Labelled):
+    """A head that classifies rows."""
+
+    _head = "sequence"
+    _lack = untrained("classifier")
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        labels: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Masks may have padding on either side and holes; the head reads the first token that is not masked, where
+        transformers reads column 0. Returns a `SequenceClassifierOutput`, or a tuple with `return_dict=False`.
+
+        With `labels` it has the loss of the configuration's `problem_type`. "regression": mean squared error,
+        "single_label_classification": cross entropy with classes (N), -100 left out, "multi_label_classification":
+        binary cross entropy with 0 and 1 (N, C). Without a `problem_type` it is a regression when there is one label,
+        a cross entropy for classes (N), and for labels (N, C) a soft cross entropy, with BERT a binary one. The logits
+        of a regression stay (N, 1), also where transformers flattens them.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        ran = self._run(packed, output_hidden_states, output_attentions)
+        logits, loss = ran.logits, None
+        assert logits is not None
+        if labels is not None:
+            infer = self.config.model_type == "bert"
+            loss = classification_loss(logits, labels, self.config.problem_type, infer=infer)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        return given(SequenceClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+
+    def predict(
+        self,
+        texts: Iterable[Any],
+        text_pairs: Iterable[Any] | None = None,
+        *,
+        truncation: bool | str = True,
+        max_length: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        na: Missing = "raise",
+        progress: bool = False,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
+    ) -> NDArray[np.float32]:
+        """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
+
+        A column is a list, Series, pyarrow array, ndarray, data set or iterator; pairs are two columns, or a list of
+        tuples of two texts. It is read in windows of 8,192 rows, so that
+        beyond the column and the result memory does not grow with the number of rows. Each distinct text of a window
+        is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
+        megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
+        pd.NA) does: "raise", "empty" (an empty text) or "skip" (a row of NaN). `progress=True` shows a bar by tqdm,
+        or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer; the warning that
+        counts the texts cut comes when all rows are done.
+
+        Errors: TypeError and ValueError name the row and the remedy, before anything is computed for what is no str
+        or missing, unless it comes from an iterator; RuntimeError when the head is missing.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> model.predict(["See you at home", None], na="skip").shape
+        (2, 2)
+        """
+        _refuse(self.predict, unknown)
+        return self.logits_of_column(
+            texts,
+            text_pairs,
+            tokenizer,
+            truncation=truncation,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+            na=na,
+            progress=progress,
+        )
+
+    def predict_proba(
+        self,
+        texts: Iterable[Any],
+        text_pairs: Iterable[Any] | None = None,
+        *,
+        truncation: bool | str = True,
+        max_length: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        na: Missing = "raise",
+        progress: bool = False,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
+    ) -> NDArray[np.float32]:
+        """Probabilities, float32 (N, num_labels): softmax, or sigmoid for multi-label models and a single logit.
+
+        Arguments and errors are those of `predict`; a regression model raises ValueError, for it has none.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> float(model.predict_proba(["See you at home"]).sum().round(3))
+        1.0
+        """
+        _refuse(self.predict_proba, unknown)
+        function = self.probability_function()
+        if function is None:
+            raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
+        logits = self.logits_of_column(
+            texts,
+            text_pairs,
+            tokenizer,
+            truncation=truncation,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+            na=na,
+            progress=progress,
+        )
+        return softmax(logits) if function == "softmax" else sigmoid(logits)
+
+    def predict_labels(
+        self,
+        texts: Iterable[Any],
+        text_pairs: Iterable[Any] | None = None,
+        *,
+        truncation: bool | str = True,
+        max_length: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        na: Missing = "raise",
+        progress: bool = False,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
+    ) -> NDArray[np.object_]:
+        """The likeliest label of each row, an array of str (N), whatever the order of the labels in the logits.
+
+        Of a multi-label model each row has a list of the labels whose probability is above 0.5. With `na="skip"` the
+        label of a missing text is None. Arguments and errors are those of `predict`; a model of a regression or of a
+        single label raises ValueError, for it has nothing to choose from.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> model.predict_labels(["See you at home", None], na="skip").tolist()
+        ['ham', None]
+        """
+        _refuse(self.predict_labels, unknown)
+        several = self.config.problem_type == "multi_label_classification"
+        if not several and (self.probability_function() is None or self.num_labels == 1):
+            raise ValueError("this model scores rows and has no labels to choose from; call predict or predict_proba")
+        logits = self.logits_of_column(
+            texts,
+            text_pairs,
+            tokenizer,
+            truncation=truncation,
+            max_length=max_length,
+            batch_tokens=batch_tokens,
+            na=na,
+            progress=progress,
+        )
+        labels = self.labels()
+        answers = np.empty(len(logits), np.object_)
+        for row in np.flatnonzero(~np.isnan(logits[:, 0])):
+            answers[row] = labels[logits[row].argmax()]
+            if several:
+                answers[row] = [labels[label] for label in np.flatnonzero(logits[row] > 0)]
+        return answers
+
+    def probability_function(self) -> str | None:
+        """What makes probabilities of the logits: "softmax", "sigmoid", or None for regression."""
+        if self.config.problem_type == "regression":
+            return None
+        if self.config.problem_type == "multi_label_classification" or self.num_labels == 1:
+            return "sigmoid"
+        return "softmax"
+
+    def logits_of(
+        self, text: str, name: str, tokenizer: PreTrainedTokenizerFast, truncation: bool | str, max_length: int | None
+    ) -> NDArray[np.float32]:
+        """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
+        self._require_head()
+        options = tokenizer.encode_options(truncation, max_length)
+        try:
+            rows = tokenizer.encode_for_model([text], None, options)
+        except ValueError:
+            explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
+            raise
+        if rows.cut and max_length is None:
+            warn_of_cuts(1, "1 text", options["max_length"])
+        check_rows(rows, self._settings, the_only(name))
+        logits = self._core.forward(rows.ids, rows.offsets, types=rows.types)[0]
+        assert logits is not None
+        return logits
+
+    def logits_of_column(
+        self,
+        texts: Iterable[Any],
+        text_pairs: Iterable[Any] | None,
+        tokenizer: PreTrainedTokenizerFast | None,
+        **arguments: Any,
+    ) -> NDArray[np.float32]:
+        """What `predict` returns; `arguments` are those of the function of that name in `_predict`."""
+        self._require_head()
+        tokenizer = self.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+        return predict(self._core, self._settings, tokenizer, texts, text_pairs, **arguments)
+
+
+class TokenClassifier(_Labelled):
+    """A head that classifies tokens."""
+
+    _head = "tokens"
+    _layers = TOKENS
+    _lack = untrained("classifier of tokens")
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        labels: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `TokenClassifierOutput`, whose logits (N, S, C) are zero for masked tokens, or a tuple with
+        `return_dict=False`. With `labels` (N, S) it has the cross entropy of the tokens that are neither labelled -100
+        nor masked; transformers counts masked ones, too, unless they are labelled -100.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        ran = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, ran.logits)
+        loss = None if labels is None else token_loss(logits, labels, packed.valid)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        return given(TokenClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+
+
+class SpanReader(PreTrainedModel):
+    """A head that finds where an answer begins and where it ends."""
+
+    _head = "tokens"
+    _layers = SPANS
+    _lack = untrained("reader of answers")
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        start_positions: Any = None,
+        end_positions: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the least float32 for masked tokens, so that
+        argmax finds none, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N) it
+        has the mean of both cross entropies; a position of S or more does not count. Masked tokens do not compete, so
+        that the loss does not depend on padding; in transformers they do, and a padded batch has a greater loss there.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token, a position that is masked); TypeError for a wrong dtype; RuntimeError when the
+        head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        ran = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, ran.logits)
+        if packed.valid is not None:
+            logits[~packed.valid] = np.finfo(np.float32).min  # no answer begins or ends there
+        start, end = (np.ascontiguousarray(part) for part in np.moveaxis(logits, 2, 0))
+        loss = None
+        if start_positions is not None and end_positions is not None:
+            loss = span_loss(start, end, start_positions, end_positions, packed.valid)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        output = QuestionAnsweringModelOutput(loss=loss, start_logits=start, end_logits=end, **states)
+        return given(output, return_dict, input_ids)
+
+    def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        if config.num_labels != 2:
+            raise ValueError(
+                f"config key num_labels is {config.num_labels}; a reader of answers has 2, for start and end: give "
+                "num_labels=2"
+            )
+        return super()._plan(config, found, options)
+
+
+class Chooser(PreTrainedModel):
+    """A head that scores choices."""
+
+    _head = "sequence"
+    _lack = untrained("model for choices")
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        labels: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over N questions with the same number of choices: arrays or lists (N, choices, S).
+
+        Returns a `MultipleChoiceModelOutput` with logits (N, choices), or a tuple with `return_dict=False`. With
+        `labels` (N), the numbers of the right choices, it has their cross entropy.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        ids = flatten_choices("input_ids", input_ids)
+        shape = np.shape(input_ids)
+        others = [
+            None if value is None else flatten_choices(name, value, shape)
+            for name, value in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids))
+        ]
+        ran = self._run(self._pack(ids, *others), output_hidden_states, output_attentions)
+        assert ran.logits is not None
+        logits = ran.logits.reshape(shape[:2])
+        loss = None if labels is None else choice_loss(logits, labels)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        return given(MultipleChoiceModelOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+
+    def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        plan = super()._plan(config, found, options)
+        return plan._replace(settings={**plan.settings, "num_labels": 1})
+
+
+class NextSentencePredictor(PreTrainedModel):
+    """A head that tells whether the second text of a pair follows the first."""
+
+    _head = "sequence"
+    _layers = NEXT_SENTENCE
+    _lack = untrained("predictor of the next sentence")
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        labels: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `NextSentencePredictorOutput` with logits (N, 2), the first for a text that follows, or a tuple with
+        `return_dict=False`. With `labels` (N), 0 for a text that follows and 1 for any other, it has their cross
+        entropy.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        ran = self._run(packed, output_hidden_states, output_attentions)
+        assert ran.logits is not None
+        loss = None if labels is None else choice_loss(ran.logits, labels)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        return given(NextSentencePredictorOutput(loss=loss, logits=ran.logits, **states), return_dict, input_ids)
+
+    def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        plan = super()._plan(config, found, options)
+        return plan._replace(settings={**plan.settings, "num_labels": 2})
+
+
+class MaskedLanguageModel(PreTrainedModel):
+    """A head that guesses tokens."""
+
+    _head = "masked_lm"
+    _lack = untrained("masked language model")
+
+    def __init__(self, config: PreTrainedConfig, *, seed: int = 0, enhanced_mask_decoder: bool | None = None) -> None:
+        self._make(config, seed, {"enhanced_mask_decoder": enhanced_mask_decoder})
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        positions: Any = None,
+        labels: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `MaskedLMOutput`, whose logits (N, S, V) are zero for masked tokens, or a tuple with
+        `return_dict=False`. With `positions`, a boolean (N, S) array such as `input_ids == tokenizer.mask_token_id`,
+        only the logits (K, V) of the K chosen tokens are computed, row by row, which saves most of the time and memory
+        for a large vocabulary. With `labels` (N, S) it has the cross entropy of the tokens that are not labelled
+        -100, not masked and, if there are `positions`, chosen; transformers counts masked ones, too, unless they are
+        labelled -100.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        chosen = None if positions is None else check_positions(positions, packed)
+        some = chosen is None or bool(chosen.any())
+        wanted = None if chosen is None or not some else wanted_tokens(packed, chosen)
+        ran = self._run(packed, output_hidden_states, output_attentions, logits=some, wanted=wanted)
+        loss = None
+        if chosen is None:
+            logits = _padded(packed, ran.logits)
+            loss = None if labels is None else token_loss(logits, labels, packed.valid)
+        else:
+            logits = np.empty((0, self._settings["num_labels"]), np.float32) if ran.logits is None else ran.logits
+            loss = None if labels is None else chosen_loss(logits, labels, chosen)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        return given(MaskedLMOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+
+    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
+        """A decoder that is not tied has a bias of its own, beside which files may have the other."""
+        return tuple(name for name in super()._unexpected(adapted) if name != BIAS)
+
+    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The head of transformers has both biases, whichever it adds."""
+        information = super()._loading_info(adapted, found)
+        if self._opened.layers is PREDICTIONS:
+            information["missing_keys"] |= {BIAS, DECODER + ".bias"} - found.keys()
+        return information
+
+    def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        asked = options.get("enhanced_mask_decoder")
+        _check_asked(asked, config)
+        legacy = bool(config.get("legacy", True)) and not asked
+        if any(name.startswith("lm_predictions.lm_head.") for name in found):
+            legacy = legacy and any(name.startswith("cls.predictions.") for name in found)
+        enhanced = _decodes_twice(config, found, legacy) if asked is None else asked
+        if legacy != config.get("legacy", True):
+            config = type(config).from_dict({**config.to_dict(), "legacy": legacy})
+        if not legacy:
+            _check_width(config)
+        if enhanced:
+            _check_decoder(config, found)
+        settings = config.for_core(self._head, enhanced_mask_decoder=enhanced)
+        return Plan(config, settings, PREDICTIONS if legacy else LM_HEAD)
+
+
+class ReplacedTokenDetector(PreTrainedModel):
+    """A head that tells which tokens were replaced."""
+
+    _head = "replaced_tokens"
+    _layers = REPLACED
+    _lack = untrained("detector of replaced tokens")
+
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        labels: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `PreTrainingOutput` with logits (N, S), above 0 where a token seems replaced and 0 for masked tokens,
+        or a tuple with `return_dict=False`. With `labels` (N, S), 1 for replaced and 0 for original tokens, it has the
+        binary cross entropy of the tokens that are neither masked nor labelled -100.
+
+        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
+        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
+        """
+        self._check_extra(extra)
+        return_dict = self._names_outputs(return_dict)
+        self._require_head()
+        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        ran = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, ran.logits)[:, :, 0]
+        loss = None if labels is None else replaced_loss(logits, labels, packed.valid)
+        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
+        return given(PreTrainingOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+
+
+def _refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
+    """Raises the TypeError for arguments that a method does not take."""
+    if unknown:
+        raise unknown_option(method.__name__, unknown, list(signature(method).parameters)[:-1])
+
+
+def _padded(packed: Packed, logits: NDArray[np.float32] | None) -> NDArray[np.float32]:
+    """(T, C) as (N, S, C) with zeros for masked tokens."""
+    assert logits is not None
+    return unpack_tokens(packed, logits)
+
+
+def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy: bool) -> bool:
+    """Whether files are those of a model that was trained with the enhanced mask decoder."""
+    return (
+        not legacy
+        and config.get("position_biased_input") is False
+        and "deberta." + POSITIONS in found
+        and "lm_predictions.lm_head.bias" in found
+        and config.num_hidden_layers >= 2
+    )
+
+
+def _check_asked(asked: Any, config: PreTrainedConfig) -> None:
+    """TypeError or ValueError for an `enhanced_mask_decoder` that makes no sense for this family."""
+    if asked is not None and not isinstance(asked, bool):
+        raise TypeError(f"enhanced_mask_decoder is {asked!r}; it must be None, True or False")
+    if asked and config.model_type == "bert":
+        raise ValueError("enhanced_mask_decoder is True, but BERT has none; leave it out")
+
+
+def _check_width(config: PreTrainedConfig) -> None:
+    """ValueError when LM_HEAD cannot multiply with the word table."""
+    embedding = config.get("embedding_size") or config.hidden_size
+    if embedding != config.hidden_size:
+        raise ValueError(
+            f"config key embedding_size is {embedding}, but the head lm_predictions.lm_head multiplies with the word "
+            f"table and needs hidden_size, which is {config.hidden_size}; only cls.predictions, the head of "
+            "legacy=True, goes with it"
+        )
+
+
+def _check_decoder(config: PreTrainedConfig, found: Mapping[str, Tensor]) -> None:
+    """ValueError, with the reason, when the enhanced mask decoder cannot run."""
+    if config.get("position_biased_input") is not False:
+        raise ValueError(
+            "enhanced_mask_decoder is True, but positions are added at the input already (config key "
+            "position_biased_input); give enhanced_mask_decoder=False"
+        )
+    if config.num_hidden_layers < 2:
+        raise ValueError(
+            f"enhanced_mask_decoder is True, but config key num_hidden_layers is {config.num_hidden_layers}; "
+            "it needs at least 2"
+        )
+    needed = ["deberta." + POSITIONS, *(f"{layer}.bias" for layer in LM_HEAD.values())]
+    needed += [f"{layer}.weight" for key, layer in LM_HEAD.items() if key != "head.out"]
+    missing = [name for name in needed if name not in found]
+    if found and missing:
+        raise ValueError(
+            f"enhanced_mask_decoder is True, but the files lack {', '.join(missing)}; give enhanced_mask_decoder=False"
+        )

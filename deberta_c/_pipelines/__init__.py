@@ -1,0 +1,1 @@
+"""Task pipelines: from texts to labels, entities and fills."""

@@ -1,0 +1,299 @@
+"""What pipelines share: a text, a column or an iterator goes in, and as many answers come out."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
+
+import numpy as np
+
+from deberta_c._base.errors import warn_caller
+from deberta_c._base.suggest import unknown_option
+from deberta_c._columns.texts import (
+    Missing,
+    RowName,
+    can_be_read_twice,
+    check_na,
+    is_column,
+    is_dataset,
+    is_missing,
+    items_of,
+    pieces_of,
+    rows_of,
+    texts_of,
+    the_only,
+)
+from deberta_c._models.base import PreTrainedModel
+from deberta_c._models.predict import progress_bar
+from deberta_c._tokenizers.encodings import require_cpu
+from deberta_c._tokenizers.tokenizer import (
+    PreTrainedTokenizerFast,
+    Rows,
+    as_tokenizer,
+    check_padding,
+    explain,
+    warn_of_cuts,
+)
+
+M = TypeVar("M", bound=PreTrainedModel)
+
+_WINDOW = 2048  # rows of a column that are read and encoded at once
+_SHARED = ("na", "progress")  # options of every pipeline
+
+# Arguments of transformers that change nothing here, and the values that say what is done anyway.
+_HARMLESS: dict[str, tuple[Any, ...]] = {
+    "framework": (None, "pt"),
+    "use_fast": (None, True),
+    "binary_output": (None, False),
+    "task": (None, ""),
+    **dict.fromkeys(("feature_extractor", "image_processor", "video_processor", "processor", "args_parser"), (None,)),
+}
+
+
+_DTYPES = ("dtype", "torch_dtype")
+
+
+class Plan(Protocol):
+    """The checked options of a call."""
+
+    def one(self, inputs: Any) -> Any:
+        """The answer to a text that stands alone."""
+
+    def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
+        """The answers for a column whose first row is number `start` for the user."""
+
+
+class Pipeline(ABC, Generic[M]):
+    """A model and its tokenizer behind one call.
+
+    Every pipeline has these options, of its constructor, of `pipeline` and of a call: `na` says what a missing value
+    (None, NaN, pd.NA) does: "raise" an error, "empty" (it is an empty text) or "skip" (its answer is None).
+    `progress=True` shows a bar by tqdm, or a plain line on stderr. `batch_size` texts are taken at once from an
+    iterator or a data set, which give iterators; columns are packed by tokens. `num_workers`, `framework` and
+    `use_fast` are accepted and change nothing; `dtype` (or `torch_dtype`) must be "float32" or "auto".
+    """
+
+    task: ClassVar[str]
+    other_names: ClassVar[tuple[str, ...]] = ()  # of the task
+    opener: ClassVar[Any]  # the Auto class that opens a directory for it
+    takes: ClassVar[type[PreTrainedModel]]
+    _takes: ClassVar[tuple[str, ...]]  # its options
+    _single: ClassVar[tuple[type, ...]] = (str,)  # what stands for one text
+    _kinds: ClassVar[str] = "a str or a column of them"
+
+    def __init__(
+        self,
+        model: M,
+        tokenizer: PreTrainedTokenizerFast | str | Path | None = None,
+        *,
+        device: Any = None,
+        batch_size: int | None = None,
+        **options: Any,
+    ) -> None:
+        require_cpu(device)
+        if not isinstance(model, self.takes):
+            raise TypeError(
+                f"model is of type {type(model).__name__}; for {self.task!r} give a directory or what "
+                f"{self.opener.__name__}.from_pretrained returned"
+            )
+        self.model = model
+        self.tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+        self._batch_size = 1 if batch_size is None else check_batch_size(batch_size)
+        self._options = self._known(_without_harmless(options))
+        self._plan = self._make_plan({})
+
+    @abstractmethod
+    def _planned(self, options: Mapping[str, Any]) -> Plan:
+        """The plan of a call with these options, which are known ones."""
+
+    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options without former names."""
+        return options
+
+    def _known(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options themselves under today's names; TypeError for one that the pipeline does not have."""
+        options = self._renamed({name: value for name, value in options.items() if name != "num_workers"})
+        if options.keys() - {*self._takes, *_SHARED}:
+            raise unknown_option(f"a pipeline for {self.task!r}", options, (*self._takes, *_SHARED, "batch_size"))
+        check_na(options.get("na"))
+        return options
+
+    def _make_plan(self, options: Mapping[str, Any]) -> Plan:
+        return self._planned({**self._options, **options})
+
+    def __call__(self, inputs: Any, **options: Any) -> Any:
+        """Answers `inputs`; options replace those that were given before, `batch_size` among them."""
+        if not options:
+            return self._answered(inputs, self._plan, self._options, self._batch_size)
+        batch_size = options.pop("batch_size", None)
+        options = self._known(options)
+        return self._answered(
+            inputs,
+            self._make_plan(options) if options else self._plan,
+            {**self._options, **options},
+            self._batch_size if batch_size is None else check_batch_size(batch_size),
+        )
+
+    def _answered(self, inputs: Any, plan: Plan, options: Mapping[str, Any], batch_size: int) -> Any:
+        if isinstance(inputs, self._single):
+            return plan.one(inputs)
+        progress = bool(options.get("progress"))
+        if isinstance(inputs, Iterator) or is_dataset(inputs):
+            return _stream(inputs, plan, batch_size, progress)
+        if is_missing(inputs):
+            na = options.get("na") or "raise"
+            if na == "raise":
+                raise ValueError(
+                    f"inputs is a missing value ({inputs!r}); drop such rows first, as frame.dropna(subset=...) does, "
+                    'or give na="empty" to read them as empty texts or na="skip" to answer None'
+                )
+            return plan.one("") if na == "empty" else None
+        if not is_column(inputs):
+            raise ValueError(f"inputs is of type {type(inputs).__name__}; give {self._kinds}")
+        return plan.column(inputs, progress=progress)
+
+    def predict(self, X: Any) -> Any:
+        """The same as a call, under the name of scikit-learn."""
+        return self(X)
+
+    def transform(self, X: Any) -> Any:
+        """The same as a call, under the name of scikit-learn."""
+        return self(X)
+
+    def save_pretrained(self, save_directory: str | Path) -> None:
+        """Writes the model and the tokenizer of the pipeline into a directory; see those of the model."""
+        self.model.save_pretrained(save_directory)
+        self.tokenizer.save_pretrained(save_directory)
+
+    @property
+    def device(self) -> str:
+        """Where the network runs: "cpu"."""
+        return self.model.device
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r})"
+
+
+class TokenPlan(ABC, Generic[M]):
+    """A plan that looks at each token of each text; `encoding` are options of the core's encoder."""
+
+    def __init__(
+        self,
+        model: M,
+        tokenizer: PreTrainedTokenizerFast,
+        encoding: dict[str, Any],
+        options: Mapping[str, Any],
+        limited: bool = False,
+    ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self._encoding = encoding
+        self._na: Missing = options.get("na") or "raise"
+        self._limited = limited  # whether the caller has chosen the limit
+
+    @abstractmethod
+    def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
+        """One answer for each text."""
+
+    def one(self, inputs: Any) -> Any:
+        """The answer to a text that stands alone."""
+        rows = self._encode([inputs], the_only("inputs"))
+        self._warn(rows.cut, "1 text")
+        return self.answers([inputs], rows, the_only("inputs"))[0]
+
+    def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
+        """The answers for a column whose first row is number `start` for the user."""
+        answers: list[Any] = []
+        cut = 0
+        with progress_bar(progress, length_of(inputs)) as advance:
+            for values in pieces_of(inputs, "inputs", _WINDOW):
+                row_name = rows_of("inputs", start + len(answers))
+                texts, missing = texts_of(values, "inputs", self._na, row_name)
+                rows, found = self._window(texts, missing if self._na == "skip" else None, row_name)
+                answers += found
+                cut += rows.cut
+                advance(len(found))
+        self._warn(cut, f"{len(answers)} texts")
+        return answers
+
+    def _window(self, texts: list[str], missing: Any, row_name: RowName) -> tuple[Rows, list[Any]]:
+        """The rows of the texts that are not missing, and an answer for each text, None for the missing ones."""
+        if missing is None:
+            rows = self._encode(texts, row_name)
+            return rows, self.answers(texts, rows, row_name)
+        kept = np.flatnonzero(~missing).tolist()
+        rows, some = self._window([texts[row] for row in kept], None, lambda row: row_name(kept[row]))
+        answers: list[Any] = [None] * len(texts)
+        for row, answer in zip(kept, some, strict=True):
+            answers[row] = answer
+        return rows, answers
+
+    def _encode(self, texts: list[str], row_name: RowName) -> Rows:
+        try:
+            return self.tokenizer.encode_for_model(texts, None, self._encoding)
+        except ValueError:
+            explain(self.tokenizer, texts, None, self._encoding, (row_name, row_name))
+            raise
+
+    def _warn(self, cut: int, texts: str) -> None:
+        if cut and not self._limited:
+            warn_of_cuts(cut, texts, self._encoding["max_length"])
+
+
+def encoding_options(tokenizer: PreTrainedTokenizerFast, how: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """Options for the core of arguments of a tokenizer's call, and whether they choose a limit; nothing is cut unasked.
+
+    Errors: TypeError for an argument that pipelines do not pass on.
+    """
+    known = ("truncation", "max_length", "padding", "add_special_tokens")
+    if how.keys() - set(known):
+        raise unknown_option("a tokenizer in a pipeline", how, known)
+    limit, truncation = how.get("max_length"), how.get("truncation")
+    if check_padding(how.get("padding", False)) is None and truncation is None:
+        truncation = limit is not None
+    return tokenizer.encode_options(truncation, limit, how.get("add_special_tokens", True)), limit is not None
+
+
+def length_of(inputs: Any) -> int | None:
+    """How many rows there are, None when only an iterator could tell."""
+    return len(inputs) if can_be_read_twice(inputs) else None
+
+
+def check_batch_size(value: Any) -> int:
+    """The value itself; ValueError when it is no number of texts."""
+    if type(value) is not int or value < 1:
+        raise ValueError(f"batch_size is {value!r}; it must be an integer of at least 1")
+    return value
+
+
+def check_top_k(value: Any, otherwise: str) -> None:
+    """TypeError or ValueError for what is no number of answers; None is `otherwise`."""
+    if value is not None and type(value) is not int:
+        raise TypeError(f"top_k is {value!r}; it must be an integer, or None for {otherwise}")
+    if value is not None and value < 1:
+        raise ValueError(f"top_k is {value}; it must be at least 1, or None for {otherwise}")
+
+
+def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options but for those of transformers that change nothing; one warning names those that ask for more."""
+    _check_dtype(options)
+    ignored = [name for name, usual in _HARMLESS.items() if name in options and options[name] not in usual]
+    if ignored:
+        warn_caller(UserWarning(f"ignored by a pipeline: {', '.join(ignored)}"))
+    return {name: value for name, value in options.items() if name not in _HARMLESS and name not in _DTYPES}
+
+
+def _check_dtype(options: Mapping[str, Any]) -> None:
+    """ValueError for a `dtype` or `torch_dtype` in which nothing is computed."""
+    for name in _DTYPES:
+        if str(options.get(name, "auto")).removeprefix("torch.") not in ("float32", "auto", "None"):
+            raise ValueError(f'{name} is {options[name]!r}; the network computes in float32, give "float32" or "auto"')
+
+
+def _stream(inputs: Any, plan: Plan, batch_size: int, progress: bool) -> Iterator[Any]:
+    values, start = items_of(inputs), 0
+    with progress_bar(progress, length_of(inputs)) as advance:
+        while batch := list(islice(values, batch_size)):
+            yield from plan.column(batch, start)
+            start += len(batch)
+            advance(len(batch))

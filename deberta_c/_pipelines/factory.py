@@ -1,0 +1,332 @@
+"""`pipeline`, and the classification of texts: labels and scores in the shapes of transformers."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, Literal, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._base.about import default_model
+from deberta_c._base.errors import warn_caller
+from deberta_c._columns.texts import Missing, RowName, rows_of, the_only
+from deberta_c._files.hub import HUB, hub_options
+from deberta_c._models.auto import AutoModelForSequenceClassification
+from deberta_c._models.base import PreTrainedModel
+from deberta_c._models.config import AutoConfig
+from deberta_c._models.heads import SequenceClassifier
+from deberta_c._models.outputs import sigmoid, softmax
+from deberta_c._pipelines.base import Pipeline, check_top_k
+from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
+from deberta_c._pipelines.fill_mask import FillMaskPipeline
+from deberta_c._pipelines.token_classification import TokenClassificationPipeline
+from deberta_c._tokenizers.encodings import require_cpu
+from deberta_c._tokenizers.tokenizer import AutoTokenizer, PreTrainedTokenizerFast, check_padding
+
+_FUNCTIONS = ("softmax", "sigmoid", "none")
+
+# Arguments that choose what is opened.
+_OPENING = ("config", "trust_remote_code")
+
+
+class TextClassificationPipeline(Pipeline[SequenceClassifier]):
+    """Classifies texts: call it with a str, a column of them, or a dict {"text", "text_pair"}.
+
+    One str gives `[{"label": ..., "score": ...}]`, a column a list of such dicts, an iterator an iterator of them.
+    With `top_k` (None: all labels) in the call each text gives a list of dicts, best first; with `top_k` given to
+    `pipeline` one str gives a list that holds that list. Scores are probabilities by softmax, by sigmoid for
+    multi-label models and a single logit, and the logit itself for regression; `function_to_apply` ("softmax",
+    "sigmoid", "none") overrides that. Options, of `pipeline` and of a call: these two, `truncation` and `max_length`.
+    `return_all_scores=True`, of older code, gives all labels in their order, with a warning.
+
+    Errors: TypeError and ValueError as in `predict`.
+
+    >>> import deberta_c
+    >>> classifier = deberta_c.pipeline("text-classification", deberta_c.default_model())
+    >>> [sorted(answer) for answer in classifier("See you at home")]
+    [['label', 'score']]
+    """
+
+    task = "text-classification"
+    other_names = ("sentiment-analysis",)
+    opener = AutoModelForSequenceClassification
+    takes = SequenceClassifier
+    _single = (str, Mapping)
+    _kinds = "a str, a column of them or a dict"
+    _takes = ("top_k", "function_to_apply", "truncation", "max_length", "padding", "return_all_scores")
+
+    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+        return _Plan(self.model, self.tokenizer, options)
+
+    def _make_plan(self, options: Mapping[str, Any]) -> "_Plan":
+        plan = self._planned({**self._options, **options})
+        plan.nested = "top_k" in options
+        return plan
+
+    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
+        """All labels were asked for by `return_all_scores` once; False asks for nothing."""
+        if "return_all_scores" in options:
+            warn_caller(UserWarning("return_all_scores has become top_k: give top_k=None for the scores of all labels"))
+            if not options["return_all_scores"]:
+                del options["return_all_scores"]
+        return options
+
+
+class _Plan:
+    """The checked options of a call."""
+
+    nested = False  # whether the answer to one str is the list of labels itself
+
+    def __init__(
+        self, model: SequenceClassifier, tokenizer: PreTrainedTokenizerFast, options: Mapping[str, Any]
+    ) -> None:
+        self.model, self.tokenizer = model, tokenizer
+        self.na: Missing = options.get("na") or "raise"
+        self.ranks = "top_k" in options  # otherwise the labels of `return_all_scores` keep their order
+        self.only_best = not self.ranks and "return_all_scores" not in options  # a dict for each text, no list of them
+        self.top_k = options.get("top_k")
+        check_top_k(self.top_k, "all labels")
+        function = options.get("function_to_apply")
+        if function is not None and (not isinstance(function, str) or function.lower() not in _FUNCTIONS):
+            raise ValueError(f"function_to_apply is {function!r}; it must be one of {', '.join(_FUNCTIONS)}")
+        self.function = function and function.lower()
+        padding = options.get("padding", False)
+        check_padding(padding)
+        self.truncation: Any = options.get("truncation")
+        self.max_length: Any = options.get("max_length")
+        if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
+            self.truncation = self.max_length is not None and padding is False
+        self.tokenizer.encode_options(self.truncation, self.max_length)  # refuses what makes no sense, before any text
+
+    def one(self, inputs: Any) -> Any:
+        if isinstance(inputs, Mapping):
+            first, second = _pair(inputs, "inputs")
+            return self._many([first], None if second is None else [second], the_only("inputs"))[0]
+        logits = self.model.logits_of(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
+        answer = self.answers(logits)[0]
+        return answer if self.nested else [answer]
+
+    def _many(self, firsts: Any, seconds: Any, row_name: RowName, progress: bool = False) -> list[Any]:
+        logits = self.model.logits_of_column(
+            firsts,
+            seconds,
+            self.tokenizer,
+            truncation=self.truncation,
+            max_length=self.max_length,
+            na=self.na,
+            progress=progress,
+            name="inputs",
+            row_names=(row_name, lambda row: f'{row_name(row)}["text_pair"]'),
+        )
+        answers = self.answers(logits)
+        if self.na == "skip":
+            return [None if lacks else answer for lacks, answer in zip(np.isnan(logits[:, 0]), answers, strict=True)]
+        return answers
+
+    def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
+        """The answers for a column whose first row is number `start` for the user."""
+        name = rows_of("inputs", start)
+        if not isinstance(inputs, (list, tuple)) or not any(isinstance(row, (Mapping, list, tuple)) for row in inputs):
+            return self._many(inputs, None, name, progress)
+        pairs = [_pair(row, name(index)) for index, row in enumerate(inputs)]
+        answers: list[Any] = [None] * len(pairs)
+        for paired in (False, True):
+            chosen = [index for index, pair in enumerate(pairs) if (pair[1] is not None) == paired]
+            if chosen:
+                firsts = [pairs[index][0] for index in chosen]
+                seconds = [pairs[index][1] for index in chosen] if paired else None
+                names = [name(index) for index in chosen]
+                for index, answer in zip(chosen, self._many(firsts, seconds, names.__getitem__, progress), strict=True):
+                    answers[index] = answer
+        return answers
+
+    def answers(self, logits: NDArray[np.float32]) -> list[Any]:
+        """One answer for each row of logits."""
+        scores = logits
+        function = self.function or self.model.probability_function() or "none"
+        if function != "none":
+            scores = softmax(logits) if function == "softmax" else sigmoid(logits)
+        labels = self.model.labels()
+        if self.only_best:
+            return [
+                {"label": labels[label], "score": score}
+                for label, score in zip(scores.argmax(axis=1).tolist(), scores.max(axis=1).tolist(), strict=True)
+            ]
+        ranked = []
+        for row in scores.tolist():
+            order: Iterable[int] = range(len(row))
+            if self.ranks:
+                order = sorted(order, key=row.__getitem__, reverse=True)[: self.top_k]
+            ranked.append([{"label": labels[label], "score": row[label]} for label in order])
+        return ranked
+
+
+@overload
+def pipeline(
+    task: Literal["text-classification", "sentiment-analysis"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> TextClassificationPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["fill-mask"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> FillMaskPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["feature-extraction"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> FeatureExtractionPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["token-classification", "ner"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> TokenClassificationPipeline: ...
+
+
+@overload
+def pipeline(
+    task: str | None = ...,
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> Pipeline[Any]: ...
+
+
+def pipeline(
+    task: str | None = None,
+    model: str | Path | PreTrainedModel | None = None,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = None,
+    device: Any = None,
+    batch_size: int | None = None,
+    **options: Any,
+) -> Pipeline[Any]:
+    """Texts in, answers out: what the class of the task tells, in the shapes of transformers.
+
+    `task`: "text-classification" (also called "sentiment-analysis"), a `TextClassificationPipeline`;
+    "token-classification" ("ner"), a `TokenClassificationPipeline`; "fill-mask", a `FillMaskPipeline`;
+    "feature-extraction", a `FeatureExtractionPipeline`. Without it an opened model tells by its head, and anything else
+    is classified.
+
+    `model` is a directory, a name of the Hugging Face hub or an opened model. "text-classification" without one takes
+    the default model, ham or spam for short messages, and a warning says so; no other task has one. `tokenizer` is a
+    directory, a name or a tokenizer, by default that of the model. `config`, `revision`, `token`, `cache_dir`,
+    `local_files_only`, `subfolder`, `trust_remote_code` and `model_kwargs` go to `from_pretrained` of the model; with
+    an opened one they are ignored, with a warning. `device` and `device_map` must name the CPU. Other options are those
+    of the class.
+
+    Errors: OSError for a missing directory or file, ValueError for an unknown task, another device than the CPU or a
+    task without a default model, TypeError for a model of another head or an unknown option.
+
+    >>> import deberta_c
+    >>> classifier = deberta_c.pipeline("text-classification", deberta_c.default_model(), top_k=None)
+    >>> len(classifier(["See you at home", "Free entry!"]))
+    2
+    """
+    found = _class_for(task, model)
+    _require_cpu_map(options.pop("device_map", None))
+    opening = _taken(options)
+    if model is None:
+        model = _default_for(task)
+    if isinstance(model, (str, Path)):
+        where, _ = hub_options({**opening, "trust_remote_code": False})
+        if isinstance(opening.get("config"), (str, Path)):
+            opening["config"] = AutoConfig.from_pretrained(opening["config"], **where)
+        model = found.opener.from_pretrained(model, **opening)
+        if isinstance(tokenizer, (str, Path)):
+            tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
+    elif opening:
+        warn_caller(UserWarning(f"ignored by a pipeline, for the model is open already: {', '.join(opening)}"))
+    return found(model, tokenizer, device=device, batch_size=batch_size, **options)
+
+
+def _taken(options: dict[str, Any]) -> dict[str, Any]:
+    """Takes the options that choose what is opened out of the others."""
+    opening = {name: value for name in (*_OPENING, *HUB) if (value := options.pop(name, None)) is not None}
+    return {**opening, **(options.pop("model_kwargs", None) or {})}
+
+
+def _require_cpu_map(device_map: Any) -> None:
+    """ValueError unless a `device_map` leaves everything on the CPU."""
+    for device in device_map.values() if isinstance(device_map, Mapping) else [device_map]:
+        if device != "auto":
+            require_cpu(device)
+
+
+def _default_for(task: str | None) -> str:
+    """The directory of the default model, with a warning; ValueError when the task has none."""
+    if task not in (None, TextClassificationPipeline.task):
+        raise ValueError(
+            f"model is missing; {task!r} has no default model, give a directory, a name of the hub or an opened model. "
+            "What deberta_c brings tells spam from ham in short messages: "
+            'pipeline("text-classification", deberta_c.default_model())'
+        )
+    warn_caller(
+        UserWarning(
+            "no model is given: the default one tells spam from ham in short messages and does nothing else; give "
+            "your own, or deberta_c.default_model() to mean this one"
+        )
+    )
+    return default_model()
+
+
+_CLASSES: tuple[type[Pipeline[Any]], ...] = (
+    TextClassificationPipeline,
+    TokenClassificationPipeline,
+    FillMaskPipeline,
+    FeatureExtractionPipeline,
+)
+
+
+def _class_for(task: object, model: object) -> type[Pipeline[Any]]:
+    if task is None:
+        fitting = (found for found in _CLASSES if isinstance(model, found.takes))
+        return next(fitting, TextClassificationPipeline)
+    for found in _CLASSES:
+        if task in (found.task, *found.other_names):
+            return found
+    known = ", ".join(repr(name) for found in _CLASSES for name in (found.task, *found.other_names))
+    raise ValueError(f"task is {task!r}; it must be one of {known}")
+
+
+def _pair(inputs: Any, name: str) -> tuple[str, str | None]:
+    """The text and the second text or None of a str, a dict, or a list that holds one pair."""
+    if isinstance(inputs, Mapping):
+        unknown = set(inputs) - {"text", "text_pair"}
+        if "text" not in inputs or unknown:
+            raise ValueError(f'{name} has the keys {sorted(map(str, inputs))}; give "text" and "text_pair"')
+        return inputs["text"], inputs.get("text_pair") or None
+    if isinstance(inputs, (list, tuple)):
+        if len(inputs) == 1 and isinstance(inputs[0], list) and len(inputs[0]) == 2:
+            return inputs[0][0], inputs[0][1]
+        raise ValueError(f'{name} is a {type(inputs).__name__}; give a pair as {{"text": first, "text_pair": second}}')
+    return inputs, None

@@ -1,0 +1,1 @@
+"""Tokenizers: reading their files, calling them, encodings, padding, decoding."""

@@ -1,0 +1,250 @@
+"""tokenizer_config.json and what stands beside it: special and added tokens, options of the pipeline and of calls."""
+
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from deberta_c._base.suggest import unknown_option
+from deberta_c._columns.texts import content_of_str
+from deberta_c._files.json import read_json
+from deberta_c._tokenizers.added_token import token_section
+from deberta_c._tokenizers.classes import input_names, usual_side
+from deberta_c._tokenizers.recipes import FAST, OPTIONS, SPECIAL, V1, V2
+from deberta_c._tokenizers.tokenizer_json import AddedToken, read_added
+
+T = TypeVar("T")
+
+SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+RULES = ("HF4", "HF5", "SPM")
+EXTRA = ("extra_special_tokens", "additional_special_tokens")
+
+_HUGE = 10**20  # a model_max_length above it means that there is none
+_STAGE_OPTIONS = ("do_lower_case", "split_by_punct", "tokenize_chinese_chars", "strip_accents", "add_prefix_space")
+CALL_OPTIONS = (
+    "model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces", "split_special_tokens",
+    "model_input_names", "pad_token_type_id",
+)  # fmt: skip
+_IGNORED = ("use_fast",)  # it changes nothing
+_KNOWN = (*_STAGE_OPTIONS, *CALL_OPTIONS, "pipeline", "byte_fallback", *SPECIAL_NAMES, *EXTRA)
+
+
+class Settings:
+    """tokenizer_config.json and what stands beside it, and the options of the caller, which win."""
+
+    def __init__(self, directory: Path, options: Mapping[str, Any]) -> None:
+        self.directory = directory
+        self.path = directory / "tokenizer_config.json"
+        self.file: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
+        self.given = {name: value for name, value in options.items() if name not in _IGNORED}
+        for name in self.given:
+            if name not in _KNOWN:
+                raise unknown_option("a tokenizer", self.given, _KNOWN)
+        self.legacy: dict[str, Any] = {}
+        if "added_tokens_decoder" not in self.file and (path := directory / "special_tokens_map.json").is_file():
+            self.legacy = read_json(path)
+        self.fallback: dict[str, Any] = {}
+        self.class_name = FAST
+        """The class of transformers without "Fast": one of KINDS, or one that is read like one of them."""
+
+    def get(self, name: str, default: Any) -> Any:
+        return self.given[name] if name in self.given else self.file.get(name, default)
+
+    def where(self, name: str) -> str:
+        """What an option is called in messages."""
+        if name in self.given:
+            return f"tokenizer option {name}"
+        path = self.directory / "special_tokens_map.json" if name in self.legacy else self.path
+        return f"{str(path)!r}: {name}"
+
+    def check(self, kind: str) -> None:
+        """Refuses options that do not concern a class."""
+        for name in _STAGE_OPTIONS:
+            if name in self.given and kind != FAST and name not in OPTIONS[kind]:
+                raise TypeError(f"option {name} is {self.given[name]!r}, but {kind} does not have it; leave it out")
+
+    def flag(self, name: str, default: bool | None) -> bool | None:
+        value = self.get(name, default)
+        if value is None or isinstance(value, bool):
+            return default if value is None else value
+        raise TypeError(f"{self.where(name)} is {value!r}; it must be true or false")
+
+    def stages(self, defaults: Mapping[str, bool | None]) -> dict[str, bool | None]:
+        """What makes the pipeline of a class whose options have these defaults."""
+        return {name: self.flag(name, default) for name, default in defaults.items()}
+
+    def given_stages(self) -> dict[str, bool | None]:
+        """The same as far as the caller gave it."""
+        return {name: self.flag(name, None) for name in _STAGE_OPTIONS if self.given.get(name) is not None}
+
+    def rule(self) -> str:
+        fallback = self.flag("byte_fallback", False)
+        saved = self.file.get("pipeline")
+        rule = self.given.get("pipeline") or ("SPM" if fallback else saved if saved in RULES else "HF4")
+        if rule not in RULES:
+            raise ValueError(f'pipeline is {rule!r}; it must be "HF4", "HF5" or "SPM"')
+        if fallback and rule != "SPM":
+            raise ValueError(
+                f'byte_fallback is true, which is pipeline="SPM", but pipeline is {rule!r}; leave one out, or give '
+                "byte_fallback=False"
+            )
+        return str(rule)
+
+    def read_sections(self, content: Mapping[str, Any]) -> None:
+        """Takes from the sections truncation and padding of a tokenizer.json what holds where nothing else is said."""
+        for section, side in (("truncation", "truncation_side"), ("padding", "padding_side")):
+            if isinstance(found := content.get(section), dict):
+                self.fallback[side] = str(found.get("direction", "Right")).lower()
+                if isinstance(found.get("pad_token"), str):
+                    self.fallback["pad_token"] = found["pad_token"]
+
+    def for_calls(self, rule: str) -> dict[str, Any]:
+        """What concerns calls rather than the pipeline."""
+        names = self.get("model_input_names", None)
+        if names is not None and not (isinstance(names, (list, tuple)) and all(isinstance(n, str) for n in names)):
+            raise TypeError(f"{self.where('model_input_names')} is {names!r}; it must be a list of str")
+        pad_type = self.get("pad_token_type_id", 0)
+        if type(pad_type) is not int or not 0 <= pad_type < 256:
+            raise ValueError(f"{self.where('pad_token_type_id')} is {pad_type!r}; it must be an integer from 0 to 255")
+        return {
+            "model_max_length": self._cap(),
+            "padding_side": self._side("padding_side", usual_side(self.class_name)),
+            "truncation_side": self._side("truncation_side", "right"),
+            **{flag: self.flag(flag, False) for flag in ("clean_up_tokenization_spaces", "split_special_tokens")},
+            "model_input_names": tuple(names) if names else input_names(self.class_name, rule),
+            "pad_token_type_id": pad_type,
+        }
+
+    def _side(self, name: str, default: str) -> str:
+        return check_side(self.where(name), self.get(name, self.fallback.get(name, default)))
+
+    def _cap(self) -> int | None:
+        limit = check_limit(self.where("model_max_length"), self.get("model_max_length", self.file.get("max_len")))
+        if limit is not None:
+            return limit
+        positions = self.model_config().get("max_position_embeddings")
+        return positions if type(positions) is int and positions > 0 else None
+
+    def model_config(self) -> dict[str, Any]:
+        """config.json, where there is one."""
+        path = self.directory / "config.json"
+        return read_json(path) if path.is_file() else {}
+
+    # ---- tokens ----
+
+    def named(self, kind: str) -> dict[str, Any]:
+        """bos_token, ..., mask_token: a str, or an object with flags."""
+        found: dict[str, Any] = {}
+        for name in SPECIAL_NAMES:
+            for source in (self.given, self.legacy, self.file, SPECIAL[kind], self.fallback):
+                if (value := source.get(name)) is not None:
+                    found[name] = self._token(name, value)
+                    break
+        return found
+
+    def extra(self) -> list[Any]:
+        """extra_special_tokens or additional_special_tokens: str, or objects with flags."""
+        for source in (self.given, self.legacy, self.file):
+            for name in EXTRA:
+                if tokens := source.get(name):
+                    tokens = list(tokens.values()) if isinstance(tokens, dict) else tokens
+                    if not isinstance(tokens, (list, tuple)):
+                        raise TypeError(f"{self.where(name)} is {tokens!r}; it must be a list of tokens")
+                    return [self._token(name, token) for token in tokens]
+        return []
+
+    def _token(self, name: str, value: Any) -> Any:
+        if isinstance(value, str):
+            return content_of_str(value)
+        if (section := token_section(value)) is not None:
+            return section
+        raise TypeError(f"{self.where(name)} is {value!r}; it must be a str, an AddedToken or an object with content")
+
+    def claimed(self, special: Iterable[str]) -> list[AddedToken]:
+        """The tokens of added_tokens_decoder, or of added_tokens.json, in the order of the ids that they claim."""
+        path = self.directory / "added_tokens.json"
+        tokens: list[AddedToken] = []
+        if "added_tokens_decoder" in self.file:
+            section = self.file["added_tokens_decoder"] or {}
+            if not isinstance(section, dict) or not all(key.isdecimal() and key.isascii() for key in section):
+                raise ValueError(f"{str(self.path)!r}: added_tokens_decoder does not map ids to tokens; copy it again")
+            tokens = [_read_added(self.path, token, int(key)) for key, token in section.items()]
+        elif path.is_file():
+            named = set(special)
+            for content, id in read_json(path).items():
+                if type(id) is not int or id < 0:
+                    raise ValueError(f"{str(path)!r}: the token {content!r} has the id {id!r}; it must be an integer")
+                tokens.append(AddedToken(content, id, normalized=content not in named, special=content in named))
+        return sorted(tokens, key=lambda token: token.id)
+
+    def added(self, kind: str, rule: str, own: Iterable[AddedToken], *, from_json: bool = False) -> list[AddedToken]:
+        """All tokens to be found in texts: `own` of the vocabulary's file, claimed ones, named and extra ones.
+
+        A named token has the flags that added_tokens_decoder claims, else those of a tokenizer.json, else its own.
+        """
+        named, extra = self.named(kind), self.extra()
+        contents = [content_of(token) for token in (*named.values(), *extra)]
+        found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(contents)))
+        if "added_tokens_decoder" in self.file:
+            known, found = claimed, found | claimed
+        else:
+            known = found = found | claimed | found
+        known = dict(known) if from_json else claimed
+        for name, token in named.items():
+            content = content_of(token)
+            if content in known:
+                found[content] = known[content]._replace(special=True)
+            elif isinstance(token, dict):
+                found[content] = _read_added(self.path, token)._replace(special=True)
+            elif content not in found:
+                masks = (kind, rule, name) == (V1, "HF4", "mask_token")
+                unknowns = (kind, rule, name) == (V2, "HF4", "unk_token")
+                found[content] = AddedToken(content, normalized=masks or unknowns, lstrip=masks, special=True)
+        for token in extra:
+            content = content_of(token)
+            if isinstance(token, dict) and content not in contents[: len(named)]:
+                found[content] = _read_added(self.path, token)._replace(special=True)
+            else:
+                found.setdefault(content, AddedToken(content, special=True))
+        return list(found.values())
+
+
+def content_of(token: Any) -> str:
+    text: str = token["content"] if isinstance(token, dict) else token
+    return text
+
+
+def _read_added(path: Path, token: Any, id: int | None = None) -> AddedToken:
+    return renamed(path, lambda: read_added(token, id))
+
+
+def renamed(path: Path, make: Callable[[], T]) -> T:
+    """`make()`, whose errors begin with the name of the file."""
+    try:
+        return make()
+    except (ValueError, RecursionError) as error:
+        text = str(error)
+        if text.startswith(repr(str(path))):
+            raise
+        raise ValueError(f"{str(path)!r} {text}" if text.startswith("has ") else f"{str(path)!r}: {text}") from error
+
+
+def check_side(name: str, value: Any) -> str:
+    """The value, "left" or "right"; ValueError for anything else."""
+    if value in ("left", "right"):
+        return str(value)
+    raise ValueError(f'{name} is {value!r}; it must be "left" or "right"')
+
+
+def check_limit(name: str, value: Any) -> int | None:
+    """A number of tokens, or None where there is no limit, which files also write as 1e30."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer)):
+        raise TypeError(f"{name} is {value!r}; it must be an integer or None")
+    if value >= _HUGE:
+        return None
+    if not value >= 1 or value != int(value):
+        raise ValueError(f"{name} is {value!r}; it must be an integer of at least 1, or None")
+    return int(value)
