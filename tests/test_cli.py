@@ -13,8 +13,8 @@ import time
 import pytest
 
 import deberta_c
+from deberta_c._cli import main as _cli
 from deberta_c._cli.main import main
-from deberta_c._cli.main import main as _cli
 
 ROWS = [
     {"id": "1", "text": "hello world", "note": 'says "hi", twice'},
