@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c._cli.main import bench as _bench
+from deberta_c._cli import bench as _bench
 from deberta_c._cli.main import main
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
