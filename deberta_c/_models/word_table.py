@@ -39,7 +39,7 @@ class Embedding(NamedTuple):
 
 
 def as_array(tensor: Tensor) -> NDArray[Any]:
-    """A tensor of floats as a read-only array, where it lies; bfloat16, which NumPy lacks, as a float32 copy."""
+    """A tensor of floats as a read-only array over the same memory; bfloat16, which NumPy lacks, as a float32 copy."""
     values = tensor.data.view(_TYPES[tensor.dtype]).reshape(tensor.shape)
     values = (values.astype(np.uint32) << 16).view(np.float32) if tensor.dtype == "BF16" else values.view()
     values.flags.writeable = False
@@ -47,7 +47,7 @@ def as_array(tensor: Tensor) -> NDArray[Any]:
 
 
 def resized(tensor: Tensor, rows: int, deviation: float | None, seed: int) -> Tensor:
-    """A table (V, E), or a bias (V), with so many rows: the first ones, or all and new ones behind them.
+    """A table (V, E), or a bias (V), with `rows` rows: the first ones of the old table, or all of them and new ones.
 
     New rows are drawn round the mean of the old ones with 1e-9 of their covariance, or, given a `deviation`, round
     zero with that, biases being zero then.

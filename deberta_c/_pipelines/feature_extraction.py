@@ -87,7 +87,7 @@ class _Plan(TokenPlan[Encoder]):
         return answers
 
     def _given(self, states: NDArray[np.float32]) -> Any:
-        """What stands for the states (S, H) of a text."""
+        """The answer for a text with the states (S, H)."""
         array = _POOLINGS[self.pooling](states)
         if self.tensors is None:
             return array.tolist()

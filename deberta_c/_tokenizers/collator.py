@@ -1,4 +1,4 @@
-"""Rows that a tokenizer made, put together to batches."""
+"""Batches of rows that a tokenizer made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
