@@ -169,7 +169,7 @@ def test_a_process_opens_a_pickle_once(auto, make_model, monkeypatch):
     directory = make_model()
     opened = []
     kind = type(auto.from_pretrained(directory))
-    method = "__init__" if auto is AutoTokenizer else "_open"
+    method = "_set_up" if auto is AutoTokenizer else "_open"
     original = getattr(kind, method)
     monkeypatch.setattr(kind, method, lambda self, *given: (opened.append(1), original(self, *given))[1])
     data = pickle.dumps(auto.from_pretrained(directory))
