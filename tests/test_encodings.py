@@ -288,7 +288,7 @@ def test_encodings_that_no_tokenizer_made():
             ValueError,
             "text has 1 rows, but text_pair 2",
         ),
-        ({"text": [(["a"], ["b"]), (["a"],)], "is_split_into_words": True}, ValueError, r"text\[1\] is .* a pair"),
+        ({"text": [(["a"], ["b"]), (["a"],)], "is_split_into_words": True}, ValueError, r"text\[1\] is .* are pairs"),
         ({"text": [("a", "b"), ("c", "\ud800")]}, ValueError, r"^text\[1\]\[1\] has a lone surrogate"),
         (
             {"text": ["a", "b c d"], "text_pair": ["a", "b c d"], "truncation": "only_first", "max_length": 5},
@@ -512,7 +512,7 @@ def test_special_tokens_that_are_set(own):
     assert (own.mask_token, own.mask_token_id) == ("hello", HELLO)
     own.eos_token_id = SEP
     assert own.eos_token == "[SEP]"
-    with pytest.raises(ValueError, match=r"pad_token is '<p>', which the vocabulary has not; .*add_special_tokens"):
+    with pytest.raises(ValueError, match=r"pad_token is '<p>', which the vocabulary does not have; .*add_special_tokens"):
         own.pad_token = "<p>"
     with pytest.raises(ValueError, match="id 99 is not in"):
         own.pad_token_id = 99

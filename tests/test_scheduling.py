@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, _core, _reopen
+from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, _core
+from deberta_c._files import shared_open
 from deberta_c._files.shared_open import reopened
 
 TEXTS = ["hello world", "free entry at home now call now", "", "now", "see you at home"] * 40
@@ -206,7 +207,7 @@ def test_a_process_opens_a_pickle_once(auto, make_model, monkeypatch):
     directory = make_model()
     opened = []
     kind = type(auto.from_pretrained(directory))
-    method = "__init__" if auto is AutoTokenizer else "_open"
+    method = "_set_up" if auto is AutoTokenizer else "_open"
     original = getattr(kind, method)
     monkeypatch.setattr(kind, method, lambda self, *given: (opened.append(1), original(self, *given))[1])
     data = pickle.dumps(auto.from_pretrained(directory))
@@ -319,7 +320,7 @@ def test_fork_while_another_thread_opens(model):
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with _reopen._lock:
+        with shared_open._lock:
             held.set()
             done.wait()
 

@@ -18,10 +18,10 @@ COMMIT = "c0ffee" + "0" * 34
 SCRIPT = """
 import json, sys
 import deberta_c
-from deberta_c._files.hub import MODEL, resolve
+from deberta_c._files.hub import model_files, resolve
 name, options = json.loads(sys.argv[1])
 try:
-    folder = resolve(name, files=MODEL, **options)
+    folder = resolve(name, files=model_files(), **options)
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(folder)
     tokenizer = deberta_c.AutoTokenizer.from_pretrained(name, **options)
     print(json.dumps([str(folder), tokenizer("hello world").input_ids, model.predict(["hello world"]).tolist()]))
