@@ -20,6 +20,7 @@ except ImportError as error:
     raise _errors.explain_import(error) from error
 
 from deberta_c import _absent
+from deberta_c._added_token import AddedToken
 from deberta_c._auto import (
     AutoModel,
     AutoModelForMaskedLM,
@@ -88,6 +89,7 @@ from deberta_c._tokenizer import (
 )
 
 __all__ = [
+    "AddedToken",
     "AutoConfig",
     "AutoModel",
     "AutoModelForMaskedLM",

@@ -53,7 +53,7 @@ def texts_of(
         if type(value) is str:
             continue
         if isinstance(value, str):  # np.str_ and other subclasses
-            values[row] = str(value)
+            values[row] = content_of_str(value)
         elif not is_missing(value):
             raise TypeError(
                 f"{row_name(row)} is {_shown(value)} of type {type(value).__name__}; it must be a str{_remedy(value)}"
@@ -77,6 +77,16 @@ def check_na(na: object) -> None:
     """ValueError unless `na` says what a missing value does, or is None."""
     if na not in (None, "raise", "empty", "skip"):
         raise ValueError(f'na is {na!r}; it must be "raise", "empty" or "skip"')
+
+
+def content_of_str(text: str) -> str:
+    """The content of a str, which `str()` of a subclass may not give: that of an enum names the member.
+
+    >>> import enum
+    >>> content_of_str(enum.Enum("Color", {"RED": "a"}, type=str).RED)
+    'a'
+    """
+    return str.__str__(text)
 
 
 def is_missing(value: object) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 
 from deberta_c._encodings import Padding, filled
 
-_PADDED = ("input_ids", "attention_mask", "token_type_ids", "special_tokens_mask")
+_PADDED = ("attention_mask", "token_type_ids", "special_tokens_mask")
 
 
 @dataclass(frozen=True)
@@ -16,42 +16,45 @@ class Given:
     """Columns of plain numbers: a row for each text, or where `single`, the only row itself."""
 
     columns: dict[str, Any]
+    main: str
+    """The name of the column of ids, of which the others have the lengths."""
     single: bool
     tensors: str | None
     """What the columns came as: "np", "pt", or None for lists."""
 
     @classmethod
-    def of(cls, encoded: Any) -> "Given":
-        """What a dict of columns or a list of dicts holds.
+    def of(cls, encoded: Any, main: str) -> "Given":
+        """What a dict of columns or a list of dicts holds, whose ids are in the column `main`.
 
-        Errors: TypeError for anything else; ValueError where there are no `input_ids`, or columns have different
+        Errors: TypeError for anything else; ValueError where there is no such column, or columns have different
         numbers of rows, or those that are padded different numbers of tokens in a single row.
         """
         columns = _as_columns(encoded)
-        if "input_ids" not in columns:
-            raise ValueError(f"encoded_inputs has the columns {list(columns)}; input_ids must be among them")
-        tensors = _tensors_of(columns["input_ids"])
+        if main not in columns:
+            raise ValueError(f"encoded_inputs has the columns {list(columns)}; {main} must be among them")
+        tensors = _tensors_of(columns[main])
         columns = {name: plain(column) for name, column in columns.items()}
-        ids = columns["input_ids"]
+        ids = columns[main]
         single = bool(ids) and not isinstance(ids[0], list)
-        counted = {name: column for name, column in columns.items() if name in _PADDED} if single else columns
-        _require_equal(counted, "tokens" if single else "rows")
-        return cls(columns, single, tensors)
+        counted = {name: column for name, column in columns.items() if name in (main, *_PADDED)}
+        _require_equal(counted if single else columns, main, "tokens" if single else "rows")
+        return cls(columns, main, single, tensors)
 
     @property
     def longest(self) -> int:
         """Tokens of the longest row."""
-        ids = self.columns["input_ids"]
+        ids = self.columns[self.main]
         return len(ids) if self.single else max(map(len, ids), default=0)
 
     def padded(self, how: Padding, masks: bool) -> dict[str, Any]:
         """The columns, padded as far as they have a value for each token; `masks` adds an attention_mask."""
         columns = dict(self.columns)
+        padded = (self.main, *_PADDED)
         if self.single:
-            columns |= {name: [columns[name]] for name in _PADDED if name in columns}
+            columns |= {name: [columns[name]] for name in padded if name in columns}
         if masks:
-            columns.setdefault("attention_mask", [[1] * len(row) for row in columns["input_ids"]])
-        for name, filler in zip(_PADDED, (how.id, 0, how.type, 1), strict=True):
+            columns.setdefault("attention_mask", [[1] * len(row) for row in columns[self.main]])
+        for name, filler in zip(padded, (how.id, 0, how.type, 1), strict=True):
             if name in columns:
                 rows = filled(columns[name], filler, how)
                 columns[name] = rows[0] if self.single else rows
@@ -76,14 +79,14 @@ def _as_columns(encoded: Any) -> dict[str, Any]:
     raise TypeError(f"encoded_inputs is of type {type(encoded).__name__}; give a dict of columns, or a list of dicts")
 
 
-def _require_equal(columns: Mapping[str, Any], what: str) -> None:
-    expected = len(columns["input_ids"])
+def _require_equal(columns: Mapping[str, Any], main: str, what: str) -> None:
+    expected = len(columns[main])
     for name, column in columns.items():
         if not isinstance(column, list):
             raise TypeError(f"encoded_inputs has {column!r} as {name}; with many rows it must be a column of {what}")
         if len(column) != expected:
             raise ValueError(
-                f"encoded_inputs has {expected} {what} of input_ids, but {len(column)} of {name}; give as many"
+                f"encoded_inputs has {expected} {what} of {main}, but {len(column)} of {name}; give as many"
             )
 
 

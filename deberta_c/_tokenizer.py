@@ -13,11 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
+from deberta_c._added_token import AddedToken as PublicToken
+from deberta_c._added_token import token_section
 from deberta_c._config import hub_options
 from deberta_c._decoders import clean_up, make_decoder
 from deberta_c._encodings import BatchEncoding, Layout, Padding, Source, check_tensors
 from deberta_c._errors import TruncationWarning, warn_caller
-from deberta_c._frame import RowName, find_surrogate
+from deberta_c._frame import RowName, content_of_str, find_surrogate
 from deberta_c._hub import TOKENIZER, resolve
 from deberta_c._padding import Given, plain
 from deberta_c._reopen import reopened
@@ -30,6 +32,7 @@ from deberta_c._tokenizer_files import (
     check_limit,
     check_side,
     open_tokenizer,
+    token_flags,
     trimmed_spans,
     write_tokenizer,
 )
@@ -77,6 +80,7 @@ class _Request:
     truncation: bool | str | None
     max_length: int | None
     options: Mapping[str, Any]  # the other keyword arguments of `encode_options`
+    verbose: bool
 
 
 class _Special:
@@ -338,11 +342,13 @@ class PreTrainedTokenizerFast(LegacyCalls):
         `split_special_tokens` reads special tokens in a text as text.
         `return_tensors`: "np", "pt" where torch is installed, or None for lists (flat for a single text).
         `return_offsets_mapping`, `return_special_tokens_mask` and `return_length` add `offset_mapping` (the characters
-        of each token), `special_tokens_mask` (1 for what was added) and `length`. `verbose` is accepted.
+        of each token), `special_tokens_mask` (1 for what was added) and `length`. `verbose=False` silences the warning
+        about long rows.
 
         Errors: TypeError for what is no text, ValueError for a missing text, a lone surrogate (each names the row)
         and for arguments that contradict each other. Warnings: TruncationWarning counts the rows that the implied
-        cap cut.
+        cap cut; a UserWarning counts those that are longer than `model_max_length` where nothing was cut and no
+        `max_length` given.
         """
         check_tensors("return_tensors", return_tensors)
         if truncation is None and max_length is not None and padding is False:
@@ -373,6 +379,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
                 "overflow": return_overflowing_tokens,
                 "split_special_tokens": split_special_tokens,
             },
+            verbose=verbose,
         )
         if text_target is None:
             return self._encoded(text, text_pair, request)
@@ -396,9 +403,12 @@ class PreTrainedTokenizerFast(LegacyCalls):
             )
         options |= inputs.words()
         rows = self._rows(inputs, options, request.columns)
+        lengths = np.diff(rows.offsets)
         if rows.cut and request.max_length is None and not overflow:
             warn_of_cuts(rows.cut, f"{inputs.rows} rows", options["max_length"])
-        longest = int(np.diff(rows.offsets).max(initial=0)) if request.padding else 0
+        elif request.max_length is None and request.verbose and self.model_max_length is not None:
+            _warn_of_length(int((lengths > self.model_max_length).sum()), len(lengths), self.model_max_length)
+        longest = int(lengths.max(initial=0)) if request.padding else 0
         padding = Padding(
             self._width(request.padding, request.max_length, request.multiple, longest),
             request.left,
@@ -515,7 +525,8 @@ class PreTrainedTokenizerFast(LegacyCalls):
         """Pads what calls returned: a dict of columns, or a list of dicts, of one row each.
 
         The columns `input_ids`, `attention_mask` (made if missing), `token_type_ids` and `special_tokens_mask` are
-        padded, others remain. Arguments are those of a call; arrays and tensors give such ones again.
+        padded, others remain. `input_ids` stands for the first of `model_input_names`, whatever its name. Arguments
+        are those of a call; arrays and tensors give such ones again.
 
         Errors: ValueError when there are no `input_ids` or columns have different numbers of rows.
         """
@@ -525,7 +536,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
         strategy, multiple = self._padding(padding), _multiple(pad_to_multiple_of)
         left = check_side("padding_side", padding_side or self.padding_side) == "left"
         masks = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
-        given = Given.of(encoded_inputs)
+        given = Given.of(encoded_inputs, self.model_input_names[0])
         width = self._width(strategy, max_length, multiple, given.longest)
         how = Padding(width, left, self.pad_token_id or 0, self.pad_token_type_id)
         return BatchEncoding(given.padded(how, masks), tensor_type=return_tensors or given.tensors)
@@ -645,9 +656,9 @@ class PreTrainedTokenizerFast(LegacyCalls):
         return dict(self._added)
 
     @property
-    def added_tokens_decoder(self) -> dict[int, AddedToken]:
+    def added_tokens_decoder(self) -> dict[int, PublicToken]:
         """The added tokens by their ids."""
-        return {token.id: token for token in self._files.added}
+        return {token.id: PublicToken(**token_flags(token)) for token in self._files.added}
 
     def convert_tokens_to_ids(self, tokens: Any) -> Any:
         """The id of a token, or the list of ids of several; unknown tokens have the id of the unknown token."""
@@ -659,6 +670,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
         return found
 
     def _id_of(self, token: str) -> int | None:
+        token = content_of_str(token)
         found = self._added.get(token)
         return self._all_ids().get(token) if found is None else found
 
@@ -707,6 +719,8 @@ class PreTrainedTokenizerFast(LegacyCalls):
 
     def _grow(self, tokens: list[AddedToken]) -> int:
         known = {token._replace(id=-1) for token in self._files.added}
+        special = {token.content for token in known if token.special}  # it stays so, as in the library
+        tokens = [token._replace(special=token.special or token.content in special) for token in tokens]
         new = list(dict.fromkeys(token for token in tokens if token.content and token not in known))
         if new:
             grown = (*self._grown, *new)
@@ -886,6 +900,17 @@ def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
     )
 
 
+def _warn_of_length(count: int, rows: int, limit: int) -> None:
+    """The one warning of a call whose rows are longer than the model takes."""
+    if count:
+        warn_caller(
+            UserWarning(
+                f"{count} of {rows} rows are longer than model_max_length, {limit}, which the model was made for; give "
+                "truncation=True to cut them, or max_length to choose another limit"
+            )
+        )
+
+
 def _open(name: str | Path, kind: str | None, options: dict[str, Any]) -> tuple[TokenizerFiles, dict[str, Any]]:
     """What a directory or a name says, and the options without those that tell where to look."""
     where, others = hub_options(options)
@@ -969,17 +994,14 @@ def _arrays(names: list[str], rows: Rows, layout: Layout) -> dict[str, NDArray[n
 def _added_token(token: Any, special: bool) -> AddedToken:
     """A token as add_tokens takes it, with an id that is still free."""
     if isinstance(token, str):
-        return AddedToken(token, normalized=not special, special=special)
-    names = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
-    given = token if isinstance(token, Mapping) else {name: getattr(token, name, None) for name in names}
-    content = given.get("content")
-    if not isinstance(content, str):
-        raise TypeError(f"a token is {token!r}; it must be a str, or a mapping or an object with `content`")
-    flags = {name: bool(given.get(name)) for name in names[1:]}
-    flags["special"] |= special
-    if given.get("normalized") is None:
-        flags["normalized"] = not flags["special"]
-    return AddedToken(content, **flags)
+        return AddedToken(content_of_str(token), normalized=not special, special=special)
+    section = token_section(token)
+    if section is None:
+        raise TypeError(f"a token is {token!r}; it must be a str, an AddedToken or a mapping with `content`")
+    content = section.pop("content")
+    flags = {name: bool(value) for name, value in section.items()}
+    flags["special"] = flags.get("special", False) or special
+    return AddedToken(content, **{"normalized": not flags["special"], **flags})
 
 
 def _tokens(tokens: Any) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._config import read_json
 from deberta_c._errors import warn_caller
+from deberta_c._tokenizer_classes import BY_MODEL_TYPE, file_options, kind_of
 from deberta_c._tokenizer_json import FIRST as FIRST
 from deberta_c._tokenizer_json import SECOND as SECOND
 from deberta_c._tokenizer_json import AddedToken as AddedToken
@@ -49,7 +50,6 @@ from deberta_c._vocabularies import (
 )
 
 _BLANKS = "Ġ" + WHITE_SPACE
-_BY_MODEL_TYPE = {"deberta-v2": V2, "deberta": V1, "bert": BERT}
 _FILES = {
     V2: "tokenizer.json or spm.model",
     V1: "tokenizer.json, vocab.json and merges.txt, or bpe_encoder.bin",
@@ -141,7 +141,8 @@ def open_tokenizer(directory: Path, kind: str | None, options: Mapping[str, Any]
     TypeError for an option that there is not.
     """
     settings = Settings(directory, options)
-    kind = _choose_kind(settings, kind)
+    settings.class_name = kind or _choose_class(settings)
+    kind = kind_of(settings.class_name)
     settings.check(kind)
     rule = settings.rule()
     if rule == "SPM" and kind != V2:
@@ -160,21 +161,19 @@ def open_tokenizer(directory: Path, kind: str | None, options: Mapping[str, Any]
 # ---- which class ----
 
 
-def _choose_kind(settings: Settings, asked: str | None) -> str:
-    """The class asked for, else the one that tokenizer_config.json or config.json names, else the one of the files."""
-    if asked is not None:
-        return asked
+def _choose_class(settings: Settings) -> str:
+    """The class that tokenizer_config.json or config.json names, without "Fast", else the one of the files."""
     config = settings.model_config()
     declared = settings.file.get("tokenizer_class") or config.get("tokenizer_class")
     if declared is not None:
         if not isinstance(declared, str):
             raise ValueError(f"{str(settings.path)!r}: tokenizer_class is {declared!r}; it must be a str")
         name = declared.removesuffix("Fast")
-        kind = FAST if name in ("PreTrainedTokenizer", "TokenizersBackend") else name
-        return kind if kind in KINDS else _any_json(settings, f"tokenizer_class is {declared!r}", ", ".join(KINDS))
+        name = FAST if name in ("PreTrainedTokenizer", "") else name
+        return _readable(settings, name, f"tokenizer_class is {declared!r}", KINDS)
     if (model_type := config.get("model_type")) is not None:
-        known = _BY_MODEL_TYPE.get(model_type) if isinstance(model_type, str) else None
-        return known or _any_json(settings, f"model_type is {model_type!r}", ", ".join(_BY_MODEL_TYPE))
+        name = BY_MODEL_TYPE.get(str(model_type), str(model_type))
+        return _readable(settings, name, f"model_type is {model_type!r}", BY_MODEL_TYPE)
     holders = {"tokenizer.json": FAST, "spm.model": V2, "vocab.json": V1, "bpe_encoder.bin": V1, "vocab.txt": BERT}
     for file, kind in holders.items():
         if (settings.directory / file).is_file():
@@ -185,13 +184,13 @@ def _choose_kind(settings: Settings, asked: str | None) -> str:
     )
 
 
-def _any_json(settings: Settings, what: str, known: str) -> str:
-    """Of a class that is not known a tokenizer.json says everything."""
-    if (settings.directory / "tokenizer.json").is_file():
-        return FAST
+def _readable(settings: Settings, name: str, what: str, known: Iterable[str]) -> str:
+    """The class; of one that is not known a tokenizer.json says everything."""
+    if kind_of(name) != FAST or name == FAST or (settings.directory / "tokenizer.json").is_file():
+        return name
     raise ValueError(
-        f"{str(settings.directory)!r}: {what}; without a tokenizer.json this version knows {known} only: save it once "
-        "with transformers, AutoTokenizer.from_pretrained(DIR).save_pretrained(OUT)"
+        f"{str(settings.directory)!r}: {what}; without a tokenizer.json this version knows {', '.join(known)} only: "
+        "save it once with transformers, AutoTokenizer.from_pretrained(DIR).save_pretrained(OUT)"
     )
 
 
@@ -226,16 +225,16 @@ def _read_model(settings: Settings, kind: str) -> tuple[Path, dict[str, Any]]:
 
 
 def _open_literal(settings: Settings, kind: str, rule: str, path: Path) -> TokenizerFiles:
-    """tokenizer.json as it is."""
+    """tokenizer.json, with what the class and the caller change."""
 
     def content() -> dict[str, Any]:
-        return renamed(path, lambda: with_options(read_json(path), given) if given else read_json(path))
+        return renamed(path, lambda: with_options(read_json(path), given))
 
-    given = settings.given_stages()
-    whole = content()
+    whole = read_json(path)
+    given = {**settings.stages(file_options(settings.class_name, whole)), **settings.given_stages()}
+    whole = renamed(path, lambda: with_options(whole, given))
     own = renamed(path, lambda: added_tokens(whole))
-    if isinstance(padding := whole.get("padding"), dict) and isinstance(padding.get("pad_token"), str):
-        settings.fallback = {"pad_token": padding["pad_token"]}
+    settings.read_sections(whole)
     found = {name: value for name, value in options_of(whole).items() if kind == FAST or name in OPTIONS[kind]}
     return _finish(settings, kind, rule, path, whole, content, own, {**OPTIONS[kind], **found}, literal=True)
 
@@ -245,6 +244,7 @@ def _open_rebuilt(settings: Settings, kind: str, rule: str, path: Path) -> Token
     unknown = content_of(settings.named(kind)["unk_token"])
     unk_id = settings.file.get("unk_id", 1)
     whole = read_json(path)
+    settings.read_sections(whole)
 
     def model(content: dict[str, Any]) -> dict[str, Any]:
         return renamed(path, lambda: own_model(kind, content.get("model"), unknown, unk_id))
@@ -263,7 +263,7 @@ def _open_recipe(
     again: Callable[[], dict[str, Any]] | None,
 ) -> TokenizerFiles:
     """A vocabulary in the pipeline of its class; `again` reads it once more."""
-    options = settings.stages(kind)
+    options = settings.stages(OPTIONS[kind])
     again = again or (lambda: _read_model(settings, kind)[1])
     whole = recipe(kind, rule, model, options)
     return _finish(settings, kind, rule, path, whole, lambda: recipe(kind, rule, again(), options), own, options)
@@ -271,7 +271,7 @@ def _open_recipe(
 
 def _open_spm(settings: Settings, rule: str, path: Path) -> TokenizerFiles:
     """spm.model, which the core reads by itself unless tokens were added or renamed."""
-    options = settings.stages(V2)
+    options = settings.stages(OPTIONS[V2])
     added = settings.added(V2, rule, [])
     data = path.read_bytes()
     if not data:
@@ -355,7 +355,7 @@ def _finish_spm(
         single=single,
         pair=(*single, (SECOND, 1), (sep, 1)),
         decoders=({"type": "Spm" if rule == "SPM" else "Metaspace", **scheme},),
-        options={**options, **settings.for_calls(V2)},
+        options={**options, **settings.for_calls(rule)},
         model_type="Unigram",
         trim_offsets=None,
         config=settings.file,
@@ -386,7 +386,7 @@ def _finish(
 ) -> TokenizerFiles:
     """The tokenizer of a tokenizer.json, or of what is as good as one; `again` makes it once more."""
     special = {name: content_of(token) for name, token in settings.named(kind).items()}
-    claimed = settings.added(kind, rule, own)
+    claimed = settings.added(kind, rule, own, from_json=path.name == "tokenizer.json")
     pipeline = _translate(path, {**whole, "added_tokens": [_section(token) for token in claimed]})
     ids = {token.content: token.id for token in pipeline.added}
     sections: dict[str, Any] = {"added_tokens": [_section(token) for token in pipeline.added]}
@@ -407,7 +407,7 @@ def _finish(
         single=pipeline.single,
         pair=pipeline.pair,
         decoders=() if pipeline.decoder is None else (pipeline.decoder,),
-        options={**options, **settings.for_calls(kind)},
+        options={**options, **settings.for_calls(rule)},
         model_type=pipeline.model["type"],
         trim_offsets=pipeline.trim_offsets,
         config=settings.file,
@@ -426,7 +426,7 @@ def _make_core(path: Path, pipeline: Pipeline) -> _core.Tokenizer:
 
 def _section(token: AddedToken) -> dict[str, Any]:
     """An added token as a tokenizer.json has it."""
-    return {"id": token.id, **_flags(token)}
+    return {"id": token.id, **token_flags(token)}
 
 
 def _warn_of_ids(path: Path, claimed: Iterable[AddedToken], ids: Mapping[str, int]) -> None:
@@ -475,7 +475,7 @@ def write_tokenizer(files: TokenizerFiles, place: Callable[[str], Path]) -> tupl
     """
     config = {name: value for name, value in files.config.items() if name not in _NOT_SAVED}
     config.update(_call_section(files.options), **files.special)
-    config["added_tokens_decoder"] = {str(token.id): _flags(token) for token in files.added}
+    config["added_tokens_decoder"] = {str(token.id): token_flags(token) for token in files.added}
     if files.extra:
         config["additional_special_tokens"] = list(files.extra)
     if files.pipeline == "SPM":
@@ -503,7 +503,8 @@ def _call_section(options: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _flags(token: AddedToken) -> dict[str, Any]:
+def token_flags(token: AddedToken) -> dict[str, Any]:
+    """Content and flags, without the id."""
     return {key: value for key, value in token._asdict().items() if key != "id"}
 
 

@@ -10,7 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._errors import describe_all
-from deberta_c._frame import RowName, find_surrogate, is_column, is_missing, rows_of, texts_of, the_only, values_of
+from deberta_c._frame import (
+    RowName,
+    content_of_str,
+    find_surrogate,
+    is_column,
+    is_missing,
+    rows_of,
+    texts_of,
+    the_only,
+    values_of,
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +58,8 @@ def read_inputs(text: Any, text_pair: Any, name: str = "text") -> Inputs:
         raise ValueError(f"{name} is {text!r}; give a str or a column of them")
     if isinstance(text, str):
         if text_pair is None or isinstance(text_pair, str):
-            return Inputs([text], [text_pair] if text_pair else None, True, (the_only(name), the_only("text_pair")))
+            seconds = [content_of_str(text_pair)] if text_pair else None
+            return Inputs([content_of_str(text)], seconds, True, (the_only(name), the_only("text_pair")))
         raise TypeError(f"{name} is a str, but text_pair a {type(text_pair).__name__}; give two of a kind")
     if not is_column(text):
         raise TypeError(f"{name} is of type {type(text).__name__}; give a str or a column of them")

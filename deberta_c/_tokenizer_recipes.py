@@ -142,6 +142,8 @@ def with_options(content: dict[str, Any], options: Mapping[str, Any]) -> dict[st
 
     Errors: ValueError, to go on after the name of the file, when the pipeline has no stage that an option concerns.
     """
+    if not options:
+        return content
     normalizers = _sequence(content.get("normalizer"), "normalizers")
     cuts = _sequence(content.get("pre_tokenizer"), "pretokenizers")
     for name, value in options.items():
@@ -164,9 +166,14 @@ def with_options(content: dict[str, Any], options: Mapping[str, Any]) -> dict[st
             raise ValueError(f"has no stage for the option {name}, which is {value!r}; leave the option out")
     return {
         **content,
-        "normalizer": {"type": "Sequence", "normalizers": normalizers},
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": cuts},
+        "normalizer": _section(normalizers, "normalizers"),
+        "pre_tokenizer": _section(cuts, "pretokenizers"),
     }
+
+
+def _section(stages: list[dict[str, Any]], key: str) -> dict[str, Any]:
+    """The section of some stages; one stands alone, for transformers looks for options there only."""
+    return stages[0] if len(stages) == 1 else {"type": "Sequence", key: stages}
 
 
 def options_of(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,10 +6,13 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deberta_c._added_token import token_section
 from deberta_c._config import read_json
+from deberta_c._frame import content_of_str
 from deberta_c._suggest import unknown_option
+from deberta_c._tokenizer_classes import input_names, usual_side
 from deberta_c._tokenizer_json import AddedToken, read_added
-from deberta_c._tokenizer_recipes import BERT, FAST, OPTIONS, SPECIAL, V1, V2
+from deberta_c._tokenizer_recipes import FAST, OPTIONS, SPECIAL, V1, V2
 
 T = TypeVar("T")
 
@@ -25,12 +28,6 @@ CALL_OPTIONS = (
 )  # fmt: skip
 _IGNORED = ("use_fast",)  # it changes nothing
 _KNOWN = (*_STAGE_OPTIONS, *CALL_OPTIONS, "pipeline", "byte_fallback", *SPECIAL_NAMES, *EXTRA)
-_INPUTS = {  # the order is the library's
-    V2: ("input_ids", "attention_mask", "token_type_ids"),
-    V1: ("input_ids", "attention_mask", "token_type_ids"),
-    BERT: ("input_ids", "token_type_ids", "attention_mask"),
-    FAST: ("input_ids", "attention_mask"),
-}
 
 
 class Settings:
@@ -48,6 +45,8 @@ class Settings:
         if "added_tokens_decoder" not in self.file and (path := directory / "special_tokens_map.json").is_file():
             self.legacy = read_json(path)
         self.fallback: dict[str, Any] = {}
+        self.class_name = FAST
+        """The class of transformers without "Fast": one of KINDS, or one that is read like one of them."""
 
     def get(self, name: str, default: Any) -> Any:
         return self.given[name] if name in self.given else self.file.get(name, default)
@@ -71,9 +70,9 @@ class Settings:
             return default if value is None else value
         raise TypeError(f"{self.where(name)} is {value!r}; it must be true or false")
 
-    def stages(self, kind: str) -> dict[str, bool | None]:
-        """What makes the pipeline of a class."""
-        return {name: self.flag(name, default) for name, default in OPTIONS[kind].items()}
+    def stages(self, defaults: Mapping[str, bool | None]) -> dict[str, bool | None]:
+        """What makes the pipeline of a class whose options have these defaults."""
+        return {name: self.flag(name, default) for name, default in defaults.items()}
 
     def given_stages(self) -> dict[str, bool | None]:
         """The same as far as the caller gave it."""
@@ -92,7 +91,15 @@ class Settings:
             )
         return str(rule)
 
-    def for_calls(self, kind: str) -> dict[str, Any]:
+    def read_sections(self, content: Mapping[str, Any]) -> None:
+        """Takes from the sections truncation and padding of a tokenizer.json what holds where nothing else is said."""
+        for section, side in (("truncation", "truncation_side"), ("padding", "padding_side")):
+            if isinstance(found := content.get(section), dict):
+                self.fallback[side] = str(found.get("direction", "Right")).lower()
+                if isinstance(found.get("pad_token"), str):
+                    self.fallback["pad_token"] = found["pad_token"]
+
+    def for_calls(self, rule: str) -> dict[str, Any]:
         """What concerns calls rather than the pipeline."""
         names = self.get("model_input_names", None)
         if names is not None and not (isinstance(names, (list, tuple)) and all(isinstance(n, str) for n in names)):
@@ -102,17 +109,18 @@ class Settings:
             raise ValueError(f"{self.where('pad_token_type_id')} is {pad_type!r}; it must be an integer from 0 to 255")
         return {
             "model_max_length": self._cap(),
-            **{
-                name: check_side(self.where(name), self.get(name, "right"))
-                for name in ("padding_side", "truncation_side")
-            },
-            **{name: self.flag(name, False) for name in ("clean_up_tokenization_spaces", "split_special_tokens")},
-            "model_input_names": tuple(names) if names else _INPUTS[kind],
+            "padding_side": self._side("padding_side", usual_side(self.class_name)),
+            "truncation_side": self._side("truncation_side", "right"),
+            **{flag: self.flag(flag, False) for flag in ("clean_up_tokenization_spaces", "split_special_tokens")},
+            "model_input_names": tuple(names) if names else input_names(self.class_name, rule),
             "pad_token_type_id": pad_type,
         }
 
+    def _side(self, name: str, default: str) -> str:
+        return check_side(self.where(name), self.get(name, self.fallback.get(name, default)))
+
     def _cap(self) -> int | None:
-        limit = check_limit(self.where("model_max_length"), self.get("model_max_length", None))
+        limit = check_limit(self.where("model_max_length"), self.get("model_max_length", self.file.get("max_len")))
         if limit is not None:
             return limit
         positions = self.model_config().get("max_position_embeddings")
@@ -148,10 +156,10 @@ class Settings:
 
     def _token(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
-            return value
-        if isinstance(value, dict) and isinstance(value.get("content"), str):
-            return value
-        raise TypeError(f"{self.where(name)} is {value!r}; it must be a str, or an object with content")
+            return content_of_str(value)
+        if (section := token_section(value)) is not None:
+            return section
+        raise TypeError(f"{self.where(name)} is {value!r}; it must be a str, an AddedToken or an object with content")
 
     def claimed(self, special: Iterable[str]) -> list[AddedToken]:
         """The tokens of added_tokens_decoder, or of added_tokens.json, in the order of the ids that they claim."""
@@ -170,31 +178,41 @@ class Settings:
                 tokens.append(AddedToken(content, id, normalized=content not in named, special=content in named))
         return sorted(tokens, key=lambda token: token.id)
 
-    def added(self, kind: str, rule: str, own: Iterable[AddedToken]) -> list[AddedToken]:
-        """All tokens to be found in texts: `own` of the vocabulary's file, claimed ones, named and extra ones."""
+    def added(self, kind: str, rule: str, own: Iterable[AddedToken], *, from_json: bool = False) -> list[AddedToken]:
+        """All tokens to be found in texts: `own` of the vocabulary's file, claimed ones, named and extra ones.
+
+        A named token has the flags that added_tokens_decoder claims, else those of a tokenizer.json, else its own.
+        """
         named, extra = self.named(kind), self.extra()
         contents = [content_of(token) for token in (*named.values(), *extra)]
-        found = {token.content: token for token in (*own, *self.claimed(contents))}
+        found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(contents)))
+        if "added_tokens_decoder" in self.file:
+            known, found = claimed, found | claimed
+        else:
+            known = found = found | claimed | found
+        known = dict(known) if from_json else claimed
         for name, token in named.items():
-            if (known := found.get(content_of(token))) is not None:
-                found[known.content] = known._replace(special=True)
+            content = content_of(token)
+            if content in known:
+                found[content] = known[content]._replace(special=True)
             elif isinstance(token, dict):
-                found[token["content"]] = _read_added(self.path, token)._replace(special=True)
-            else:
-                found[token] = AddedToken(
-                    token,
-                    normalized=(kind, rule, name) == (V2, "HF4", "unk_token"),
-                    lstrip=(kind, rule, name) == (V1, "HF4", "mask_token"),
-                    special=True,
-                )
+                found[content] = _read_added(self.path, token)._replace(special=True)
+            elif content not in found:
+                masks = (kind, rule, name) == (V1, "HF4", "mask_token")
+                unknowns = (kind, rule, name) == (V2, "HF4", "unk_token")
+                found[content] = AddedToken(content, normalized=masks or unknowns, lstrip=masks, special=True)
         for token in extra:
-            made = _read_added(self.path, token) if isinstance(token, dict) else AddedToken(token, special=True)
-            found.setdefault(made.content, made)
+            content = content_of(token)
+            if isinstance(token, dict) and content not in contents[: len(named)]:
+                found[content] = _read_added(self.path, token)._replace(special=True)
+            else:
+                found.setdefault(content, AddedToken(content, special=True))
         return list(found.values())
 
 
 def content_of(token: Any) -> str:
-    return str(token["content"] if isinstance(token, dict) else token)
+    text: str = token["content"] if isinstance(token, dict) else token
+    return text
 
 
 def _read_added(path: Path, token: Any, id: int | None = None) -> AddedToken:

@@ -113,7 +113,7 @@ def middle(tokenizer, text):
         ("PreTrainedTokenizerFast", "bert", "PreTrainedTokenizerFast"),
         ("TokenizersBackend", None, "PreTrainedTokenizerFast"),
         ("XLMRobertaTokenizerFast", "bert", "PreTrainedTokenizerFast"),
-        (None, "electra", "PreTrainedTokenizerFast"),
+        (None, "electra", "BertTokenizer"),
         (None, None, "PreTrainedTokenizerFast"),
     ],
 )
@@ -164,7 +164,7 @@ def test_missing_files_are_listed(tmp_path, files, message):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"config_json": {"model_type": "electra"}}, "model_type is 'electra'; without a tokenizer.json"),
+        ({"config_json": {"model_type": "gpt2"}}, "model_type is 'gpt2'; without a tokenizer.json"),
         ({"config_json": {"model_type": 3}}, "model_type is 3;"),
         ({"tokenizer_config_json": {"tokenizer_class": "CanineTokenizer"}}, "is 'CanineTokenizer'; without"),
         ({"tokenizer_config_json": {"tokenizer_class": 3}}, "tokenizer_class is 3; it must be a str"),
@@ -398,7 +398,7 @@ def test_spm_model_and_its_pipelines(tmp_path):
     assert middle(five, "hello\tnow") == ["▁hello", "▁now"]
     assert "[UNK]" in middle(four, "hello\tnow")  # this file has no charsmap
     assert four.added_tokens_decoder == five.added_tokens_decoder | {
-        3: AddedToken("[UNK]", 3, normalized=True, special=True)
+        3: deberta_c.AddedToken("[UNK]", normalized=True, special=True)
     }
     assert four.vocab_size == len(four) - 1 == len(read_spm(tmp_path / "spm.model").pieces)
     same = AutoTokenizer.from_pretrained(tmp_path, byte_fallback=True)
@@ -522,8 +522,8 @@ def test_added_tokens_of_the_configuration(tmp_path, make):
     assert len(tokenizer) == size + 4
     assert tokenizer.vocab_size == plain.vocab_size
     found = tokenizer.added_tokens_decoder
-    assert found[size + 1] == AddedToken("<two>", size + 1, normalized=True)
-    assert found[size + 2] == AddedToken("<end>", size + 2, rstrip=True, normalized=True, special=True)
+    assert found[size + 1] == deberta_c.AddedToken("<two>", normalized=True)
+    assert found[size + 2] == deberta_c.AddedToken("<end>", rstrip=True, normalized=True, special=True)
     assert tokenizer.eos_token == "<end>"
     assert tokenizer.additional_special_tokens == ["<three>", "<one>"]
     with warnings.catch_warnings():
@@ -540,8 +540,8 @@ def test_files_of_before(tmp_path):
     )
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     assert tokenizer.mask_token == "<x>"
-    assert tokenizer.added_tokens_decoder[14] == AddedToken("<one>", 14, normalized=True)
-    assert tokenizer.added_tokens_decoder[15] == AddedToken("<x>", 15, special=True)
+    assert tokenizer.added_tokens_decoder[14] == deberta_c.AddedToken("<one>", normalized=True)
+    assert tokenizer.added_tokens_decoder[15] == deberta_c.AddedToken("<x>", special=True)
     assert tokenizer.added_tokens_decoder[0].lstrip
     write(tmp_path, tokenizer_config_json={"added_tokens_decoder": {}})  # then they are not read
     assert AutoTokenizer.from_pretrained(tmp_path).mask_token == "[MASK]"

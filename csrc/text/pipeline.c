@@ -101,6 +101,7 @@ struct reading {
     struct pipeline_scratch *scratch;
     const char *text;
     uint32_t code_points; /* before the next segment */
+    bool split_special;   /* special tokens are not looked for */
 };
 
 static uint32_t count_code_points(const char *text, size_t size)
@@ -143,7 +144,7 @@ static enum deberta_status normalize_segment(struct reading *r, size_t start, si
     TRY(normalizers_apply(&r->pipeline->normalizers, &scratch->text, &scratch->spare));
     const struct bytes *text = &scratch->text.text;
     for (size_t at = 0; at < text->size;) {
-        struct added_match match = added_find(normalized, text->data, text->size, at, false);
+        struct added_match match = added_find(normalized, text->data, text->size, at, r->split_special);
         TRY(append_piece(scratch, at, match.start, -1));
         TRY(append_piece(scratch, match.start, match.end, match.id));
         at = match.end;
@@ -166,10 +167,10 @@ static enum deberta_status cut_segment(struct reading *r, size_t start, size_t e
     return normalize_segment(r, start, end);
 }
 
-static enum deberta_status cut_text(struct reading *r, size_t size, bool split_special)
+static enum deberta_status cut_text(struct reading *r, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        struct added_match match = added_find(&r->pipeline->raw, r->text, size, at, split_special);
+        struct added_match match = added_find(&r->pipeline->raw, r->text, size, at, r->split_special);
         TRY(cut_segment(r, at, match.start));
         if (match.id >= 0) {
             TRY(read_segment(r, match.start, match.end));
@@ -245,8 +246,8 @@ enum deberta_status pipeline_encode(const struct pipeline *pipeline, struct pipe
     scratch->text.tracked = scratch->spare.tracked = tracked;
     scratch->cut.text.tracked = scratch->spare_cut.text.tracked = tracked;
     cut_clear(&scratch->cut);
-    struct reading reading = {pipeline, scratch, text.bytes, 0};
-    TRY(cut_text(&reading, text.size, split_special));
+    struct reading reading = {pipeline, scratch, text.bytes, 0, split_special};
+    TRY(cut_text(&reading, text.size));
     TRY(pretokenizers_apply(&pipeline->pretokenizers, &scratch->cut, &scratch->spare_cut));
     const struct pieces *pieces = &scratch->cut.pieces;
     int32_t word = tokens->words.size ? tokens->words.data[tokens->words.size - 1] + 1 : 0;

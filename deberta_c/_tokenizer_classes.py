@@ -1,0 +1,83 @@
+"""What a tokenizer class of transformers 4 or 5 applies on top of a tokenizer.json, and what its calls return.
+
+Source: transformers 4.57.6, tokenization_utils_fast.py and models/*/tokenization_*_fast.py; transformers 5.24.0.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from deberta_c._tokenizer_recipes import BERT, FAST, KINDS, OPTIONS, V1, V2
+
+BACKEND = "TokenizersBackend"  # what transformers 5 calls FAST; transformers 4 does not have it
+
+BY_MODEL_TYPE = {
+    "deberta-v2": V2, "deberta": V1, "bert": BERT, "convbert": "ConvBertTokenizer", "distilbert": "DistilBertTokenizer",
+    "electra": "ElectraTokenizer", "ernie": BERT, "layoutlm": "LayoutLMTokenizer", "lxmert": "LxmertTokenizer",
+    "megatron-bert": BERT, "mobilebert": "MobileBertTokenizer", "mpnet": "MPNetTokenizer", "nezha": BERT,
+    "roberta": "RobertaTokenizer", "roformer": "RoFormerTokenizer", "squeezebert": "SqueezeBertTokenizer",
+    "xlm-roberta": "XLMRobertaTokenizer",
+}  # fmt: skip
+_LIKE_BERT = frozenset((
+    "ConvBertTokenizer", "DPRContextEncoderTokenizer", "DPRQuestionEncoderTokenizer", "DPRReaderTokenizer",
+    "DistilBertTokenizer", "ElectraTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "MobileBertTokenizer",
+    "RealmTokenizer", "RetriBertTokenizer", "SqueezeBertTokenizer",
+))  # fmt: skip
+_LOWERED = {"do_lower_case": True, "strip_accents": None}
+_NORMALIZED: dict[str, Mapping[str, Any]] = {
+    BERT: OPTIONS[BERT],
+    "FunnelTokenizer": OPTIONS[BERT],
+    "LayoutLMv2Tokenizer": _LOWERED,
+    "MPNetTokenizer": _LOWERED,
+    "RoFormerTokenizer": _LOWERED,
+    "SplinterTokenizer": _LOWERED,
+}
+_WITHOUT_TYPES = frozenset((
+    "BartTokenizer", "BarthezTokenizer", "BigBirdTokenizer", "BlenderbotTokenizer", "BloomTokenizer", "CLIPTokenizer",
+    "CamembertTokenizer", "CodeGenTokenizer", "CodeLlamaTokenizer", "CohereTokenizer", "DPRReaderTokenizer",
+    "DistilBertTokenizer", "GPT2Tokenizer", "GPTNeoXTokenizer", "GemmaTokenizer", "LEDTokenizer", "LlamaTokenizer",
+    "LongformerTokenizer", "MBart50Tokenizer", "MBartTokenizer", "MPNetTokenizer", "MT5Tokenizer", "MvpTokenizer",
+    "NllbTokenizer", "NougatTokenizer", "OpenAIGPTTokenizer", "PegasusTokenizer", "Qwen2Tokenizer",
+    "ReformerTokenizer", "RetriBertTokenizer", "RobertaTokenizer", "SeamlessM4TTokenizer", "T5Tokenizer",
+    "UdopTokenizer", "WhisperTokenizer", "XGLMTokenizer", "XLMRobertaTokenizer", BACKEND,
+))  # fmt: skip
+_PADDED_LEFT = frozenset(
+    ("CodeLlamaTokenizer", "CohereTokenizer", "GemmaTokenizer", "LlamaTokenizer", "XLNetTokenizer")
+)
+
+
+def kind_of(name: str) -> str:
+    """Which of KINDS a class is read as; FAST where a tokenizer.json says all but what `file_options` gives."""
+    if name in _LIKE_BERT:
+        return BERT
+    return name if name in KINDS else FAST
+
+
+def input_names(name: str, rule: str) -> tuple[str, ...]:
+    """`model_input_names` of a class in transformers 4, or with `rule` HF5 in transformers 5."""
+    if name == V1 or (name == V2 and rule == "HF5"):
+        return ("input_ids", "attention_mask", "token_type_ids")
+    if name == "FNetTokenizer":
+        return ("input_ids", "token_type_ids")
+    types = kind_of(name) != FAST if rule == "HF5" else True
+    if name in _WITHOUT_TYPES or not types:
+        return ("input_ids", "attention_mask")
+    return ("input_ids", "token_type_ids", "attention_mask")
+
+
+def usual_side(name: str) -> str:
+    """Where a class pads unless a file says otherwise."""
+    return "left" if name in _PADDED_LEFT else "right"
+
+
+def file_options(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that a class of transformers 4 applies to the stages of a tokenizer.json, with their defaults.
+
+    They concern a stage that stands alone: transformers does not look into a Sequence.
+    """
+    normalizer, cuts = content.get("normalizer"), content.get("pre_tokenizer")
+    options: dict[str, Any] = {}
+    if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
+        options |= _NORMALIZED.get(BERT if kind_of(name) == BERT else name, {})
+    if isinstance(cuts, dict) and "add_prefix_space" in cuts and cuts.get("type") == "ByteLevel" and name != BACKEND:
+        options["add_prefix_space"] = False
+    return options
