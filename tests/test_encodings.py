@@ -512,9 +512,7 @@ def test_special_tokens_that_are_set(own):
     assert (own.mask_token, own.mask_token_id) == ("hello", HELLO)
     own.eos_token_id = SEP
     assert own.eos_token == "[SEP]"
-    with pytest.raises(
-        ValueError, match=r"pad_token is '<p>', which the vocabulary does not have; .*add_special_tokens"
-    ):
+    with pytest.raises(ValueError, match=r"pad_token is '<p>', which the vocabulary does not have; .*add_special"):
         own.pad_token = "<p>"
     with pytest.raises(ValueError, match="id 99 is not in"):
         own.pad_token_id = 99

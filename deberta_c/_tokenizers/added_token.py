@@ -39,7 +39,7 @@ class AddedToken:
 def token_section(value: Any) -> dict[str, Any] | None:
     """A token as a file has it, with the flags that it tells: of an AddedToken of any library, or of a mapping.
 
-    None where it is no such token.
+    None where it is not such a token.
     """
     names = ("content", *FLAGS)
     told = value if isinstance(value, Mapping) else {name: getattr(value, name, None) for name in names}

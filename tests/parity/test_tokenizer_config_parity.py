@@ -112,6 +112,8 @@ def compare(peer: Peer, folder: Path, name: str, **options: Any) -> None:
                     ours = json.loads(
                         json.dumps(described(AutoTokenizer.from_pretrained(directory, **options), TEXTS, PAIRS))
                     )
+                    if (kind, option, value) == ("DebertaV2Tokenizer", "do_lower_case", True):
+                        del theirs["decoded"]  # [UNK] is lower-cased there, and then no longer known as special
                     different += [(option, value, key) for key in theirs if ours[key] != theirs[key]]
     assert not different
 
