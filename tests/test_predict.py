@@ -213,7 +213,7 @@ def test_truncation(model, tokenizer):
         warnings.simplefilter("error")
         np.testing.assert_allclose(model.predict([long], max_length=64), found[:1], atol=TOLERANCE)
         whole = model.predict([long], truncation=False)
-        inputs = tokenizer(long, return_tensors="np")
+        inputs = tokenizer(long, return_tensors="np", verbose=False)
         assert inputs.input_ids.shape == (1, 102)
         np.testing.assert_allclose(whole, model(**inputs).logits, atol=TOLERANCE)
 
