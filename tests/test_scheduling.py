@@ -16,7 +16,8 @@ import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, _core, _reopen
+from deberta_c import AutoModelForSequenceClassification, AutoTokenizer, _core
+from deberta_c._files import shared_open
 from deberta_c._files.shared_open import reopened
 
 TEXTS = ["hello world", "free entry at home now call now", "", "now", "see you at home"] * 40
@@ -319,7 +320,7 @@ def test_fork_while_another_thread_opens(model):
     held, done = threading.Event(), threading.Event()
 
     def hold():
-        with _reopen._lock:
+        with shared_open._lock:
             held.set()
             done.wait()
 
