@@ -4,25 +4,20 @@
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a figure in a sentence stands between
 `<!-- figure: NAME -->` and `<!-- end -->`. The text between these marks is replaced.
 
-python benchmarks/readme.py
+python -m benchmarks.readme
 """
 
 import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks.core import attention, linear
+from benchmarks.peers import report
+from benchmarks.process import loading, scheduling
+from benchmarks.tokenization import run as tokenization
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import attention  # noqa: E402
-import linear  # noqa: E402
-import loading  # noqa: E402
-import report  # noqa: E402
-import scheduling  # noqa: E402
-import tokenization  # noqa: E402
-
 DOCUMENTS = [HERE.parent / "README.md", HERE.parent / "docs" / "performance.md"]
 RESULTS = HERE / "results"
 TABLES: dict[str, Callable[[dict], str]] = {
