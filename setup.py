@@ -26,8 +26,9 @@ from setuptools.command.build_ext import build_ext
 HERE = Path(__file__).resolve().parent
 
 ONEDNN_LIBRARY = "libdnnl.so.3"
+OPENMP = "-lgomp"  # oneDNN's, whichever the compiler
 EXPORTS = "csrc/python/exports.map"
-C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fvisibility=hidden"]
+C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 C_FLAGS += ["-Wall", "-Wextra", "-Wvla"]
 ISA_FLAGS = {
     "scalar": [],
@@ -80,7 +81,7 @@ def probes() -> list[tuple[str, list[str], str, str]]:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return [
         (
-            'int main(void) { return __builtin_cpu_supports("f16c"); }',
+            'int main(void) { return __builtin_cpu_supports("avx512vl"); }',
             levels,
             "the C compiler does not know C11 and AVX-512",
             "install gcc 11 or later and name it with CC=",
@@ -92,16 +93,16 @@ def probes() -> list[tuple[str, list[str], str, str]]:
             f"install python{version}-dev (Debian, Ubuntu: `apt install python3-dev`; Fedora: python3-devel)",
         ),
         (
-            "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 0; }",
-            ["-fopenmp"],
-            "the OpenMP runtime (omp.h, libgomp) is not there",
+            "int omp_get_max_threads(void);\nint main(void) { return omp_get_max_threads() < 0; }",
+            [OPENMP],
+            "the OpenMP runtime (libgomp) is not there",
             "install libgomp1 and gcc (Debian, Ubuntu: `apt install gcc libgomp1`)",
         ),
         (
             "#include <dnnl.h>\n"
             "#if DNNL_VERSION_MAJOR != 3 || DNNL_VERSION_MINOR < 2 || DNNL_CPU_RUNTIME != DNNL_RUNTIME_OMP\n"
             "#error\n#endif\nint main(void) { return dnnl_version()->major != 3; }",
-            ["-fopenmp", "-I" + str(include), str(library)],
+            [OPENMP, "-I" + str(include), str(library)],
             f"{include} holds no usable oneDNN (dnnl.h): version 3.2 or a later 3.x, built for OpenMP, is asked for",
             "run `pip install onednn-devel-cpu-gomp==2023.2.0`, or set ONEDNN_ROOT",
         ),
@@ -215,7 +216,9 @@ def carry(library: Path, to: Path) -> None:
 
 
 def sources(*folders: str) -> list[str]:
-    return sorted(str(path) for folder in folders for path in Path("csrc", folder).glob("*.c"))
+    """Those of the folders and of the folders within; of kernels/isa only if named, as each level has its own flags."""
+    found = (path for folder in folders for path in Path("csrc", folder).rglob("*.c"))
+    return sorted(str(path) for path in found if "kernels/isa" in folders or path.parent.name != "isa")
 
 
 def configuration() -> dict[str, object]:
@@ -238,7 +241,7 @@ def configuration() -> dict[str, object]:
         include_dirs=["csrc"],
         define_macros=DEFINES + NUMPY_DEFINES,
         extra_compile_args=C_FLAGS,
-        extra_link_args=["-fopenmp", f"-Wl,--version-script={EXPORTS}"],
+        extra_link_args=[OPENMP, f"-Wl,--version-script={EXPORTS}"],
     )
     return {
         "libraries": [("deberta_" + level, build) for level, build in kernels.items()],

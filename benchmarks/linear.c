@@ -3,7 +3,7 @@
  * Reads lines `threads N K M`, answers each with two medians in GFLOP/s: ours and oneDNN's. */
 #include "measure.h"
 
-#include "nn/matmul.h"
+#include "nn/linear.h"
 
 struct linear {
     struct matrix matrix;

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linear layers by our kernel and by oneDNN: the table that csrc/nn/matmul.c chooses by.
+"""Linear layers by our kernel and by oneDNN: the table that csrc/nn/linear.c chooses by.
 
     python benchmarks/linear.py                 # ten minutes; writes benchmarks/results/linear.json, prints a summary
     python benchmarks/linear.py --hidden 768    # measures the matrices of this hidden size; the others stay

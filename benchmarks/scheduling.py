@@ -255,7 +255,68 @@ def million(directory):
     return lines
 
 
-PARTS = {function.__name__: function for function in (scaling, callers, processes, start, shapes, million)}
+CALLS = """
+import sys, time
+import numpy as np, deberta_c
+core = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])._core
+deberta_c.set_num_threads(int(sys.argv[2]))
+ids, offsets = np.random.default_rng(0).integers(4, 4000, 16).astype(np.int32), np.array([0, 16])
+core.forward(ids, offsets)
+print("ready", flush=True)
+for line in sys.stdin:
+    times = []
+    for _ in range(int(line)):
+        start = time.perf_counter()
+        core.forward(ids, offsets)
+        times.append(time.perf_counter() - start)
+    print(*times, flush=True)
+"""
+
+
+def short_calls(name, threads, folder):
+    """A process that makes calls of one text of 16 tokens with the package in a folder and our own kernel."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "DEBERTA_C_MATMUL": "own"}
+    command = [sys.executable, "-c", CALLS, name, str(threads)]
+    worker = subprocess.Popen(
+        command, env=environment, cwd=tempfile.gettempdir(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout.readline() == "ready\n"
+    return worker
+
+
+def neighbours(directory):
+    """A short text while a spinning process keeps every CPU busy. DEBERTA_C_BEFORE names a folder with another build of
+    the package, which runs in alternation."""
+    folders = {"": HERE.parent}
+    if os.environ.get("DEBERTA_C_BEFORE"):
+        folders["before, "] = os.environ["DEBERTA_C_BEFORE"]
+    lines = {}
+    with tempfile.TemporaryDirectory() as folder:
+        code = "import sys, models; models.write_checkpoint(*sys.argv[1:])"
+        subprocess.run([sys.executable, "-c", code, "v3-xsmall", folder], check=True, cwd=HERE)
+        for model, path in (("default model", deberta_c.default_model()), ("v3-xsmall", folder)):
+            workers = {
+                f"{label}{model}, {threads} thread{'s' * (threads > 1)}": short_calls(str(path), threads, package)
+                for label, package in folders.items()
+                for threads in (1, 2)
+            }
+            times = {name: [] for name in workers}
+            spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
+            for _ in range(4):
+                for name, worker in workers.items():
+                    worker.stdin.write("25\n")
+                    worker.stdin.flush()
+                    times[name] += map(float, worker.stdout.readline().split())
+            for process in spinning:
+                process.kill()
+            for name, worker in workers.items():
+                worker.communicate()
+                p50, p95, p99 = np.percentile(times[name], [50, 95, 99]) * 1e3
+                lines[f"busy neighbours, {name}: p50"] = entry(p50, "ms", p95=p95, p99=p99)
+    return lines
+
+
+PARTS = {function.__name__: function for function in (scaling, callers, processes, start, shapes, million, neighbours)}
 
 
 def machine():

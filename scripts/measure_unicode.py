@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes csrc/text/unicode_tables.h by asking the `tokenizers` library about every code point.
+"""Writes csrc/text/unicode/unicode_tables.h by asking the `tokenizers` library about every code point.
 
 Classes of characters and case mappings change from one Unicode version to the next, and the ids of a text change with
 them. What counts is the version inside the library that models are trained with, so that library is measured: nothing
@@ -19,7 +19,7 @@ import tokenizers
 from tokenizers.normalizers import NFC, NFD, NFKC, NFKD, BertNormalizer, Lowercase, Normalizer, StripAccents
 from tokenizers.pre_tokenizers import ByteLevel, Digits, PreTokenizer, Punctuation, Whitespace
 
-HEADER = Path(__file__).parents[1] / "csrc" / "text" / "unicode_tables.h"
+HEADER = Path(__file__).parents[1] / "csrc" / "text" / "unicode" / "unicode_tables.h"
 CODE_POINTS = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
 
 Property = Callable[[str], bool]

@@ -364,3 +364,21 @@ def test_a_signal_ends_a_long_pass() -> None:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert model(input_ids=long).logits.tobytes() == whole.tobytes()
+
+
+@pytest.mark.parametrize("texts", [1, 3], ids=["alone", "beside short ones"])
+def test_a_signal_ends_the_encoding_of_one_huge_text(texts: int) -> None:
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
+    rows = ["a short one", "another", "free entry now "][-texts:]
+    rows[-1] *= 4_000_000  # 60 MB
+    previous = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        start = time.perf_counter()
+        with pytest.raises(KeyboardInterrupt):
+            tokenizer._core.encode(rows)
+        assert time.perf_counter() - start < 1.5
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert len(tokenizer._core.encode(["a short one"])[0]) > 2

@@ -45,7 +45,7 @@ MISSING = {
     "stdio.h": ["makes no programs", "libc6-dev"],
     "mavx512f": ["AVX-512", "gcc 11 or later"],
     "Python.h": ["Python.h", f"python{sys.version_info.major}.{sys.version_info.minor}-dev"],
-    "omp.h": ["libgomp", "apt install"],
+    "omp_get_max_threads": ["libgomp", "apt install"],
     "dnnl.h": ["oneDNN", "onednn-devel-cpu-gomp==2023.2.0", "ONEDNN_ROOT"],
     "utf8proc": ["utf8proc", "apt install libutf8proc-dev"],
 }

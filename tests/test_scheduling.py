@@ -164,6 +164,43 @@ def test_no_thread_computes_when_a_call_is_over(model):
     assert time.process_time() - before < 0.02
 
 
+SHORT_CALLS = """
+import os, statistics, subprocess, sys, time
+import numpy as np
+import deberta_c
+cpus = sorted(os.sched_getaffinity(0))[:2]
+os.sched_setaffinity(0, cpus)
+core = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])._core
+ids, offsets = np.arange(4, 20, dtype=np.int32), np.array([0, 16])
+def median(threads):
+    deberta_c.set_num_threads(threads)
+    times = []
+    for _ in range(60):
+        start = time.perf_counter()
+        core.forward(ids, offsets)
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+neighbours = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in cpus]
+try:
+    median(2)
+    print(median(1), median(2))
+finally:
+    for neighbour in neighbours:
+        neighbour.kill()
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this platform")
+def test_a_short_call_does_not_wait_for_a_thread_that_is_not_running(make_model):
+    """Every CPU has a busy neighbour: a call that waited for its second thread would take some time slices."""
+    wide = make_model(hidden_size=256, num_attention_heads=4, intermediate_size=512)
+    command = [sys.executable, "-c", SHORT_CALLS, str(wide)]
+    environment = {**os.environ, "DEBERTA_C_MATMUL": "own"}  # oneDNN waits for all of its threads
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    one, two = map(float, run.stdout.split())
+    assert two < 4 * one + 0.002
+
+
 @pytest.mark.parametrize("auto", [AutoModelForSequenceClassification, AutoTokenizer])
 def test_a_process_opens_a_pickle_once(auto, make_model, monkeypatch):
     directory = make_model()

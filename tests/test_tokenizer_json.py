@@ -299,3 +299,11 @@ def test_a_large_file_is_read_quickly(make_model, written):
         times.append(time.process_time() - start)
     assert middle(found, "word77é") == ["▁word77é"]
     assert min(times) < 0.8
+
+
+def test_a_text_that_normalizers_let_grow_without_end_is_refused(opened):
+    """Thirty-two stages that double a text: 4 GB out of one letter."""
+    double = {"type": "Replace", "pattern": {"String": "a"}, "content": "aa"}
+    tokenizer = opened({"normalizer": normal(*[double] * 32)})
+    with pytest.raises(ValueError, match=r"the normalizer 'Replace', the 21. of 32.*longer than 10486\d\d bytes"):
+        tokenizer("a")

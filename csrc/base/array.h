@@ -18,11 +18,12 @@ struct ids {
     size_t size, capacity;
 };
 
-/* Makes room for `more` items beyond the `used` ones; grows by half, so that appending costs constant time. */
+/* Makes room for `more` items beyond the `used` ones, and never leaves `data` NULL: an offset may be added to it. Grows
+ * by half, so that appending costs constant time. */
 MUST_USE static inline enum deberta_status array_reserve(void **data, size_t used, size_t *capacity, size_t more,
                                                          size_t item)
 {
-    if (more <= *capacity - used)
+    if (*data && more <= *capacity - used)
         return DEBERTA_OK;
     size_t wanted = max_size(used + more, *capacity + *capacity / 2 + 64 / item);
     TRY(memory_grow(used * item, wanted, item, data));

@@ -5,11 +5,25 @@
 
 #include <stdbool.h>
 
+/* Bits of a set. A machine may have any of the later ones without the others. */
+enum cpu_feature {
+    CPU_AVX2 = 1 << 0,   /* with FMA and F16C */
+    CPU_AVX512 = 1 << 1, /* F, BW, DQ and VL */
+    CPU_AVX512_VNNI = 1 << 2,
+    CPU_AVX512_BF16 = 1 << 3,
+    CPU_AVX_VNNI = 1 << 4,
+    CPU_AMX_INT8 = 1 << 5,
+    CPU_AMX_BF16 = 1 << 6,
+};
+
+unsigned cpu_features(void);
+
+/* What DEBERTA_C_ISA names: a level has all kernels, those of the levels below it included. */
 enum isa { ISA_SCALAR = 0, ISA_AVX2, ISA_AVX512, ISA_COUNT };
 
 extern const char *const isa_names[ISA_COUNT];
 
-/* avx2 asks for AVX2, FMA and F16C; avx512 for F, BW, DQ and VL besides. */
+/* Whether the processor has the features that a level needs. */
 bool cpu_has(enum isa level);
 
 #endif

@@ -83,10 +83,19 @@ void memory_free(void *block)
     free(block);
 }
 
-void memory_forget(const void *begin, size_t bytes)
+void memory_drop_pages(const void *begin, size_t bytes)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     uintptr_t first = ((uintptr_t)begin + page - 1) / page * page, end = ((uintptr_t)begin + bytes) / page * page;
     if (first < end)
         (void)madvise((void *)first, end - first, MADV_DONTNEED); /* a hint */
+}
+
+enum deberta_status memory_spare(size_t bytes)
+{
+    void *pages = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (pages == MAP_FAILED)
+        return out_of_memory(1, bytes);
+    munmap(pages, bytes);
+    return DEBERTA_OK;
 }

@@ -17,8 +17,12 @@ MUST_USE enum deberta_status memory_calloc(size_t count, size_t size, void **blo
 /* Grows *block from `used` bytes to count * size bytes; on failure *block is unchanged. */
 MUST_USE enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block);
 void memory_free(void *block);
-/* Gives the whole pages within a mapped file back to the system; they are read again when somebody looks. */
-void memory_forget(const void *begin, size_t bytes);
+/* Drops the whole pages within a mapped file from memory; they are read again on the next access. */
+void memory_drop_pages(const void *begin, size_t bytes);
+
+/* Whether so many bytes can be had now: asked before code that cannot fail for want of memory without ending the
+ * process. */
+MUST_USE enum deberta_status memory_spare(size_t bytes);
 
 static inline size_t round_up(size_t value, size_t multiple)
 {

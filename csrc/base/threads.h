@@ -6,15 +6,11 @@
 
 #include <stddef.h>
 
-enum { MOST_THREADS = 4096 };
-
-/* `worker` is below the last threads_count() of the calling thread; no two calls run at once with the same worker of
- * one loop. */
-typedef void (*parallel_fn)(size_t index, int worker, void *context);
+#include "base/pool.h"
 
 /* Calls fn(0..n-1), in any order, on as many threads as get at least `grain` calls each and as the loops of other
- * callers leave; inside another parallel_for it runs in the calling worker. When n is the number of threads, worker i
- * gets call i: what it left in its cache by the last loop is still there. */
+ * callers leave; inside another parallel_for it runs in the calling worker. A worker is below the last
+ * threads_count() of the calling thread. */
 void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context);
 
 /* The grain of calls that take so many floating point operations each: less is done before a thread has woken. */
@@ -34,10 +30,5 @@ void threads_set(int count);
 void threads_lend(void);
 /* The default: DEBERTA_C_NUM_THREADS, OMP_NUM_THREADS, else the CPUs this process may use. */
 int threads_default(void);
-/* CPUs allowed by the quota of a cgroup v2 `cpu.max` text or v1 quota and period; 0 when unlimited. */
-int threads_quota(const char *quota, const char *period);
-/* The quota of this process by <root>/proc/self/cgroup and <root>/sys/fs/cgroup, v1 or v2, the groups above its own
- * included; 0 when unlimited. */
-int threads_cgroup(const char *root);
 
 #endif

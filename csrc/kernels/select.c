@@ -3,10 +3,42 @@
 
 const struct kernels *kernels;
 
+/* Tables in the order in which they are laid one over the other. One for a further feature names only the kernels that
+ * it has; the first level that may use it stands beside it. */
+static const struct overlay {
+    enum isa from;
+    unsigned needs; /* of enum cpu_feature, beyond those of the level */
+    const struct kernels *table;
+} overlays[] = {
+    {ISA_SCALAR, 0, &kernels_scalar},
+    {ISA_AVX2, 0, &kernels_avx2},
+    {ISA_AVX512, 0, &kernels_avx512},
+};
+
+static void lay_over(struct kernels *table, const struct kernels *overlay)
+{
+    if (overlay->panel_width) {
+        table->panel_width = overlay->panel_width;
+        table->row_group = overlay->row_group;
+    }
+#define K(name, parameters)                                                                                            \
+    if (overlay->name)                                                                                                 \
+        table->name = overlay->name;
+    KERNEL_LIST(K)
+#undef K
+}
+
 const struct kernels *kernels_of(enum isa level)
 {
-    static const struct kernels *const tables[ISA_COUNT] = {&kernels_scalar, &kernels_avx2, &kernels_avx512};
-    return cpu_has(level) ? tables[level] : NULL;
+    static struct kernels merged[ISA_COUNT];
+    if (!cpu_has(level))
+        return NULL;
+    unsigned features = cpu_features();
+    for (size_t i = 0; i < sizeof overlays / sizeof *overlays; i++)
+        if (overlays[i].from <= level && (features & overlays[i].needs) == overlays[i].needs)
+            lay_over(&merged[level], overlays[i].table);
+    merged[level].isa = level;
+    return &merged[level];
 }
 
 void kernels_select(const struct kernels *table)

@@ -3,16 +3,22 @@
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t quad_order __attribute__((vector_size(16)));
 
+#ifdef __clang__ /* gcc has it from version 12 on */
+#define SHUFFLE(x, y, ...) __builtin_shufflevector(x, y, __VA_ARGS__)
+#else
+#define SHUFFLE(x, y, ...) __builtin_shuffle(x, y, (quad_order){__VA_ARGS__})
+#endif
+
 INLINE void transpose_quad(quad block[4])
 {
-    quad ab_low = __builtin_shuffle(block[0], block[1], (quad_order){0, 4, 1, 5});
-    quad ab_high = __builtin_shuffle(block[0], block[1], (quad_order){2, 6, 3, 7});
-    quad cd_low = __builtin_shuffle(block[2], block[3], (quad_order){0, 4, 1, 5});
-    quad cd_high = __builtin_shuffle(block[2], block[3], (quad_order){2, 6, 3, 7});
-    block[0] = __builtin_shuffle(ab_low, cd_low, (quad_order){0, 1, 4, 5});
-    block[1] = __builtin_shuffle(ab_low, cd_low, (quad_order){2, 3, 6, 7});
-    block[2] = __builtin_shuffle(ab_high, cd_high, (quad_order){0, 1, 4, 5});
-    block[3] = __builtin_shuffle(ab_high, cd_high, (quad_order){2, 3, 6, 7});
+    quad ab_low = SHUFFLE(block[0], block[1], 0, 4, 1, 5);
+    quad ab_high = SHUFFLE(block[0], block[1], 2, 6, 3, 7);
+    quad cd_low = SHUFFLE(block[2], block[3], 0, 4, 1, 5);
+    quad cd_high = SHUFFLE(block[2], block[3], 2, 6, 3, 7);
+    block[0] = SHUFFLE(ab_low, cd_low, 0, 1, 4, 5);
+    block[1] = SHUFFLE(ab_low, cd_low, 2, 3, 6, 7);
+    block[2] = SHUFFLE(ab_high, cd_high, 0, 1, 4, 5);
+    block[3] = SHUFFLE(ab_high, cd_high, 2, 3, 6, 7);
 }
 
 static void pack(const float *rows, size_t ld, size_t n, size_t k, float *panel)

@@ -7,7 +7,7 @@
 #include "model/encoder.h"
 #include "model/params.h"
 
-#define ROWS_KEPT 512 /* of the word table that may be read before its pages are given back */
+#define ROWS_KEPT 512 /* of the word table that are read before its pages are dropped */
 
 static enum deberta_status check_offsets(const struct deberta_batch *batch)
 {
@@ -80,7 +80,7 @@ static void run_chunk(size_t index, int worker, void *context)
     const struct deberta_context *work = run->pass.context;
     if (run->status != DEBERTA_OK)
         return;
-    struct workspace workspace = context_workspace(work, work->plan.apart ? worker : 0);
+    struct workspace workspace = context_workspace(work, work->plan.one_chunk_per_thread ? worker : 0);
     enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace, worker == 0);
     int none = DEBERTA_OK;
     if (status != DEBERTA_OK && atomic_compare_exchange_strong(&run->status, &none, (int)status))
@@ -89,13 +89,13 @@ static void run_chunk(size_t index, int worker, void *context)
 
 /* The system maps many pages round each row that is read: without this, a few thousand words would hold the whole table
  * in memory. */
-static void give_back_words(const struct deberta_model *model, struct deberta_context *context,
+static void drop_word_pages(const struct deberta_model *model, struct deberta_context *context,
                             const struct deberta_batch *batch)
 {
     context->rows_read += (size_t)batch->offsets[batch->count];
     if (context->rows_read < ROWS_KEPT)
         return;
-    params_forget(&model->word);
+    params_drop_pages(&model->word);
     context->rows_read = 0;
 }
 
@@ -107,12 +107,12 @@ enum deberta_status deberta_model_forward(const struct deberta_model *model, str
     TRY(check_batch(model, batch, outputs));
     TRY(context_prepare(context, batch));
     struct run run = {.pass = {model, context, batch, outputs}};
-    if (context->plan.apart)
+    if (context->plan.one_chunk_per_thread)
         parallel_for(context->plan.count, 1, run_chunk, &run);
     else
         for (size_t i = 0; i < context->plan.count; i++)
             run_chunk(i, 0, &run);
-    give_back_words(model, context, batch);
+    drop_word_pages(model, context, batch);
     int status = run.status;
     return status == DEBERTA_OK ? DEBERTA_OK : fail((enum deberta_status)status, "%s", run.message);
 }

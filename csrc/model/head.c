@@ -3,22 +3,10 @@
 
 #include <string.h>
 
-#include "nn/layernorm.h"
+#include "model/shapes.h"
 
-static void normalise(const struct deberta_model *m, const float *added, float *x, size_t rows)
-{
-    layernorm_apply(&(struct layernorm){.gain = m->head_gain,
-                                        .bias = m->head_shift,
-                                        .added = added,
-                                        .x = x,
-                                        .rows = rows,
-                                        .size = m->config.head_size,
-                                        .stride = m->head_stride,
-                                        .epsilon = m->config.layer_norm_eps});
-}
-
-/* The rows of the wanted tokens, in w->chosen; and, in w->y, the first row of each one's sequence, where the head adds
- * it. Returns how many. */
+/* The rows of the selected tokens, in w->chosen; and, in w->y, the first row of each one's sequence, where the head
+ * adds it. Returns how many. */
 static size_t choose(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
 {
     const struct deberta_batch *batch = pass->batch;
@@ -27,7 +15,7 @@ static size_t choose(const struct pass *pass, const struct chunk *chunk, const s
     for (size_t i = chunk->sequence; i < chunk->sequence + chunk->count; i++) {
         const float *first = w->x + ((size_t)batch->offsets[i] - chunk->token) * ld;
         for (size_t t = (size_t)batch->offsets[i]; t < (size_t)batch->offsets[i + 1]; t++) {
-            if (batch->wanted && !batch->wanted[t])
+            if (batch->selected && !batch->selected[t])
                 continue;
             memcpy(w->chosen + chosen * ld, w->x + (t - chunk->token) * ld, ld * sizeof(float));
             if (adds_first)
@@ -43,11 +31,11 @@ static enum deberta_status apply(const struct deberta_model *m, const float *row
                                  float *logits)
 {
     enum deberta_head head = m->config.head;
-    size_t outputs = model_outputs(m), stride = m->hidden_stride;
+    size_t outputs = shapes_logit_columns(&m->config), stride = m->hidden_stride;
     if (m->head_dense.packed) {
-        TRY(matrix_apply(&m->head_dense, rows, n, m->head_act, w->pooled));
+        TRY(matrix_apply(&m->head_dense, rows, n, m->act.head, w->pooled));
         if (head == DEBERTA_MASKED_LM)
-            normalise(m, NULL, w->pooled, n);
+            norm_apply(&m->head_norm, NULL, w->pooled, n);
         rows = w->pooled, stride = m->head_stride;
     }
     if (m->head_out.packed) {
@@ -64,15 +52,15 @@ enum deberta_status head_apply(const struct pass *pass, const struct chunk *chun
     const struct deberta_model *m = pass->model;
     const float *rows = w->first;
     size_t count = chunk->count;
-    if (model_answers_for_tokens(m)) {
+    if (head_reads_tokens(m->config.head)) {
         count = choose(pass, chunk, w);
         rows = w->chosen;
         if (m->config.head == DEBERTA_REPLACED_TOKENS)
-            normalise(m, w->y, w->chosen, count);
+            norm_apply(&m->head_norm, w->y, w->chosen, count);
     }
-    size_t block = context_head_rows(m, count);
+    size_t block = workspace_head_rows(m, count);
     for (size_t row = 0; row < count; row += block)
         TRY(apply(m, rows + row * m->hidden_stride, min_size(block, count - row), w,
-                  pass->outputs->logits + (chunk->answer + row) * model_outputs(m)));
+                  pass->outputs->logits + (chunk->logit_row + row) * shapes_logit_columns(&m->config)));
     return DEBERTA_OK;
 }

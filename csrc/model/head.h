@@ -3,9 +3,9 @@
 #ifndef DEBERTA_MODEL_HEAD_H
 #define DEBERTA_MODEL_HEAD_H
 
-#include "model/encoder.h"
+#include "model/pass.h"
 
-/* Fills the chunk's share of outputs->logits from w->first, or from w->x where the head answers for tokens. */
+/* Fills the chunk's share of outputs->logits from w->first, or from w->x where the head reads tokens. */
 MUST_USE enum deberta_status head_apply(const struct pass *pass, const struct chunk *chunk, const struct workspace *w);
 
 #endif

@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "deberta.h"
 #include "kernels/kernels.h"
-#include "nn/matmul.h"
+#include "nn/linear.h"
 
 static enum deberta_status choose(enum isa *level)
 {
@@ -44,7 +44,12 @@ enum deberta_status deberta_start(void)
     enum isa level;
     TRY(choose(&level));
     kernels_select(kernels_of(level));
-    return matmul_start();
+    return linear_start();
+}
+
+void deberta_stop(void)
+{
+    linear_stop();
 }
 
 const char *deberta_isa(void)
@@ -54,12 +59,12 @@ const char *deberta_isa(void)
 
 const char *deberta_linear(void)
 {
-    return matmul_path() == MATMUL_OWN ? "own" : "onednn";
+    return linear_chosen()->name;
 }
 
 const char *deberta_onednn(void)
 {
-    return matmul_onednn_version();
+    return linear_onednn_version();
 }
 
 int deberta_threads(void)

@@ -2,106 +2,11 @@
 #include "model/model.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "model/params.h"
 #include "model/positions.h"
-
-#define MAX_LAYERS 1000
-
-/* The names of transformers' ACT2FN. */
-static enum deberta_status activation_named(const char *field, const char *name, enum activation *out)
-{
-    static const struct {
-        const char *name;
-        enum activation activation;
-    } names[] = {
-        {"gelu", ACT_GELU},
-        {"gelu_python", ACT_GELU},
-        {"gelu_new", ACT_GELU_TANH},
-        {"gelu_fast", ACT_GELU_TANH},
-        {"gelu_pytorch_tanh", ACT_GELU_TANH},
-        {"gelu_python_tanh", ACT_GELU_TANH},
-        {"gelu_accurate", ACT_GELU_TANH},
-        {"quick_gelu", ACT_QUICK_GELU},
-        {"gelu_10", ACT_GELU_10},
-        {"relu", ACT_RELU},
-        {"relu2", ACT_RELU2},
-        {"relu6", ACT_RELU6},
-        {"leaky_relu", ACT_LEAKY_RELU},
-        {"silu", ACT_SILU},
-        {"swish", ACT_SILU},
-        {"tanh", ACT_TANH},
-        {"sigmoid", ACT_SIGMOID},
-        {"linear", ACT_LINEAR},
-        {"mish", ACT_MISH},
-        {"hardswish", ACT_HARDSWISH},
-        {"laplace", ACT_LAPLACE},
-    };
-    for (size_t i = 0; name && i < sizeof names / sizeof *names; i++) {
-        if (strcmp(name, names[i].name) == 0) {
-            *out = names[i].activation;
-            return DEBERTA_OK;
-        }
-    }
-    char known[256] = "";
-    for (size_t i = 0, used = 0; i < sizeof names / sizeof *names && used < sizeof known; i++)
-        used += (size_t)snprintf(known + used, sizeof known - used, i ? ", %s" : "%s", names[i].name);
-    return fail(DEBERTA_ARGUMENT, "%s is '%s', which is not known here; known are %s", field, name ? name : "(none)",
-                known);
-}
-
-static enum deberta_status name_activations(struct deberta_model *m)
-{
-    TRY(activation_named("hidden_act", m->config.hidden_act, &m->act));
-    if (m->config.conv_kernel_size > 0)
-        TRY(activation_named("conv_act", m->config.conv_act, &m->conv_act));
-    if (head_has_dense(m->config.head))
-        TRY(activation_named("head_act", m->config.head_act, &m->head_act));
-    return DEBERTA_OK;
-}
-
-enum deberta_status model_check_config(const struct deberta_config *c)
-{
-    const struct {
-        const char *name;
-        size_t value;
-    } positive[] = {{"vocab_size", c->vocab_size},     {"embedding_size", c->embedding_size},
-                    {"hidden_size", c->hidden_size},   {"num_hidden_layers", c->layers},
-                    {"num_attention_heads", c->heads}, {"intermediate_size", c->intermediate_size},
-                    {"num_labels", c->num_labels},     {"max_position_embeddings", c->max_positions},
-                    {"head_size", c->head_size}};
-    for (size_t i = 0; i < sizeof positive / sizeof *positive; i++)
-        if (positive[i].value == 0 || positive[i].value > INT32_MAX)
-            return fail(DEBERTA_ARGUMENT, "%s is %zu; it must be a positive number", positive[i].name,
-                        positive[i].value);
-    if (c->layers > MAX_LAYERS)
-        return fail(DEBERTA_ARGUMENT, "num_hidden_layers is %zu; at most %d are supported", c->layers, MAX_LAYERS);
-    if (c->hidden_size % c->heads != 0)
-        return fail(DEBERTA_ARGUMENT, "hidden_size %zu is not a multiple of num_attention_heads %zu", c->hidden_size,
-                    c->heads);
-    if (c->attention_terms == 0)
-        return fail(DEBERTA_ARGUMENT, "attention_terms is 0; it counts the content term, so it is at least 1");
-    if (c->type_vocab_size > UINT8_MAX + 1)
-        return fail(DEBERTA_ARGUMENT, "type_vocab_size is %zu; at most 256 token types are supported",
-                    c->type_vocab_size);
-    if (c->relative_attention && c->max_relative_positions == 0)
-        return fail(DEBERTA_ARGUMENT, "max_relative_positions is 0; relative attention needs at least 1");
-    if (c->conv_kernel_size > 0 && c->conv_kernel_size % 2 == 0)
-        return fail(DEBERTA_ARGUMENT, "conv_kernel_size is %zu; it must be odd, or 0 for none", c->conv_kernel_size);
-    if (c->enhanced_mask_decoder &&
-        (c->head != DEBERTA_MASKED_LM || c->layers < 2 || c->embedding_size != c->hidden_size))
-        return fail(DEBERTA_ARGUMENT, "the enhanced mask decoder needs the masked language model's head, at least 2 "
-                                      "layers and embeddings of hidden_size");
-    if (head_has_dense(c->head) && c->head != DEBERTA_MASKED_LM && c->head_size != c->hidden_size)
-        return fail(DEBERTA_ARGUMENT, "head_size is %zu; with hidden_size %zu it must be the same", c->head_size,
-                    c->hidden_size);
-    if (!(c->layer_norm_eps > 0.0f) || isinf(c->layer_norm_eps))
-        return fail(DEBERTA_ARGUMENT, "layer_norm_eps is %g; it must be a positive number", (double)c->layer_norm_eps);
-    return DEBERTA_OK;
-}
 
 /* ---- vectors and small tables ---- */
 
@@ -117,22 +22,30 @@ static const float *place(struct arena *arena, const struct deberta_tensor *tens
     return to;
 }
 
+static struct norm place_norm(const struct deberta_model *m, struct arena *arena, const struct deberta_tensor *gain,
+                              const struct deberta_tensor *bias, size_t size)
+{
+    const float *placed = place(arena, gain);
+    return (struct norm){.gain = placed,
+                         .bias = place(arena, bias),
+                         .size = size,
+                         .stride = round_up(size, kernels->panel_width),
+                         .epsilon = m->config.layer_norm_eps};
+}
+
 static void place_all(struct deberta_model *m, const struct model_tensors *t, const struct layer_tensors *layers,
                       struct arena *arena)
 {
     m->absolute = place(arena, t->absolute);
     m->type = place(arena, t->type);
-    m->embedding_gain = place(arena, t->gain);
-    m->embedding_bias = place(arena, t->bias);
-    m->conv_gain = place(arena, t->conv_gain);
-    m->conv_shift = place(arena, t->conv_shift);
-    m->head_gain = place(arena, t->head_gain);
-    m->head_shift = place(arena, t->head_shift);
+    m->embedding_norm = place_norm(m, arena, t->gain, t->bias, m->config.hidden_size);
+    m->conv_norm = place_norm(m, arena, t->conv_gain, t->conv_shift, m->config.hidden_size);
+    m->head_norm = place_norm(m, arena, t->head_gain, t->head_shift, m->config.head_size);
     for (size_t i = 0; i < m->config.layers; i++) {
-        m->layers[i].attention_gain = place(arena, layers[i].attention_gain);
-        m->layers[i].attention_bias = place(arena, layers[i].attention_bias);
-        m->layers[i].final_gain = place(arena, layers[i].final_gain);
-        m->layers[i].final_bias = place(arena, layers[i].final_bias);
+        const struct layer_tensors *l = &layers[i];
+        struct layer *layer = &m->layers[i];
+        layer->attention_norm = place_norm(m, arena, l->attention_gain, l->attention_bias, m->config.hidden_size);
+        layer->final_norm = place_norm(m, arena, l->final_gain, l->final_bias, m->config.hidden_size);
     }
 }
 
@@ -206,12 +119,12 @@ static void link_matrices(struct deberta_model *m)
 
 /* ---- positions ---- */
 
-/* The position embeddings, normalised, and what their projections need; `forward` is the block of all three. */
+/* The position embeddings, normalised, and what their projections need; `ascending` is the block of all three. */
 struct relative {
-    size_t rows;     /* R */
-    float *forward;  // (R, hidden_stride)
-    float *backward; // (R, hidden_stride): from the last row to the first
-    float *product;  // (R, hidden_stride)
+    size_t rows;       /* R */
+    float *ascending;  // (R, hidden_stride): from the first row to the last
+    float *descending; // (R, hidden_stride): from the last row to the first
+    float *product;    // (R, hidden_stride)
 };
 
 static enum deberta_status load_relative(const struct deberta_model *m, const struct model_tensors *t,
@@ -220,23 +133,24 @@ static enum deberta_status load_relative(const struct deberta_model *m, const st
     size_t rows = out->rows, h = m->config.hidden_size, ld = m->hidden_stride;
     void *block;
     TRY(memory_calloc(3 * rows, ld * sizeof(float), &block));
-    out->forward = block;
-    out->backward = out->forward + rows * ld;
-    out->product = out->backward + rows * ld;
+    out->ascending = block;
+    out->descending = out->ascending + rows * ld;
+    out->product = out->descending + rows * ld;
     size_t item = dtype_size(t->relative->dtype);
     for (size_t r = 0; r < rows; r++)
-        weight_read((const char *)t->relative->data + r * h * item, t->relative->dtype, h, 1.0f, out->forward + r * ld);
+        weight_read((const char *)t->relative->data + r * h * item, t->relative->dtype, h, 1.0f,
+                    out->ascending + r * ld);
     if (t->relative_gain) {
         void *norm;
         TRY(memory_alloc(2 * h, sizeof(float), &norm));
         float *gain = norm, *bias = gain + h;
         weight_read(t->relative_gain->data, t->relative_gain->dtype, h, 1.0f, gain);
         weight_read(t->relative_bias->data, t->relative_bias->dtype, h, 1.0f, bias);
-        kernels->layernorm(out->forward, NULL, gain, bias, m->config.layer_norm_eps, rows, h, ld, out->forward);
+        kernels->layernorm(out->ascending, NULL, gain, bias, m->config.layer_norm_eps, rows, h, ld, out->ascending);
         memory_free(norm);
     }
     for (size_t r = 0; r < rows; r++)
-        memcpy(out->backward + r * ld, out->forward + (rows - 1 - r) * ld, ld * sizeof(float));
+        memcpy(out->descending + r * ld, out->ascending + (rows - 1 - r) * ld, ld * sizeof(float));
     return DEBERTA_OK;
 }
 
@@ -267,14 +181,14 @@ static enum deberta_status load_tables(struct deberta_model *m, const struct rel
     if (c->c2p) {
         struct weight weight = c->share_att_key ? weight_of(t->key, t->key_bias, 1.0f)
                                                 : weight_of(t->position_key, t->position_key_bias, 1.0f);
-        TRY(project(m, r, r->backward, weight, keys));
+        TRY(project(m, r, r->descending, weight, keys));
         layer->attention.position_keys = keys;
     }
     if (c->p2c) {
         float scale = score_scale(c);
         struct weight weight = c->share_att_key ? weight_of(t->query, t->query_bias, scale)
                                                 : weight_of(t->position_query, t->position_query_bias, scale);
-        TRY(project(m, r, r->forward, weight, queries));
+        TRY(project(m, r, r->ascending, weight, queries));
         layer->attention.position_queries = queries;
     }
     return DEBERTA_OK;
@@ -292,7 +206,7 @@ static enum deberta_status load_positions(struct deberta_model *m, const struct 
 
 /* ---- the whole ---- */
 
-/* One layer after the other: what was read of a file goes back before the next is read. */
+/* One layer after the other: the pages of a file that were read are dropped before the next is read. */
 static enum deberta_status load_layers(struct deberta_model *m, const struct relative *relative,
                                        const struct layer_tensors *tensors)
 {
@@ -302,7 +216,7 @@ static enum deberta_status load_layers(struct deberta_model *m, const struct rel
             m->layers[i].attention.distances = &m->distances;
             TRY(load_tables(m, relative, &m->layers[i], &tensors[i]));
         }
-        params_forget_layer(&tensors[i]);
+        params_drop_pages_layer(&tensors[i]);
     }
     link_matrices(m);
     return DEBERTA_OK;
@@ -319,7 +233,7 @@ static enum deberta_status load_ends(struct deberta_model *m, const struct model
         TRY(load_matrix(m, &m->head_dense, t->head_dense, t->head_dense_bias, 1.0f));
     if (t->head_out)
         TRY(load_matrix(m, &m->head_out, t->head_out, t->head_out_bias, 1.0f));
-    params_forget(t->head_out);
+    params_drop_pages(t->head_out);
     return DEBERTA_OK;
 }
 
@@ -334,11 +248,11 @@ static enum deberta_status load(struct deberta_model *m, const struct checkpoint
     m->word.name = NULL; /* the name is the caller's */
     TRY(load_vectors(m, &tensors, layers));
     TRY(load_ends(m, &tensors));
-    struct relative relative = {.rows = params_relative_rows(&m->config)};
+    struct relative relative = {.rows = config_relative_rows(&m->config)};
     enum deberta_status status = load_positions(m, &tensors, &relative);
     if (status == DEBERTA_OK)
         status = load_layers(m, &relative, layers);
-    memory_free(relative.forward);
+    memory_free(relative.ascending);
     return status;
 }
 
@@ -358,7 +272,7 @@ enum deberta_status deberta_model_new(const struct deberta_config *config, const
                                       size_t count, struct deberta_model **out)
 {
     *out = NULL;
-    TRY(model_check_config(config));
+    TRY(config_check(config));
     void *block;
     TRY(memory_calloc(1, sizeof(struct deberta_model), &block));
     struct deberta_model *m = block;
@@ -367,7 +281,7 @@ enum deberta_status deberta_model_new(const struct deberta_config *config, const
     m->embedding_stride = round_up(config->embedding_size, kernels->panel_width);
     m->head_stride = round_up(config->head_size, kernels->panel_width);
     void *found = NULL;
-    enum deberta_status status = name_activations(m);
+    enum deberta_status status = config_activations(config, &m->act);
     if (status == DEBERTA_OK)
         status = memory_calloc(config->layers, sizeof(struct layer), &block);
     if (status == DEBERTA_OK) {

@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
-#include "model/model.h"
+#include "nn/weights.h"
 
 struct wanted {
     const char *name;
@@ -16,13 +16,6 @@ struct wanted {
     bool needed;
     const struct deberta_tensor **found;
 };
-
-size_t params_relative_rows(const struct deberta_config *config)
-{
-    if (!config->relative_attention || !(config->c2p || config->p2c))
-        return 0;
-    return 2 * (config->position_buckets > 0 ? config->position_buckets : config->max_relative_positions);
-}
 
 static void describe_shape(const struct deberta_tensor *tensor, char *text, size_t size)
 {
@@ -89,11 +82,11 @@ static void check_slice(size_t index, int worker, void *context)
     }
 }
 
-static void forget_numbers(const struct deberta_tensor *t, size_t begin, size_t end)
+static void drop_pages(const struct deberta_tensor *t, size_t begin, size_t end)
 {
     const char *first = number_at(t, begin), *last = number_at(t, end - 1);
     if (t->mapped)
-        memory_forget(first, (size_t)(last - first) + dtype_size(t->dtype));
+        memory_drop_pages(first, (size_t)(last - first) + dtype_size(t->dtype));
 }
 
 static enum deberta_status check_numbers(const struct deberta_tensor *tensor)
@@ -109,20 +102,20 @@ static enum deberta_status check_numbers(const struct deberta_tensor *tensor)
             return fail(DEBERTA_FORMAT, "tensor '%s' holds %s at index %zu; the file is damaged, copy it again",
                         tensor->name, isnan(value) ? "nan" : "inf", (size_t)check.bad);
         }
-        forget_numbers(tensor, begin, end);
+        drop_pages(tensor, begin, end);
     }
     return DEBERTA_OK;
 }
 
-void params_forget(const struct deberta_tensor *tensor)
+void params_drop_pages(const struct deberta_tensor *tensor)
 {
     if (tensor && numbers_of(tensor) > 0)
-        forget_numbers(tensor, 0, numbers_of(tensor));
+        drop_pages(tensor, 0, numbers_of(tensor));
 }
 
-void params_forget_layer(const struct layer_tensors *t)
+void params_drop_pages_layer(const struct layer_tensors *t)
 {
-#define P(member, name, rows, columns, needed) params_forget(t->member);
+#define P(member, name, rows, columns, needed) params_drop_pages(t->member);
     PARAMS_OF_LAYER(P)
 #undef P
 }
@@ -147,7 +140,7 @@ static enum deberta_status find(const struct checkpoint *checkpoint, const struc
 #define LETTERS(config)                                                                                                \
     const struct deberta_config *c = config;                                                                           \
     const size_t V = c->vocab_size, E = c->embedding_size, H = c->hidden_size, A = H, I = c->intermediate_size;        \
-    const size_t R = params_relative_rows(c), M = c->max_positions, Y = c->type_vocab_size, C = c->num_labels;         \
+    const size_t R = config_relative_rows(c), M = c->max_positions, Y = c->type_vocab_size, C = c->num_labels;         \
     const size_t K = c->conv_kernel_size * H, D = c->head_size;                                                        \
     (void)V, (void)E, (void)A, (void)I, (void)R, (void)M, (void)Y, (void)C, (void)K, (void)D
 
@@ -174,22 +167,22 @@ enum deberta_status params_of_layer(const struct checkpoint *checkpoint, size_t 
 }
 
 enum deberta_status deberta_parameters(const struct deberta_config *config,
-                                       void (*tell)(const char *name, size_t rows, size_t columns, void *data),
+                                       void (*visit)(const char *name, size_t rows, size_t columns, void *data),
                                        void *data)
 {
-    TRY(model_check_config(config));
+    TRY(config_check(config));
     LETTERS(config);
     char full[160];
 #define P(member, name, rows, columns, needed)                                                                         \
     if (needed)                                                                                                        \
-        tell(name, rows, columns, data);
+        visit(name, rows, columns, data);
     PARAMS_OF_MODEL(P)
 #undef P
     for (size_t i = 0; i < config->layers; i++) {
 #define P(member, name, rows, columns, needed)                                                                         \
     snprintf(full, sizeof full, "deberta.encoder.layer.%zu.%s", i, name);                                              \
     if (needed)                                                                                                        \
-        tell(full, rows, columns, data);
+        visit(full, rows, columns, data);
         PARAMS_OF_LAYER(P)
 #undef P
     }

@@ -7,22 +7,7 @@
 #ifndef DEBERTA_MODEL_PARAMS_H
 #define DEBERTA_MODEL_PARAMS_H
 
-#include "deberta.h"
-
-static inline bool head_has_dense(enum deberta_head head)
-{
-    return head != DEBERTA_NO_HEAD && head != DEBERTA_TOKENS;
-}
-
-static inline bool head_has_norm(enum deberta_head head)
-{
-    return head == DEBERTA_MASKED_LM || head == DEBERTA_REPLACED_TOKENS;
-}
-
-static inline bool head_has_out(enum deberta_head head)
-{
-    return head != DEBERTA_NO_HEAD && head != DEBERTA_POOLER;
-}
+#include "model/config.h"
 
 #define PARAMS_OF_MODEL(P)                                                                                             \
     P(word, "deberta.embeddings.word_embeddings.weight", V, E, true)                                                   \
@@ -88,17 +73,14 @@ struct checkpoint {
     size_t count;
 };
 
-/* Rows of the relative position table; 0 when there is no relative term. */
-size_t params_relative_rows(const struct deberta_config *config);
-
 /* Find the tensors that the configuration needs, check their shapes and that every number is finite; a missing one is a
  * DEBERTA_FORMAT failure. */
 MUST_USE enum deberta_status params_of_model(const struct checkpoint *checkpoint, struct model_tensors *out);
 MUST_USE enum deberta_status params_of_layer(const struct checkpoint *checkpoint, size_t number,
                                              struct layer_tensors *out);
 
-/* Gives the pages of a tensor back to the system if they are a file's; NULL is fine. */
-void params_forget(const struct deberta_tensor *tensor);
-void params_forget_layer(const struct layer_tensors *tensors);
+/* Drops the pages of a tensor from memory if they are a file's; NULL is fine. */
+void params_drop_pages(const struct deberta_tensor *tensor);
+void params_drop_pages_layer(const struct layer_tensors *tensors);
 
 #endif

@@ -5,14 +5,13 @@
 
 #include <stddef.h>
 
-struct layernorm {
+struct norm {
     const float *gain, *bias; // (size)
-    const float *added;       // (rows, size) or NULL
-    float *x;                 // (rows, size): norm(x + added) takes its place
-    size_t rows, size, stride;
+    size_t size, stride;      /* of a row, and from one row to the next */
     float epsilon;
 };
 
-void layernorm_apply(const struct layernorm *norm);
+/* x (rows, size) = LayerNorm(x + added); added (rows, size) or NULL. */
+void norm_apply(const struct norm *norm, const float *added, float *x, size_t rows);
 
 #endif

@@ -20,6 +20,12 @@
 /* Turns a status into an exception with the core's message. */
 int binding_check(enum deberta_status status);
 
+int64_t binding_now(void); /* nanoseconds */
+/* Serves signals (Ctrl-C) some ten times a second in the main thread, which does not hold the GIL; true when a handler
+ * raised. Python serves none in other threads, and would end a daemon thread that asks for the GIL while the process
+ * exits. `last` points to the int64_t of the last time. */
+bool binding_interrupted(void *last);
+
 /* ---- convert.c ---- */
 
 struct binding_texts {

@@ -182,7 +182,11 @@ static int read_field(const struct field *field, PyObject *value, struct deberta
 int binding_config(PyObject *settings, struct deberta_config *config)
 {
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        PyObject *value = PyDict_GetItemString(settings, fields[i].name);
+        PyObject *name = PyUnicode_FromString(fields[i].name);
+        PyObject *value = name ? PyDict_GetItemWithError(settings, name) : NULL;
+        Py_XDECREF(name);
+        if (!value && PyErr_Occurred())
+            return -1;
         if (!value) {
             PyErr_Format(PyExc_ValueError, "config lacks the entry \"%s\"", fields[i].name);
             return -1;

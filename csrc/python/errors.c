@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "python/binding.h"
 
+#include <time.h>
+#include <unistd.h>
+
 static PyObject *exception_of(enum deberta_status status)
 {
     switch (status) {
@@ -27,4 +30,23 @@ int binding_check(enum deberta_status status)
         PyErr_SetObject(exception_of(status), text);
     Py_XDECREF(text);
     return -1;
+}
+
+int64_t binding_now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+bool binding_interrupted(void *data)
+{
+    int64_t *last = data, now = binding_now();
+    if (now - *last < 100000000 || getpid() != gettid())
+        return false;
+    *last = now;
+    PyGILState_STATE state = PyGILState_Ensure();
+    bool stop = PyErr_CheckSignals() < 0;
+    PyGILState_Release(state);
+    return stop;
 }

@@ -2,7 +2,6 @@
 #include "python/binding.h"
 
 #include <pthread.h>
-#include <time.h>
 
 enum { IDLE_MAX = 16 };          /* contexts kept for the next call; a burst of more threads makes and frees its own */
 enum { IDLE_BYTES = 128 << 20 }; /* and those of unusually large calls go, too */
@@ -13,30 +12,47 @@ struct model_object {
     PyObject *words;    /* the item of the tensors that owns the word table */
     struct deberta_config config;
     struct deberta_model *model;
-    pthread_mutex_t mutex; /* guards the two below, also where there is no GIL */
-    struct deberta_context *idle[IDLE_MAX];
+    struct deberta_context *idle[IDLE_MAX]; /* guarded by idle_mutex, also where there is no GIL */
     int idle_count;
 };
 
 /* ---- contexts: one call's at a time ---- */
 
+static pthread_mutex_t idle_mutex = PTHREAD_MUTEX_INITIALIZER; /* of all models */
+
+static void lock_idle(void)
+{
+    pthread_mutex_lock(&idle_mutex);
+}
+
+static void unlock_idle(void)
+{
+    pthread_mutex_unlock(&idle_mutex);
+}
+
+/* No fork comes while another thread holds the mutex: in the child nobody would give it back. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(lock_idle, unlock_idle, unlock_idle);
+}
+
 static enum deberta_status take_context(struct model_object *self, struct deberta_context **context)
 {
     *context = NULL;
-    pthread_mutex_lock(&self->mutex);
+    lock_idle();
     if (self->idle_count > 0)
         *context = self->idle[--self->idle_count];
-    pthread_mutex_unlock(&self->mutex);
+    unlock_idle();
     return *context ? DEBERTA_OK : deberta_context_new(self->model, context);
 }
 
 static void give_context(struct model_object *self, struct deberta_context *context)
 {
-    pthread_mutex_lock(&self->mutex);
+    lock_idle();
     bool kept = self->idle_count < IDLE_MAX && deberta_context_memory(context) <= IDLE_BYTES;
     if (kept)
         self->idle[self->idle_count++] = context;
-    pthread_mutex_unlock(&self->mutex);
+    unlock_idle();
     if (!kept)
         deberta_context_free(context);
 }
@@ -60,7 +76,7 @@ static int build(struct model_object *self, PyObject *owner, const struct debert
 /* A dict of its own with what the mapping `config` holds, read into `read`; NULL with an exception set. */
 static PyObject *new_settings(PyObject *config, struct deberta_config *read)
 {
-    if (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys"))
+    if (!PyDict_Check(config) && (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys")))
         return PyErr_Format(PyExc_TypeError, "config must be a mapping, not %.100s", Py_TYPE(config)->tp_name);
     PyObject *settings = PyDict_New();
     if (settings && (PyDict_Update(settings, config) < 0 || binding_config(settings, read) < 0))
@@ -77,7 +93,6 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     struct model_object *self = (struct model_object *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
-    pthread_mutex_init(&self->mutex, NULL);
     struct deberta_tensor *table = NULL;
     PyObject *owner = NULL;
     bool made = (self->settings = new_settings(config, &self->config)) && (owner = PySequence_Tuple(tensors)) &&
@@ -96,7 +111,6 @@ static void model_dealloc(PyObject *object)
     while (self->idle_count > 0)
         deberta_context_free(self->idle[--self->idle_count]);
     deberta_model_free(self->model);
-    pthread_mutex_destroy(&self->mutex);
     Py_XDECREF(self->words);
     Py_XDECREF(self->settings);
     type->tp_free(object);
@@ -157,7 +171,7 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
         .mask = mask ? PyArray_DATA(mask) : NULL,
         .offsets = PyArray_DATA(offsets),
         .first = first ? PyArray_DATA(first) : NULL,
-        .wanted = wanted ? PyArray_DATA(wanted) : NULL,
+        .selected = wanted ? PyArray_DATA(wanted) : NULL,
         .count = (size_t)rows,
     };
     return 0;
@@ -175,43 +189,21 @@ static PyObject *new_output(int wanted, int rank, npy_intp *shape, float **data)
     return array;
 }
 
-/* Floats of all attention probabilities; NumPy refuses what exceeds its sizes. */
-static npy_intp attention_size(const struct deberta_config *config, const struct deberta_batch *batch)
+/* NumPy refuses what exceeds its sizes. */
+static npy_intp dimension(size_t size)
 {
-    npy_intp squares = 0;
-    bool overflow = false;
-    for (size_t i = 0; i < batch->count; i++) {
-        npy_intp length = batch->offsets[i + 1] - batch->offsets[i], square;
-        overflow |= __builtin_mul_overflow(length, length, &square);
-        overflow |= __builtin_add_overflow(squares, square, &squares);
-    }
-    overflow |= __builtin_mul_overflow(squares, (npy_intp)(config->layers * config->heads), &squares);
-    return overflow ? NPY_MAX_INTP : squares;
-}
-
-/* Rows and columns of the logits. */
-static void logits_shape(const struct deberta_config *config, const struct deberta_batch *batch, npy_intp *shape)
-{
-    npy_intp tokens = batch->offsets[batch->count];
-    bool of_sequences = config->head == DEBERTA_POOLER || config->head == DEBERTA_SEQUENCE;
-    shape[0] = of_sequences ? (npy_intp)batch->count : tokens;
-    shape[1] = (npy_intp)(config->head == DEBERTA_POOLER ? config->head_size : config->num_labels);
-    if (of_sequences || !batch->wanted)
-        return;
-    shape[0] = 0;
-    for (npy_intp t = 0; t < tokens; t++)
-        shape[0] += batch->wanted[t] != 0;
+    return size < NPY_MAX_INTP ? (npy_intp)size : NPY_MAX_INTP;
 }
 
 /* (logits, last layer, hidden states, attentions), each an array or None, and their memory in `outputs`. */
 static PyObject *new_outputs(const struct deberta_config *config, const struct inputs *inputs,
                              const struct deberta_batch *batch, struct deberta_outputs *outputs)
 {
-    npy_intp tokens = batch->offsets[batch->count], answers[2];
-    logits_shape(config, batch, answers);
-    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, tokens, (npy_intp)config->hidden_size};
-    npy_intp attention_shape[] = {inputs->attentions ? attention_size(config, batch) : 0};
-    PyObject *logits = new_output(inputs->logits, 2, answers, &outputs->logits);
+    struct deberta_shapes shapes = deberta_output_shapes(config, batch);
+    npy_intp logits_shape[] = {(npy_intp)shapes.logit_rows, (npy_intp)shapes.logit_columns};
+    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, (npy_intp)shapes.tokens, (npy_intp)config->hidden_size};
+    npy_intp attention_shape[] = {dimension(shapes.probabilities)};
+    PyObject *logits = new_output(inputs->logits, 2, logits_shape, &outputs->logits);
     PyObject *last = new_output(inputs->last, 2, hidden_shape + 1, &outputs->last);
     PyObject *hidden = new_output(inputs->hidden_states, 3, hidden_shape, &outputs->hidden);
     PyObject *attentions = new_output(inputs->attentions, 1, attention_shape, &outputs->attentions);
@@ -225,26 +217,6 @@ static PyObject *new_outputs(const struct deberta_config *config, const struct i
     return result;
 }
 
-static int64_t nanoseconds(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
-/* Serves signals (Ctrl-C) some ten times a second, in the thread that called. `data`: nanoseconds of the last time. */
-static bool interrupted(void *data)
-{
-    int64_t *last = data, now = nanoseconds();
-    if (now - *last < 100000000)
-        return false;
-    *last = now;
-    PyGILState_STATE state = PyGILState_Ensure();
-    bool stop = PyErr_CheckSignals() < 0;
-    PyGILState_Release(state);
-    return stop;
-}
-
 static enum deberta_status forward(struct model_object *self, const struct deberta_batch *batch,
                                    const struct deberta_outputs *outputs)
 {
@@ -252,10 +224,10 @@ static enum deberta_status forward(struct model_object *self, const struct deber
     enum deberta_status status = take_context(self, &context);
     if (status != DEBERTA_OK)
         return status;
-    int64_t last = nanoseconds();
-    deberta_context_watch(context, interrupted, &last);
+    int64_t last = binding_now();
+    deberta_context_set_cancel(context, binding_interrupted, &last);
     status = deberta_model_forward(self->model, context, batch, outputs);
-    deberta_context_watch(context, NULL, NULL);
+    deberta_context_set_cancel(context, NULL, NULL);
     give_context(self, context);
     return status;
 }

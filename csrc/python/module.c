@@ -68,6 +68,7 @@ static int execute(PyObject *module)
 {
     if (PyArray_ImportNumPyAPI() < 0 || binding_check(deberta_start()) < 0)
         return -1;
+    (void)Py_AtExit(deberta_stop); /* after the last Python code, before the destructors of libraries */
     if (add_type(module, &binding_tokenizer_spec) < 0 || add_type(module, &binding_model_spec) < 0)
         return -1;
     return 0;
@@ -77,9 +78,6 @@ static PyModuleDef_Slot slots[] = {
     {Py_mod_exec, execute},
 #if PY_VERSION_HEX >= 0x030c0000
     {Py_mod_multiple_interpreters, Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED}, /* NumPy's rule */
-#endif
-#if PY_VERSION_HEX >= 0x030d0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL},
 };

@@ -184,8 +184,12 @@ static PyObject *encode(const struct deberta_tokenizer *tokenizer, const struct 
     if (!encodings)
         return PyErr_NoMemory();
     enum deberta_status status;
+    int64_t last = binding_now();
+    struct deberta_encode_options watched = *options;
+    watched.stop = binding_interrupted;
+    watched.stop_data = &last;
     Py_BEGIN_ALLOW_THREADS
-    status = deberta_tokenizer_encode(tokenizer, rows, options, encodings);
+    status = deberta_tokenizer_encode(tokenizer, rows, &watched, encodings);
     Py_END_ALLOW_THREADS
     if (binding_check(status) < 0) {
         PyMem_RawFree(encodings);

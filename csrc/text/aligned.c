@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/aligned.h"
 
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 void aligned_clear(struct aligned *aligned)
 {
@@ -18,6 +18,8 @@ void aligned_release(struct aligned *aligned)
 
 enum deberta_status aligned_reserve(struct aligned *aligned, size_t more)
 {
+    if (aligned->most && (aligned->text.size > aligned->most || more > aligned->most - aligned->text.size))
+        return fail(DEBERTA_ARGUMENT, "it makes the text longer than %zu bytes", aligned->most);
     TRY(bytes_reserve(&aligned->text, more));
     return aligned->tracked ? spans_reserve(&aligned->spans, more) : DEBERTA_OK;
 }

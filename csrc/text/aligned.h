@@ -22,6 +22,7 @@ struct spans {
 
 struct aligned {
     bool tracked;       /* set by the owner before the first text */
+    size_t most;        /* bytes that it may have; 0: any number */
     struct bytes text;  /* valid UTF-8 */
     struct spans spans; /* one per byte of the text; empty unless tracked */
 };
@@ -44,7 +45,7 @@ MUST_USE static inline enum deberta_status spans_append(struct spans *spans, str
 void aligned_clear(struct aligned *aligned);
 void aligned_release(struct aligned *aligned);
 
-/* Room for as many bytes more. */
+/* Room for as many bytes more; DEBERTA_ARGUMENT when the text may not have them. */
 MUST_USE enum deberta_status aligned_reserve(struct aligned *aligned, size_t more);
 /* Appends a text that stands for itself; `first` is the number of its first code point. Malformed bytes become U+FFFD.
  */

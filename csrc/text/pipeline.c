@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/pipeline.h"
 
-#include "text/unicode.h"
+#include "base/watch.h"
+#include "text/unicode/unicode.h"
 
 /* ---- making one ---- */
 
@@ -29,11 +30,11 @@ static enum deberta_status choose_added(const struct pipeline *pipeline, const s
     }
     aligned_release(&text);
     aligned_release(&spare);
-    return status;
+    return status == DEBERTA_ARGUMENT ? fail(DEBERTA_FORMAT, "an added token: %s", status_message()) : status;
 }
 
 static enum deberta_status init_added(const struct pipeline *pipeline, const struct deberta_pipeline *description,
-                                      bool normalized, struct added *added)
+                                      bool normalized, struct added_tokens *added)
 {
     void *block;
     struct bytes forms = {0};
@@ -44,7 +45,7 @@ static enum deberta_status init_added(const struct pipeline *pipeline, const str
     for (size_t i = 0, start = 0; normalized && i < count && status == DEBERTA_OK; start += chosen[i++].text.size)
         chosen[i].text.bytes = forms.data + start;
     if (status == DEBERTA_OK)
-        status = added_init(added, chosen, count);
+        status = added_tokens_init(added, chosen, count);
     memory_free(chosen);
     memory_free(forms.data);
     return status;
@@ -76,8 +77,8 @@ enum deberta_status pipeline_init(struct pipeline *pipeline, const struct debert
 
 void pipeline_release(struct pipeline *pipeline)
 {
-    added_release(&pipeline->raw);
-    added_release(&pipeline->normalized);
+    added_tokens_release(&pipeline->raw);
+    added_tokens_release(&pipeline->normalized);
     normalizers_release(&pipeline->normalizers);
     pretokenizers_release(&pipeline->pretokenizers);
     subword_release(&pipeline->subword);
@@ -118,6 +119,7 @@ static enum deberta_status append_piece(struct pipeline_scratch *scratch, size_t
     if (start == end)
         return DEBERTA_OK;
     size_t at = cut->text.text.size;
+    TRY(watch_look(end - start));
     TRY(aligned_copy(&cut->text, &scratch->text, start, end));
     return pieces_append(&cut->pieces, (struct piece){at, cut->text.text.size, token});
 }
@@ -136,14 +138,14 @@ static enum deberta_status read_segment(struct reading *r, size_t start, size_t 
 static enum deberta_status normalize_segment(struct reading *r, size_t start, size_t end)
 {
     struct pipeline_scratch *scratch = r->scratch;
-    const struct added *normalized = &r->pipeline->normalized;
+    const struct added_tokens *normalized = &r->pipeline->normalized;
     if (start == end)
         return DEBERTA_OK;
     TRY(read_segment(r, start, end));
     TRY(normalizers_apply(&r->pipeline->normalizers, &scratch->text, &scratch->spare));
     const struct bytes *text = &scratch->text.text;
     for (size_t at = 0; at < text->size;) {
-        struct added_match match = added_find(normalized, text->data, text->size, at, false);
+        struct added_match match = added_tokens_find(normalized, text->data, text->size, at, false);
         TRY(append_piece(scratch, at, match.start, -1));
         TRY(append_piece(scratch, match.start, match.end, match.id));
         at = match.end;
@@ -169,7 +171,7 @@ static enum deberta_status cut_segment(struct reading *r, size_t start, size_t e
 static enum deberta_status cut_text(struct reading *r, size_t size, bool split_special)
 {
     for (size_t at = 0; at < size;) {
-        struct added_match match = added_find(&r->pipeline->raw, r->text, size, at, split_special);
+        struct added_match match = added_tokens_find(&r->pipeline->raw, r->text, size, at, split_special);
         TRY(cut_segment(r, at, match.start));
         if (match.id >= 0) {
             TRY(read_segment(r, match.start, match.end));
@@ -218,6 +220,7 @@ static enum deberta_status describe(const struct pipeline *pipeline, const struc
 static enum deberta_status encode_piece(const struct pipeline *pipeline, struct pipeline_scratch *scratch,
                                         struct piece piece, int32_t word, struct tokens *tokens)
 {
+    TRY(watch_look(piece.end - piece.start));
     size_t before = tokens->ids.size;
     bool ranges = tokens->wanted & (DEBERTA_WANT_SPANS | DEBERTA_WANT_STRINGS);
     scratch->ranges.size = 0;

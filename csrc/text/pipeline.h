@@ -4,15 +4,15 @@
 #ifndef DEBERTA_TEXT_PIPELINE_H
 #define DEBERTA_TEXT_PIPELINE_H
 
-#include "text/added.h"
-#include "text/normalizers.h"
-#include "text/pretokenizers.h"
-#include "text/subword.h"
-#include "text/tokens.h"
+#include "text/models/subword.h"
+#include "text/rows/tokens.h"
+#include "text/stages/added_tokens.h"
+#include "text/stages/normalizers.h"
+#include "text/stages/pretokenizers.h"
 
 struct pipeline {
-    struct added raw, normalized; /* tokens that are looked for before and after normalising */
-    bool marks_apart;             /* every punctuation mark of the given text is normalised and encoded by itself */
+    struct added_tokens raw, normalized; /* tokens that are looked for before and after normalising */
+    bool marks_apart; /* every punctuation mark of the given text is normalised and encoded by itself */
     struct normalizers normalizers;
     struct pretokenizers pretokenizers;
     struct subword subword;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/tokenizer.h"
 
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 #define MAX_IDS ((int32_t)1 << 24) /* what a tokenizer may have: strings are kept by id, holes too */
 #define TEXT(literal) ((struct deberta_text){(literal), sizeof(literal) - 1})
@@ -96,9 +96,9 @@ static enum deberta_status init(struct deberta_tokenizer *tokenizer, const struc
     TRY(pipeline_init(&tokenizer->pipeline, pipeline, spm));
     const struct unigram *unigram = &tokenizer->pipeline.subword.unigram;
     if (!spm)
-        return direct_init(&tokenizer->direct, pipeline, unigram);
+        return fast_path_init(&tokenizer->direct, pipeline, unigram);
     tokenizer->pipeline.marks_apart = options->split_by_punct;
-    return direct_init_spm(&tokenizer->direct, spm, options, unigram);
+    return fast_path_init_spm(&tokenizer->direct, spm, options, unigram);
 }
 
 /* With `spm`, as sentencepiece. */
@@ -125,7 +125,7 @@ void deberta_tokenizer_free(struct deberta_tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
-    direct_release(&tokenizer->direct);
+    fast_path_release(&tokenizer->direct);
     pipeline_release(&tokenizer->pipeline);
     template_release(&tokenizer->template);
     memory_free(tokenizer->pieces);
@@ -306,17 +306,18 @@ enum deberta_status deberta_tokenizer_read_spm(const void *file, size_t size, co
 
 void tokenizer_scratch_release(struct tokenizer_scratch *scratch)
 {
-    direct_scratch_release(&scratch->direct);
+    fast_path_scratch_release(&scratch->direct);
     pipeline_scratch_release(&scratch->pipeline);
 }
 
-static enum deberta_status encode_directly(const struct deberta_tokenizer *tokenizer, struct direct_scratch *scratch,
+static enum deberta_status encode_directly(const struct deberta_tokenizer *tokenizer, struct fast_path_scratch *scratch,
                                            struct deberta_text text, bool split_special, struct ids *ids)
 {
     for (size_t start = 0; start < text.size;) {
-        struct added_match match = added_find(&tokenizer->pipeline.raw, text.bytes, text.size, start, split_special);
+        struct added_match match =
+            added_tokens_find(&tokenizer->pipeline.raw, text.bytes, text.size, start, split_special);
         if (match.start != start)
-            TRY(direct_encode(&tokenizer->direct, scratch, text.bytes + start, match.start - start, ids));
+            TRY(fast_path_encode(&tokenizer->direct, scratch, text.bytes + start, match.start - start, ids));
         if (match.id >= 0)
             TRY(ids_append(ids, match.id));
         start = match.end;

@@ -3,14 +3,14 @@
 #ifndef DEBERTA_TEXT_TOKENIZER_H
 #define DEBERTA_TEXT_TOKENIZER_H
 
-#include "deberta.h"
-#include "text/direct.h"
+#include "deberta/tokenizer.h"
 #include "text/pipeline.h"
-#include "text/template.h"
+#include "text/rows/template.h"
+#include "text/spm/fast_path.h"
 
 struct deberta_tokenizer {
     struct pipeline pipeline;
-    struct direct direct; /* the same in one pass, for ids alone, where it is in use */
+    struct fast_path direct; /* the same in one pass, for ids alone, where it is in use */
     struct template template;
     size_t count;        /* ids */
     char *pieces;        /* the strings of the ids, one after the other */
@@ -19,7 +19,7 @@ struct deberta_tokenizer {
 
 /* One thread's buffers. Starts as {0}. */
 struct tokenizer_scratch {
-    struct direct_scratch direct;
+    struct fast_path_scratch direct;
     struct pipeline_scratch pipeline;
 };
 

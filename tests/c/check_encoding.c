@@ -7,8 +7,8 @@
 #include "base/memory.h"
 #include "base/threads.h"
 #include "check.h"
+#include "text/rows/truncation.h"
 #include "text/tokenizer.h"
-#include "text/truncation.h"
 #include "texts.h"
 
 #define EVERYTHING (DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS | DEBERTA_WANT_SEQUENCES)

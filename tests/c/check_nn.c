@@ -16,7 +16,7 @@
 #include "model/context.h"
 #include "model/positions.h"
 #include "nn/attention.h"
-#include "nn/matmul.h"
+#include "nn/linear.h"
 
 static uint64_t seed = 7;
 
@@ -352,7 +352,7 @@ static void check_rows(const struct deberta_model *model, struct deberta_context
     CHECK(deberta_model_forward(model, context, &batch, &(struct deberta_outputs){.logits = together}) == DEBERTA_OK);
     struct deberta_outputs all = {.logits = asked, .hidden = hidden, .attentions = attentions};
     CHECK(deberta_model_forward(model, context, &batch, &all) == DEBERTA_OK);
-    CHECK(memcmp(together, asked, sizeof asked) == 0 || matmul_path() == MATMUL_ONEDNN);
+    CHECK(memcmp(together, asked, sizeof asked) == 0 || linear_chosen() == &linear_onednn);
     for (size_t i = 0; i < 4; i++) {
         int64_t alone_offsets[] = {0, offsets[i + 1] - offsets[i]};
         struct deberta_batch alone = {.ids = ids + offsets[i], .offsets = alone_offsets, .count = 1};
@@ -393,7 +393,7 @@ static void check_ragged(const struct deberta_model *model, struct deberta_conte
         struct deberta_batch one = {.ids = drawn_ids + starts[i], .offsets = own, .count = 1};
         CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = alone}) == DEBERTA_OK);
         for (size_t c = 0; c < C; c++)
-            CHECK(matmul_path() == MATMUL_OWN ? alone[c] == together[i * C + c]
+            CHECK(linear_chosen() == &linear_packed ? alone[c] == together[i * C + c]
                                               : fabs((double)(alone[c] - together[i * C + c])) < 1e-5);
     }
 }
@@ -431,11 +431,11 @@ static void check_stop(const struct deberta_model *model, struct deberta_context
     struct deberta_outputs outputs = {.logits = logits};
     int asked = 0;
     deberta_set_threads(1);
-    deberta_context_watch(context, third_time, &asked);
+    deberta_context_set_cancel(context, third_time, &asked);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == L - 1);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == 2 * (L - 1));
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_STOPPED && asked == 3);
-    deberta_context_watch(context, NULL, NULL);
+    deberta_context_set_cancel(context, NULL, NULL);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && asked == 3);
 }
 
@@ -455,10 +455,10 @@ static void check_meddler(const struct deberta_model *model, struct deberta_cont
     struct deberta_outputs outputs = {.hidden = hidden};
     int seen = 0;
     deberta_set_threads(1);
-    deberta_context_watch(context, meddle, &seen);
+    deberta_context_set_cancel(context, meddle, &seen);
     CHECK(L > 1 && deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && seen == 1);
     CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && seen == 4);
-    deberta_context_watch(context, NULL, NULL);
+    deberta_context_set_cancel(context, NULL, NULL);
 }
 
 static void check_refusals(const struct deberta_model *model, struct deberta_context *context)
@@ -589,7 +589,7 @@ static void check_answers(const struct deberta_model *model, struct deberta_cont
     for (size_t t = 0; t < T; t++)
         wanted[t] = draw() < 0.0f;
     struct deberta_batch chosen = batch;
-    chosen.wanted = of_tokens ? wanted : NULL;
+    chosen.selected = of_tokens ? wanted : NULL;
     outputs = (struct deberta_outputs){.logits = some};
     CHECK(deberta_model_forward(model, context, &chosen, &outputs) == DEBERTA_OK);
     for (size_t row = 0; row < rows; row++) {

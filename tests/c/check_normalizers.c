@@ -6,8 +6,8 @@
 #include "base/memory.h"
 #include "check.h"
 #include "spm_writer.h"
-#include "text/normalizers.h"
-#include "text/unicode.h"
+#include "text/stages/normalizers.h"
+#include "text/unicode/unicode.h"
 #include "texts.h"
 
 #define ACUTE "\xCC\x81" /* U+0301, class 230 */

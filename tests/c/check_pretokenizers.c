@@ -5,8 +5,8 @@
 
 #include "base/memory.h"
 #include "check.h"
-#include "text/pretokenizers.h"
-#include "text/unicode.h"
+#include "text/stages/pretokenizers.h"
+#include "text/unicode/unicode.h"
 #include "texts.h"
 
 #define IDEOGRAPHIC "\xE3\x80\x80" /* U+3000, a space */

@@ -9,7 +9,7 @@
 #include "base/memory.h"
 #include "check.h"
 #include "spm_writer.h"
-#include "text/subword.h"
+#include "text/models/subword.h"
 #include "texts.h"
 
 #define SMILE "\xF0\x9F\x98\x80"      /* U+1F600 */

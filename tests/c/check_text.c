@@ -9,7 +9,7 @@
 #include "check.h"
 #include "spm_writer.h"
 #include "text/tokenizer.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 #include "texts.h"
 
 /* ---- models ---- */
@@ -182,9 +182,9 @@ static void check_trie(void)
     trie_release(&trie);
 }
 
-typedef enum deberta_status (*normalize)(const struct normalizer *, const char *, size_t, struct bytes *);
+typedef enum deberta_status (*normalize)(const struct spm_normalizer *, const char *, size_t, struct bytes *);
 
-static void check_normal(const struct normalizer *normalizer, normalize fn, const char *text, const char *wanted)
+static void check_normal(const struct spm_normalizer *normalizer, normalize fn, const char *text, const char *wanted)
 {
     struct bytes out = {0};
     CHECK(fn(normalizer, text, strlen(text), &out) == DEBERTA_OK);
@@ -200,33 +200,33 @@ static void check_normalizer(void)
     static struct file file;
     write_small_with_rules(&file);
     struct spm spm;
-    struct normalizer n;
+    struct spm_normalizer n;
     CHECK(spm_init(&spm, file.data, file.size) == DEBERTA_OK);
-    CHECK(normalizer_init(&n, &spm) == DEBERTA_OK);
+    CHECK(spm_normalizer_init(&n, &spm) == DEBERTA_OK);
     CHECK(n.keeps_ascii);
-    check_normal(&n, normalizer_replace, "a\t \nb", "a b");
-    check_normal(&n, normalizer_replace, "a\r\nb", "a b");
-    check_normal(&n, normalizer_replace, "x\x01y\xEF\xAC\x81", "xyfi");
-    check_normal(&n, normalizer_replace, "e\xCC\x81", "\xC3\xA9");
+    check_normal(&n, spm_normalizer_replace, "a\t \nb", "a b");
+    check_normal(&n, spm_normalizer_replace, "a\r\nb", "a b");
+    check_normal(&n, spm_normalizer_replace, "x\x01y\xEF\xAC\x81", "xyfi");
+    check_normal(&n, spm_normalizer_replace, "e\xCC\x81", "\xC3\xA9");
     /* The shortest key takes the whole cluster below six bytes; from six on, characters stand alone. */
-    check_normal(&n, normalizer_replace, "e\xCC\x81\xCC\x82", "\xC3\xA9");
-    check_normal(&n, normalizer_replace, "e\xCC\x81\xCC\x82\xCC\x83", "e\xCC\x81\xCC\x82\xCC\x83");
-    check_normal(&n, normalizer_replace, "\xEF\xAC\x81\xCC\x81", "fi");
-    check_normal(&n, normalizer_replace, "a\xFF", "a\xEF\xBF\xBD");
+    check_normal(&n, spm_normalizer_replace, "e\xCC\x81\xCC\x82", "\xC3\xA9");
+    check_normal(&n, spm_normalizer_replace, "e\xCC\x81\xCC\x82\xCC\x83", "e\xCC\x81\xCC\x82\xCC\x83");
+    check_normal(&n, spm_normalizer_replace, "\xEF\xAC\x81\xCC\x81", "fi");
+    check_normal(&n, spm_normalizer_replace, "a\xFF", "a\xEF\xBF\xBD");
     /* sentencepiece takes the longest key and loses nothing. */
-    check_normal(&n, normalizer_spm, "e\xCC\x81\xCC\x82", MARK "\xC3\xA9\xCC\x82");
-    check_normal(&n, normalizer_spm, "e\xCC\x82\xCC\x81", MARK "E");
-    check_normal(&n, normalizer_spm, " \t a \xE2\x80\x8B b \n", MARK "a" MARK "b");
-    check_normal(&n, normalizer_spm, " \t ", "");
-    check_normal(&n, normalizer_spm, "\x01", "");
-    check_normal(&n, normalizer_spm, "a\xC2\xA8", MARK "a" MARK "\xCC\x88");
+    check_normal(&n, spm_normalizer_apply, "e\xCC\x81\xCC\x82", MARK "\xC3\xA9\xCC\x82");
+    check_normal(&n, spm_normalizer_apply, "e\xCC\x82\xCC\x81", MARK "E");
+    check_normal(&n, spm_normalizer_apply, " \t a \xE2\x80\x8B b \n", MARK "a" MARK "b");
+    check_normal(&n, spm_normalizer_apply, " \t ", "");
+    check_normal(&n, spm_normalizer_apply, "\x01", "");
+    check_normal(&n, spm_normalizer_apply, "a\xC2\xA8", MARK "a" MARK "\xCC\x88");
     n.treat_whitespace_as_suffix = true;
-    check_normal(&n, normalizer_spm, " a b ", "a" MARK "b" MARK);
+    check_normal(&n, spm_normalizer_apply, " a b ", "a" MARK "b" MARK);
     n.remove_extra_whitespaces = false;
-    check_normal(&n, normalizer_spm, " a  b", MARK "a" MARK MARK "b" MARK);
+    check_normal(&n, spm_normalizer_apply, " a  b", MARK "a" MARK MARK "b" MARK);
     n.add_dummy_prefix = n.escape_whitespaces = false;
-    check_normal(&n, normalizer_spm, " a", " a");
-    normalizer_release(&n);
+    check_normal(&n, spm_normalizer_apply, " a", " a");
+    spm_normalizer_release(&n);
     spm_release(&spm);
 }
 

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "text/spm.h"
+#include "text/spm/spm.h"
 
 struct file {
     unsigned char data[1 << 16];

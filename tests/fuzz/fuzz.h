@@ -13,7 +13,7 @@
 
 #include "check.h"
 #include "deberta.h"
-#include "text/unicode.h"
+#include "text/unicode/unicode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* Written by each target: its inputs number 0, 1, ..., sound ones. Returns the size. */

@@ -27,8 +27,8 @@ static void write_model(struct file *file, uint32_t kind)
                                          "a",
                                          "b",
                                          "ab",
-                                         "\xE2\x96\x81"
-                                         "ab",
+                                         ("\xE2\x96\x81"
+                                          "ab"),
                                          "fi",
                                          "\xC3\xA9",
                                          ","};

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The convolution beside the first layer: ConvLayer of transformers' modeling_deberta_v2.py. */
+#ifndef DEBERTA_MODEL_CONVOLUTION_H
+#define DEBERTA_MODEL_CONVOLUTION_H
+
+#include "model/pass.h"
+
+/* Adds the convolution of w->input to w->x and normalises the sum. */
+MUST_USE enum deberta_status convolution_apply(const struct pass *pass, const struct chunk *chunk,
+                                               const struct workspace *w);
+
+#endif

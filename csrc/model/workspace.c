@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "model/workspace.h"
+
+#define BLOCK_ROWS 192                /* of the feed-forward network: its inner activations stay in the cache */
+#define HEAD_FLOATS ((size_t)1 << 22) /* logits of a vocabulary that are computed together */
+
+size_t workspace_block_rows(size_t tokens)
+{
+    size_t blocks = (tokens + BLOCK_ROWS - 1) / BLOCK_ROWS;
+    return min_size(round_up((tokens + blocks - 1) / blocks, kernels->row_group), BLOCK_ROWS);
+}
+
+size_t workspace_head_rows(const struct deberta_model *model, size_t rows)
+{
+    size_t most = HEAD_FLOATS / max_size(model->head_out.out_stride, 1);
+    return min_size(rows, max_size(most, kernels->row_group));
+}
+
+struct workspace workspace_lay_out(const struct deberta_model *m, const struct plan *plan, struct arena *arena)
+{
+    size_t h = m->hidden_stride, tokens = plan->max_tokens, sequences = plan->max_sequences;
+    bool projected = m->config.embedding_size != m->config.hidden_size;
+    size_t per_sequence = round_up(sizeof(struct attention_sequence), sizeof(float)) / sizeof(float);
+    struct workspace w = {.x = arena_floats(arena, tokens * h)};
+    w.y = arena_floats(arena, tokens * h);
+    w.query = arena_floats(arena, tokens * h);
+    w.key_value = arena_floats(arena, tokens * 2 * h);
+    w.context = arena_floats(arena, tokens * h);
+    w.up = arena_floats(arena, min_size(BLOCK_ROWS, tokens) * m->layers[0].up.out_stride);
+    w.embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
+    bool convolved = m->config.conv_kernel_size > 0, of_tokens = head_reads_tokens(m->config.head);
+    size_t head_rows = workspace_head_rows(m, of_tokens ? tokens : sequences);
+    w.input = convolved ? arena_floats(arena, tokens * h) : NULL;
+    w.unfolded = convolved ? arena_floats(arena, min_size(BLOCK_ROWS, tokens) * m->conv.in_stride) : NULL;
+    w.decoded = m->config.enhanced_mask_decoder ? arena_floats(arena, tokens * h) : NULL;
+    w.first = arena_floats(arena, sequences * h);
+    w.chosen = of_tokens ? arena_floats(arena, tokens * h) : NULL;
+    w.pooled = arena_floats(arena, head_rows * m->head_stride);
+    w.logits = arena_floats(arena, head_rows * m->head_out.out_stride);
+    w.sequences = (struct attention_sequence *)(void *)arena_floats(arena, sequences * per_sequence);
+    return w;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/linear.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+static const struct linear_path *const paths[] = {&linear_packed, &linear_onednn};
+static const struct linear_path *const fastest[ISA_COUNT] = {/* benchmarks/results/linear.json */
+                                                             [ISA_SCALAR] = &linear_onednn,
+                                                             [ISA_AVX2] = &linear_packed,
+                                                             [ISA_AVX512] = &linear_packed};
+static const struct linear_path *chosen;
+
+static enum deberta_status choose(const char *forced)
+{
+    chosen = fastest[kernels->isa];
+    if (!forced || !*forced)
+        return DEBERTA_OK;
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        chosen = paths[i];
+        if (strcmp(forced, chosen->name) == 0)
+            return DEBERTA_OK;
+    }
+    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_MATMUL is '%s'; it may be 'own' or 'onednn'", forced);
+}
+
+enum deberta_status linear_start(void)
+{
+    TRY(choose(getenv("DEBERTA_C_MATMUL")));
+    return chosen->start ? chosen->start() : DEBERTA_OK;
+}
+
+void linear_stop(void)
+{
+    if (chosen && chosen->stop)
+        chosen->stop();
+}
+
+const struct linear_path *linear_chosen(void)
+{
+    return chosen;
+}
+
+static enum deberta_status read_bias(struct matrix *matrix, const struct weight *parts, size_t count)
+{
+    void *block;
+    TRY(memory_calloc(matrix->out_stride, sizeof(float), &block));
+    float *bias = matrix->bias = block;
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i].bias)
+            weight_read(parts[i].bias, parts[i].bias_dtype, parts[i].rows, parts[i].scale, bias);
+        bias += round_up(parts[i].rows, kernels->panel_width);
+    }
+    return DEBERTA_OK;
+}
+
+enum deberta_status matrix_init(struct matrix *matrix, const struct weight *parts, size_t count, size_t in)
+{
+    *matrix = (struct matrix){.path = chosen, .in = in, .in_stride = round_up(in, kernels->panel_width)};
+    for (size_t i = 0; i < count; i++)
+        matrix->out_stride += round_up(parts[i].rows, kernels->panel_width);
+    enum deberta_status status = read_bias(matrix, parts, count);
+    if (status == DEBERTA_OK)
+        status = matrix->path->init(matrix, parts, count);
+    if (status != DEBERTA_OK)
+        matrix_release(matrix);
+    return status;
+}
+
+void matrix_release(struct matrix *matrix)
+{
+    if (matrix->path)
+        matrix->path->release(matrix);
+    memory_free(matrix->bias);
+    *matrix = (struct matrix){0};
+}
+
+size_t matrix_bytes(const struct matrix *matrix)
+{
+    return (matrix->path ? matrix->path->bytes(matrix) : 0) + matrix->out_stride * sizeof(float);
+}
+
+enum deberta_status matrix_apply(const struct matrix *matrix, const float *in, size_t rows, enum activation act,
+                                 float *out)
+{
+    return rows == 0 ? DEBERTA_OK : matrix->path->apply(matrix, in, rows, act, out);
+}

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Our own path: weights in panels of two vectors' width for the register-blocked kernel. */
+#include "base/memory.h"
+#include "base/threads.h"
+#include "nn/linear.h"
+
+#define ROW_BLOCK 192   /* rows whose activations stay in the cache while panels pass by */
+#define DEPTH_BLOCK 768 /* of k: a panel of that depth streams from L2 */
+#define PANEL_GROUP 4   /* panels whose output is finished (activated) while it is still in the cache */
+
+struct packing {
+    const struct weight *part;
+    size_t in;
+    float *panels; /* where the part's first panel goes */
+    float *rows;   // (workers, panel_width, in)
+};
+
+static void pack_panel(size_t index, int worker, void *context)
+{
+    const struct packing *p = context;
+    size_t width = kernels->panel_width, first = index * width;
+    size_t n = min_size(width, p->part->rows - first);
+    float *rows = p->rows + (size_t)worker * width * p->in;
+    for (size_t r = 0; r < n; r++)
+        weight_read_row(p->part, first + r, p->in, rows + r * p->in);
+    kernels->pack(rows, p->in, n, p->in, p->panels + first * p->in);
+}
+
+static enum deberta_status init(struct matrix *matrix, const struct weight *parts, size_t count)
+{
+    size_t width = kernels->panel_width;
+    void *packed, *rows;
+    TRY(memory_alloc(matrix->out_stride * matrix->in, sizeof(float), &packed));
+    matrix->packed = packed;
+    TRY(memory_alloc((size_t)threads_count() * width, matrix->in * sizeof(float), &rows));
+    float *panels = matrix->packed;
+    for (size_t i = 0; i < count; i++) {
+        struct packing packing = {.part = &parts[i], .in = matrix->in, .panels = panels, .rows = rows};
+        parallel_for((parts[i].rows + width - 1) / width, threads_grain(10.0 * (double)(width * matrix->in)),
+                     pack_panel, &packing);
+        panels += round_up(parts[i].rows, width) * matrix->in;
+    }
+    memory_free(rows);
+    return DEBERTA_OK;
+}
+
+struct application {
+    const struct matrix *matrix;
+    const float *in;
+    size_t rows;
+    enum activation act;
+    float *out;
+    size_t row_block, slices; /* rows of a task; slices of the panels */
+};
+
+/* Where a slice of the panels begins. */
+static size_t slice_begin(const struct matrix *matrix, size_t slice, size_t slices)
+{
+    return slice * (matrix->out_stride / kernels->panel_width) / slices;
+}
+
+static const float *panel_at(const struct matrix *matrix, size_t panel, size_t k)
+{
+    return matrix->packed + (panel * matrix->in + k) * kernels->panel_width;
+}
+
+/* A few panels, until their output is finished: bias first, then k in ascending blocks, then the activation. `after` is
+ * the panel that follows, to be fetched ahead. */
+static void apply_panels(const struct application *a, size_t row, size_t first, size_t last, const float *after)
+{
+    const struct matrix *m = a->matrix;
+    size_t width = kernels->panel_width, rows = min_size(a->row_block, a->rows - row);
+    float *out = a->out + row * m->out_stride;
+    for (size_t k = 0; k < m->in; k += DEPTH_BLOCK) {
+        for (size_t panel = first; panel < last; panel++) {
+            bool last_block = k + DEPTH_BLOCK >= m->in;
+            struct product product = {
+                .a = a->in + row * m->in_stride + k,
+                .lda = m->in_stride,
+                .panel = panel_at(m, panel, k),
+                .k = min_size(DEPTH_BLOCK, m->in - k),
+                .c = out + panel * width,
+                .ldc = m->out_stride,
+                .rows = rows,
+                .columns = width,
+                .accumulate = k > 0,
+                .bias = m->bias + panel * width,
+                .next = panel + 1 < last ? panel_at(m, panel + 1, k)
+                        : last_block     ? after
+                                         : panel_at(m, first, k + DEPTH_BLOCK),
+            };
+            kernels->product(&product);
+        }
+    }
+    kernels->activate(a->act, out + first * width, m->out_stride, rows, (last - first) * width);
+}
+
+/* One block of rows times one slice of the panels. A worker that keeps its slice walks through memory from end to end,
+ * and at the end fetches the beginning of the same slice of the matrix to come: memory is never idle. */
+static void apply_slice(size_t index, int worker, void *context)
+{
+    (void)worker;
+    const struct application *a = context;
+    const struct matrix *m = a->matrix, *then = m->then;
+    size_t slice = index % a->slices, row = index / a->slices * a->row_block;
+    size_t begin = slice_begin(m, slice, a->slices), end = slice_begin(m, slice + 1, a->slices);
+    const float *after = then ? panel_at(then, slice_begin(then, slice, a->slices), 0) : NULL;
+    for (size_t panel = begin; panel < end; panel += PANEL_GROUP) {
+        size_t last = min_size(panel + PANEL_GROUP, end);
+        apply_panels(a, row, panel, last, last < end ? panel_at(m, last, 0) : after);
+    }
+}
+
+static enum deberta_status apply(const struct matrix *matrix, const float *in, size_t rows, enum activation act,
+                                 float *out)
+{
+    size_t blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK, slices = (size_t)threads_team();
+    size_t row_block = round_up((rows + blocks - 1) / blocks, kernels->row_group);
+    struct application application = {
+        .matrix = matrix, .in = in, .rows = rows, .act = act, .out = out, .row_block = row_block, .slices = slices};
+    double operations = 2.0 * (double)(min_size(row_block, rows) * matrix->in * matrix->out_stride) / (double)slices;
+    parallel_for((rows + row_block - 1) / row_block * slices, threads_grain(operations), apply_slice, &application);
+    return DEBERTA_OK;
+}
+
+static void release(struct matrix *matrix)
+{
+    memory_free(matrix->packed);
+}
+
+static size_t bytes(const struct matrix *matrix)
+{
+    return matrix->out_stride * matrix->in * sizeof(float);
+}
+
+const struct linear_path linear_packed = {"own", NULL, NULL, init, apply, release, bytes};

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a row is put together, such as [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on. */
+#ifndef DEBERTA_TEXT_TEMPLATE_H
+#define DEBERTA_TEXT_TEMPLATE_H
+
+#include "deberta/tokenizer.h"
+#include "text/rows/tokens.h"
+
+struct template_parts {
+    struct deberta_template_part *data;
+    size_t size;
+    size_t special; /* how many of them are special tokens */
+};
+
+struct template
+{
+    struct template_parts single, pair;
+};
+
+/* Copies the lists of a pipeline. A single one must hold the first text once and no second, that of a pair each once;
+ * if not so, or if there is a negative id, it is DEBERTA_FORMAT. Released in either case. */
+MUST_USE enum deberta_status template_init(struct template *template, const struct deberta_pipeline *pipeline);
+void template_release(struct template *template);
+
+/* Ids that the template adds. */
+size_t template_added(const struct template *template, bool pair);
+
+/* The tokens of a text that go into a row. */
+struct stretch {
+    const struct tokens *tokens;
+    size_t start, end;
+};
+
+/* Rows, one after the other. */
+struct row_buffer {
+    struct tokens tokens;
+    struct bytes types;
+    struct bytes sequences; /* DEBERTA_WANT_SEQUENCES: 0 or 1, -1 for what the template added */
+};
+
+/* Room for as many tokens more. */
+MUST_USE enum deberta_status row_buffer_reserve(struct row_buffer *rows, size_t more);
+void row_buffer_release(struct row_buffer *rows);
+
+/* Appends a row. `second` is NULL for a single text; `special` tells whether to add the special tokens. */
+MUST_USE enum deberta_status template_apply(const struct template *template, bool special, const struct stretch *first,
+                                            const struct stretch *second, struct row_buffer *rows);
+
+#endif
