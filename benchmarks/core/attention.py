@@ -1,20 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention's rate as a share of the measured FMA peak, over lengths and the shapes of the published models.
 
-    python -m benchmarks.core.attention          # two minutes; writes benchmarks/results/attention.json, prints a table
-    python -m benchmarks.core.attention --quick  # v3-base only, ten seconds; prints only
-    python -m benchmarks.core.attention --table  # prints the table of the JSON that is there
+    python benchmarks/attention.py              # two minutes; benchmarks/results/ISA/attention.json and tables
+    python benchmarks/attention.py --quick      # v3-base only, ten seconds; prints only
+    python benchmarks/attention.py --table      # prints the tables of the results that are there
 
 Run it on an idle machine. csrc is compiled as it stands.
 """
 
 import argparse
-import json
 
-from benchmarks.core.native import ROOT, Program
-from benchmarks.core.peak import peak_gflops
+import results_by_isa
+from native import Program
+from peak import peak_gflops
 
-RESULTS = ROOT / "benchmarks" / "results" / "attention.json"
 LENGTHS = (8, 16, 24, 48, 64, 128, 256, 384, 512, 1024)
 THREADS = (1, 2)
 BASE = "v3-base"
@@ -73,8 +72,9 @@ def main() -> None:
         print(table(measure([BASE])))
         return
     if not options.table:
-        RESULTS.write_text(json.dumps(measure(list(SHAPES))) + "\n")
-    print(table(json.loads(RESULTS.read_text())))
+        results = measure(list(SHAPES))
+        results_by_isa.write("attention", results["isa"], results)
+    print(results_by_isa.tables("attention", table))
 
 
 if __name__ == "__main__":

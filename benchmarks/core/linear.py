@@ -1,24 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear layers by our kernel and by oneDNN: the table that csrc/nn/linear.c chooses by.
 
-    python -m benchmarks.core.linear               # ten minutes; writes benchmarks/results/linear.json, prints a summary
-    python -m benchmarks.core.linear --hidden 768  # measures the matrices of this hidden size; the others stay
-    python -m benchmarks.core.linear --table       # prints the summary of the JSON that is there
-    python -m benchmarks.core.linear --below       # prints its points that miss the goal
+    python benchmarks/linear.py                 # ten minutes; writes benchmarks/results/ISA/linear.json, prints all
+    python benchmarks/linear.py --hidden 768    # measures the matrices of this hidden size; the others stay
+    python benchmarks/linear.py --table         # prints the summaries of the results that are there
+    python benchmarks/linear.py --below         # prints their points that miss the goal
 
 Run it on an idle machine: the two take turns, but a neighbour disturbs both. csrc is compiled as it stands.
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Iterator
-from pathlib import Path
 
-from benchmarks.core.native import ROOT, Program
-from benchmarks.core.peak import peak_gflops
+import results_by_isa
+from native import Program
+from peak import peak_gflops
 
-RESULTS = ROOT / "benchmarks" / "results" / "linear.json"
 HIDDEN = (384, 768, 1024, 1536)  # v3-xsmall; v3-small and base, v1-base; v3-large, v1-large; v2-xlarge and xxlarge
 ROWS = (
     *(1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 13, 15, 16, 17, 19, 20, 23, 24, 29, 31, 32, 37, 41, 48, 53, 64),
@@ -129,15 +127,13 @@ def main() -> None:
     parser.add_argument("--hidden", type=int, nargs="+", choices=HIDDEN, default=HIDDEN)
     parser.add_argument("--table", action="store_true", help="print the committed results")
     parser.add_argument("--below", action="store_true", help="print the points of the results that miss the goal")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="default: benchmarks/results/linear.json")
     options = parser.parse_args()
     if not options.table and not options.below:
         with Program("linear") as program:
             new = [point for hidden in options.hidden for point in measure(program, hidden)]
-            old = json.loads(options.results.read_text()) if options.results.is_file() else {}
-            options.results.write_text(json.dumps(merged(old, program.machine(), new)) + "\n")
-    results = json.loads(options.results.read_text())
-    print(below(results) if options.below else summary(results))
+            old = results_by_isa.read("linear", program.isa)
+            results_by_isa.write("linear", program.isa, merged(old, program.machine(), new))
+    print(results_by_isa.tables("linear", below if options.below else summary))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """deberta_c against its peers: random weights, float32 (and one int8), the same threads, in alternation.
 
-    python -m benchmarks.peers.run                                     # everything, into benchmarks/results/peers.json
-    python -m benchmarks.peers.run --models v3-base --only 1x16,4x512  # these works; the others stay in the file
-    python -m benchmarks.peers.run --quick                             # v3-base, four works, five minutes; prints only
+    python benchmarks/run.py                                   # everything, into benchmarks/results/ISA/peers.json
+    python benchmarks/run.py --models v3-base --only 1x16,4x512    # these works; the others stay in the file
+    python benchmarks/run.py --quick                           # v3-base, four works, five minutes; prints only
 
 Each peer runs in a process of its own (worker.py); one works at a time, the others wait. Their logits are compared
 with those of transformers eager before anything is timed. Times are of whole calls, from arrays of ids to logits.
@@ -26,25 +26,15 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from benchmarks.cases import QUICK_WORKS, SHAPES, WORKS_OF_ALL_SIZES, case
-from benchmarks.core.peak import cpu_name, peak_gflops
-from benchmarks.peers.floor import SETS
-from benchmarks.peers.models import CONFIGS
-from benchmarks.peers.peers import (
-    FLOAT32,
-    PEERS,
-    Compiled,
-    Eager,
-    OnnxRuntime,
-    OnnxRuntimeInt8,
-    OpenVino,
-    OpenVinoThroughput,
-    Ours,
-)
-from benchmarks.peers.report import BASE, SORTED
+from cases import QUICK_WORKS, SHAPES, WORKS_OF_ALL_SIZES, case
+from floor import SETS
+from models import CONFIGS
+from peak import cpu_name, peak_gflops
+from peers import FLOAT32, PEERS, Compiled, Eager, OnnxRuntime, OnnxRuntimeInt8, OpenVino, OpenVinoThroughput, Ours
+from report import BASE, SORTED
+from results_by_isa import path_of
 
-HERE = Path(__file__).resolve().parents[1]
-RESULTS = HERE / "results" / "peers.json"
+HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-4  # of float32 logits against those of transformers eager
 CHECKED_ROWS = 40  # two batches
 LONG = 5.0  # seconds of the slowest peer; such works have three rounds
@@ -285,21 +275,21 @@ def main():
     parser.add_argument("--models", type=names, help=f"of {', '.join(CONFIGS)} (default: all)")
     parser.add_argument("--only", type=names, help='works, such as "1x16,1000 messages" (default: all of the model)')
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--out", type=Path, help="the JSON file to merge into (default: benchmarks/results/peers.json)")
+    parser.add_argument("--out", type=Path, help="JSON to merge into (default: benchmarks/results/ISA/peers.json)")
     parser.add_argument("--checkpoints", type=Path, help="a folder that keeps the random models for the next run")
     options = parser.parse_args()
     if unknown := set(options.models or ()) - set(CONFIGS):
         raise SystemExit(f"--models names {unknown.pop()!r}; there are {', '.join(CONFIGS)}")
     models = options.models or ([BASE] if options.quick else [*(name for name in CONFIGS if name != BASE), BASE])
     works = {name: wanted_works(name, options) for name in models}
-    out = options.out or (None if options.quick else RESULTS)
+    out = options.out or (None if options.quick else path_of("peers", machine(options.threads)["isa"]))
     results = json.loads(out.read_text()) if out and out.is_file() else {}
     deadline = time.monotonic() + DEADLINE
     results |= {"start_up": start_up(), "installed_mb": installed_mb()}
 
     def save():
         if out:
-            out.parent.mkdir(exist_ok=True)
+            out.parent.mkdir(parents=True, exist_ok=True)
             out.write_text(json.dumps(results, indent=1) + "\n")
 
     for name in models:

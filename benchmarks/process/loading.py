@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What opening a model takes: seconds, peak and resident memory, and what processes share. Random checkpoints.
 
-    python -m benchmarks.process.loading          # writes benchmarks/results/loading.json (needs torch and transformers)
-    python -m benchmarks.process.loading --table  # prints the JSON that is there
+    python benchmarks/loading.py            # writes benchmarks/results/ISA/loading.json (needs torch and transformers)
+    python benchmarks/loading.py --table    # prints the JSON that is there
 
 Every figure is a process of its own that imports, opens, and scores 100 texts of real lengths (cases.py).
 """
@@ -15,12 +15,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.cases import case
-from benchmarks.process.scheduling import entry, machine
-from benchmarks.process.scheduling import table as table_of
+import results_by_isa
+from cases import case
+from scheduling import entry, machine
+from scheduling import table as table_of
 
-HERE = Path(__file__).parents[1]
-RESULTS = HERE / "results" / "loading.json"
+HERE = Path(__file__).parent
 OPENINGS, TEXTS = 9, 100
 SECONDS = {"v3-base": 0.6, "v3-large": 1.5}
 PEAK, RESIDENT = 1.15, 520  # of the resident memory after opening; MB after 100 texts, v3-base
@@ -149,8 +149,8 @@ def main():
     if not parser.parse_args().table:
         rows = [[int(token) for token in row] for row in case("256 messages").rows(128000)[:TEXTS]]
         results = {"machine": machine(), "lines": measure(rows)}
-        RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(table(json.loads(RESULTS.read_text())))
+        results_by_isa.write("loading", results["machine"]["isa"], results, indent=2)
+    print(results_by_isa.tables("loading", table))
 
 
 if __name__ == "__main__":

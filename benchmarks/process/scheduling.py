@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """How deberta_c uses the cores, the memory and the time at the start: random DeBERTa-v3-base, float32.
 
-    python -m benchmarks.process.scheduling                  # all parts; writes benchmarks/results/scheduling.json
-    python -m benchmarks.process.scheduling --parts scaling  # some of them; the others stay as they are in the JSON
-    python -m benchmarks.process.scheduling --table          # prints the JSON that is there
+    python benchmarks/scheduling.py                    # all parts; writes benchmarks/results/ISA/scheduling.json
+    python benchmarks/scheduling.py --parts scaling    # some of them; the others stay as they are in the JSON
+    python benchmarks/scheduling.py --table            # prints the results that are there
 
 Whatever is compared runs in alternation. A goal stands beside each figure that has one.
 """
 
 import argparse
-import json
 import os
 import platform
 import random
@@ -23,13 +22,15 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
+import results_by_isa
+from cases import Case, case
+from peak import cpu_name
 
 import deberta_c
 from benchmarks.cases import Case, case
 from benchmarks.core.peak import cpu_name
 
-HERE = Path(__file__).parents[1]
-RESULTS = HERE / "results" / "scheduling.json"
+HERE = Path(__file__).parent
 WORKS = {"1x8": 41, "1x16": 41, "1x32": 41, "1x128": 21, "8x128": 5, "4x512": 3, "256 messages": 3}  # rounds
 LENGTHS = {"1x32": [32]}  # beside those of cases
 SPEED_UP, FROM_TOKENS = 1.85, 16
@@ -310,7 +311,7 @@ def neighbours(directory):
             for name, worker in workers.items():
                 worker.communicate()
                 p50, p95, p99 = np.percentile(times[name], [50, 95, 99]) * 1e3
-                lines[f"busy neighbours, {name}: p50"] = entry(p50, "ms", p95=p95, p99=p99)
+                lines[f"busy neighbours, {name}: p95"] = entry(p95, "ms", p50=p50, p99=p99)
     return lines
 
 
@@ -331,7 +332,13 @@ def table(results):
         for name, line in part["lines"].items():
             met = {True: "yes", False: "no", None: ""}[line["met"]]
             rows.append(f"| {name} | {line['value']:.3g} {line['unit']} | {line['goal'] or ''} | {met} |")
-    return "\n".join(rows)
+    machines = dict.fromkeys(tuple(part["machine"].items()) for part in results["parts"].values())
+    return "\n".join([*rows, "", *(f"{described(dict(machine))}." for machine in machines)])
+
+
+def described(machine):
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "deberta_c", "numpy"))
+    return f"{machine['cpu']} ({machine['isa']}), {machine['cpus']} CPUs, {machine['date']}; {versions}"
 
 
 def main():
@@ -340,16 +347,17 @@ def main():
     parser.add_argument("--model", type=Path, help="a checkpoint of the size of v3-base; made at random by default")
     parser.add_argument("--table", action="store_true", help="print the committed results")
     options = parser.parse_args()
-    results = json.loads(RESULTS.read_text()) if RESULTS.is_file() else {"parts": {}}
     if not options.table:
+        isa = deberta_c._core.isa()
+        results = results_by_isa.read("scheduling", isa) or {"parts": {}}
         with tempfile.TemporaryDirectory() as folder:
             if not options.model:
                 code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
                 subprocess.run([sys.executable, "-c", code, "v3-base", folder], check=True)
             for name in options.parts:
                 results["parts"][name] = {"machine": machine(), "lines": PARTS[name](options.model or Path(folder))}
-                RESULTS.write_text(json.dumps(results, indent=2) + "\n")
-    print(table(results))
+                results_by_isa.write("scheduling", isa, results, indent=2)
+    print(results_by_isa.tables("scheduling", table))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts to ids beside `tokenizers` and `sentencepiece`: DeBERTa v3 and v1, BERT; English and seventeen languages.
 
-    python -m benchmarks.tokenization.run             # a quarter of an hour; writes benchmarks/results/tokenizers.json
-    python -m benchmarks.tokenization.run --parts v3  # some of the parts; the others stay as they are in the JSON
-    python -m benchmarks.tokenization.run --table     # prints the JSON that is there
+    python benchmarks/tokenization.py                 # 15 minutes; writes benchmarks/results/ISA/tokenizers.json
+    python benchmarks/tokenization.py --parts v3      # some of the parts; the others stay as they are in the JSON
+    python benchmarks/tokenization.py --table         # prints the results that are there
 
 DEBERTA_C_TEST_DATA names the folder of texts and published tokenizers (data/, tokenizers/). Whatever is compared takes
 turns, batch by batch of 1000 texts, in one process for each number of threads. Every text occurs once.
@@ -25,10 +25,10 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.core.peak import cpu_name
+import results_by_isa
+from peak import cpu_name
 
-HERE = Path(__file__).resolve().parents[1]
-RESULTS = HERE / "results" / "tokenizers.json"
+HERE = Path(__file__).resolve().parent
 BATCH = 1000  # texts of a call
 ENGLISH_BYTES = 6_000_000
 FIRST_ROUNDS, LATER_ROUNDS = 3, 5
@@ -372,20 +372,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     parser.add_argument("--table", action="store_true", help="print the committed results")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="default: benchmarks/results/tokenizers.json")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
         model, threads, made = options.worker
         print(json.dumps(measure(model, int(threads), made)))
         return
-    results = json.loads(options.results.read_text()) if options.results.is_file() else {"parts": {}}
     if not options.table:
         folders()
+        isa = machine()["isa"]
+        results = results_by_isa.read("tokenizers", isa) or {"parts": {}}
         for name in options.parts:
             results["parts"][name] = {"machine": machine(), "lines": PARTS[name]()}
-            options.results.write_text(json.dumps(results) + "\n")
-    print(table(results))
+            results_by_isa.write("tokenizers", isa, results)
+    print(results_by_isa.tables("tokenizers", table))
 
 
 if __name__ == "__main__":

@@ -13,13 +13,13 @@
 
 #include "base/watch.h"
 
-#define SPIN 2e-4         /* seconds that a thread waits awake */
-#define PAUSES 16         /* between two looks at the clock */
-#define LOOKS 50000000    /* nanoseconds between two looks at the watch of a caller that waits for its helpers */
-#define STALL 1e-4        /* a shorter wait for helpers is no sign of a busy machine */
-#define STALL_FACTOR 16.0 /* after a stall, loops run alone for that many times its length */
+#define SPIN 2e-4        /* seconds that a thread waits awake */
+#define PAUSES 16        /* between two looks at the clock */
+#define LOOKS 50000000   /* nanoseconds between two looks at the watch of a caller that waits for its helpers */
+#define STALL 1e-4       /* a shorter wait for helpers is no sign of a busy machine */
+#define STALL_FACTOR 2.0 /* after a stall, loops run alone for that many times its length */
 
-/* A helper belongs to nobody (IDLE), or to the caller that took it, who offers it a loop. The helper accepts the offer
+/* A helper is free (IDLE), or belongs to the caller that took it, who offers it a loop. It accepts the offer
  * (BUSY) and returns it (TAKEN); while the offer stands, any worker of the loop may take it back. */
 enum { MISSING = 0, IDLE, TAKEN, OFFERED, BUSY, SLEEPING = 8 /* beside the others: the side that waits is asleep */ };
 
@@ -156,7 +156,7 @@ static bool start(struct helper *helper)
     return started;
 }
 
-/* Takes helpers that nobody has, or new ones. */
+/* Takes free helpers, or new ones. */
 static int take(struct loop *loop, int wanted)
 {
     int taken = 0;

@@ -37,7 +37,7 @@ struct linear_path {
 
 extern const struct linear_path linear_packed, linear_onednn;
 
-/* Chooses the path of new matrices: our own where benchmarks/results/linear.json shows it ahead on this instruction
+/* Chooses the path of new matrices: our own where benchmarks/results/ISA/linear.json shows it ahead on this instruction
  * set, else oneDNN, or the one that DEBERTA_C_MATMUL (own, onednn) names. */
 MUST_USE enum deberta_status linear_start(void);
 const struct linear_path *linear_chosen(void);

@@ -8,12 +8,18 @@ import numpy as np
 import pytest
 
 import deberta_c
-from benchmarks import cases
-from benchmarks.peers import peers, report, run
-from benchmarks.peers.models import CONFIGS
-from benchmarks.tokenization import run as tokenization
-from deberta_c._cli import bench as _bench
-from deberta_c._cli.main import main
+from deberta_c import _bench
+from deberta_c._cli import main
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+
+import cases
+import peers
+import report
+import results_by_isa
+import run
+import tokenization
+from models import CONFIGS
 
 MACHINE = {"date": "2026-01-02", "cpu": "a CPU", "isa": "avx2", "threads": 2, "numpy": "2.0"}
 
@@ -222,6 +228,15 @@ def test_tables_tell_medians_intervals_and_goals():
     assert "| v3-large | 1x16 | 40.0 | 200 | 100 | onnxruntime | 5.00x" in text
     assert "| deberta_c | 48 | 0.05 | 0.40 | 500 | 500 |" in text
     assert "v3-base, v3-large: a CPU (avx2), 2 threads, 2026-01-02; numpy 2.0." in text
+
+
+def test_a_run_replaces_only_the_results_of_its_instruction_set(tmp_path, monkeypatch):
+    monkeypatch.setattr(results_by_isa, "FOLDER", tmp_path)
+    for isa, value in (("avx512", 1), ("avx2", 2), ("avx512", 3)):
+        results_by_isa.write("linear", isa, {"value": value})
+    assert [results_by_isa.read("linear", isa) for isa in ("scalar", "avx2")] == [{}, {"value": 2}]
+    shown = results_by_isa.tables("linear", lambda results: f"| {results['value']} |")
+    assert shown == "**AVX2**\n\n| 2 |\n\n**AVX-512**\n\n| 3 |"
 
 
 def test_the_interval_holds_the_median_with_95_percent():

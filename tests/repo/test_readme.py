@@ -134,8 +134,8 @@ def test_tables_and_figures_are_printed_from_the_results():
 
     texts = [path.read_text(encoding="utf-8") for path in readme.DOCUMENTS]
     for name in readme.TABLES:
-        assert sum(f"<!-- table: {name} -->\n|" in text for text in texts) == 1
-    for name in figures(readme.results_of("peers")):
+        assert sum(f"<!-- table: {name} -->\n**" in text for text in texts) == 1
+    for name in figures(readme.stated()):
         assert any(f"<!-- figure: {name} -->" in text for text in texts)
     assert [readme.printed(text) for text in texts] == texts
 

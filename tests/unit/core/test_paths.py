@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parents[2]
 ISA = ("scalar", "avx2", "avx512")
 MATMUL = ("own", "onednn")
-DEFAULT = {"scalar": "onednn", "avx2": "own", "avx512": "own"}  # benchmarks/results/linear.json
+DEFAULT = {"scalar": "onednn", "avx2": "own", "avx512": "own"}  # benchmarks/results/ISA/linear.json
 GOLDEN = """
 import sys
 import pytest
