@@ -11,21 +11,13 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from benchmarks import results_by_isa
 from benchmarks.core import attention, linear
 from benchmarks.peers import report
 from benchmarks.process import loading, scheduling
 from benchmarks.tokenization import run as tokenization
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import attention  # noqa: E402
-import linear  # noqa: E402
-import loading  # noqa: E402
-import report  # noqa: E402
-import results_by_isa  # noqa: E402
-import scheduling  # noqa: E402
-import tokenization  # noqa: E402
 
 DOCUMENTS = [HERE.parent / "README.md", HERE.parent / "docs" / "performance.md"]
 STATED = "avx2"  # the figures in sentences and the plot are of this instruction set

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attention's rate as a share of the measured FMA peak, over lengths and the shapes of the published models.
 
-    python benchmarks/attention.py              # two minutes; benchmarks/results/ISA/attention.json and tables
-    python benchmarks/attention.py --quick      # v3-base only, ten seconds; prints only
-    python benchmarks/attention.py --table      # prints the tables of the results that are there
+    python -m benchmarks.core.attention              # two minutes; benchmarks/results/ISA/attention.json and tables
+    python -m benchmarks.core.attention --quick      # v3-base only, ten seconds; prints only
+    python -m benchmarks.core.attention --table      # prints the tables of the results that are there
 
 Run it on an idle machine. csrc is compiled as it stands.
 """
 
 import argparse
 
-import results_by_isa
-from native import Program
-from peak import peak_gflops
+from benchmarks import results_by_isa
+from benchmarks.core.native import Program
+from benchmarks.core.peak import peak_gflops
 
 LENGTHS = (8, 16, 24, 48, 64, 128, 256, 384, 512, 1024)
 THREADS = (1, 2)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear layers by our kernel and by oneDNN: the table that csrc/nn/linear.c chooses by.
 
-    python benchmarks/linear.py                 # ten minutes; writes benchmarks/results/ISA/linear.json, prints all
-    python benchmarks/linear.py --hidden 768    # measures the matrices of this hidden size; the others stay
-    python benchmarks/linear.py --table         # prints the summaries of the results that are there
-    python benchmarks/linear.py --below         # prints their points that miss the goal
+    python -m benchmarks.core.linear  # ten minutes; writes benchmarks/results/ISA/linear.json, prints all
+    python -m benchmarks.core.linear --hidden 768  # measures the matrices of this hidden size; the others stay
+    python -m benchmarks.core.linear --table  # prints the summaries of the results that are there
+    python -m benchmarks.core.linear --below  # prints their points that miss the goal
 
 Run it on an idle machine: the two take turns, but a neighbour disturbs both. csrc is compiled as it stands.
 """
@@ -13,9 +13,9 @@ import argparse
 import statistics
 from collections.abc import Iterator
 
-import results_by_isa
-from native import Program
-from peak import peak_gflops
+from benchmarks import results_by_isa
+from benchmarks.core.native import Program
+from benchmarks.core.peak import peak_gflops
 
 HIDDEN = (384, 768, 1024, 1536)  # v3-xsmall; v3-small and base, v1-base; v3-large, v1-large; v2-xlarge and xxlarge
 ROWS = (

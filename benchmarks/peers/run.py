@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """deberta_c against its peers: random weights, float32 (and one int8), the same threads, in alternation.
 
-    python benchmarks/run.py                                   # everything, into benchmarks/results/ISA/peers.json
-    python benchmarks/run.py --models v3-base --only 1x16,4x512    # these works; the others stay in the file
-    python benchmarks/run.py --quick                           # v3-base, four works, five minutes; prints only
+    python -m benchmarks.peers.run  # everything, into benchmarks/results/ISA/peers.json
+    python -m benchmarks.peers.run --models v3-base --only 1x16,4x512  # these works; the others stay in the file
+    python -m benchmarks.peers.run --quick  # v3-base, four works, five minutes; prints only
 
 Each peer runs in a process of its own (worker.py); one works at a time, the others wait. Their logits are compared
 with those of transformers eager before anything is timed. Times are of whole calls, from arrays of ids to logits.
@@ -26,13 +26,23 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from cases import QUICK_WORKS, SHAPES, WORKS_OF_ALL_SIZES, case
-from floor import SETS
-from models import CONFIGS
-from peak import cpu_name, peak_gflops
-from peers import FLOAT32, PEERS, Compiled, Eager, OnnxRuntime, OnnxRuntimeInt8, OpenVino, OpenVinoThroughput, Ours
-from report import BASE, SORTED
-from results_by_isa import path_of
+from benchmarks.cases import QUICK_WORKS, SHAPES, WORKS_OF_ALL_SIZES, case
+from benchmarks.core.peak import cpu_name, peak_gflops
+from benchmarks.peers.floor import SETS
+from benchmarks.peers.models import CONFIGS
+from benchmarks.peers.peers import (
+    FLOAT32,
+    PEERS,
+    Compiled,
+    Eager,
+    OnnxRuntime,
+    OnnxRuntimeInt8,
+    OpenVino,
+    OpenVinoThroughput,
+    Ours,
+)
+from benchmarks.peers.report import BASE, SORTED
+from benchmarks.results_by_isa import path_of
 
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-4  # of float32 logits against those of transformers eager

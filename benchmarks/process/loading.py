@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What opening a model takes: seconds, peak and resident memory, and what processes share. Random checkpoints.
 
-    python benchmarks/loading.py            # writes benchmarks/results/ISA/loading.json (needs torch and transformers)
-    python benchmarks/loading.py --table    # prints the JSON that is there
+    python -m benchmarks.process.loading  # writes benchmarks/results/ISA/loading.json (needs torch and transformers)
+    python -m benchmarks.process.loading --table  # prints the JSON that is there
 
 Every figure is a process of its own that imports, opens, and scores 100 texts of real lengths (cases.py).
 """
@@ -15,10 +15,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-import results_by_isa
-from cases import case
-from scheduling import entry, machine
-from scheduling import table as table_of
+from benchmarks import results_by_isa
+from benchmarks.cases import case
+from benchmarks.process.scheduling import entry, machine
+from benchmarks.process.scheduling import table as table_of
 
 HERE = Path(__file__).parent
 OPENINGS, TEXTS = 9, 100

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """How deberta_c uses the cores, the memory and the time at the start: random DeBERTa-v3-base, float32.
 
-    python benchmarks/scheduling.py                    # all parts; writes benchmarks/results/ISA/scheduling.json
-    python benchmarks/scheduling.py --parts scaling    # some of them; the others stay as they are in the JSON
-    python benchmarks/scheduling.py --table            # prints the results that are there
+    python -m benchmarks.process.scheduling  # all parts; writes benchmarks/results/ISA/scheduling.json
+    python -m benchmarks.process.scheduling --parts scaling  # some of them; the others stay as they are in the JSON
+    python -m benchmarks.process.scheduling --table  # prints the results that are there
 
 Whatever is compared runs in alternation. A goal stands beside each figure that has one.
 """
@@ -22,11 +22,9 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-import results_by_isa
-from cases import Case, case
-from peak import cpu_name
 
 import deberta_c
+from benchmarks import results_by_isa
 from benchmarks.cases import Case, case
 from benchmarks.core.peak import cpu_name
 

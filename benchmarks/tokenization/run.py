@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Texts to ids beside `tokenizers` and `sentencepiece`: DeBERTa v3 and v1, BERT; English and seventeen languages.
 
-    python benchmarks/tokenization.py                 # 15 minutes; writes benchmarks/results/ISA/tokenizers.json
-    python benchmarks/tokenization.py --parts v3      # some of the parts; the others stay as they are in the JSON
-    python benchmarks/tokenization.py --table         # prints the results that are there
+    python -m benchmarks.tokenization.run                 # 15 minutes; writes benchmarks/results/ISA/tokenizers.json
+    python -m benchmarks.tokenization.run --parts v3      # some of the parts; the others stay as they are in the JSON
+    python -m benchmarks.tokenization.run --table         # prints the results that are there
 
 DEBERTA_C_TEST_DATA names the folder of texts and published tokenizers (data/, tokenizers/). Whatever is compared takes
 turns, batch by batch of 1000 texts, in one process for each number of threads. Every text occurs once.
@@ -25,8 +25,8 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-import results_by_isa
-from peak import cpu_name
+from benchmarks import results_by_isa
+from benchmarks.core.peak import cpu_name
 
 HERE = Path(__file__).resolve().parent
 BATCH = 1000  # texts of a call

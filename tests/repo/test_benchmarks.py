@@ -8,18 +8,12 @@ import numpy as np
 import pytest
 
 import deberta_c
+from benchmarks import cases, results_by_isa
+from benchmarks.peers import peers, report, run
+from benchmarks.peers.models import CONFIGS
+from benchmarks.tokenization import run as tokenization
 from deberta_c import _bench
 from deberta_c._cli import main
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-
-import cases
-import peers
-import report
-import results_by_isa
-import run
-import tokenization
-from models import CONFIGS
 
 MACHINE = {"date": "2026-01-02", "cpu": "a CPU", "isa": "avx2", "threads": 2, "numpy": "2.0"}
 
