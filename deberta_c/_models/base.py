@@ -651,6 +651,12 @@ class PreTrainedModel:
 
     # ---- running ----
 
+    def _packed(self, extra: Mapping[str, Any], input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
+        """The checked inputs of a call without their padding; errors when the call is wrong or the head is missing."""
+        self._check_extra(extra)
+        self._require_head()
+        return self._pack(input_ids, attention_mask, token_type_ids)
+
     def _pack(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
         settings = self._settings
         return pack(
@@ -699,9 +705,18 @@ class PreTrainedModel:
             None if weights is None else unpack_attentions(packed, weights, settings["layers"], settings["heads"]),
         )
 
-    def _names_outputs(self, return_dict: bool | None) -> bool:
-        """Whether a call returns an output with names: as its argument says, or else the configuration."""
-        return self.config.use_return_dict if return_dict is None else return_dict
+    def _given(
+        self, kind: Callable[..., ModelOutput], ran: Ran, return_dict: bool | None, input_ids: Any, **values: Any
+    ) -> Any:
+        """What a call returns: an output of tensors when `input_ids` is one, or the tuple of its values.
+
+        Whether it has names is as `return_dict` says, or else the configuration.
+        """
+        output = kind(**values, hidden_states=ran.hidden_states, attentions=ran.attentions)
+        if is_tensor(input_ids):
+            output = of_tensors(output)
+        named = self.config.use_return_dict if return_dict is None else return_dict
+        return output.to_tuple() if named is False else output
 
     def _nothing(self, packed: Packed, hidden_states: bool, attentions: bool, *, logits: bool, last: bool) -> Ran:
         settings, width = self._settings, packed.shape[1]
@@ -802,13 +817,6 @@ def _rounded_up(count: Any, multiple: Any) -> int:
             raise ValueError(f"{name} is {value}; it must be at least 1")
     step = int(multiple or 1)
     return -(-int(count) // step) * step
-
-
-def given(output: ModelOutput, return_dict: bool | None, input_ids: Any) -> Any:
-    """The output, of tensors when `input_ids` is a tensor, or the tuple of its values when `return_dict` is False."""
-    if is_tensor(input_ids):
-        output = of_tensors(output)
-    return output.to_tuple() if return_dict is False else output
 
 
 def _common_type(tensors: list[Tensor]) -> str:
