@@ -27,6 +27,7 @@ from cases import Case, case
 from peak import cpu_name
 
 import deberta_c
+from deberta_c._models.base import network_of
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "scheduling.json"
@@ -58,6 +59,10 @@ def opened(directory):
     return deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
 
+def network(directory):
+    return network_of(opened(directory))[0]
+
+
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -71,7 +76,7 @@ def os_threads():
 
 def scaling(directory):
     """Two threads over one."""
-    core, lines = opened(directory)._core, {}
+    core, lines = network(directory), {}
     for name, rounds in WORKS.items():
         ids, offsets = packed(name)
         times = {1: [], 2: []}
@@ -91,7 +96,7 @@ def scaling(directory):
 
 def callers(directory):
     """Four threads of Python that call at once, and one that makes the same calls in turn."""
-    core, lines = opened(directory)._core, {}
+    core, lines = network(directory), {}
     for name, calls in (("1x16", 40), ("1x128", 12), ("8x128", 8)):
         ids, offsets = packed(name)
         times = {1: [], 4: []}
@@ -122,9 +127,9 @@ WORKER = """
 import sys, time
 sys.path.insert(0, sys.argv[3])
 import deberta_c
-from scheduling import opened, packed, seconds
+from scheduling import network, packed, seconds
 deberta_c.set_num_threads(int(sys.argv[2]))
-core, (ids, offsets) = opened(sys.argv[1])._core, packed("256 messages")
+core, (ids, offsets) = network(sys.argv[1]), packed("256 messages")
 core.forward(ids, offsets)
 print("ready", flush=True)
 for _ in sys.stdin:
@@ -195,8 +200,8 @@ import sys
 sys.path.insert(0, sys.argv[1])
 import numpy as np
 import deberta_c
-from scheduling import opened, resident
-core, rng = opened(deberta_c.default_model())._core, np.random.default_rng(0)
+from scheduling import network, resident
+core, rng = network(deberta_c.default_model()), np.random.default_rng(0)
 def run(lengths):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     core.forward(rng.integers(4, 4000, offsets[-1]).astype(np.int32), offsets)
@@ -258,6 +263,7 @@ def million(directory):
 CALLS = """
 import sys, time
 import numpy as np, deberta_c
+# An earlier build, which DEBERTA_C_BEFORE names, has no network_of.
 core = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])._core
 deberta_c.set_num_threads(int(sys.argv[2]))
 ids, offsets = np.random.default_rng(0).integers(4, 4000, 16).astype(np.int32), np.array([0, 16])

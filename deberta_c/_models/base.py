@@ -411,7 +411,7 @@ class PreTrainedModel:
         plan, found = self._opened, dict(self._weights())
         rows = _rounded_up(plan.config.vocab_size if new_num_tokens is None else new_num_tokens, pad_to_multiple_of)
         config = type(plan.config).from_dict({**plan.config.to_dict(), "vocab_size": rows})
-        config.check()
+        config._check()
         deviation = None if mean_resizing else config.get("initializer_range") or 0.02
         for name in (self._words, *OUTPUTS_OF_WORDS):
             if name in found:
@@ -505,7 +505,7 @@ class PreTrainedModel:
             other = cls.__name__.replace(cls.config_class.__name__[:-6], type(config).__name__[:-6])
             raise ValueError(f"config key model_type is {config.model_type!r}; take {other} or an Auto class")
         own = type(config).from_dict(deepcopy(config.to_dict()), **overrides)
-        own.check()
+        own._check()
         return own
 
     @classmethod
@@ -513,7 +513,7 @@ class PreTrainedModel:
         """The options that replace keys of the configuration; TypeError or ValueError for what is not understood."""
         overrides = {}
         for name, value in options.items():
-            if cls.config_class.declares(name):
+            if cls.config_class._declares(name):
                 overrides[name] = value
                 if name == "problem_type":
                     check_problem(value)
@@ -528,7 +528,7 @@ class PreTrainedModel:
         """What to run, given a configuration and what the files hold (nothing for a model that is drawn)."""
         if options.get("enhanced_mask_decoder") is not None:
             raise TypeError("enhanced_mask_decoder is for masked language models only")
-        return Plan(config, config.for_core(self._head), self._layers)
+        return Plan(config, config._for_core(self._head), self._layers)
 
     def _wanted(self, plan: Plan) -> list[Any]:
         return sources(plan.config.model_type, plan.settings, plan.layers, plan.config.get("conv_groups") or 1)
@@ -636,7 +636,7 @@ class PreTrainedModel:
         """The configuration as it is now, but for what makes the network, which counted when it was opened."""
         if len(self.config.id2label) != self.num_labels:
             self.labels()  # says so
-        opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config.declares(key)}
+        opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config._declares(key)}
         saved = {**self.config.to_dict(), **opened, **self._settable()}
         saved.pop("torch_dtype", None)
         return saved
@@ -730,7 +730,7 @@ class PreTrainedModel:
             (weights,) * settings["layers"] if attentions else None,
         )
 
-    def logits_of_rows(
+    def _logits_of_rows(
         self, rows: Rows, row_name: RowName, wanted: NDArray[np.uint8] | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Row numbers and their logits, batch by batch; see `run_batches`. Messages call the rows by `row_name`."""
@@ -774,6 +774,11 @@ class no_grad(ContextDecorator):
 
     def __exit__(self, *_: object) -> None:
         return None
+
+
+def network_of(model: PreTrainedModel) -> tuple[_core.Model, Mapping[str, Any]]:
+    """The network of the core that a model runs, and its settings: for what measures it."""
+    return model._core, model._settings
 
 
 def untrained(what: str) -> str:

@@ -93,8 +93,8 @@ class Encoder(PreTrainedModel):
         kind = BaseModelOutputWithPooling if pooled else BaseModelOutput
         return self._given(kind, ran, return_dict, input_ids, last_hidden_state=ran.last, **pooled)
 
-    def states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `logits_of_rows`."""
+    def _states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `_logits_of_rows`."""
         check_rows(rows, self._settings, row_name)
         return run_batches(self._core, rows, BATCH_TOKENS, states=True)
 
@@ -189,7 +189,7 @@ class SequenceClassifier(_Labelled):
         (2, 2)
         """
         _refuse(self.predict, unknown)
-        return self.logits_of_column(
+        return self._logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -226,7 +226,7 @@ class SequenceClassifier(_Labelled):
         function = self.probability_function()
         if function is None:
             raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
-        logits = self.logits_of_column(
+        logits = self._logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -266,7 +266,7 @@ class SequenceClassifier(_Labelled):
         several = self.config.problem_type == "multi_label_classification"
         if not several and (self.probability_function() is None or self.num_labels == 1):
             raise ValueError("this model scores rows and has no labels to choose from; call predict or predict_proba")
-        logits = self.logits_of_column(
+        logits = self._logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -292,14 +292,14 @@ class SequenceClassifier(_Labelled):
             return "sigmoid"
         return "softmax"
 
-    def logits_of(
+    def _logits_of_text(
         self, text: str, name: str, tokenizer: PreTrainedTokenizerFast, truncation: bool | str, max_length: int | None
     ) -> NDArray[np.float32]:
         """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
         self._require_head()
-        options = tokenizer.encode_options(truncation, max_length)
+        options = tokenizer._encode_options(truncation, max_length)
         try:
-            rows = tokenizer.encode_for_model([text], None, options)
+            rows = tokenizer._encode_for_model([text], None, options)
         except ValueError:
             explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
             raise
@@ -310,7 +310,7 @@ class SequenceClassifier(_Labelled):
         assert logits is not None
         return logits
 
-    def logits_of_column(
+    def _logits_of_column(
         self,
         texts: Iterable[Any],
         text_pairs: Iterable[Any] | None,
@@ -557,7 +557,7 @@ class MaskedLanguageModel(PreTrainedModel):
             _check_width(config)
         if enhanced:
             _check_decoder(config, found)
-        settings = config.for_core(self._head, enhanced_mask_decoder=enhanced)
+        settings = config._for_core(self._head, enhanced_mask_decoder=enhanced)
         return Plan(config, settings, PREDICTIONS if legacy else LM_HEAD)
 
 

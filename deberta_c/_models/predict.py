@@ -54,7 +54,7 @@ def predict(
     columns = [_Column(texts, name, na, row_names[0])]
     if text_pairs is not None:
         columns.append(_Column(text_pairs, "text_pairs", na, row_names[1]))
-    options = tokenizer.encode_options(truncation, max_length, pairs=text_pairs is not None)
+    options = tokenizer._encode_options(truncation, max_length, pairs=text_pairs is not None)
     encoder = _Encoder(tokenizer, settings, options, row_names)
     prediction = _Prediction(columns, _total(columns), settings["num_labels"])
     with progress_bar(progress, prediction.total) as advance:
@@ -138,7 +138,7 @@ class _Encoder(NamedTuple):
         firsts = [window.firsts[row] for row in chosen]
         seconds = None if window.seconds is None else [window.seconds[row] for row in chosen]
         try:
-            rows = self.tokenizer.encode_for_model(firsts, seconds, self.options)
+            rows = self.tokenizer._encode_for_model(firsts, seconds, self.options)
         except ValueError:
             explain(self.tokenizer, window.firsts, window.seconds, self.options, names)
             raise

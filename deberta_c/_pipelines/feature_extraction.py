@@ -79,7 +79,7 @@ class _Plan(TokenPlan[Encoder]):
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
         """For each text its states, or what pooling makes of them."""
         answers: list[Any] = [None] * len(texts)
-        for chosen, states in self.model.states_of_rows(rows, row_name):
+        for chosen, states in self.model._states_of_rows(rows, row_name):
             end = 0
             for row in chosen.tolist():
                 begin, end = end, end + int(rows.offsets[row + 1] - rows.offsets[row])

@@ -81,7 +81,7 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
         masked = rows.ids == self.mask
         self._require_masks(masked, texts, rows, row_name)
         answers: list[Any] = [None] * len(texts)
-        for chosen, logits in self.model.logits_of_rows(rows, row_name, masked.view(np.uint8)):
+        for chosen, logits in self.model._logits_of_rows(rows, row_name, masked.view(np.uint8)):
             end = 0
             for row in chosen.tolist():
                 ids = rows.ids[rows.offsets[row] : rows.offsets[row + 1]]

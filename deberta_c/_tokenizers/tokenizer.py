@@ -78,7 +78,7 @@ class _Request:
     left: bool
     truncation: bool | str | None
     max_length: int | None
-    options: Mapping[str, Any]  # the other keyword arguments of `encode_options`
+    options: Mapping[str, Any]  # the other keyword arguments of `_encode_options`
     verbose: bool
 
 
@@ -258,10 +258,10 @@ class PreTrainedTokenizerFast(LegacyCalls):
             )
         prefix = file_prefix(filename_prefix)
         with new_files(save_directory) as place:
-            names = self.write_files(lambda name: place(prefix + name))
+            names = self._write_files(lambda name: place(prefix + name))
         return tuple(str(Path(save_directory).expanduser() / (prefix + name)) for name in names)
 
-    def write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
+    def _write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
         """Writes the files of `save_pretrained` where `place` says; returns their names."""
         special = {name: token for name, token in self._special.items() if token is not None}
         names = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
@@ -392,7 +392,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
     def _encoded(self, text: Any, text_pair: Any, request: _Request, name: str = "text") -> BatchEncoding:
         inputs = (read_words if request.words else read_inputs)(text, text_pair, name)
         overflow = request.options["overflow"]
-        options = self.encode_options(
+        options = self._encode_options(
             request.truncation, request.max_length, pairs=inputs.seconds is not None, **request.options
         )
         limit = options.get("max_length")
@@ -430,14 +430,14 @@ class PreTrainedTokenizerFast(LegacyCalls):
         tells = {"special_tokens_mask": "sequences", "offset_mapping": "spans"}
         wanted = tuple(tells[name] for name in columns if name in tells)
         try:
-            return self.encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
+            return self._encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
         except ValueError as error:
             if inputs.bounds is not None:
                 explain_words(inputs, error)
             explain(self, inputs.firsts, inputs.seconds, options, inputs.names)
             raise
 
-    def encode_options(
+    def _encode_options(
         self,
         truncation: bool | str | None,
         max_length: int | None,
@@ -477,13 +477,13 @@ class PreTrainedTokenizerFast(LegacyCalls):
             options["truncation_side"] = "left"
         return {**options, "truncation": strategy, "max_length": min(int(limit), 2**31)}
 
-    def encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+    def _encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
         """Encodes with checked options and without a warning."""
         return Rows(*self._encode(firsts, seconds, **options))
 
-    def encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+    def _encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
         """The same rows as a network reads them: of type 0 throughout unless a call returns token types."""
-        rows = self.encode_with(firsts, seconds, options)
+        rows = self._encode_with(firsts, seconds, options)
         return rows if "token_type_ids" in self.model_input_names else rows._replace(types=np.zeros_like(rows.types))
 
     def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> Any:
@@ -883,7 +883,7 @@ def explain(
     find_surrogate(seconds or [], row_names[1])
     for row, first in enumerate(firsts):
         try:
-            tokenizer.encode_with([first], None if seconds is None else [seconds[row]], options)
+            tokenizer._encode_with([first], None if seconds is None else [seconds[row]], options)
         except ValueError as error:
             raise ValueError(f"{row_names[0](row)} {str(error).removeprefix('row 0 ')}") from error
 
