@@ -6,11 +6,6 @@ import pytest
 
 import deberta_c
 
-
-def names(text):
-    return text.split()
-
-
 MODEL = [
     "base_model",
     "base_model_prefix",

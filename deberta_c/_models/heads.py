@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from deberta_c._base.suggest import unknown_option
 from deberta_c._columns.texts import Missing, RowName, the_only
 from deberta_c._files.checkpoint import Tensor
-from deberta_c._models.base import Plan, PreTrainedModel, untrained
+from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
 from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
+from deberta_c._models.opening import Plan, untrained
 from deberta_c._models.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
