@@ -21,7 +21,7 @@ from deberta_c._models.base import network_of
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.packing import offsets_of
 from deberta_c._models.predict import BATCH_TOKENS, run_batches
-from deberta_c._tokenizers.tokenizer import Rows
+from deberta_c._tokenizers.rows import Rows
 
 PADDED_ROWS = 32  # of a batch of transformers
 _SECONDS = 1.0  # of a work, at least; and three runs

@@ -16,7 +16,8 @@ from deberta_c._models.predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._models.tensor_names import PREFIXES
 from deberta_c._models.weights import WeightedModel
 from deberta_c._tokenizers.encodings import require_cpu
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows, reopened_tokenizer
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, reopened_tokenizer
 
 M = TypeVar("M", bound="PreTrainedModel")
 

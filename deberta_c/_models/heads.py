@@ -42,7 +42,8 @@ from deberta_c._models.tensor_names import (
     TOKENS,
     Adapted,
 )
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows, as_tokenizer, explain, warn_of_cuts
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, warn_of_cuts
 
 C = TypeVar("C", bound=Callable[..., Any])
 

@@ -16,7 +16,8 @@ from deberta_c import _core
 from deberta_c._columns.texts import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
 from deberta_c._models.packing import offsets_of
 from deberta_c._tokenizers.inputs import members, unzip
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows, explain, warn_of_cuts
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, explain, warn_of_cuts
 
 BATCH_TOKENS = 4096
 _WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between

@@ -27,9 +27,9 @@ from deberta_c._columns.texts import (
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.predict import progress_bar
 from deberta_c._tokenizers.encodings import require_cpu
+from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import (
     PreTrainedTokenizerFast,
-    Rows,
     as_tokenizer,
     check_padding,
     explain,

@@ -11,7 +11,8 @@ from deberta_c._models.auto import AutoModel
 from deberta_c._models.heads import Encoder
 from deberta_c._pipelines.base import Pipeline, TokenPlan, encoding_options
 from deberta_c._tokenizers.encodings import as_tensor
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 # What becomes of the states (S, H) of a text.
 _POOLINGS: dict[str | None, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {

@@ -12,7 +12,8 @@ from deberta_c._models.auto import AutoModelForMaskedLM
 from deberta_c._models.heads import MaskedLanguageModel
 from deberta_c._models.outputs import softmax
 from deberta_c._pipelines.base import Pipeline, TokenPlan, check_top_k, encoding_options
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 _TOP_K = 5
 

@@ -16,7 +16,8 @@ from deberta_c._models.outputs import softmax
 from deberta_c._models.packing import offsets_of
 from deberta_c._pipelines.base import Pipeline, TokenPlan
 from deberta_c._tokenizers.inputs import explain_words, read_words
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 # The scores (C) of a word of those of its tokens (T, C).
 _OF_WORD: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
