@@ -27,6 +27,7 @@ import deberta_c
 from benchmarks import results_by_isa
 from benchmarks.cases import Case, case
 from benchmarks.core.peak import cpu_name
+from deberta_c._models.base import network_of
 
 HERE = Path(__file__).parent
 WORKS = {"1x8": 41, "1x16": 41, "1x32": 41, "1x128": 21, "8x128": 5, "4x512": 3, "256 messages": 3}  # rounds
@@ -57,6 +58,10 @@ def opened(directory):
     return deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
 
+def network(directory):
+    return network_of(opened(directory))[0]
+
+
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
@@ -70,7 +75,7 @@ def os_threads():
 
 def scaling(directory):
     """Two threads over one."""
-    core, lines = opened(directory)._core, {}
+    core, lines = network(directory), {}
     for name, rounds in WORKS.items():
         ids, offsets = packed(name)
         times = {1: [], 2: []}
@@ -90,7 +95,7 @@ def scaling(directory):
 
 def callers(directory):
     """Four threads of Python that call at once, and one that makes the same calls in turn."""
-    core, lines = opened(directory)._core, {}
+    core, lines = network(directory), {}
     for name, calls in (("1x16", 40), ("1x128", 12), ("8x128", 8)):
         ids, offsets = packed(name)
         times = {1: [], 4: []}
@@ -120,9 +125,9 @@ def callers(directory):
 WORKER = """
 import sys, time
 import deberta_c
-from benchmarks.process.scheduling import opened, packed, seconds
+from benchmarks.process.scheduling import network, packed, seconds
 deberta_c.set_num_threads(int(sys.argv[2]))
-core, (ids, offsets) = opened(sys.argv[1])._core, packed("256 messages")
+core, (ids, offsets) = network(sys.argv[1]), packed("256 messages")
 core.forward(ids, offsets)
 print("ready", flush=True)
 for _ in sys.stdin:
@@ -255,6 +260,7 @@ def million(directory):
 CALLS = """
 import sys, time
 import numpy as np, deberta_c
+# An earlier build, which DEBERTA_C_BEFORE names, has no network_of.
 core = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])._core
 deberta_c.set_num_threads(int(sys.argv[2]))
 ids, offsets = np.random.default_rng(0).integers(4, 4000, 16).astype(np.int32), np.array([0, 16])

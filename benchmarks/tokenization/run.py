@@ -102,7 +102,7 @@ class Peers:
         folder = folders()[1] / reference_tokenizers.FOLDERS[model]
         ours = getattr(deberta_c, MODELS[model]).from_pretrained(folder)
         theirs = tokenizers.Tokenizer.from_file(made)
-        options = ours.encode_options(None, None)
+        options = ours._encode_options(None, None)
 
         def read_out(encode: Callable, names: tuple[str, ...]) -> Callable:
             return lambda texts: [[getattr(row, name) for name in names] for row in encode(texts)]
@@ -111,7 +111,7 @@ class Peers:
         self.calls = {
             "ids": {
                 OURS: ours,
-                PACKED: lambda texts: ours.encode_with(texts, None, options),
+                PACKED: lambda texts: ours._encode_with(texts, None, options),
                 FAST: theirs.encode_batch_fast,
                 READ: read_out(theirs.encode_batch_fast, columns),
             },

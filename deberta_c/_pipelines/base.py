@@ -27,9 +27,9 @@ from deberta_c._columns.texts import (
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.predict import progress_bar
 from deberta_c._tokenizers.encodings import require_cpu
+from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import (
     PreTrainedTokenizerFast,
-    Rows,
     as_tokenizer,
     check_padding,
     explain,
@@ -230,7 +230,7 @@ class TokenPlan(ABC, Generic[M]):
 
     def _encode(self, texts: list[str], row_name: RowName) -> Rows:
         try:
-            return self.tokenizer.encode_for_model(texts, None, self._encoding)
+            return self.tokenizer._encode_for_model(texts, None, self._encoding)
         except ValueError:
             explain(self.tokenizer, texts, None, self._encoding, (row_name, row_name))
             raise
@@ -251,7 +251,7 @@ def encoding_options(tokenizer: PreTrainedTokenizerFast, how: Mapping[str, Any])
     limit, truncation = how.get("max_length"), how.get("truncation")
     if check_padding(how.get("padding", False)) is None and truncation is None:
         truncation = limit is not None
-    return tokenizer.encode_options(truncation, limit, how.get("add_special_tokens", True)), limit is not None
+    return tokenizer._encode_options(truncation, limit, how.get("add_special_tokens", True)), limit is not None
 
 
 def length_of(inputs: Any) -> int | None:

@@ -12,7 +12,8 @@ from deberta_c._models.auto import AutoModelForMaskedLM
 from deberta_c._models.heads import MaskedLanguageModel
 from deberta_c._models.outputs import softmax
 from deberta_c._pipelines.base import Pipeline, TokenPlan, check_top_k, encoding_options
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 _TOP_K = 5
 
@@ -81,7 +82,7 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
         masked = rows.ids == self.mask
         self._require_masks(masked, texts, rows, row_name)
         answers: list[Any] = [None] * len(texts)
-        for chosen, logits in self.model.logits_of_rows(rows, row_name, masked.view(np.uint8)):
+        for chosen, logits in self.model._logits_of_rows(rows, row_name, masked.view(np.uint8)):
             end = 0
             for row in chosen.tolist():
                 ids = rows.ids[rows.offsets[row] : rows.offsets[row + 1]]

@@ -16,7 +16,8 @@ from deberta_c._models.outputs import softmax
 from deberta_c._models.packing import offsets_of
 from deberta_c._pipelines.base import Pipeline, TokenPlan
 from deberta_c._tokenizers.inputs import explain_words, read_words
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 # The scores (C) of a word of those of its tokens (T, C).
 _OF_WORD: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -119,7 +120,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         windows = stride is not None
         if windows and self.strategy == "none":
             raise ValueError('stride needs groups of tokens; give aggregation_strategy="simple" or another but "none"')
-        encoding = tokenizer.encode_options(True, None, overflow=windows, stride=stride or 0)
+        encoding = tokenizer._encode_options(True, None, overflow=windows, stride=stride or 0)
         encoding["want"] = ("spans", "words", "sequences")
         super().__init__(model, tokenizer, encoding, options, limited=windows)
 
@@ -140,7 +141,7 @@ class _Plan(TokenPlan[TokenClassifier]):
             words = replace(words, names=(rows_of("inputs", start), rows_of("inputs", start)))
         texts = [self.delimiter.join(words.firsts[begin:end]) for begin, end in pairwise(bounds.tolist())]
         try:
-            rows = self.tokenizer.encode_for_model(words.firsts, None, self._encoding | words.words())
+            rows = self.tokenizer._encode_for_model(words.firsts, None, self._encoding | words.words())
         except ValueError as error:
             explain_words(words, error)
             raise
@@ -163,7 +164,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         labels = self.model.labels()
         samples = rows.extras["samples"].tolist() if "samples" in rows.extras else list(range(len(texts)))
         found: list[list[dict[str, Any]]] = [[] for _ in samples]
-        for chosen, logits in self.model.logits_of_rows(rows, lambda row: row_name(samples[row])):
+        for chosen, logits in self.model._logits_of_rows(rows, lambda row: row_name(samples[row])):
             scores = softmax(logits)
             end = 0
             for row in chosen.tolist():

@@ -129,7 +129,7 @@ class LegacyCalls:
         if truncation is None and max_length is not None and padding is False:
             truncation = True
         pairs = pair_ids is not None
-        options = self.encode_options(truncation, max_length, add_special_tokens, pairs)
+        options = self._encode_options(truncation, max_length, add_special_tokens, pairs)
         firsts, seconds, specials = list(ids), list(pair_ids or []), self.num_special_tokens_to_add(pairs)
         total = len(firsts) + len(seconds) + specials * bool(add_special_tokens)
         limit, strategy = options.get("max_length", 0), options.get("truncation")

@@ -2,43 +2,31 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
-from operator import itemgetter
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deberta_c import _core
 from deberta_c._base.errors import TruncationWarning, warn_caller
 from deberta_c._base.suggest import names_options
-from deberta_c._columns.texts import RowName, content_of_str, find_surrogate
+from deberta_c._columns.texts import RowName, find_surrogate
 from deberta_c._files.atomic import new_files
 from deberta_c._files.hub import TOKENIZER, hub_options, resolve
 from deberta_c._files.shared_open import reopened
-from deberta_c._tokenizers.added_token import AddedToken as PublicToken
-from deberta_c._tokenizers.added_token import token_section
-from deberta_c._tokenizers.decoders import clean_up, make_decoder
 from deberta_c._tokenizers.directory import (
-    SPECIAL_NAMES,
-    AddedToken,
     TokenizerFiles,
     check_limit,
     check_side,
     open_tokenizer,
-    token_flags,
-    trimmed_spans,
     write_tokenizer,
 )
 from deberta_c._tokenizers.encodings import BatchEncoding, Layout, Padding, Source, check_tensors
 from deberta_c._tokenizers.gathered import content_of_object, gather
 from deberta_c._tokenizers.inputs import Inputs, explain_words, read_inputs, read_words
-from deberta_c._tokenizers.legacy import LegacyCalls, Stage, file_prefix
-from deberta_c._tokenizers.padding import Given, plain
-from deberta_c._tokenizers.settings import EXTRA, renamed
+from deberta_c._tokenizers.legacy import Stage, file_prefix
+from deberta_c._tokenizers.padding import Given
+from deberta_c._tokenizers.rows import Rows, arrays_of, lists_of
+from deberta_c._tokenizers.tokens import Vocabulary
 
 _TRUNCATIONS = {
     True: "longest_first", "longest_first": "longest_first", "only_first": "only_first", "only_second": "only_second",
@@ -53,19 +41,6 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-class Rows(NamedTuple):
-    """Encoded rows without padding: ids (T), types (T), offsets (N + 1); `cut` of them lost tokens.
-
-    `extras` has what else was wanted of the core.
-    """
-
-    ids: NDArray[np.int32]
-    types: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-    cut: int
-    extras: Mapping[str, Any] = MappingProxyType({})
-
-
 @dataclass(frozen=True)
 class _Request:
     """What a call asks for, beside its texts."""
@@ -78,33 +53,14 @@ class _Request:
     left: bool
     truncation: bool | str | None
     max_length: int | None
-    options: Mapping[str, Any]  # the other keyword arguments of `encode_options`
+    options: Mapping[str, Any]  # the other keyword arguments of `_encode_options`
     verbose: bool
-
-
-class _Special:
-    """An attribute such as `cls_token` or `cls_token_id`; None where the tokenizer has no such token."""
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self.name = name.removesuffix("_id")
-        self.is_id = name != self.name
-
-    def __get__(self, tokenizer: Any, _: type | None = None) -> Any:
-        if tokenizer is None:
-            return self
-        token = tokenizer._special.get(self.name)
-        return tokenizer.convert_tokens_to_ids(token) if self.is_id and token is not None else token
-
-    def __set__(self, tokenizer: Any, value: Any) -> None:
-        if self.is_id and value is not None:
-            value = tokenizer.convert_ids_to_tokens(value)
-        tokenizer._name_special(self.name, value)
 
 
 Some = TypeVar("Some", bound="PreTrainedTokenizerFast")
 
 
-class PreTrainedTokenizerFast(LegacyCalls):
+class PreTrainedTokenizerFast(Vocabulary):
     """A tokenizer that does what the tokenizer.json of a directory says; the other classes also read other files.
 
     It is opened with `from_pretrained`, or made of files: `vocab_file` (vocab.txt, spm.model, or vocab.json with
@@ -153,13 +109,6 @@ class PreTrainedTokenizerFast(LegacyCalls):
     _kind: ClassVar[str] = "PreTrainedTokenizerFast"
 
     is_fast = True
-    bos_token, bos_token_id = _Special(), _Special()
-    eos_token, eos_token_id = _Special(), _Special()
-    unk_token, unk_token_id = _Special(), _Special()
-    sep_token, sep_token_id = _Special(), _Special()
-    pad_token, pad_token_id = _Special(), _Special()
-    cls_token, cls_token_id = _Special(), _Special()
-    mask_token, mask_token_id = _Special(), _Special()
     do_lower_case, split_by_punct, add_prefix_space = Stage(), Stage(), Stage()
     tokenize_chinese_chars, strip_accents = Stage(), Stage()
 
@@ -182,36 +131,6 @@ class PreTrainedTokenizerFast(LegacyCalls):
         made = cls.__new__(cls)
         made._set_up(files, name, again)
         return made
-
-    def _set_up(self, files: TokenizerFiles, name: str, again: tuple[Any, ...]) -> None:
-        options = files.options
-        self.name_or_path = name
-        self._again = again  # the function and the arguments of which a pickle makes it again
-        self._grown: tuple[AddedToken, ...] = ()  # tokens that were added since
-        self._special: dict[str, str | None] = dict(
-            files.special
-        )  # this and what follows is replaced, never changed: copies share it
-        self._extra = tuple(files.extra)
-        self._model_max_length: int | None = options["model_max_length"]
-        self._padding_side: str = options["padding_side"]
-        self._truncation_side: str = options["truncation_side"]
-        self.clean_up_tokenization_spaces: bool = options["clean_up_tokenization_spaces"]
-        self.split_special_tokens: bool = options["split_special_tokens"]
-        self.model_input_names: list[str] = list(options["model_input_names"])
-        self.pad_token_type_id: int = options["pad_token_type_id"]
-        self._decoded = renamed(files.directory / "tokenizer.json", lambda: make_decoder(files.decoders))
-        self._opened = files  # without what was added since
-        self._adopt(files)
-
-    def _adopt(self, files: TokenizerFiles) -> None:
-        self._files, self._core = files, files.core
-        self._encode: Callable[..., tuple[Any, ...]] = files.core.encode
-        if files.trim_offsets is not None:
-            self._encode = partial(_encode_trimmed, files.core, files.trim_offsets)
-        self._added = {token.content: token.id for token in files.added}
-        self._hidden = {token.id for token in files.added if token.special}  # what skip_special_tokens skips
-        self._vocabulary: dict[str, int] | None = None
-        self._places = [sum(part >= 0 for part, _ in template) for template in (files.single, files.pair)]
 
     @classmethod
     def from_pretrained(cls: type[Some], pretrained_model_name_or_path: str | Path, **options: Any) -> Some:
@@ -258,10 +177,10 @@ class PreTrainedTokenizerFast(LegacyCalls):
             )
         prefix = file_prefix(filename_prefix)
         with new_files(save_directory) as place:
-            names = self.write_files(lambda name: place(prefix + name))
+            names = self._write_files(lambda name: place(prefix + name))
         return tuple(str(Path(save_directory).expanduser() / (prefix + name)) for name in names)
 
-    def write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
+    def _write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
         """Writes the files of `save_pretrained` where `place` says; returns their names."""
         special = {name: token for name, token in self._special.items() if token is not None}
         names = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
@@ -392,7 +311,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
     def _encoded(self, text: Any, text_pair: Any, request: _Request, name: str = "text") -> BatchEncoding:
         inputs = (read_words if request.words else read_inputs)(text, text_pair, name)
         overflow = request.options["overflow"]
-        options = self.encode_options(
+        options = self._encode_options(
             request.truncation, request.max_length, pairs=inputs.seconds is not None, **request.options
         )
         limit = options.get("max_length")
@@ -417,9 +336,9 @@ class PreTrainedTokenizerFast(LegacyCalls):
         )
         layout = Layout(rows.offsets, padding)
         columns: dict[str, Any] = (
-            _arrays(request.columns, rows, layout)
+            arrays_of(request.columns, rows, layout)
             if request.tensors
-            else _lists(request.columns, rows, layout, self._core)
+            else lists_of(request.columns, rows, layout, self._core)
         )
         if inputs.single and request.tensors is None and not overflow:
             columns = {name: column[0] if isinstance(column[0], list) else column for name, column in columns.items()}
@@ -430,14 +349,14 @@ class PreTrainedTokenizerFast(LegacyCalls):
         tells = {"special_tokens_mask": "sequences", "offset_mapping": "spans"}
         wanted = tuple(tells[name] for name in columns if name in tells)
         try:
-            return self.encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
+            return self._encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
         except ValueError as error:
             if inputs.bounds is not None:
                 explain_words(inputs, error)
             explain(self, inputs.firsts, inputs.seconds, options, inputs.names)
             raise
 
-    def encode_options(
+    def _encode_options(
         self,
         truncation: bool | str | None,
         max_length: int | None,
@@ -477,13 +396,13 @@ class PreTrainedTokenizerFast(LegacyCalls):
             options["truncation_side"] = "left"
         return {**options, "truncation": strategy, "max_length": min(int(limit), 2**31)}
 
-    def encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+    def _encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
         """Encodes with checked options and without a warning."""
         return Rows(*self._encode(firsts, seconds, **options))
 
-    def encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+    def _encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
         """The same rows as a network reads them: of type 0 throughout unless a call returns token types."""
-        rows = self.encode_with(firsts, seconds, options)
+        rows = self._encode_with(firsts, seconds, options)
         return rows if "token_type_ids" in self.model_input_names else rows._replace(types=np.zeros_like(rows.types))
 
     def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> Any:
@@ -555,226 +474,6 @@ class PreTrainedTokenizerFast(LegacyCalls):
         if strategy is None:
             longest = 0
         return -(-longest // multiple) * multiple if multiple else longest
-
-    # ---- ids to texts ----
-
-    @names_options("decode")
-    def decode(
-        self,
-        token_ids: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        *,
-        spaces_between_special_tokens: bool = True,
-    ) -> Any:
-        """The text of ids, or a list of texts for a list of rows; ids beyond the vocabulary are left out.
-
-        `clean_up_tokenization_spaces` removes spaces before punctuation; by default the attribute of that name says
-        whether. It is not done, with a warning when asked for, where BPE keeps spaces as they were.
-        `spaces_between_special_tokens` is ignored, as fast tokenizers of transformers do.
-
-        Errors: ValueError for a negative id, TypeError for what is no id.
-        """
-        ids = plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
-        cleans = clean_up_tokenization_spaces
-        if cleans is None:
-            cleans = self.clean_up_tokenization_spaces
-        elif cleans and self._files.model_type == "BPE":
-            warn_caller(UserWarning("clean_up_tokenization_spaces is ignored, for BPE keeps spaces as they were"))
-        cleans = cleans and self._files.model_type != "BPE"
-        if isinstance(ids, list) and ids and isinstance(ids[0], list):
-            return [self._text(row, skip_special_tokens, cleans) for row in ids]
-        return self._text(ids if isinstance(ids, list) else [ids], skip_special_tokens, cleans)
-
-    @names_options("batch_decode")
-    def batch_decode(
-        self,
-        sequences: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        *,
-        spaces_between_special_tokens: bool = True,
-    ) -> list[str]:
-        """The texts of rows of ids; see `decode`."""
-        sequences = plain(sequences)
-        if sequences == []:
-            return []
-        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
-        return [texts] if isinstance(texts, str) else list(texts)
-
-    def _text(self, ids: list[int], skips: bool, cleans: bool) -> str:
-        if not all(type(id) is int for id in ids):
-            raise TypeError(f"token_ids holds {next(id for id in ids if type(id) is not int)!r}; give a row of ids")
-        size, piece, hidden = len(self), self._core.piece, self._hidden if skips else ()
-        if ids and min(ids) < 0:
-            raise ValueError(f"id {min(ids)} is negative; no token has it, leave out what stands for no token")
-        text = self._decoded([token for id in ids if id < size and id not in hidden and (token := piece(id))])
-        return clean_up(text) if cleans else text
-
-    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
-        """The text of tokens."""
-        return self._decoded(list(tokens))
-
-    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """The token of an id, or the list of tokens of several ids; None for an id that no token has.
-
-        Errors: ValueError for an id outside [0, len(tokenizer)), TypeError for what is no id.
-        """
-        ids = plain(ids)
-        if isinstance(ids, int):
-            if not 0 <= ids < len(self):
-                raise ValueError(f"id {ids} is not in [0, {len(self)}), the ids of this tokenizer")
-            return self._core.piece(ids) or None
-        if not isinstance(ids, list):
-            raise TypeError(f"ids is {ids!r}; give an id or a list of ids")
-        skipped = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self.convert_ids_to_tokens(id) for id in ids if id not in skipped]
-
-    # ---- the vocabulary ----
-
-    def __len__(self) -> int:
-        """Number of ids, those of added tokens included."""
-        return len(self._core)
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of tokens of the model; those that were only added to them, such as [MASK], are not counted."""
-        return self._files.base_size
-
-    @property
-    def vocab(self) -> dict[str, int]:
-        """Every token with its id."""
-        return self.get_vocab()
-
-    def get_vocab(self) -> dict[str, int]:
-        """Every token with its id, in the order of the ids."""
-        return dict(self._all_ids())
-
-    def get_added_vocab(self) -> dict[str, int]:
-        """The added tokens with their ids, those included that the model has, too."""
-        return dict(self._added)
-
-    @property
-    def added_tokens_decoder(self) -> dict[int, PublicToken]:
-        """The added tokens by their ids."""
-        return {token.id: PublicToken(**token_flags(token)) for token in self._files.added}
-
-    def convert_tokens_to_ids(self, tokens: Any) -> Any:
-        """The id of a token, or the list of ids of several; unknown tokens have the id of the unknown token."""
-        if not isinstance(tokens, str):
-            return [self.convert_tokens_to_ids(token) for token in tokens]
-        found = self._id_of(tokens)
-        if found is None and (unknown := self.unk_token) is not None:
-            found = self._id_of(unknown)
-        return found
-
-    def _id_of(self, token: str) -> int | None:
-        token = content_of_str(token)
-        found = self._added.get(token)
-        return self._all_ids().get(token) if found is None else found
-
-    def _all_ids(self) -> dict[str, int]:
-        if self._vocabulary is None:
-            piece = self._core.piece
-            ids = {piece(id): id for id in reversed(range(len(self)))}
-            ids.pop("", None)  # of an id that no token has
-            self._vocabulary = dict(sorted((ids | self._added).items(), key=itemgetter(1)))
-        return self._vocabulary
-
-    def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
-        """Adds tokens that are found in a text before the model sees it; returns how many of them are new.
-
-        A token is a str, or has the attributes or keys of an AddedToken: `content`, `single_word`, `lstrip`, `rstrip`,
-        `normalized`, `special`. What the vocabulary has not gets the ids that follow; a model must have rows for them.
-        """
-        several = isinstance(new_tokens, (list, tuple)) and not isinstance(new_tokens, AddedToken)
-        return self._grow([_added_token(token, special_tokens) for token in (new_tokens if several else [new_tokens])])
-
-    def add_special_tokens(
-        self, special_tokens_dict: Mapping[str, Any], replace_extra_special_tokens: bool = True
-    ) -> int:
-        """Adds special tokens by their names, such as {"pad_token": "<pad>"}; returns how many of them are new.
-
-        "extra_special_tokens" (or "additional_special_tokens") is a list, which replaces or prolongs the former one.
-
-        Errors: ValueError for an unknown name, TypeError for what is no token or no list of them.
-        """
-        named = dict(special_tokens_dict)
-        for name in EXTRA:
-            if isinstance(tokens := named.get(name, ()), AddedToken) or not isinstance(tokens, (list, tuple)):
-                raise TypeError(f"{name} is {tokens!r}; it must be a list of tokens")
-        extra = [_added_token(token, True) for name in reversed(EXTRA) for token in named.pop(name, ())]
-        for name in named:
-            if name not in SPECIAL_NAMES:
-                raise ValueError(f"{name!r} is no special token; known are {', '.join(SPECIAL_NAMES)} and a list of "
-                                 "extra_special_tokens")  # fmt: skip
-        special = {name: _added_token(token, True) for name, token in named.items()}
-        count = self._grow([*extra, *special.values()])
-        self._special = {**self._special, **{name: token.content for name, token in special.items()}}
-        if extra:
-            before = () if replace_extra_special_tokens else self._extra
-            self._extra = tuple(dict.fromkeys((*before, *(token.content for token in extra))))
-        return count
-
-    def _grow(self, tokens: list[AddedToken]) -> int:
-        known = {token._replace(id=-1) for token in self._files.added}
-        special = {token.content for token in known if token.special}  # it stays so, as in the library
-        tokens = [token._replace(special=token.special or token.content in special) for token in tokens]
-        new = list(dict.fromkeys(token for token in tokens if token.content and token not in known))
-        if new:
-            grown = (*self._grown, *new)
-            self._adopt(self._opened.with_added(grown))
-            self._grown = grown
-        return len(new)
-
-    def _name_special(self, name: str, value: Any) -> None:
-        content = None if value is None else self._known_token(name, value, value)
-        self._special = {**self._special, name: content}
-
-    def _known_token(self, name: str, value: Any, shown: Any) -> str:
-        content = _added_token(value, True).content
-        if self._id_of(content) is None:
-            raise ValueError(
-                f"{name} is {shown!r}, which the vocabulary does not have; add it, too: "
-                f"tokenizer.add_special_tokens({{{name!r}: {shown!r}}})"
-            )
-        return content
-
-    @property
-    def special_tokens_map(self) -> dict[str, str]:
-        """The special tokens by their names."""
-        return {name: token for name in SPECIAL_NAMES if (token := self._special.get(name)) is not None}
-
-    @property
-    def extra_special_tokens(self) -> list[str]:
-        """The special tokens that have no name of their own.
-
-        Errors when set: TypeError for what is no list of tokens, ValueError for one that the vocabulary does not have.
-        """
-        return list(self._extra)
-
-    @extra_special_tokens.setter
-    def extra_special_tokens(self, tokens: Any) -> None:
-        self._extra = tuple(self._known_token("extra_special_tokens", token, [token]) for token in _tokens(tokens))
-
-    @property
-    def additional_special_tokens(self) -> list[str]:
-        """`extra_special_tokens` under its former name."""
-        return self.extra_special_tokens
-
-    @additional_special_tokens.setter
-    def additional_special_tokens(self, tokens: Any) -> None:
-        self.extra_special_tokens = tokens
-
-    @property
-    def all_special_tokens(self) -> list[str]:
-        """The special tokens, each once."""
-        return list(dict.fromkeys((*self.special_tokens_map.values(), *self._extra)))
-
-    @property
-    def all_special_ids(self) -> list[int]:
-        """Their ids."""
-        return [self.convert_tokens_to_ids(token) for token in self.all_special_tokens]
 
     def __repr__(self) -> str:
         limit = self.model_max_length
@@ -883,7 +582,7 @@ def explain(
     find_surrogate(seconds or [], row_names[1])
     for row, first in enumerate(firsts):
         try:
-            tokenizer.encode_with([first], None if seconds is None else [seconds[row]], options)
+            tokenizer._encode_with([first], None if seconds is None else [seconds[row]], options)
         except ValueError as error:
             raise ValueError(f"{row_names[0](row)} {str(error).removeprefix('row 0 ')}") from error
 
@@ -932,81 +631,6 @@ def _reopen(opener: Any, directory: str, options: dict[str, Any]) -> PreTrainedT
     tokenizer: PreTrainedTokenizerFast = reopened(opener, directory, options, opener.from_pretrained)
     tokenizer.model_input_names = list(tokenizer.model_input_names)  # may be changed in place: copies do not share it
     return tokenizer
-
-
-def _encode_trimmed(
-    core: _core.Tokenizer,
-    prefix_space: bool,
-    firsts: list[str],
-    seconds: list[str] | None,
-    *,
-    want: tuple[str, ...] = (),
-    **options: Any,
-) -> tuple[Any, ...]:
-    """As the core encodes, but with spans that leave out the white space at the ends of tokens."""
-    if "spans" not in want:
-        return core.encode(firsts, seconds, want=want, **options)
-    wanted = tuple({*want, "strings", "sequences"})
-    ids, types, offsets, cut, told = core.encode(firsts, seconds, want=wanted, **options)
-    spans, strings, sequences = told["spans"].copy(), told["strings"], told["sequences"]
-    for begin, end in pairwise(offsets.tolist()):
-        for sequence in (0, 1):
-            places = begin + np.flatnonzero(sequences[begin:end] == sequence)
-            spans[places] = trimmed_spans(spans[places], [strings[place] for place in places], prefix_space)
-    return ids, types, offsets, cut, {**told, "spans": spans}
-
-
-def _lists(names: list[str], rows: Rows, layout: Layout, core: _core.Tokenizer) -> dict[str, list[Any]]:
-    """The columns as lists."""
-    told, padding = rows.extras, layout.padding
-    of_tokens: dict[str, Callable[[], tuple[Any, Any]]] = {
-        "input_ids": lambda: (rows.ids, padding.id),
-        "token_type_ids": lambda: (rows.types if rows.types.any() else 0, padding.type),
-        "attention_mask": lambda: (1, 0),
-        "special_tokens_mask": lambda: (told["sequences"] < 0, 1),
-        "offset_mapping": lambda: (told["spans"], (0, 0)),
-    }
-    of_rows: dict[str, Callable[[], list[int]]] = {
-        "length": layout.padded_lengths,
-        "overflow_to_sample_mapping": lambda: list(told["samples"].tolist()),
-    }
-    columns = tuple(of_tokens[name]() for name in names if name in of_tokens)
-    made = iter(core.rows(rows.offsets, columns, width=padding.width, left=padding.left))
-    return {name: next(made) if name in of_tokens else of_rows[name]() for name in names}
-
-
-def _arrays(names: list[str], rows: Rows, layout: Layout) -> dict[str, NDArray[np.int64]]:
-    """The columns as arrays."""
-    told, padding = rows.extras, layout.padding
-    made: dict[str, Callable[[], NDArray[np.int64]]] = {
-        "input_ids": lambda: layout.array(rows.ids, padding.id),
-        "token_type_ids": lambda: layout.array(rows.types, padding.type),
-        "attention_mask": lambda: layout.taken.astype(np.int64),
-        "special_tokens_mask": lambda: layout.array(told["sequences"] < 0, 1),
-        "offset_mapping": lambda: layout.array(told["spans"], 0),
-        "length": lambda: np.array(layout.padded_lengths(), np.int64),
-        "overflow_to_sample_mapping": lambda: told["samples"].astype(np.int64),
-    }
-    return {name: made[name]() for name in names}
-
-
-def _added_token(token: Any, special: bool) -> AddedToken:
-    """A token as add_tokens takes it, with an id that is still free."""
-    if isinstance(token, str):
-        return AddedToken(content_of_str(token), normalized=not special, special=special)
-    section = token_section(token)
-    if section is None:
-        raise TypeError(f"a token is {token!r}; it must be a str, an AddedToken or a mapping with `content`")
-    content = section.pop("content")
-    flags = {name: bool(value) for name, value in section.items()}
-    flags["special"] = flags.get("special", False) or special
-    return AddedToken(content, **{"normalized": not flags["special"], **flags})
-
-
-def _tokens(tokens: Any) -> Any:
-    if isinstance(tokens, AddedToken) or not isinstance(tokens, (list, tuple)):
-        raise TypeError(f"extra_special_tokens is {tokens!r}; it must be a list of tokens")
-    return tokens
 
 
 def _choice(name: str, value: Any, known: dict[Any, str | None]) -> str | None:

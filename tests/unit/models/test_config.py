@@ -75,7 +75,7 @@ def test_undeclared_keys_are_kept(read):
     ],
 )
 def test_position_terms(read, value, c2p, p2c, terms):
-    core = read(pos_att_type=value).for_core()
+    core = read(pos_att_type=value)._for_core()
     assert (core["c2p"], core["p2c"], core["attention_terms"]) == (c2p, p2c, terms)
 
 
@@ -84,16 +84,16 @@ def test_null_is_absent_for_what_the_reference_does_not_declare(key, tiny):
     values = json.loads((tiny / "config.json").read_text())
     absent = {name: value for name, value in values.items() if name != key}
     config = DebertaV2Config.from_dict({**values, key: None})
-    config.check()
-    assert config.for_core() == DebertaV2Config.from_dict(absent).for_core()
+    config._check()
+    assert config._for_core() == DebertaV2Config.from_dict(absent)._for_core()
 
 
 def test_for_core_resolves_defaults(read):
-    core = read(max_relative_positions=-1, position_buckets=-1, norm_rel_ebd="none").for_core()
+    core = read(max_relative_positions=-1, position_buckets=-1, norm_rel_ebd="none")._for_core()
     assert (core["max_relative_positions"], core["position_buckets"], core["norm_rel_ebd"]) == (64, 0, False)
     assert core["embedding_size"] == core["hidden_size"] == 16
-    assert read(embedding_size=8).for_core()["embedding_size"] == 8
-    assert read(max_relative_positions=32).for_core()["max_relative_positions"] == 32
+    assert read(embedding_size=8)._for_core()["embedding_size"] == 8
+    assert read(max_relative_positions=32)._for_core()["max_relative_positions"] == 32
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_published_sizes(name):
     """What files of each published size hold, in numbers."""
     family, keys, numbers = PUBLISHED[name]
     config = AutoConfig.from_dict({"model_type": family, **keys})
-    config.check()
-    files = {source.file: source.stored for source in sources(family, config.for_core("none"), {})}
+    config._check()
+    files = {source.file: source.stored for source in sources(family, config._for_core("none"), {})}
     assert sum(map(prod, files.values())) == numbers
 
 
@@ -232,7 +232,7 @@ def test_defaults_of_the_families():
     assert (v1.vocab_size, v1.hidden_size, v1.layer_norm_eps, v1.type_vocab_size) == (50265, 768, 1e-7, 0)
     assert (bert.vocab_size, bert.hidden_size, bert.layer_norm_eps, bert.type_vocab_size) == (30522, 768, 1e-12, 2)
     for config in (v1, bert, DebertaV2Config()):
-        config.check()
+        config._check()
         assert type(AutoConfig.from_dict(config.to_dict())) is type(config)
         assert config.tie_word_embeddings is True
 
@@ -242,7 +242,7 @@ def test_defaults_of_the_families():
     [("c2p|p2c", 3), ("c2p", 2), (["c2p", "c2p"], 3), ("p2p|c2p|p2c", 4), ("none", 2), ("", 2), ([], 1), (None, 1)],
 )
 def test_v1_counts_every_item(value, terms):
-    core = DebertaConfig(**{**BASE_V1, "pos_att_type": value}).for_core()
+    core = DebertaConfig(**{**BASE_V1, "pos_att_type": value})._for_core()
     assert core["attention_terms"] == terms
     assert (core["position_buckets"], core["share_att_key"], core["norm_rel_ebd"], core["key_bias"]) == (0,) + (
         False,
@@ -251,21 +251,21 @@ def test_v1_counts_every_item(value, terms):
 
 def test_heads_of_the_core():
     v1, v2, bert = DebertaConfig(embedding_size=128, pooler_hidden_act="tanh"), DebertaV2Config(), BertConfig()
-    assert (v1.for_core()["head_act"], v2.for_core()["head_act"], bert.for_core()["head_act"]) == (
+    assert (v1._for_core()["head_act"], v2._for_core()["head_act"], bert._for_core()["head_act"]) == (
         "tanh",
         "gelu",
         "tanh",
     )
-    assert bert.for_core("masked_lm")["head_act"] == "gelu"
-    assert v1.for_core("masked_lm")["head_size"] == 128
-    assert DebertaConfig(embedding_size=128, legacy=False).for_core("masked_lm")["head_size"] == 768
-    assert v1.for_core("masked_lm")["num_labels"] == 50265
-    assert v2.for_core("replaced_tokens")["num_labels"] == 1
-    assert bert.for_core("tokens")["num_labels"] == 2
-    assert v2.for_core("masked_lm", enhanced_mask_decoder=True)["enhanced_mask_decoder"] is True
-    assert (bert.for_core()["attention_terms"], bert.for_core()["position_biased_input"]) == (1, True)
-    conv = DebertaV2Config(conv_kernel_size=3).for_core()
-    assert (conv["conv_kernel_size"], conv["conv_act"], v2.for_core()["conv_kernel_size"]) == (3, "tanh", 0)
+    assert bert._for_core("masked_lm")["head_act"] == "gelu"
+    assert v1._for_core("masked_lm")["head_size"] == 128
+    assert DebertaConfig(embedding_size=128, legacy=False)._for_core("masked_lm")["head_size"] == 768
+    assert v1._for_core("masked_lm")["num_labels"] == 50265
+    assert v2._for_core("replaced_tokens")["num_labels"] == 1
+    assert bert._for_core("tokens")["num_labels"] == 2
+    assert v2._for_core("masked_lm", enhanced_mask_decoder=True)["enhanced_mask_decoder"] is True
+    assert (bert._for_core()["attention_terms"], bert._for_core()["position_biased_input"]) == (1, True)
+    conv = DebertaV2Config(conv_kernel_size=3)._for_core()
+    assert (conv["conv_kernel_size"], conv["conv_act"], v2._for_core()["conv_kernel_size"]) == (3, "tanh", 0)
 
 
 @pytest.mark.parametrize(
@@ -282,11 +282,11 @@ def test_heads_of_the_core():
 )
 def test_what_is_not_run_is_named(kind, keys, message):
     with pytest.raises(ValueError, match=message):
-        kind(**keys).check()
+        kind(**keys)._check()
 
 
 def test_harmless_keys_of_bert():
-    BertConfig(position_embedding_type="absolute", use_cache=True, gradient_checkpointing=False).check()
+    BertConfig(position_embedding_type="absolute", use_cache=True, gradient_checkpointing=False)._check()
 
 
 def test_a_configuration_is_saved(tmp_path):

@@ -114,14 +114,14 @@ def test_columns_are_read_in_windows(fill, guesser, tokenizer, monkeypatch):
 def test_batches_hold_few_masks(guesser, tokenizer, monkeypatch):
     """At most 128 rows of logits at once, for a row may be a vocabulary long; a text of more masks stands alone."""
     widths = []
-    run = type(guesser).logits_of_rows
+    run = type(guesser)._logits_of_rows
 
     def counting(self, *arguments):
         for chosen, logits in run(self, *arguments):
             widths.append(len(logits))
             yield chosen, logits
 
-    monkeypatch.setattr(type(guesser), "logits_of_rows", counting)
+    monkeypatch.setattr(type(guesser), "_logits_of_rows", counting)
     fill = pipeline("fill-mask", model=guesser, tokenizer=tokenizer)
     assert len(fill([ONE] * 300)) == 300
     assert sum(widths) == 300

@@ -46,7 +46,7 @@ def told(tag, tokenizer, monkeypatch):
             pieces = tokenizer.convert_ids_to_tokens(rows.ids[begin:end])
             yield np.array([row]), np.array([SAID.get(piece, SAID["▁see"]) for piece in pieces], np.float32)
 
-    monkeypatch.setattr(type(tag.model), "logits_of_rows", say)
+    monkeypatch.setattr(type(tag.model), "_logits_of_rows", say)
     return tag
 
 
