@@ -277,6 +277,25 @@ def test_byte_level_bpe(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("tokenizer_class", "rule", "first"),
+    [
+        ("PreTrainedTokenizerFast", "HF4", "hello"),
+        ("PreTrainedTokenizerFast", "HF5", "Ġhello"),
+        ("TokenizersBackend", "HF4", "Ġhello"),
+    ],
+)
+def test_transformers_4_replaces_a_space_before_byte_level_bpe(tmp_path, tokenizer_class, rule, first):
+    AutoTokenizer.from_pretrained(v1(tmp_path / "from"), add_prefix_space=True).save_pretrained(tmp_path / "saved")
+    content = json.loads((tmp_path / "saved" / "tokenizer.json").read_text())
+    content["pre_tokenizer"] = {
+        "type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True
+    }  # fmt: skip
+    write(tmp_path / "model", tokenizer_json=content, tokenizer_config_json={"tokenizer_class": tokenizer_class})
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model", pipeline=rule)
+    assert middle(tokenizer, "hello") == [first]
+
+
+@pytest.mark.parametrize(
     ("files", "message"),
     [
         ({"merges_txt": "h e\nl l l\n"}, r"merges\.txt': line 2 is 'l l l', not two tokens"),

@@ -231,7 +231,7 @@ def _open_literal(settings: Settings, kind: str, rule: str, path: Path) -> Token
         return renamed(path, lambda: with_options(read_json(path), given))
 
     whole = read_json(path)
-    given = {**settings.stages(file_options(settings.class_name, whole)), **settings.given_stages()}
+    given = {**settings.stages(file_options(settings.class_name, whole, rule)), **settings.given_stages()}
     whole = renamed(path, lambda: with_options(whole, given))
     own = renamed(path, lambda: added_tokens(whole))
     settings.read_sections(whole)
