@@ -288,7 +288,7 @@ def test_encodings_that_no_tokenizer_made():
             ValueError,
             "text has 1 rows, but text_pair 2",
         ),
-        ({"text": [(["a"], ["b"]), (["a"],)], "is_split_into_words": True}, ValueError, r"text\[1\] is .* a pair"),
+        ({"text": [(["a"], ["b"]), (["a"],)], "is_split_into_words": True}, ValueError, r"text\[1\] is .* are pairs"),
         ({"text": [("a", "b"), ("c", "\ud800")]}, ValueError, r"^text\[1\]\[1\] has a lone surrogate"),
         (
             {"text": ["a", "b c d"], "text_pair": ["a", "b c d"], "truncation": "only_first", "max_length": 5},

@@ -197,9 +197,9 @@ class PreTrainedTokenizerFast(LegacyCalls):
         """Reads the tokenizer of a directory, or of a name on the hub, as one of this class.
 
         Options replace what the files say: `do_lower_case`, `split_by_punct`, `model_max_length`, `padding_side` and
-        the like; `pipeline` is "HF4", what transformers 4 does and what a tokenizer.json says, "HF5", what transformers
-        5 makes of it, or "SPM", what sentencepiece does (`byte_fallback=True` is its former name). `use_fast` is
-        accepted, for it changes nothing.
+        others. `compatibility` chooses the library that reads the same files with the same result: "transformers4"
+        (default), which executes a tokenizer.json as written, "transformers5", or "sentencepiece"
+        (`byte_fallback=True` is its former name). `use_fast` is accepted and changes nothing.
 
         A name such as "microsoft/deberta-v3-base" is looked up in the hub's cache, and downloaded if huggingface_hub is
         installed; `revision`, `cache_dir`, `token`, `local_files_only` and `subfolder` are those of transformers.
