@@ -1,4 +1,4 @@
-"""Rows that a tokenizer made, put together to batches."""
+"""Rows of a tokenizer, combined into batches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""tokenizer_config.json and what stands beside it: special and added tokens, options of the pipeline and of calls."""
+"""tokenizer_config.json and the files beside it: special and added tokens, options of the pipeline and of calls."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -35,7 +35,7 @@ _KNOWN = (*_STAGE_OPTIONS, *CALL_OPTIONS, "compatibility", "pipeline", "byte_fal
 
 
 class Settings:
-    """tokenizer_config.json and what stands beside it, and the options of the caller, which win."""
+    """tokenizer_config.json and the files beside it, and the options of the caller, which win."""
 
     def __init__(self, directory: Path, options: Mapping[str, Any]) -> None:
         self.directory = directory
