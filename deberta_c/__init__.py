@@ -184,4 +184,4 @@ __all__ = [
 if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error
 
     def __getattr__(name: str) -> object:
-        raise _absent.explain(name, __all__)
+        raise _absent.missing_name_error(name, __all__)

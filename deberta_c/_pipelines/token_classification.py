@@ -15,7 +15,7 @@ from deberta_c._models.heads import TokenClassifier
 from deberta_c._models.outputs import softmax
 from deberta_c._models.packing import offsets_of
 from deberta_c._pipelines.base import Pipeline, TokenPlan
-from deberta_c._tokenizers.inputs import explain_words, read_words
+from deberta_c._tokenizers.inputs import raise_for_bad_words, read_words
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
 
 # The scores (C) of a word of those of its tokens (T, C).
@@ -141,7 +141,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         try:
             rows = self.tokenizer.encode_for_model(words.firsts, None, self._encoding | words.words())
         except ValueError as error:
-            explain_words(words, error)
+            raise_for_bad_words(words, error)
             raise
         self._warn(rows.cut, f"{len(texts)} texts")
         return self.answers(texts, self._in_texts(rows, words.firsts, bounds), words.names[0])

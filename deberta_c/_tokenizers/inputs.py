@@ -109,7 +109,7 @@ def read_words(text: Any, text_pair: Any, name: str = "text") -> Inputs:
     return Inputs(words, others, single, names, (bounds, ends))
 
 
-def explain_words(inputs: Inputs, error: ValueError) -> None:
+def raise_for_bad_words(inputs: Inputs, error: ValueError) -> None:
     """Raises the error of the core under the caller's name for the row, for texts that came in words."""
     assert inputs.bounds is not None
     for words, bounds, row_name in zip((inputs.firsts, inputs.seconds), inputs.bounds, inputs.names, strict=True):

@@ -35,7 +35,7 @@ from deberta_c._tokenizers.directory import (
 )
 from deberta_c._tokenizers.encodings import BatchEncoding, Layout, Padding, Source, check_tensors
 from deberta_c._tokenizers.gathered import content_of_object, gather
-from deberta_c._tokenizers.inputs import Inputs, explain_words, read_inputs, read_words
+from deberta_c._tokenizers.inputs import Inputs, raise_for_bad_words, read_inputs, read_words
 from deberta_c._tokenizers.legacy import LegacyCalls, Stage, file_prefix
 from deberta_c._tokenizers.padding import Given, plain
 from deberta_c._tokenizers.settings import EXTRA, renamed
@@ -413,7 +413,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
             return self.encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
         except ValueError as error:
             if inputs.bounds is not None:
-                explain_words(inputs, error)
+                raise_for_bad_words(inputs, error)
             explain(self, inputs.firsts, inputs.seconds, options, inputs.names)
             raise
 
