@@ -173,7 +173,7 @@ def test_missing_files_are_listed(tmp_path, files, message):
         ({"special_tokens_map_json": "{"}, r"special_tokens_map\.json' is not JSON"),
         ({"config_json": "no"}, r"config\.json' is not JSON"),
         ({"tokenizer_config_json": {"added_tokens_decoder": {"x": {}}}}, "added_tokens_decoder does not map ids"),
-        ({"tokenizer_config_json": {"added_tokens_decoder": {"1": 3}}}, "has the added token 3, which is not an obj"),
+        ({"tokenizer_config_json": {"added_tokens_decoder": {"1": 3}}}, "has the added token 3, which is not an object"),  # noqa: E501
         ({"added_tokens_json": {"<e>": "1"}}, "the token '<e>' has the id '1'; it must be an integer"),
     ],
 )  # fmt: skip
