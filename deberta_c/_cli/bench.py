@@ -60,7 +60,7 @@ def flops(settings: Mapping[str, Any], lengths: Sequence[int]) -> float:
 
 
 def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dict[str, Any]]:
-    """Times the works one after the other; `against="transformers"` runs it in turns, the same weights and threads."""
+    """Times the works one after the other; `against="transformers"` alternates with it, same weights and threads."""
     settings = network_of(model)[1]
     theirs = _transformers(model) if against else None
     random = np.random.default_rng(0)
@@ -71,7 +71,7 @@ def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dic
         if theirs is not None:
             functions.append(theirs(rows))
         logits = [function() for function in functions]  # the warm-up, too
-        seconds = _in_turns(functions)
+        seconds = _alternating_seconds(functions)
         median = statistics.median(seconds[0])
         result = {
             "work": name,
@@ -122,8 +122,8 @@ def run(model: SequenceClassifier, against: str | None = None, out: Path | None 
         out.write_text(json.dumps({**about, "works": results}, indent=1) + "\n", encoding="utf-8")
 
 
-def _in_turns(functions: Sequence[Callable[[], object]]) -> list[list[float]]:
-    """Seconds of each function, called in turns until they have taken long enough."""
+def _alternating_seconds(functions: Sequence[Callable[[], object]]) -> list[list[float]]:
+    """Seconds of each function, called alternately until they have taken long enough."""
     seconds: list[list[float]] = [[] for _ in functions]
     began = time.perf_counter()
     while len(seconds[0]) < 3 or (len(seconds[0]) < _MOST_RUNS and time.perf_counter() - began < _SECONDS):

@@ -79,7 +79,7 @@ class Pipeline(ABC, Generic[M]):
     opener: ClassVar[Any]  # the Auto class that opens a directory for it
     takes: ClassVar[type[PreTrainedModel]]
     _takes: ClassVar[tuple[str, ...]]  # its options
-    _single: ClassVar[tuple[type, ...]] = (str,)  # what stands for one text
+    _single: ClassVar[tuple[type, ...]] = (str,)  # types of a single text
     _kinds: ClassVar[str] = "a str or a column of them"
 
     def __init__(
@@ -260,14 +260,14 @@ def length_of(inputs: Any) -> int | None:
 
 
 def check_batch_size(value: Any) -> int:
-    """The value itself; ValueError when it is no number of texts."""
+    """The value itself; ValueError unless it is a number of texts."""
     if type(value) is not int or value < 1:
         raise ValueError(f"batch_size is {value!r}; it must be an integer of at least 1")
     return value
 
 
 def check_top_k(value: Any, otherwise: str) -> None:
-    """TypeError or ValueError for what is no number of answers; None is `otherwise`."""
+    """TypeError or ValueError unless it is a number of answers; None is `otherwise`."""
     if value is not None and type(value) is not int:
         raise TypeError(f"top_k is {value!r}; it must be an integer, or None for {otherwise}")
     if value is not None and value < 1:
@@ -275,7 +275,7 @@ def check_top_k(value: Any, otherwise: str) -> None:
 
 
 def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options but for those of transformers that change nothing; one warning names those that ask for more."""
+    """The options except those of transformers that change nothing; one warning names those that ask for more."""
     _check_dtype(options)
     ignored = [name for name, usual in _HARMLESS.items() if name in options and options[name] not in usual]
     if ignored:

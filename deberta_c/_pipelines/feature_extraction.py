@@ -84,11 +84,11 @@ class _Plan(TokenPlan[Encoder]):
             end = 0
             for row in chosen.tolist():
                 begin, end = end, end + int(rows.offsets[row + 1] - rows.offsets[row])
-                answers[row] = self._given(states[begin:end])
+                answers[row] = self._result(states[begin:end])
         return answers
 
-    def _given(self, states: NDArray[np.float32]) -> Any:
-        """The answer for a text with the states (S, H)."""
+    def _result(self, states: NDArray[np.float32]) -> Any:
+        """The result for a text, from its states (S, H)."""
         array = _POOLINGS[self.pooling](states)
         if self.tensors is None:
             return array.tolist()

@@ -23,8 +23,8 @@ class FillMaskPipeline(Pipeline[MaskedLanguageModel]):
 
     A text with one mask token gives a list of dicts, best first: "score" (a probability), "token" (an id), "token_str"
     and "sequence" (the text with it, without special tokens). One with several gives such a list for each, on its own:
-    the other mask tokens stay, and special tokens are shown. A column gives a list of that, but a list of a single text
-    only that, as in transformers; an iterator gives an iterator.
+    the other mask tokens stay, and special tokens are shown. A list gives one result per text; a one-item list
+    gives that result alone, as in transformers; an iterator gives an iterator.
 
     Options, of `pipeline` and of a call: `top_k`, 5 by default, is the number of dicts. `targets`, a token or a list of
     tokens, limits the answers to these; one that the vocabulary lacks is replaced by the first token that the tokenizer

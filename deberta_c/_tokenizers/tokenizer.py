@@ -1,4 +1,4 @@
-"""Texts to ids and back: the tokenizer of a model directory behind the call of transformers."""
+"""Texts to ids and back: the tokenizer of a model directory, with the methods of transformers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +22,7 @@ from deberta_c._tokenizers.directory import (
 )
 from deberta_c._tokenizers.encodings import BatchEncoding, Layout, Padding, Source, check_tensors
 from deberta_c._tokenizers.gathered import content_of_object, gather
-from deberta_c._tokenizers.inputs import Inputs, explain_words, read_inputs, read_words
+from deberta_c._tokenizers.inputs import Inputs, raise_for_bad_words, read_inputs, read_words
 from deberta_c._tokenizers.legacy import Stage, file_prefix
 from deberta_c._tokenizers.padding import Given
 from deberta_c._tokenizers.rows import Rows, arrays_of, lists_of
@@ -43,7 +43,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True)
 class _Request:
-    """What a call asks for, beside its texts."""
+    """The checked arguments of a call, without its texts."""
 
     columns: list[str]
     tensors: str | None
@@ -61,41 +61,21 @@ Some = TypeVar("Some", bound="PreTrainedTokenizerFast")
 
 
 class PreTrainedTokenizerFast(Vocabulary):
-    """A tokenizer that does what the tokenizer.json of a directory says; the other classes also read other files.
+    """The base class of all tokenizers, and the class for a directory that has only a tokenizer.json.
 
-    It is opened with `from_pretrained`, or made of files: `vocab_file` (vocab.txt, spm.model, or vocab.json with
+    Open it with `from_pretrained`, or make it from files: `vocab_file` (vocab.txt, spm.model, or vocab.json with
     `merges_file`), `tokenizer_file` (a tokenizer.json) or `tokenizer_object` (a tokenizers.Tokenizer, or the text of a
-    tokenizer.json), with the options of `from_pretrained`.
+    tokenizer.json), with the options of `from_pretrained`. This class itself reads a tokenizer.json and executes it as
+    written.
 
-    Calling it gives `input_ids`, `token_type_ids` and `attention_mask`: lists, or with `return_tensors="np"` int64
-    arrays of shape (rows, tokens). `tokenizer.model_max_length` is the cap that `truncation=True` applies when no
-    `max_length` is given: that of tokenizer_config.json if it is below 1e20, else max_position_embeddings of
-    config.json, else None. It may be set, as may `padding_side`, `truncation_side`, `split_special_tokens`,
-    `clean_up_tokenization_spaces` and the special tokens (`pad_token`, `pad_token_id`, ...).
+    A call returns a BatchEncoding with `input_ids`, `token_type_ids` and `attention_mask`: lists, or with
+    `return_tensors="np"` int64 arrays of shape (rows, tokens). `model_max_length` is the limit in tokens that
+    `truncation=True` applies if no `max_length` is given: that of tokenizer_config.json if it is below 1e20, otherwise
+    max_position_embeddings of config.json, otherwise None. It can be set, as can `padding_side`, `truncation_side`,
+    `split_special_tokens`, `clean_up_tokenization_spaces` and the special tokens (`pad_token`, `pad_token_id`, ...).
 
-    Where it differs from transformers 5, and why:
-
-    - A `max_length` below the number of special tokens is a ValueError; there it silently cuts nothing.
-    - An unknown keyword argument is a TypeError; there it is ignored, so that a misspelt one changes nothing.
-    - An empty column gives empty lists; there it is an IndexError.
-    - Series, arrays and iterators of str are columns, too. What is no text is an error that names its row.
-    - `return_tensors="np"` of rows of unequal length is a ValueError, as "pt" is; there it is an array of objects.
-    - `model_max_length` is None where there is no limit; there it is 1e30. It falls back to config.json, and when
-      it cuts texts although nobody gave a `max_length`, a TruncationWarning says how many.
-    - truncation="only_second" of a row without a second text is a ValueError; there it is one for long texts only.
-    - A `stride` that leaves no room for new tokens is a ValueError, on whatever text; there it ends in a panic once a
-      text is long enough. Without `return_overflowing_tokens` a stride changes nothing here, and may be an error there.
-    - Ids outside the vocabulary are a ValueError in `convert_ids_to_tokens`, where None would only fail later; negative
-      ones in `decode`, too. Spare ids beyond the vocabulary decode to nothing in both.
-    - A special token can only be set to what the vocabulary has; there padding would then go on with [UNK].
-    - `encode` and `tokenize` take one text; there `tokenize` drops all rows but the first.
-    - `batch_decode([])` is []; there it is [""].
-    - An added token is decoded to what was added; there to its normalized form, which may be another token's.
-    - `pad` pads an attention_mask that came even if `return_attention_mask` is False; there its rows stay unequal.
-    - All rows that one text makes have the types that its template gives; with pipeline="HF5" of DeBERTa v1 there the
-      later ones have others.
-    - `word_to_chars` of a word without tokens is None; there it is a TypeError. Questions about the second text of a
-      row that has none are answered with None; there with what is found in the first.
+    Methods, arguments and results are those of transformers. Arguments that transformers ignores or misreads raise an
+    error that says what to give instead; docs/differences.md lists every difference with its reason.
 
     >>> import deberta_c
     >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
@@ -137,9 +117,9 @@ class PreTrainedTokenizerFast(Vocabulary):
         """Reads the tokenizer of a directory, or of a name on the hub, as one of this class.
 
         Options replace what the files say: `do_lower_case`, `split_by_punct`, `model_max_length`, `padding_side` and
-        the like; `pipeline` is "HF4", what transformers 4 does and what a tokenizer.json says, "HF5", what transformers
-        5 makes of it, or "SPM", what sentencepiece does (`byte_fallback=True` is its former name). `use_fast` is
-        accepted, for it changes nothing.
+        others. `compatibility` chooses the library that reads the same files with the same result: "transformers4"
+        (default), which executes a tokenizer.json as written, "transformers5", or "sentencepiece"
+        (`byte_fallback=True` is its former name). `use_fast` is accepted and changes nothing.
 
         A name such as "microsoft/deberta-v3-base" is looked up in the hub's cache, and downloaded if huggingface_hub is
         installed; `revision`, `cache_dir`, `token`, `local_files_only` and `subfolder` are those of transformers.
@@ -158,11 +138,12 @@ class PreTrainedTokenizerFast(Vocabulary):
         filename_prefix: str | None = None,
         push_to_hub: bool = False,
     ) -> tuple[str, ...]:
-        """Writes the tokenizer with what was set and added into a directory, which is made; returns the paths.
+        """Writes the tokenizer, with its present settings and added tokens, into a directory; returns the paths.
 
-        `filename_prefix` and a hyphen go before the names of the files, which from_pretrained does not find then.
+        The directory is created if needed. `filename_prefix` and a hyphen are put before the names of the files;
+        from_pretrained does not find such files.
 
-        Errors: OSError when it cannot be written; then the directory is as it was. ValueError for `legacy_format=True`,
+        Errors: OSError if it cannot be written; the directory is then unchanged. ValueError for `legacy_format=True`,
         the files of the slow tokenizers of transformers 4, and for `push_to_hub=True`.
         """
         if legacy_format:
@@ -181,7 +162,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         return tuple(str(Path(save_directory).expanduser() / (prefix + name)) for name in names)
 
     def _write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
-        """Writes the files of `save_pretrained` where `place` says; returns their names."""
+        """Writes the files of `save_pretrained` to the paths that `place` returns; returns their names."""
         special = {name: token for name, token in self._special.items() if token is not None}
         names = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
         settings = {name: getattr(self, name) for name in (*names, "split_special_tokens", "pad_token_type_id")}
@@ -191,9 +172,9 @@ class PreTrainedTokenizerFast(Vocabulary):
 
     @property
     def model_max_length(self) -> int | None:
-        """The cap that `truncation=True` applies when no `max_length` is given; None: there is none.
+        """The limit in tokens that `truncation=True` applies if no `max_length` is given; None: no limit.
 
-        Errors when set: TypeError unless it is an integer or None, ValueError when it is below 1.
+        Errors when set: TypeError unless it is an integer or None, ValueError if it is below 1.
         """
         return self._model_max_length
 
@@ -203,7 +184,7 @@ class PreTrainedTokenizerFast(Vocabulary):
 
     @property
     def padding_side(self) -> str:
-        """Where padding goes: "left" or "right"; setting anything else raises ValueError."""
+        """The side that padding is added to: "left" or "right"; setting anything else raises ValueError."""
         return self._padding_side
 
     @padding_side.setter
@@ -212,7 +193,7 @@ class PreTrainedTokenizerFast(Vocabulary):
 
     @property
     def truncation_side(self) -> str:
-        """Where texts are cut: "left" or "right"; setting anything else raises ValueError."""
+        """The side on which texts are cut: "left" or "right"; setting anything else raises ValueError."""
         return self._truncation_side
 
     @truncation_side.setter
@@ -250,23 +231,23 @@ class PreTrainedTokenizerFast(Vocabulary):
         """Encodes one text, or a column of texts, or pairs.
 
         `text` is a str, or a list, Series or array of str, or a list of pairs; `text_pair` holds the second texts;
-        the ids of `text_target` and `text_pair_target` become `labels`. With `is_split_into_words` a list of words
-        stands for each text.
+        the ids of `text_target` and `text_pair_target` become `labels`. With `is_split_into_words` each text is a list
+        of words.
         `padding`: True or "longest", "max_length", False; `pad_to_multiple_of` rounds the length up, and `padding_side`
         is "left" or "right". `truncation`: True or "longest_first", "only_first", "only_second", False; `max_length`
-        (tokens, special ones included) without `padding` and `truncation` cuts too. With `return_overflowing_tokens`
-        what was cut makes more rows, each of which begins with `stride` tokens of the one before, and
-        `overflow_to_sample_mapping` has the text that each row is of.
-        `split_special_tokens` reads special tokens in a text as text.
-        `return_tensors`: "np", "pt" where torch is installed, or None for lists (flat for a single text).
-        `return_offsets_mapping`, `return_special_tokens_mask` and `return_length` add `offset_mapping` (the characters
-        of each token), `special_tokens_mask` (1 for what was added) and `length`. `verbose=False` silences the warning
-        about long rows.
+        (tokens, special ones included) without `padding` and `truncation` cuts, too. With `return_overflowing_tokens`
+        the tokens that were cut are returned as further rows, each of which begins with the last `stride` tokens of
+        the row before, and `overflow_to_sample_mapping` has the number of the text of each row.
+        `split_special_tokens` reads special tokens in a text as ordinary text.
+        `return_tensors`: "np", "pt" if torch is installed, or None for lists (flat for a single text).
+        `return_offsets_mapping`, `return_special_tokens_mask` and `return_length` add `offset_mapping` (begin and end
+        of each token in characters), `special_tokens_mask` (1 for tokens that the tokenizer added) and `length`.
+        `verbose=False` silences the warning about long rows.
 
-        Errors: TypeError for what is no text, ValueError for a missing text, a lone surrogate (each names the row)
-        and for arguments that contradict each other. Warnings: TruncationWarning counts the rows that the implied
-        cap cut; a UserWarning counts those that are longer than `model_max_length` where nothing was cut and no
-        `max_length` given.
+        Errors: TypeError for a value that is not a text, ValueError for a missing text, a lone surrogate (each names
+        the row) and for arguments that contradict each other. Warnings: TruncationWarning counts the rows that
+        `model_max_length` cut; a UserWarning counts the rows that are longer than `model_max_length` if nothing was
+        cut and no `max_length` was given.
         """
         check_tensors("return_tensors", return_tensors)
         if truncation is None and max_length is not None and padding is False:
@@ -317,7 +298,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         limit = options.get("max_length")
         if limit and request.padding and request.multiple and limit % request.multiple:
             raise ValueError(
-                f"max_length is {limit}, no multiple of pad_to_multiple_of, {request.multiple}; give one that is"
+                f"max_length is {limit}, which is not a multiple of pad_to_multiple_of, {request.multiple}; give one"
             )
         options |= inputs.words()
         rows = self._rows(inputs, options, request.columns)
@@ -346,13 +327,13 @@ class PreTrainedTokenizerFast(Vocabulary):
         return BatchEncoding(columns, tensor_type=request.tensors, source=source)
 
     def _rows(self, inputs: Inputs, options: dict[str, Any], columns: Iterable[str]) -> Rows:
-        tells = {"special_tokens_mask": "sequences", "offset_mapping": "spans"}
-        wanted = tuple(tells[name] for name in columns if name in tells)
+        arrays = {"special_tokens_mask": "sequences", "offset_mapping": "spans"}
+        wanted = tuple(arrays[name] for name in columns if name in arrays)
         try:
             return self._encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
         except ValueError as error:
             if inputs.bounds is not None:
-                explain_words(inputs, error)
+                raise_for_bad_words(inputs, error)
             explain(self, inputs.firsts, inputs.seconds, options, inputs.names)
             raise
 
@@ -367,7 +348,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         overflow: bool = False,
         split_special_tokens: bool | None = None,
     ) -> dict[str, Any]:
-        """Keyword arguments for the core, checked."""
+        """The checked arguments of a call as keyword arguments of the core."""
         options: dict[str, Any] = {} if add_special_tokens else {"add_special_tokens": False}
         if self.split_special_tokens if split_special_tokens is None else split_special_tokens:
             options["split_special_tokens"] = True
@@ -397,11 +378,11 @@ class PreTrainedTokenizerFast(Vocabulary):
         return {**options, "truncation": strategy, "max_length": min(int(limit), 2**31)}
 
     def _encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
-        """Encodes with checked options and without a warning."""
+        """Encodes with the options of `encode_options`; never warns."""
         return Rows(*self._encode(firsts, seconds, **options))
 
     def _encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
-        """The same rows as a network reads them: of type 0 throughout unless a call returns token types."""
+        """The rows of `encode_with` as a network reads them: all types are 0 unless a call returns token types."""
         rows = self._encode_with(firsts, seconds, options)
         return rows if "token_type_ids" in self.model_input_names else rows._replace(types=np.zeros_like(rows.types))
 
@@ -410,7 +391,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         return self._one("encode", text, text_pair, arguments)["input_ids"]
 
     def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **arguments: Any) -> list[str]:
-        """The tokens of one text or pair, unknown ones as they are in the text; arguments as in a call."""
+        """The tokens of one text or pair, unknown ones as they are written in the text; arguments as in a call."""
         arguments["add_special_tokens"] = add_special_tokens
         return self._one("tokenize", text, pair, arguments).tokens()
 
@@ -423,7 +404,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         return encoding
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
-        """How many special tokens a row of one text has, or of a pair."""
+        """The number of special tokens in a row of one text, or with `pair` of two."""
         return self._places[bool(pair)]
 
     # ---- padding ----
@@ -440,13 +421,13 @@ class PreTrainedTokenizerFast(Vocabulary):
         return_tensors: str | None = None,
         verbose: bool = True,
     ) -> BatchEncoding:
-        """Pads what calls returned: a dict of columns, or a list of dicts, of one row each.
+        """Pads the results of calls: a dict of columns, or a list of dicts with one row each.
 
-        The columns `input_ids`, `attention_mask` (made if missing), `token_type_ids` and `special_tokens_mask` are
-        padded, others remain. `input_ids` stands for the first of `model_input_names`, whatever its name. Arguments
-        are those of a call; arrays and tensors give such ones again.
+        The columns `input_ids`, `attention_mask` (added if missing), `token_type_ids` and `special_tokens_mask` are
+        padded, others are kept. The first name of `model_input_names` is used for `input_ids`. Arguments are those of
+        a call; arrays are padded to arrays, and tensors to tensors.
 
-        Errors: ValueError when there are no `input_ids` or columns have different numbers of rows.
+        Errors: ValueError if there are no `input_ids` or if columns have different numbers of rows.
         """
         check_tensors("return_tensors", return_tensors)
         if max_length is not None:
@@ -468,7 +449,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         return strategy
 
     def _width(self, strategy: str | None, max_length: int | None, multiple: int | None, longest: int) -> int:
-        """How long padding makes rows; 0 when there is none."""
+        """The length of padded rows in tokens; 0 without padding."""
         if strategy == "max_length":
             longest = int(max_length or self.model_max_length or 0)
         if strategy is None:
@@ -489,7 +470,7 @@ class PreTrainedTokenizerFast(Vocabulary):
             self._adopt(self._opened.with_added(self._grown))
 
 
-PreTrainedTokenizerBase = PreTrainedTokenizerFast  # the base of every tokenizer, as `isinstance` asks for it
+PreTrainedTokenizerBase = PreTrainedTokenizerFast  # the name that transformers uses with isinstance
 
 
 class DebertaV2Tokenizer(PreTrainedTokenizerFast):
@@ -542,11 +523,11 @@ _CLASSES = {cls._kind: cls for cls in (DebertaV2Tokenizer, DebertaTokenizer, Ber
 
 
 class AutoTokenizer:
-    """Reads the tokenizer of a model directory."""
+    """Opens the tokenizer of a model directory in its own class."""
 
     @staticmethod
     def from_pretrained(pretrained_model_name_or_path: str | Path, **options: Any) -> PreTrainedTokenizerFast:
-        """The tokenizer in the class that the directory names; see `PreTrainedTokenizerFast.from_pretrained`."""
+        """Opens a tokenizer as the class that its directory names; see `PreTrainedTokenizerFast.from_pretrained`."""
         files, options = _open(pretrained_model_name_or_path, None, options)
         return _CLASSES[files.kind]._of(files, *_origin(files, AutoTokenizer, options))
 
@@ -556,17 +537,20 @@ def as_tokenizer(value: Any) -> PreTrainedTokenizerFast:
     if isinstance(value, (str, Path)):
         return AutoTokenizer.from_pretrained(value)
     if not isinstance(value, PreTrainedTokenizerFast):
-        raise TypeError(f"tokenizer is of type {type(value).__name__}; give a directory or what AutoTokenizer returned")
+        raise TypeError(
+            f"tokenizer is of type {type(value).__name__}; give a directory or the result of "
+            "AutoTokenizer.from_pretrained"
+        )
     return value
 
 
 def reopened_tokenizer(directory: str) -> PreTrainedTokenizerFast:
-    """The tokenizer of a directory; one that was opened last is shared, as with pickles."""
+    """The tokenizer of a directory; it shares the files that were opened last if they are the same, as pickles do."""
     return _reopen(AutoTokenizer, directory, {})
 
 
 def check_padding(value: Any) -> str | None:
-    """Which padding is meant: "longest", "max_length" or None; ValueError for anything else."""
+    """The padding strategy for an argument: "longest", "max_length" or None; ValueError for an unknown one."""
     return _choice("padding", value, _PADDINGS)
 
 
@@ -577,7 +561,7 @@ def explain(
     options: dict[str, Any],
     row_names: Sequence[RowName],
 ) -> None:
-    """Raises the ValueError of the first row that cannot be encoded, under the caller's name for it."""
+    """Raises ValueError for the first row that cannot be encoded; `row_names` give its name in the message."""
     find_surrogate(firsts, row_names[0])
     find_surrogate(seconds or [], row_names[1])
     for row, first in enumerate(firsts):
@@ -588,7 +572,7 @@ def explain(
 
 
 def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
-    """The one warning of a call whose implied length limit cut rows."""
+    """Warns once per call that `model_max_length` cut rows."""
     warn_caller(
         TruncationWarning(
             f"{cut} of {rows} lost tokens to the limit of {limit}; give max_length to choose another limit, or "
@@ -599,24 +583,24 @@ def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
 
 
 def _warn_of_length(count: int, rows: int, limit: int) -> None:
-    """The one warning of a call whose rows are longer than the model takes."""
+    """Warns once per call that rows are longer than `model_max_length`."""
     if count:
         warn_caller(
             UserWarning(
-                f"{count} of {rows} rows are longer than model_max_length, {limit}, which the model was made for; give "
+                f"{count} of {rows} rows are longer than model_max_length, {limit}, the limit of the model; give "
                 "truncation=True to cut them, or max_length to choose another limit"
             )
         )
 
 
 def _open(name: str | Path, kind: str | None, options: dict[str, Any]) -> tuple[TokenizerFiles, dict[str, Any]]:
-    """What a directory or a name says, and the options without those that tell where to look."""
+    """The files of a directory or of a name on the hub, and the options without those of the hub."""
     where, others = hub_options(options)
     return open_tokenizer(resolve(name, files=TOKENIZER, **where), kind, others), others
 
 
 def _origin(files: TokenizerFiles, opener: type, options: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
-    """The name of a tokenizer that was opened, and of what a pickle makes it again."""
+    """The name of an opened tokenizer, and the function and its arguments that unpickling calls."""
     name = str(files.directory)
     return name, (_reopen, (opener, name, options))
 

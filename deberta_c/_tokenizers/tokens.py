@@ -24,7 +24,7 @@ from deberta_c._tokenizers.settings import EXTRA, renamed
 
 
 class _Special:
-    """An attribute such as `cls_token` or `cls_token_id`; None where the tokenizer has no such token."""
+    """An attribute such as `cls_token` or `cls_token_id`; None if the tokenizer has no such token."""
 
     def __set_name__(self, _: type, name: str) -> None:
         self.name = name.removesuffix("_id")
@@ -56,11 +56,10 @@ class Vocabulary(LegacyCalls):
     def _set_up(self, files: TokenizerFiles, name: str, again: tuple[Any, ...]) -> None:
         options = files.options
         self.name_or_path = name
-        self._again = again  # the function and the arguments of which a pickle makes it again
-        self._grown: tuple[AddedToken, ...] = ()  # tokens that were added since
-        self._special: dict[str, str | None] = dict(
-            files.special
-        )  # this and what follows is replaced, never changed: copies share it
+        self._again = again  # the function and its arguments that unpickling calls
+        self._grown: tuple[AddedToken, ...] = ()  # tokens added after opening
+        # Copies share the following values: they are replaced, never changed in place.
+        self._special: dict[str, str | None] = dict(files.special)
         self._extra = tuple(files.extra)
         self._model_max_length: int | None = options["model_max_length"]
         self._padding_side: str = options["padding_side"]
@@ -70,7 +69,7 @@ class Vocabulary(LegacyCalls):
         self.model_input_names: list[str] = list(options["model_input_names"])
         self.pad_token_type_id: int = options["pad_token_type_id"]
         self._decoded = renamed(files.directory / "tokenizer.json", lambda: make_decoder(files.decoders))
-        self._opened = files  # without what was added since
+        self._opened = files  # without the tokens of `_grown`
         self._adopt(files)
 
     def _adopt(self, files: TokenizerFiles) -> None:
@@ -94,18 +93,18 @@ class Vocabulary(LegacyCalls):
     ) -> Any:
         """The text of ids, or a list of texts for a list of rows; ids beyond the vocabulary are left out.
 
-        `clean_up_tokenization_spaces` removes spaces before punctuation; by default the attribute of that name says
-        whether. It is not done, with a warning when asked for, where BPE keeps spaces as they were.
-        `spaces_between_special_tokens` is ignored, as fast tokenizers of transformers do.
+        `clean_up_tokenization_spaces` removes spaces before punctuation; its default is the attribute of that name.
+        BPE keeps spaces as they were: True is then ignored with a warning.
+        `spaces_between_special_tokens` is ignored, as by fast tokenizers of transformers.
 
-        Errors: ValueError for a negative id, TypeError for what is no id.
+        Errors: ValueError for a negative id, TypeError for a value that is not an id.
         """
         ids = plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
         cleans = clean_up_tokenization_spaces
         if cleans is None:
             cleans = self.clean_up_tokenization_spaces
         elif cleans and self._files.model_type == "BPE":
-            warn_caller(UserWarning("clean_up_tokenization_spaces is ignored, for BPE keeps spaces as they were"))
+            warn_caller(UserWarning("clean_up_tokenization_spaces is ignored because BPE keeps spaces as they were"))
         cleans = cleans and self._files.model_type != "BPE"
         if isinstance(ids, list) and ids and isinstance(ids[0], list):
             return [self._text(row, skip_special_tokens, cleans) for row in ids]
@@ -132,7 +131,9 @@ class Vocabulary(LegacyCalls):
             raise TypeError(f"token_ids holds {next(id for id in ids if type(id) is not int)!r}; give a row of ids")
         size, piece, hidden = len(self), self._core.piece, self._hidden if skips else ()
         if ids and min(ids) < 0:
-            raise ValueError(f"id {min(ids)} is negative; no token has it, leave out what stands for no token")
+            raise ValueError(
+                f"id {min(ids)} is negative, so no token has it; leave out ids that mark ignored places, such as -100"
+            )
         text = self._decoded([token for id in ids if id < size and id not in hidden and (token := piece(id))])
         return clean_up(text) if cleans else text
 
@@ -143,7 +144,7 @@ class Vocabulary(LegacyCalls):
     def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
         """The token of an id, or the list of tokens of several ids; None for an id that no token has.
 
-        Errors: ValueError for an id outside [0, len(tokenizer)), TypeError for what is no id.
+        Errors: ValueError for an id outside [0, len(tokenizer)), TypeError for a value that is not an id.
         """
         ids = plain(ids)
         if isinstance(ids, int):
@@ -156,12 +157,12 @@ class Vocabulary(LegacyCalls):
         return [self.convert_ids_to_tokens(id) for id in ids if id not in skipped]
 
     def __len__(self) -> int:
-        """Number of ids, those of added tokens included."""
+        """The number of ids, added tokens included."""
         return len(self._core)
 
     @property
     def vocab_size(self) -> int:
-        """Number of tokens of the model; those that were only added to them, such as [MASK], are not counted."""
+        """The number of tokens in the vocabulary of the model; tokens that were added to it are not counted."""
         return self._files.base_size
 
     @property
@@ -174,7 +175,7 @@ class Vocabulary(LegacyCalls):
         return dict(self._all_ids())
 
     def get_added_vocab(self) -> dict[str, int]:
-        """The added tokens with their ids, those included that the model has, too."""
+        """The added tokens with their ids, including those that are also in the vocabulary of the model."""
         return dict(self._added)
 
     @property
@@ -205,10 +206,11 @@ class Vocabulary(LegacyCalls):
         return self._vocabulary
 
     def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
-        """Adds tokens that are found in a text before the model sees it; returns how many of them are new.
+        """Adds tokens that are found in a text before the model splits it; returns how many of them are new.
 
         A token is a str, or has the attributes or keys of an AddedToken: `content`, `single_word`, `lstrip`, `rstrip`,
-        `normalized`, `special`. What the vocabulary has not gets the ids that follow; a model must have rows for them.
+        `normalized`, `special`. New tokens get the next free ids; the embeddings of the model need a row for each, see
+        `resize_token_embeddings`.
         """
         several = isinstance(new_tokens, (list, tuple)) and not isinstance(new_tokens, AddedToken)
         return self._grow([_added_token(token, special_tokens) for token in (new_tokens if several else [new_tokens])])
@@ -218,9 +220,10 @@ class Vocabulary(LegacyCalls):
     ) -> int:
         """Adds special tokens by their names, such as {"pad_token": "<pad>"}; returns how many of them are new.
 
-        "extra_special_tokens" (or "additional_special_tokens") is a list, which replaces or prolongs the former one.
+        "extra_special_tokens" (or "additional_special_tokens") is a list. It replaces the former list, or extends it
+        with `replace_extra_special_tokens=False`.
 
-        Errors: ValueError for an unknown name, TypeError for what is no token or no list of them.
+        Errors: ValueError for an unknown name, TypeError for a value that is not a token, or not a list of tokens.
         """
         named = dict(special_tokens_dict)
         for name in EXTRA:
@@ -229,8 +232,8 @@ class Vocabulary(LegacyCalls):
         extra = [_added_token(token, True) for name in reversed(EXTRA) for token in named.pop(name, ())]
         for name in named:
             if name not in SPECIAL_NAMES:
-                raise ValueError(f"{name!r} is no special token; known are {', '.join(SPECIAL_NAMES)} and a list of "
-                                 "extra_special_tokens")  # fmt: skip
+                raise ValueError(f"{name!r} is not the name of a special token; known are {', '.join(SPECIAL_NAMES)} "
+                                 "and a list of extra_special_tokens")  # fmt: skip
         special = {name: _added_token(token, True) for name, token in named.items()}
         count = self._grow([*extra, *special.values()])
         self._special = {**self._special, **{name: token.content for name, token in special.items()}}
@@ -241,7 +244,7 @@ class Vocabulary(LegacyCalls):
 
     def _grow(self, tokens: list[AddedToken]) -> int:
         known = {token._replace(id=-1) for token in self._files.added}
-        special = {token.content for token in known if token.special}  # it stays so, as in the library
+        special = {token.content for token in known if token.special}  # it stays special, as in tokenizers
         tokens = [token._replace(special=token.special or token.content in special) for token in tokens]
         new = list(dict.fromkeys(token for token in tokens if token.content and token not in known))
         if new:
@@ -258,7 +261,7 @@ class Vocabulary(LegacyCalls):
         content = _added_token(value, True).content
         if self._id_of(content) is None:
             raise ValueError(
-                f"{name} is {shown!r}, which the vocabulary does not have; add it, too: "
+                f"{name} is {shown!r}, which the vocabulary does not have; add it with "
                 f"tokenizer.add_special_tokens({{{name!r}: {shown!r}}})"
             )
         return content
@@ -270,9 +273,9 @@ class Vocabulary(LegacyCalls):
 
     @property
     def extra_special_tokens(self) -> list[str]:
-        """The special tokens that have no name of their own.
+        """The special tokens without a name.
 
-        Errors when set: TypeError for what is no list of tokens, ValueError for one that the vocabulary does not have.
+        Errors when set: TypeError unless it is a list of tokens, ValueError for a token that the vocabulary lacks.
         """
         return list(self._extra)
 
@@ -282,7 +285,7 @@ class Vocabulary(LegacyCalls):
 
     @property
     def additional_special_tokens(self) -> list[str]:
-        """`extra_special_tokens` under its former name."""
+        """`extra_special_tokens`, by its name in transformers 4."""
         return self.extra_special_tokens
 
     @additional_special_tokens.setter
@@ -296,12 +299,12 @@ class Vocabulary(LegacyCalls):
 
     @property
     def all_special_ids(self) -> list[int]:
-        """Their ids."""
+        """The ids of `all_special_tokens`."""
         return [self.convert_tokens_to_ids(token) for token in self.all_special_tokens]
 
 
 def _added_token(token: Any, special: bool) -> AddedToken:
-    """A token as add_tokens takes it, with an id that is still free."""
+    """A token of the arguments of add_tokens, which has no id yet."""
     if isinstance(token, str):
         return AddedToken(content_of_str(token), normalized=not special, special=special)
     section = token_section(token)

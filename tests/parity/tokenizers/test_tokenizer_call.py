@@ -47,7 +47,7 @@ def both(request, tmp_path_factory):
             (folder / path.name).write_bytes(path.read_bytes())
         config = json.loads((source / "tokenizer_config.json").read_text())
         config |= {"tokenizer_class": CLASSES[name], "model_max_length": 24}
-        options = {"pipeline": "HF5"}
+        options = {"compatibility": "transformers5"}
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     theirs = transformers.AutoTokenizer.from_pretrained(folder)
     return deberta_c.AutoTokenizer.from_pretrained(folder, **options), theirs
@@ -391,8 +391,8 @@ def test_pad(both):
             assert ours == theirs, (inputs, options)
 
 
-def opened(both: Any, folder: Any, pipeline: str | None) -> tuple[Any, Any]:
-    options = {"pipeline": pipeline} if pipeline else {}
+def opened(both: Any, folder: Any, compatibility: str | None) -> tuple[Any, Any]:
+    options = {"compatibility": compatibility} if compatibility else {}
     return (
         deberta_c.AutoTokenizer.from_pretrained(folder, **options),
         transformers.AutoTokenizer.from_pretrained(folder),
@@ -419,11 +419,11 @@ def test_saved_and_read_by_both(both, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["deberta-v3", "deberta-v1", "bert-base-uncased"])
-@pytest.mark.parametrize("pipeline", ["HF4", "HF5"])
-def test_published_ones_are_saved_as_they_are(name, pipeline, tmp_path):
-    """Whichever pipeline was asked for is in the files."""
+@pytest.mark.parametrize("compatibility", ["transformers4", "transformers5"])
+def test_published_ones_are_saved_as_they_are(name, compatibility, tmp_path):
+    """The chosen reading is in the files."""
     source = data_folder() / "tokenizers" / name
-    tokenizer = getattr(deberta_c, CLASSES[name]).from_pretrained(source, pipeline=pipeline)
+    tokenizer = getattr(deberta_c, CLASSES[name]).from_pretrained(source, compatibility=compatibility)
     texts = texts_for(500, 4, [])
     tokenizer.save_pretrained(tmp_path)
     for again in opened(None, tmp_path, None):
@@ -433,7 +433,7 @@ def test_published_ones_are_saved_as_they_are(name, pipeline, tmp_path):
 def test_what_transformers_saves_is_read(both, tmp_path):
     both[1].save_pretrained(tmp_path)
     texts = texts_for(500, 5, [])
-    read = opened(both, tmp_path, "HF5")[0]
+    read = opened(both, tmp_path, "transformers5")[0]
     assert called(read, texts, return_offsets_mapping=True) == called(both[1], texts, return_offsets_mapping=True)
 
 

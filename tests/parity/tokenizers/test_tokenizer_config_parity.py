@@ -129,4 +129,4 @@ def test_as_transformers_4(tmp_path: Path, peer4: Peer, name: str) -> None:
 def test_as_transformers_5(tmp_path: Path, peer5: Peer, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        compare(peer5, tmp_path, name, pipeline="HF5")
+        compare(peer5, tmp_path, name, compatibility="transformers5")

@@ -72,11 +72,13 @@ V3, V1, BERT = "deberta-v3", "deberta-v1", "bert-base-uncased"
 PIPELINES = {
     "v3 HF4": Pipeline("DebertaV2Tokenizer", V3, {}, lambda: Library(v3(spm()))),
     "v3 HF5": Pipeline(
-        "DebertaV2Tokenizer", V3, {"pipeline": "HF5"}, lambda: of_transformers("DebertaV2Tokenizer", V3)
+        "DebertaV2Tokenizer", V3, {"compatibility": "transformers5"}, lambda: of_transformers("DebertaV2Tokenizer", V3)
     ),
-    "v3 SPM": Pipeline("DebertaV2Tokenizer", V3, {"pipeline": "SPM"}, lambda: SlowTokenizer(spm())),
+    "v3 SPM": Pipeline("DebertaV2Tokenizer", V3, {"compatibility": "sentencepiece"}, lambda: SlowTokenizer(spm())),
     "v1": Pipeline("DebertaTokenizer", V1, {}, lambda: Library(v1(folder(V1)))),
-    "v1 HF5": Pipeline("DebertaTokenizer", V1, {"pipeline": "HF5"}, lambda: of_transformers("DebertaTokenizer", V1)),
+    "v1 HF5": Pipeline(
+        "DebertaTokenizer", V1, {"compatibility": "transformers5"}, lambda: of_transformers("DebertaTokenizer", V1)
+    ),
     "BERT uncased": Pipeline("BertTokenizer", BERT, {}, lambda: of_transformers("BertTokenizer", BERT)),
     "BERT cased": Pipeline(
         "BertTokenizer", BERT, {"do_lower_case": False}, lambda: Library(bert(folder(BERT), lower_case=False))
@@ -90,11 +92,11 @@ OPTIONS = {  # what is less common, on samples
         "DebertaV2Tokenizer", V3, {"split_by_punct": True}, lambda: Library(v3(spm(), split_by_punct=True))
     ),
     "v3 HF5, both": Pipeline(
-        "DebertaV2Tokenizer", V3, {"pipeline": "HF5", "do_lower_case": True, "split_by_punct": True},
+        "DebertaV2Tokenizer", V3, {"compatibility": "transformers5", "do_lower_case": True, "split_by_punct": True},
         lambda: of_transformers("DebertaV2Tokenizer", V3, do_lower_case=True, split_by_punct=True),
     ),
     "v1 HF5, prefix space": Pipeline(
-        "DebertaTokenizer", V1, {"pipeline": "HF5", "add_prefix_space": True},
+        "DebertaTokenizer", V1, {"compatibility": "transformers5", "add_prefix_space": True},
         lambda: of_transformers("DebertaTokenizer", V1, add_prefix_space=True),
     ),
     "BERT, no Chinese": Pipeline(

@@ -95,7 +95,7 @@ def test_tokens_of_the_configuration(tmp_path: Path, name: str, configuration: s
     inputs = {"model_input_names": ["input_ids", "token_type_ids", "attention_mask"]}
     configure(directory, CONFIGURATIONS[configuration], **more, **inputs)
     theirs = transformers.AutoTokenizer.from_pretrained(directory)
-    assert_same(AutoTokenizer.from_pretrained(directory, pipeline="HF5"), theirs)
+    assert_same(AutoTokenizer.from_pretrained(directory, compatibility="transformers5"), theirs)
 
 
 @pytest.mark.parametrize("grown", [False, True])
@@ -104,10 +104,10 @@ def test_tokens_of_the_configuration(tmp_path: Path, name: str, configuration: s
     [
         ("DebertaV2Tokenizer", "deberta-v3", {}),
         ("DebertaV2Tokenizer", "deberta-v3", {"do_lower_case": True, "split_by_punct": True}),
-        ("DebertaV2Tokenizer", "deberta-v3", {"pipeline": "HF5"}),
-        ("DebertaV2Tokenizer", "deberta-v3", {"pipeline": "HF5", "do_lower_case": True}),
+        ("DebertaV2Tokenizer", "deberta-v3", {"compatibility": "transformers5"}),
+        ("DebertaV2Tokenizer", "deberta-v3", {"compatibility": "transformers5", "do_lower_case": True}),
         ("DebertaTokenizer", "deberta-v1", {}),
-        ("DebertaTokenizer", "deberta-v1", {"pipeline": "HF5"}),
+        ("DebertaTokenizer", "deberta-v1", {"compatibility": "transformers5"}),
         ("DebertaTokenizer", "deberta-v1", {"add_prefix_space": True}),
         ("BertTokenizer", "bert-base-uncased", {}),
         ("BertTokenizer", "bert-base-uncased", {"do_lower_case": False, "tokenize_chinese_chars": False}),

@@ -40,7 +40,7 @@ def write(kind: str, folder: Path) -> Path:
 
 def opened(kind: str, folder: Path, **options):
     """Ours, as transformers 5 reads the files, and that of transformers."""
-    rule = {} if kind == "PreTrainedTokenizerFast" else {"pipeline": "HF5"}
+    rule = {} if kind == "PreTrainedTokenizerFast" else {"compatibility": "transformers5"}
     theirs = transformers.AutoTokenizer.from_pretrained(folder, **options)
     return deberta_c.AutoTokenizer.from_pretrained(folder, **rule, **options), theirs
 
@@ -221,7 +221,7 @@ def test_made_of_files_as_of_their_directory(kind, folder, tmp_path):
     _, theirs = opened(kind, folder)
     theirs.save_pretrained(tmp_path / "saved")
     cls = getattr(deberta_c, kind)
-    rule = {} if kind == "PreTrainedTokenizerFast" else {"pipeline": "HF5"}
+    rule = {} if kind == "PreTrainedTokenizerFast" else {"compatibility": "transformers5"}
     options = {**SPECIAL, "model_max_length": 12, **rule}
     made = [
         cls(tokenizer_file=tmp_path / "saved" / "tokenizer.json", **options),

@@ -211,7 +211,7 @@ def test_encodings(classify, tmp_path, capsys):
         ("in.jsonl", '{"text": "a"}\n{"text": "a", "predicted_score": 1}\n', (), "has the column 'predicted_score'"),
         ("in.csv", "text,score_spam\na,b\n", ("--all-scores",), "has the column 'score_spam'"),
         ("in.csv", "text\na\n", ("--pair-column", "b"), "there is no column 'b'; there are text: give --pair-column"),
-        ("in.csv", "text\na\n", ("--encoding", "bogus"), "--encoding is 'bogus', which is no encoding"),
+        ("in.csv", "text\na\n", ("--encoding", "bogus"), "--encoding is 'bogus', which is not an encoding"),
         ("in.csv", "text\na\n", ("--encoding", "hex"), "--encoding is 'hex'"),
         ("in.csv", "text\na\n", ("--threads", "0"), "--threads is 0; it must be at least 1"),
         ("in.csv", "text\na\n", ("--threads", "-2"), "--threads is -2"),

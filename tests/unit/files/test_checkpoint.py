@@ -306,7 +306,7 @@ def test_a_missing_shard_is_named(tmp_path):
 )
 def test_shards_lie_in_the_directory(tmp_path, name):
     shard(tmp_path, {"classifier.weight": name})
-    with pytest.raises(ValueError, match=r"index.json': tensor 'classifier.weight' .*which is no file name"):
+    with pytest.raises(ValueError, match=r"index.json': tensor 'classifier.weight' .*which is not a file name"):
         read_checkpoint(tmp_path)
 
 

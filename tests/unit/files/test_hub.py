@@ -264,7 +264,7 @@ def test_shards_are_fetched(hub):
     index["weight_map"]["a"] = "../../evil"
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
     hub.asked()
-    with pytest.raises(ValueError, match=r"'../../evil', which is no file name"):
+    with pytest.raises(ValueError, match=r"'../../evil', which is not a file name"):
         resolve(NAME, files=MODEL, subfolder="sub")
     assert hub.asked() == [("sub/config.json", "main")]
 

@@ -416,7 +416,7 @@ BOMBS = {
     "items of a list": (b"](" + text("k") + b"Nu", "sets items of a list"),
     "appended to a dict": (b"}Na", "appends to a dict"),
     "no mark": (b"ttt", "no mark where it needs one"),
-    "past the mark": (b"(\x86", "takes more objects than there are"),
+    "past the mark": (b"(\x86", "takes more objects than it has"),
 }  # fmt: skip
 
 

@@ -126,7 +126,7 @@ def test_data_sets_stream(pipe):
         def __iter__(self):
             return iter([{"text": TEXTS[0]}])
 
-    with pytest.raises(ValueError, match=r'inputs .* is no single column; give one, such as frame\["text"\]'):
+    with pytest.raises(ValueError, match=r'inputs .* not that of a single column; give one, such as frame\["text"\]'):
         pipe(Table())
 
 

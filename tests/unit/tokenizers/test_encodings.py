@@ -273,7 +273,7 @@ def test_encodings_that_no_tokenizer_made():
         (
             {"max_length": 6, "truncation": True, "padding": True, "pad_to_multiple_of": 4},
             ValueError,
-            "max_length is 6, no multiple of pad_to_multiple_of, 4",
+            "max_length is 6, which is not a multiple of pad_to_multiple_of, 4",
         ),
         ({"is_split_into_words": True}, TypeError, "text is of type str; with is_split_into_words"),
         ({"text": ["a"], "text_pair": "b", "is_split_into_words": True}, TypeError, "text_pair is of type str"),
@@ -503,7 +503,7 @@ def test_added_special_tokens(own):
     assert own.extra_special_tokens == ["<g>"]
     assert own.all_special_tokens == ["[UNK]", "[SEP]", "<pad>", "[CLS]", "[MASK]", "<g>"]
     assert own.decode([A, count, count + 3], skip_special_tokens=True) == "a"
-    with pytest.raises(ValueError, match="'start_token' is no special token"):
+    with pytest.raises(ValueError, match="'start_token' is not the name of a special token"):
         own.add_special_tokens({"start_token": "<s>"})
 
 

@@ -15,6 +15,7 @@ import deberta_c
 from deberta_c import AutoTokenizer
 from deberta_c._files.atomic import new_files
 from deberta_c._tokenizers.directory import AddedToken, open_tokenizer, trimmed_spans
+from deberta_c._tokenizers.settings import RULES
 from deberta_c._tokenizers.tokenizer_json import resolve_added
 from deberta_c._tokenizers.vocabularies import find_special, read_spm
 from tests.support.tiny_models import CONTROL, NORMAL, UNKNOWN, _field, spm_bytes
@@ -172,7 +173,7 @@ def test_missing_files_are_listed(tmp_path, files, message):
         ({"special_tokens_map_json": "{"}, r"special_tokens_map\.json' is not JSON"),
         ({"config_json": "no"}, r"config\.json' is not JSON"),
         ({"tokenizer_config_json": {"added_tokens_decoder": {"x": {}}}}, "added_tokens_decoder does not map ids"),
-        ({"tokenizer_config_json": {"added_tokens_decoder": {"1": 3}}}, "has the added token 3, which is no object"),
+        ({"tokenizer_config_json": {"added_tokens_decoder": {"1": 3}}}, "has the added token 3, which is not an object"),  # noqa: E501
         ({"added_tokens_json": {"<e>": "1"}}, "the token '<e>' has the id '1'; it must be an integer"),
     ],
 )  # fmt: skip
@@ -194,9 +195,13 @@ def test_other_files_are_refused_by_name(tmp_path, files, message):
         ({"pad_token_type_id": 256}, ValueError, "pad_token_type_id is 256"),
         ({"pad_token": 7}, TypeError, "pad_token is 7; it must be a str"),
         ({"extra_special_tokens": 7}, TypeError, "extra_special_tokens is 7; it must be a list"),
-        ({"pipeline": "HF6"}, ValueError, "pipeline is 'HF6'; it must be"),
-        ({"pipeline": "SPM"}, ValueError, 'pipeline is "SPM", which DebertaV2Tokenizer has, but this'),
-        ({"byte_fallback": True, "pipeline": "HF5"}, ValueError, "byte_fallback is true.*leave one out"),
+        ({"pipeline": "HF6"}, ValueError, "pipeline is 'HF6'; give compatibility"),
+        (
+            {"compatibility": "sentencepiece"},
+            ValueError,
+            'compatibility is "sentencepiece", which DebertaV2Tokenizer has, but this',
+        ),
+        ({"byte_fallback": True, "compatibility": "transformers5"}, ValueError, "byte_fallback is true.*leave one out"),
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense(tmp_path, options, error, message):
@@ -256,6 +261,20 @@ def test_broken_vocab_txt(tmp_path, body, message):
         AutoTokenizer.from_pretrained(tmp_path)
 
 
+def test_the_former_name_of_compatibility_warns(tmp_path):
+    v2(tmp_path)
+    with pytest.warns(FutureWarning, match='pipeline="SPM" has become compatibility="sentencepiece"') as found:
+        former = AutoTokenizer.from_pretrained(tmp_path, pipeline="SPM")
+    assert len(found) == 1
+    assert former.compatibility == "sentencepiece"
+    with pytest.raises(ValueError, match="compatibility is 'HF4'; it must be one of 'transformers4'"):
+        AutoTokenizer.from_pretrained(tmp_path, compatibility="HF4")
+    with pytest.raises(ValueError, match="pipeline is 'HF6'; give compatibility"):
+        AutoTokenizer.from_pretrained(tmp_path, pipeline="HF6")
+    write(tmp_path, tokenizer_config_json={"pipeline": "SPM"})  # as an earlier version saved it
+    assert AutoTokenizer.from_pretrained(tmp_path).compatibility == "sentencepiece"
+
+
 # ---- vocab.json and merges.txt ----
 
 
@@ -267,13 +286,32 @@ def test_byte_level_bpe(tmp_path):
     ]  # fmt: skip
     assert tokenizer("hello", "w").token_type_ids == [0, 0, 0, 1, 1]
     assert tokenizer("w  [MASK]").input_ids == [1, V1_TOKENS.index("w"), len(V1_TOKENS) - 1, 2]
-    five = AutoTokenizer.from_pretrained(tmp_path, pipeline="HF5")
+    five = AutoTokenizer.from_pretrained(tmp_path, compatibility="transformers5")
     assert tokens(five, "hello", "w") == ["[CLS]", "hello", "[SEP]", "[SEP]", "w", "[SEP]"]
     assert five("hello", "w").token_type_ids == [0] * 6
     assert middle(five, "w  [MASK]") == ["w", "Ġ", "Ġ", "[MASK]"]
     spaced = AutoTokenizer.from_pretrained(tmp_path, add_prefix_space=True)
     assert middle(spaced, "hello") == ["Ġhello"]
     assert tokenizer.decode(tokenizer("hello é").input_ids, skip_special_tokens=True) == "hello é"
+
+
+@pytest.mark.parametrize(
+    ("tokenizer_class", "rule", "first"),
+    [
+        ("PreTrainedTokenizerFast", "transformers4", "hello"),
+        ("PreTrainedTokenizerFast", "transformers5", "Ġhello"),
+        ("TokenizersBackend", "transformers4", "Ġhello"),
+    ],
+)
+def test_transformers_4_replaces_a_space_before_byte_level_bpe(tmp_path, tokenizer_class, rule, first):
+    AutoTokenizer.from_pretrained(v1(tmp_path / "from"), add_prefix_space=True).save_pretrained(tmp_path / "saved")
+    content = json.loads((tmp_path / "saved" / "tokenizer.json").read_text())
+    content["pre_tokenizer"] = {
+        "type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True
+    }  # fmt: skip
+    write(tmp_path / "model", tokenizer_json=content, tokenizer_config_json={"tokenizer_class": tokenizer_class})
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "model", compatibility=rule)
+    assert middle(tokenizer, "hello") == [first]
 
 
 @pytest.mark.parametrize(
@@ -393,7 +431,7 @@ def test_hostile_pickles(tmp_path, capsys, body, message):
 
 def test_spm_model_and_its_pipelines(tmp_path):
     v2(tmp_path)
-    four, five, spm = (AutoTokenizer.from_pretrained(tmp_path, pipeline=name) for name in ("HF4", "HF5", "SPM"))
+    four, five, spm = (AutoTokenizer.from_pretrained(tmp_path, compatibility=name) for name in RULES)
     assert middle(four, "  hello   now ") == middle(spm, "  hello   now ") == ["▁hello", "▁now"]
     assert middle(five, "hello\tnow") == ["▁hello", "▁now"]
     assert "[UNK]" in middle(four, "hello\tnow")  # this file has no charsmap
@@ -450,24 +488,24 @@ def test_tokenizer_json_is_executed_as_it_is(tmp_path):
     four = AutoTokenizer.from_pretrained(tmp_path)
     assert type(four).__name__ == "DebertaV2Tokenizer"
     assert middle(four, "HELLO  now") == ["▁hello", "▁", "▁now"]  # blanks stay
-    five = AutoTokenizer.from_pretrained(tmp_path, pipeline="HF5")
+    five = AutoTokenizer.from_pretrained(tmp_path, compatibility="transformers5")
     assert middle(five, "HELLO  now") == ["▁", "[UNK]", "▁now"]
-    spm = AutoTokenizer.from_pretrained(tmp_path, pipeline="SPM")
+    spm = AutoTokenizer.from_pretrained(tmp_path, compatibility="sentencepiece")
     assert middle(spm, "hello  now") == ["▁hello", "▁now"]
     (tmp_path / "spm.model").unlink()
     assert AutoTokenizer.from_pretrained(tmp_path)("HELLO").input_ids == four("HELLO").input_ids
     with pytest.raises(FileNotFoundError, match=r"has no spm\.model"):
-        AutoTokenizer.from_pretrained(tmp_path, pipeline="SPM")
+        AutoTokenizer.from_pretrained(tmp_path, compatibility="sentencepiece")
 
 
 def test_transformers_5_takes_the_vocabulary_only(tmp_path):
     write(tmp_path, tokenizer_json=word_piece(), config_json={"model_type": "bert"})
-    four, five = (AutoTokenizer.from_pretrained(tmp_path, pipeline=name) for name in ("HF4", "HF5"))
+    four, five = (AutoTokenizer.from_pretrained(tmp_path, compatibility=name) for name in list(RULES)[:2])
     assert tokens(four, "hello", "world") == ["hello", "[SEP]", "world"]
     assert tokens(five, "hello", "world") == ["[CLS]", "hello", "[SEP]", "world", "[SEP]"]
     assert middle(four, "é") == middle(five, "é") == ["[UNK]"]
     with pytest.raises(ValueError, match=r"tokenizer\.json' has a model of type 'WordPiece'; DebertaV2Tokenizer needs"):
-        deberta_c.DebertaV2Tokenizer.from_pretrained(tmp_path, pipeline="HF5")
+        deberta_c.DebertaV2Tokenizer.from_pretrained(tmp_path, compatibility="transformers5")
 
 
 def test_options_of_the_caller_change_a_tokenizer_json(tmp_path):
@@ -563,8 +601,8 @@ def test_names_of_special_tokens(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tmp_path, mask_token="<mask>")
     assert tokenizer.mask_token_id == len(tokenizer) - 1
     assert middle(tokenizer, "hello<mask>") == ["▁hello", "<mask>"]
-    with pytest.raises(ValueError, match=r'adds or renames tokens.*pipeline="SPM" does not know'):
-        AutoTokenizer.from_pretrained(tmp_path, mask_token="<mask>", pipeline="SPM")
+    with pytest.raises(ValueError, match=r'adds or renames tokens.*compatibility="sentencepiece" does not have'):
+        AutoTokenizer.from_pretrained(tmp_path, mask_token="<mask>", compatibility="sentencepiece")
     write(tmp_path / "json", tokenizer_json=word_piece(padding={"pad_token": "hello"}))
     bare = AutoTokenizer.from_pretrained(tmp_path / "json")
     assert bare.cls_token is None
@@ -584,11 +622,11 @@ TEXTS = ["hello  worlds! café 中x", "HELLO [MASK] hello", "", " x<one>y <two>"
         (bert, {"do_lower_case": False, "tokenize_chinese_chars": False}, "BertTokenizer"),
         (bert, {"pad_token": "hello"}, "BertTokenizer"),
         (v1, {}, "PreTrainedTokenizerFast"),
-        (v1, {"pipeline": "HF5", "add_prefix_space": True}, "DebertaTokenizer"),
+        (v1, {"compatibility": "transformers5", "add_prefix_space": True}, "DebertaTokenizer"),
         (v2, {}, "PreTrainedTokenizerFast"),
         (v2, {"do_lower_case": True, "split_by_punct": True}, "PreTrainedTokenizerFast"),
-        (v2, {"pipeline": "HF5"}, "DebertaV2Tokenizer"),
-        (v2, {"pipeline": "SPM", "do_lower_case": True}, "DebertaV2Tokenizer"),
+        (v2, {"compatibility": "transformers5"}, "DebertaV2Tokenizer"),
+        (v2, {"compatibility": "sentencepiece", "do_lower_case": True}, "DebertaV2Tokenizer"),
         (changed_json, {}, "PreTrainedTokenizerFast"),
     ],
 )
@@ -596,8 +634,8 @@ TEXTS = ["hello  worlds! café 中x", "HELLO [MASK] hello", "", " x<one>y <two>"
 def test_what_is_written_reads_back(tmp_path, make, options, expected, grown):
     make(tmp_path / "in")
     files = open_tokenizer(tmp_path / "in", None, {**options, "model_max_length": 77, "padding_side": "left"})
-    if grown and files.pipeline == "SPM":
-        with pytest.raises(ValueError, match='tokens cannot be added with pipeline="SPM"'):
+    if grown and files.rule == "SPM":
+        with pytest.raises(ValueError, match='tokens cannot be added with compatibility="sentencepiece"'):
             files.with_added([AddedToken("<one>")])
         return
     if grown:
