@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linear layers by our kernel and by oneDNN: the table that csrc/nn/linear.c chooses by.
 
-    python -m benchmarks.core.linear               # ten minutes; writes benchmarks/results/linear.json, prints a summary
+    python -m benchmarks.core.linear               # ten minutes; writes results/linear.json, prints a summary
     python -m benchmarks.core.linear --hidden 768  # measures the matrices of this hidden size; the others stay
     python -m benchmarks.core.linear --table       # prints the summary of the JSON that is there
     python -m benchmarks.core.linear --below       # prints its points that miss the goal

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What opening a model takes: seconds, peak and resident memory, and what processes share. Random checkpoints.
 
-    python -m benchmarks.process.loading          # writes benchmarks/results/loading.json (needs torch and transformers)
+    python -m benchmarks.process.loading          # writes results/loading.json (needs torch and transformers)
     python -m benchmarks.process.loading --table  # prints the JSON that is there
 
 Every figure is a process of its own that imports, opens, and scores 100 texts of real lengths (cases.py).
