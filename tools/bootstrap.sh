@@ -83,7 +83,7 @@ fi
 
 stamp=$venv/.deberta_c
 list=$venv/.requirements
-if stale "$stamp-build" setup.py pyproject.toml; then
+if stale "$stamp-build" setup.py tools/build_core.py pyproject.toml; then
     say "building deberta_c into $venv (a minute)"
     requirements >"$list"
     pip -r "$list"

@@ -24,7 +24,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import setup
+from tools import build_core
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,7 +52,7 @@ class Tools:
 
 
 def default_tools() -> Tools:
-    compiler = tuple(setup.compiler())
+    compiler = tuple(build_core.compiler())
     return Tools(compiler, (), BUILD / Path(compiler[0]).name)
 
 
@@ -73,8 +73,8 @@ def compile_object(tools: Tools, source: str, newest_header: float) -> Path:
     target = tools.folder / (source.replace("/", "_") + ".o")
     if target.is_file() and target.stat().st_mtime > max(Path(source).stat().st_mtime, newest_header):
         return target
-    isa = setup.ISA_FLAGS.get(Path(source).stem, []) if "/isa/" in source else []
-    include, _ = setup.onednn()
+    isa = build_core.ISA_FLAGS.get(Path(source).stem, []) if "/isa/" in source else []
+    include, _ = build_core.onednn()
     command = [*tools.compiler, *FLAGS, *tools.flags, *isa, f"-I{include}", "-c", source, "-o", str(target)]
     subprocess.run(command, check=True)
     return target
@@ -82,7 +82,7 @@ def compile_object(tools: Tools, source: str, newest_header: float) -> Path:
 
 def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple[str, ...] = ()) -> list[Path]:
     tools.folder.mkdir(parents=True, exist_ok=True)
-    core = setup.sources(*parts)
+    core = build_core.sources(*parts)
     headers = [*Path("csrc").rglob("*.h"), *Path("tests").rglob("*.h")]
     newest = max(path.stat().st_mtime for path in headers)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -90,8 +90,8 @@ def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple
     archive = tools.folder / f"libcore-{len(parts)}.a"
     archive.unlink(missing_ok=True)
     subprocess.run(["ar", "rcs", str(archive), *map(str, objects[: len(core)])], check=True)
-    _, library = setup.onednn()
-    libraries = [str(library), setup.utf8proc(), setup.OPENMP, "-lm", f"-Wl,-rpath,{library.parent}"]
+    _, library = build_core.onednn()
+    libraries = [str(library), build_core.utf8proc(), build_core.OPENMP, "-lm", f"-Wl,-rpath,{library.parent}"]
     made = []
     for program, compiled in zip(programs, objects[len(core) :], strict=True):
         made.append(tools.folder / Path(program).stem)

@@ -14,23 +14,23 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def build(name: str, folder: Path) -> Path:
     """Compiles benchmarks/core/NAME.c with the sources of csrc that need no Python and no text."""
-    import setup
+    from tools import build_core
 
-    include, library = setup.onednn()
-    flags = [*setup.C_FLAGS, "-D_GNU_SOURCE", "-Icsrc", f"-I{include}"]
+    include, library = build_core.onednn()
+    flags = [*build_core.C_FLAGS, "-D_GNU_SOURCE", "-Icsrc", f"-I{include}"]
     core = [path for part in ("base", "kernels", "kernels/isa", "nn") for path in (ROOT / "csrc" / part).glob("*.c")]
     core += [ROOT / "csrc" / "model" / f"{part}.c" for part in ("machine", "positions")]
 
     def compiled(source: Path) -> str:
         target = str(folder / f"{source.parent.name}_{source.stem}.o")
-        isa = setup.ISA_FLAGS[source.stem] if source.parent.name == "isa" else []
-        subprocess.run([*setup.compiler(), *flags, *isa, "-c", str(source), "-o", target], check=True, cwd=ROOT)
+        isa = build_core.ISA_FLAGS[source.stem] if source.parent.name == "isa" else []
+        subprocess.run([*build_core.compiler(), *flags, *isa, "-c", str(source), "-o", target], check=True, cwd=ROOT)
         return target
 
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(compiled, [*core, ROOT / "benchmarks" / "core" / f"{name}.c"]))
     link = [*objects, str(library), "-fopenmp", "-lm", f"-Wl,-rpath,{library.parent}"]
-    subprocess.run([*setup.compiler(), *link, "-o", str(folder / name)], check=True)
+    subprocess.run([*build_core.compiler(), *link, "-o", str(folder / name)], check=True)
     return folder / name
 
 

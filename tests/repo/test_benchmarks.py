@@ -12,7 +12,7 @@ from benchmarks import cases, results_by_isa
 from benchmarks.peers import peers, report, run
 from benchmarks.peers.models import CONFIGS
 from benchmarks.tokenization import run as tokenization
-from deberta_c import _bench
+from deberta_c._cli import bench as _bench
 from deberta_c._cli import main
 
 MACHINE = {"date": "2026-01-02", "cpu": "a CPU", "isa": "avx2", "threads": 2, "numpy": "2.0"}

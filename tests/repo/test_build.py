@@ -1,31 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The build finds what is missing before it compiles, and what it made is whole."""
 
-import importlib.util
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from deberta_c import _core
+from tools import build_core
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-@pytest.fixture(scope="module")
-def setup_module() -> ModuleType:
-    pytest.importorskip("setuptools", reason="setuptools builds deberta_c; it is needed to try the build")
-    if importlib.util.find_spec("numpy") is None or not (ROOT / "setup.py").is_file():
-        pytest.skip("this is no checkout")
-    spec = importlib.util.spec_from_file_location("deberta_c_setup", ROOT / "setup.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def lame_compiler(folder: Path, word: str) -> str:
@@ -52,26 +38,24 @@ MISSING = {
 
 
 @pytest.mark.parametrize("word", MISSING)
-def test_what_is_missing_is_told_in_one_line(
-    setup_module: ModuleType, word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_missing_is_told_in_one_line(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", lame_compiler(tmp_path, word))
     with pytest.raises(SystemExit) as error:
-        setup_module.check_machine()
+        build_core.check_machine()
     message = str(error.value)
     assert message.startswith("deberta_c cannot be built: ")
     assert "\n" not in message
     assert [part for part in MISSING[word] if part not in message] == []
 
 
-def test_a_machine_that_lacks_nothing_passes(setup_module: ModuleType) -> None:
-    setup_module.check_machine()
+def test_a_machine_that_lacks_nothing_passes() -> None:
+    build_core.check_machine()
 
 
-def test_no_compiler_at_all(setup_module: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler -O2")
     with pytest.raises(SystemExit, match=r"C compiler `no-such-compiler` is not there; install gcc .*apt install gcc"):
-        setup_module.check_machine()
+        build_core.check_machine()
 
 
 def test_setup_stops_before_it_compiles(tmp_path: Path) -> None:
@@ -84,32 +68,28 @@ def test_setup_stops_before_it_compiles(tmp_path: Path) -> None:
     assert list(tmp_path.glob("temp/**/*.o")) == []
 
 
-def test_onednn_root_must_hold_onednn(
-    setup_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_onednn_root_must_hold_onednn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONEDNN_ROOT", str(tmp_path))
     with pytest.raises(SystemExit, match=r"ONEDNN_ROOT=.* holds no lib/libdnnl\.so\.3; name the folder"):
-        setup_module.onednn()
+        build_core.onednn()
 
 
-def test_onednn_root_is_taken(setup_module: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    include, library = setup_module.onednn()
+def test_onednn_root_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    include, library = build_core.onednn()
     (tmp_path / "include").symlink_to(include)
     (tmp_path / "lib64").mkdir()
     (tmp_path / "lib64" / library.name).symlink_to(library)
     monkeypatch.setenv("ONEDNN_ROOT", str(tmp_path))
-    assert setup_module.onednn() == (tmp_path / "include", tmp_path / "lib64" / library.name)
-    setup_module.check_machine()
+    assert build_core.onednn() == (tmp_path / "include", tmp_path / "lib64" / library.name)
+    build_core.check_machine()
 
 
 @pytest.mark.parametrize(("system", "machine"), [("linux", "aarch64"), ("darwin", "x86_64"), ("win32", "AMD64")])
-def test_other_platforms_are_refused(
-    setup_module: ModuleType, system: str, machine: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(setup_module.sys, "platform", system)
-    monkeypatch.setattr(setup_module.platform, "machine", lambda: machine)
+def test_other_platforms_are_refused(system: str, machine: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build_core.sys, "platform", system)
+    monkeypatch.setattr(build_core.platform, "machine", lambda: machine)
     with pytest.raises(SystemExit, match=f"Linux on x86-64 only for now, and this is {system} on {machine}"):
-        setup_module.check_platform()
+        build_core.check_platform()
 
 
 def test_import_from_another_folder_finds_our_onednn(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ LOOPS = re.compile(r"for \w+ in \(([^)]*)\)")  # over names of variables
 def sources(*folders: str) -> list[str]:
     paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*"))]
     return [
-        path.read_text(encoding="utf-8") for path in [*paths, ROOT / "setup.py"] if path.suffix in (".py", ".c", ".h")
+        path.read_text(encoding="utf-8")
+        for path in [*paths, ROOT / "tools" / "build_core.py"]
+        if path.suffix in (".py", ".c", ".h")
     ]
 
 

@@ -37,7 +37,7 @@ def test_other_names_are_left_to_python():
         _ = deberta_c._nosuch
     with pytest.raises(ImportError, match="cannot import name 'nosuch'"):
         exec("from deberta_c import nosuch")
-    exec("from deberta_c import _base, pipeline\nfrom deberta_c import *")
+    exec("from deberta_c import _cli, pipeline\nfrom deberta_c import *")
 
 
 def test_every_tokenizer_is_of_the_base(tokenizer):
