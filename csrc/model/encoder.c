@@ -111,9 +111,9 @@ static enum deberta_status check_cancelled(const struct deberta_context *context
 {
     if (!context->stop)
         return DEBERTA_OK;
-    int held = threads_hold();
+    int saved = threads_save();
     bool stop = context->stop(context->stop_data);
-    threads_restore(held);
+    threads_restore(saved);
     return stop ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
 }
 

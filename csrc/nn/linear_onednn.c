@@ -27,7 +27,7 @@ MUST_USE static enum deberta_status enter(void)
 {
     TRY(memory_spare(RESERVE));
     pthread_rwlock_rdlock(&gate);
-    threads_lend();
+    threads_limit_openmp();
     return DEBERTA_OK;
 }
 

@@ -114,7 +114,7 @@ static void apply_slice(size_t index, int worker, void *context)
 static enum deberta_status apply(const struct matrix *matrix, const float *in, size_t rows, enum activation act,
                                  float *out)
 {
-    size_t blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK, slices = (size_t)threads_team();
+    size_t blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK, slices = (size_t)threads_of_call();
     size_t row_block = round_up((rows + blocks - 1) / blocks, kernels->row_group);
     struct application application = {
         .matrix = matrix, .in = in, .rows = rows, .act = act, .out = out, .row_block = row_block, .slices = slices};

@@ -394,7 +394,7 @@ static void check_ragged(const struct deberta_model *model, struct deberta_conte
         CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = alone}) == DEBERTA_OK);
         for (size_t c = 0; c < C; c++)
             CHECK(linear_chosen() == &linear_packed ? alone[c] == together[i * C + c]
-                                              : fabs((double)(alone[c] - together[i * C + c])) < 1e-5);
+                                                    : fabs((double)(alone[c] - together[i * C + c])) < 1e-5);
     }
 }
 
@@ -441,7 +441,7 @@ static void check_stop(const struct deberta_model *model, struct deberta_context
 
 static bool meddle(void *data)
 {
-    *(int *)data = threads_team();
+    *(int *)data = threads_of_call();
     deberta_set_threads(4);
     return threads_count() != 4;
 }
