@@ -66,7 +66,7 @@ class Model:
         types: NDArray[np.uint8] | None = ...,
         mask: NDArray[np.uint8] | None = ...,
         first: NDArray[np.int32] | None = ...,
-        wanted: NDArray[np.uint8] | None = ...,
+        selected: NDArray[np.uint8] | None = ...,
         logits: bool = ...,
         last: bool = ...,
         hidden_states: bool = ...,

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Rates of linear layers by our kernel and by oneDNN, in turns, for benchmarks/core/linear.py.
+/* Rates of linear layers by our kernel and by oneDNN, alternately, for benchmarks/core/linear.py.
  * Reads lines `threads N K M`, answers each with two medians in GFLOP/s: ours and oneDNN's. */
 #include "measure.h"
 
 #include "nn/linear.h"
 
-struct linear {
-    struct matrix matrix;
+struct path_case {
+    struct linear linear;
     const float *in; // (M, K)
     float *out;      // (M, N)
     size_t rows;
@@ -14,25 +14,25 @@ struct linear {
 
 static void apply(void *context)
 {
-    struct linear *linear = context;
-    must(matrix_apply(&linear->matrix, linear->in, linear->rows, ACT_LINEAR, linear->out));
+    struct path_case *c = context;
+    must(linear_apply(&c->linear, c->in, c->rows, ACT_LINEAR, c->out));
 }
 
-static void pack(struct linear paths[2], size_t n, size_t k)
+static void pack(struct path_case paths[2], size_t n, size_t k)
 {
     static const char *const names[] = {"own", "onednn"};
     float *weights = drawn(n * k, 1.0f);
     struct weight weight = {.data = weights, .rows = n, .scale = 1.0f};
     for (int path = 0; path < 2; path++) {
-        matrix_release(&paths[path].matrix);
+        linear_release(&paths[path].linear);
         setenv("DEBERTA_C_MATMUL", names[path], 1);
         must(deberta_start());
-        must(matrix_init(&paths[path].matrix, &weight, 1, k));
+        must(linear_init(&paths[path].linear, &weight, 1, k));
     }
     memory_free(weights);
 }
 
-static void measure(struct linear paths[2], size_t n, size_t k, size_t m)
+static void measure(struct path_case paths[2], size_t n, size_t k, size_t m)
 {
     double rates[2][ROUNDS], operations = 2.0 * (double)n * (double)k * (double)m;
     float *in = drawn(m * k, 1.0f), *out = drawn(m * n, 1.0f);
@@ -49,7 +49,7 @@ static void measure(struct linear paths[2], size_t n, size_t k, size_t m)
 
 int main(void)
 {
-    struct linear paths[2] = {0};
+    struct path_case paths[2] = {0};
     size_t n, k, m, packed_n = 0, packed_k = 0;
     int threads;
     must(deberta_start());
@@ -64,6 +64,6 @@ int main(void)
         fflush(stdout);
     }
     for (int path = 0; path < 2; path++)
-        matrix_release(&paths[path].matrix);
+        linear_release(&paths[path].linear);
     return 0;
 }

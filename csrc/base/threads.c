@@ -10,16 +10,16 @@
 
 #include "base/cpu_quota.h"
 
-/* Of libgomp, whose threads oneDNN uses; clang has no omp.h of it. */
+/* libgomp's: oneDNN uses its threads, and clang has no omp.h for it. */
 void omp_set_num_threads(int count);
 
 #define WAKING 1e6 /* floating point operations: some ten microseconds */
 
 static _Atomic int configured; /* 0: the default */
 static _Atomic bool forked;    /* libgomp cannot open a parallel region in the child of a fork */
-/* What threads_count told this thread last, 0 before: it has sized its memory by that, and another thread may call
- * threads_set at any time. */
-static _Thread_local int promised;
+/* The last result of threads_count on this thread, 0 before: the call has sized its memory by it, and another thread
+ * may call threads_set at any time. */
+static _Thread_local int call_threads;
 static _Atomic int computing;   /* threads in the loops of all callers */
 static _Thread_local int alone; /* 1 in a loop that got no thread but the caller's own */
 
@@ -58,33 +58,33 @@ int threads_count(void)
         return 1;
     if (configured == 0)
         configured = threads_default();
-    return promised = configured;
+    return call_threads = configured;
 }
 
-int threads_team(void)
+int threads_of_call(void)
 {
-    return promised && !forked && pool_worker() < 0 ? promised : threads_count();
+    return call_threads && !forked && pool_worker() < 0 ? call_threads : threads_count();
 }
 
-int threads_hold(void)
+int threads_save(void)
 {
-    return promised;
+    return call_threads;
 }
 
-void threads_restore(int held)
+void threads_restore(int saved)
 {
-    promised = held;
+    call_threads = saved;
 }
 
 void threads_set(int count)
 {
-    promised = 0;
+    call_threads = 0;
     configured = count >= 1 ? count : threads_default();
 }
 
-void threads_lend(void)
+void threads_limit_openmp(void)
 {
-    omp_set_num_threads(alone ? 1 : threads_team());
+    omp_set_num_threads(alone ? 1 : threads_of_call());
 }
 
 size_t threads_grain(double operations)
@@ -92,7 +92,7 @@ size_t threads_grain(double operations)
     return operations >= WAKING ? 1 : (size_t)(WAKING / (operations > 1.0 ? operations : 1.0));
 }
 
-/* Takes a share of the process's threads for a loop: what those of other callers leave, the caller's own at least. */
+/* Takes threads for a loop: as many as the loops of other callers leave, at least the caller's own. */
 static int take(int wanted)
 {
     int busy = computing, taken;
@@ -103,7 +103,7 @@ static int take(int wanted)
     return taken;
 }
 
-/* A loop of one thread is no outer loop: those inside it take what other callers have given back meanwhile. */
+/* Loops inside a loop of one thread can still take threads that other callers have given back. */
 static void run_alone(size_t n, parallel_fn fn, void *context)
 {
     int before = alone;
@@ -115,7 +115,7 @@ static void run_alone(size_t n, parallel_fn fn, void *context)
 
 void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context)
 {
-    int threads = threads_team();
+    int threads = threads_of_call();
     if (threads == 1 || n / 2 < grain) {
         int worker = pool_worker() < 0 ? 0 : pool_worker();
         for (size_t i = 0; i < n; i++)

@@ -13,21 +13,21 @@
  * threads_count() of the calling thread. */
 void parallel_for(size_t n, size_t grain, parallel_fn fn, void *context);
 
-/* The grain of calls that take so many floating point operations each: less is done before a thread has woken. */
+/* The grain of calls of this many floating point operations each: enough work to be worth waking a thread. */
 size_t threads_grain(double operations);
 
-/* How many threads a loop of this thread uses, until it asks again: threads_set of another thread cannot make
- * more workers than a caller has made room for. */
+/* The number of threads for the loops of a call, until the next threads_count() of this thread: a caller sizes its
+ * memory by it, and threads_set on another thread does not change it. */
 int threads_count(void);
-/* What threads_count told this thread last: for those that cut work within a call. */
-int threads_team(void);
-/* Around a callback within a call, which may ask or set as it likes: what was told is told again afterwards. */
-int threads_hold(void);
-void threads_restore(int held);
-/* Sets that number for the whole process; values below 1 restore the default. */
+/* The last result of threads_count() on this thread, for code within a call. */
+int threads_of_call(void);
+/* Around a callback within a call: whatever the callback counts or sets, threads_of_call() is the same afterwards. */
+int threads_save(void);
+void threads_restore(int saved);
+/* Sets the number of threads of the process; values below 1 restore the default. */
 void threads_set(int count);
-/* Lets a library that opens parallel regions of its own use as many, when called from this thread. */
-void threads_lend(void);
+/* Limits the OpenMP regions that a library opens on this thread to the threads of the call. */
+void threads_limit_openmp(void);
 /* The default: DEBERTA_C_NUM_THREADS, OMP_NUM_THREADS, else the CPUs this process may use. */
 int threads_default(void);
 

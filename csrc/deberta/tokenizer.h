@@ -88,7 +88,7 @@ struct deberta_template_part {
     uint8_t type;
 };
 
-struct deberta_pipeline {
+struct deberta_tokenizer_spec {
     const struct deberta_stage *normalizers, *pretokenizers;
     size_t normalizer_count, pretokenizer_count;
     struct deberta_vocabulary vocabulary;
@@ -159,7 +159,7 @@ struct deberta_spm_options {
     bool split_by_punct; /* every punctuation mark is a word of its own */
 };
 
-MUST_USE enum deberta_status deberta_tokenizer_new(const struct deberta_pipeline *pipeline,
+MUST_USE enum deberta_status deberta_tokenizer_new(const struct deberta_tokenizer_spec *spec,
                                                    struct deberta_tokenizer **out);
 /* `spm` holds the bytes of an spm.model (a sentencepiece ModelProto); it is not needed afterwards. */
 MUST_USE enum deberta_status deberta_tokenizer_read_spm(const void *spm, size_t size,

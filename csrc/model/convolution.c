@@ -30,7 +30,7 @@ enum deberta_status convolution_apply(const struct pass *pass, const struct chun
     for (size_t row = 0; row < chunk->tokens; row += block) {
         size_t n = min_size(block, chunk->tokens - row);
         unfold(pass, chunk, w, row, n);
-        TRY(matrix_apply(&m->conv, w->unfolded, n, m->act.conv, w->y + row * m->hidden_stride));
+        TRY(linear_apply(&m->conv, w->unfolded, n, m->act.conv, w->y + row * m->hidden_stride));
     }
     norm_apply(&m->conv_norm, w->y, w->x, chunk->tokens);
     return DEBERTA_OK;

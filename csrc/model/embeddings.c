@@ -47,7 +47,7 @@ enum deberta_status embeddings_apply(const struct pass *pass, const struct chunk
     parallel_for(chunk->count, threads_grain(operations), embed_sequence, &e);
     pass_clear_padding(e.out, chunk->tokens, m->config.embedding_size, e.stride);
     if (w->embedded)
-        TRY(matrix_apply(&m->projection, w->embedded, chunk->tokens, ACT_LINEAR, w->x));
+        TRY(linear_apply(&m->projection, w->embedded, chunk->tokens, ACT_LINEAR, w->x));
     norm_apply(&m->embedding_norm, NULL, w->x, chunk->tokens);
     for (size_t t = 0; pass->batch->mask && t < chunk->tokens; t++)
         if (!pass->batch->mask[chunk->token + t])

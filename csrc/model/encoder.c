@@ -63,13 +63,13 @@ void encode_attention(const struct pass *pass, const struct chunk *chunk, const 
 enum deberta_status encode_finish(const struct deberta_model *m, const struct layer *layer, float *x, size_t rows,
                                   const struct workspace *w)
 {
-    TRY(matrix_apply(&layer->output, w->context, rows, ACT_LINEAR, w->y));
+    TRY(linear_apply(&layer->output, w->context, rows, ACT_LINEAR, w->y));
     norm_apply(&layer->attention_norm, w->y, x, rows);
     size_t block = workspace_block_rows(rows), ld = m->hidden_stride;
     for (size_t row = 0; row < rows; row += block) {
         size_t n = min_size(block, rows - row);
-        TRY(matrix_apply(&layer->up, x + row * ld, n, m->act.hidden, w->up));
-        TRY(matrix_apply(&layer->down, w->up, n, ACT_LINEAR, w->y + row * ld));
+        TRY(linear_apply(&layer->up, x + row * ld, n, m->act.hidden, w->up));
+        TRY(linear_apply(&layer->down, w->up, n, ACT_LINEAR, w->y + row * ld));
     }
     norm_apply(&layer->final_norm, w->y, x, rows);
     return DEBERTA_OK;
@@ -79,8 +79,8 @@ enum deberta_status encode_layer(const struct pass *pass, const struct chunk *ch
                                  size_t number)
 {
     const struct layer *layer = &pass->model->layers[number];
-    TRY(matrix_apply(&layer->query, w->x, chunk->tokens, ACT_LINEAR, w->query));
-    TRY(matrix_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
+    TRY(linear_apply(&layer->query, w->x, chunk->tokens, ACT_LINEAR, w->query));
+    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
     encode_attention(pass, chunk, w, number, false);
     return encode_finish(pass->model, layer, w->x, chunk->tokens, w);
 }
@@ -100,8 +100,8 @@ static enum deberta_status run_last_layer(const struct pass *pass, const struct 
     size_t number = pass->model->config.layers - 1;
     const struct layer *layer = &pass->model->layers[number];
     take_first_rows(pass, chunk, w);
-    TRY(matrix_apply(&layer->query, w->first, chunk->count, ACT_LINEAR, w->query));
-    TRY(matrix_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
+    TRY(linear_apply(&layer->query, w->first, chunk->count, ACT_LINEAR, w->query));
+    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
     encode_attention(pass, chunk, w, number, true);
     return encode_finish(pass->model, layer, w->first, chunk->count, w);
 }
@@ -111,9 +111,9 @@ static enum deberta_status check_cancelled(const struct deberta_context *context
 {
     if (!context->stop)
         return DEBERTA_OK;
-    int held = threads_hold();
+    int saved = threads_save();
     bool stop = context->stop(context->stop_data);
-    threads_restore(held);
+    threads_restore(saved);
     return stop ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
 }
 

@@ -33,13 +33,13 @@ static enum deberta_status apply(const struct deberta_model *m, const float *row
     enum deberta_head head = m->config.head;
     size_t outputs = shapes_logit_columns(&m->config), stride = m->hidden_stride;
     if (m->head_dense.packed) {
-        TRY(matrix_apply(&m->head_dense, rows, n, m->act.head, w->pooled));
+        TRY(linear_apply(&m->head_dense, rows, n, m->act.head, w->pooled));
         if (head == DEBERTA_MASKED_LM)
             norm_apply(&m->head_norm, NULL, w->pooled, n);
         rows = w->pooled, stride = m->head_stride;
     }
     if (m->head_out.packed) {
-        TRY(matrix_apply(&m->head_out, rows, n, ACT_LINEAR, w->logits));
+        TRY(linear_apply(&m->head_out, rows, n, ACT_LINEAR, w->logits));
         rows = w->logits, stride = m->head_out.out_stride;
     }
     for (size_t i = 0; i < n; i++)

@@ -16,12 +16,12 @@ enum deberta_status mask_decoder_apply(const struct pass *pass, const struct chu
         TRY(encode_layer(pass, chunk, w, number));
         encode_store(pass, chunk, w, number + 1);
     } else {
-        TRY(matrix_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
+        TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
     }
     struct pass silent = *pass;
     silent.outputs = &none;
     for (int i = 0; i < 2; i++) {
-        TRY(matrix_apply(&layer->query, w->decoded, chunk->tokens, ACT_LINEAR, w->query));
+        TRY(linear_apply(&layer->query, w->decoded, chunk->tokens, ACT_LINEAR, w->query));
         encode_attention(&silent, chunk, w, number, false);
         TRY(encode_finish(m, layer, w->decoded, chunk->tokens, w));
     }

@@ -63,7 +63,7 @@ static enum deberta_status load_vectors(struct deberta_model *m, const struct mo
     return DEBERTA_OK;
 }
 
-/* ---- matrices ---- */
+/* ---- linear layers ---- */
 
 static struct weight weight_of(const struct deberta_tensor *weight, const struct deberta_tensor *bias, float scale)
 {
@@ -77,13 +77,13 @@ static struct weight weight_of(const struct deberta_tensor *weight, const struct
                            .scale = scale};
 }
 
-static enum deberta_status load_matrix(struct deberta_model *m, struct matrix *matrix,
+static enum deberta_status load_linear(struct deberta_model *m, struct linear *linear,
                                        const struct deberta_tensor *weight, const struct deberta_tensor *bias,
                                        float scale)
 {
     struct weight part = weight_of(weight, bias, scale);
-    TRY(matrix_init(matrix, &part, 1, weight->shape[1]));
-    m->bytes += matrix_bytes(matrix);
+    TRY(linear_init(linear, &part, 1, weight->shape[1]));
+    m->bytes += linear_bytes(linear);
     return DEBERTA_OK;
 }
 
@@ -93,27 +93,26 @@ static float score_scale(const struct deberta_config *c)
     return (float)(1.0 / sqrt((double)(c->hidden_size / c->heads * c->attention_terms)));
 }
 
-static enum deberta_status load_matrices(struct deberta_model *m, struct layer *layer, const struct layer_tensors *t)
+static enum deberta_status load_linears(struct deberta_model *m, struct layer *layer, const struct layer_tensors *t)
 {
-    TRY(load_matrix(m, &layer->query, t->query, t->query_bias, score_scale(&m->config)));
+    TRY(load_linear(m, &layer->query, t->query, t->query_bias, score_scale(&m->config)));
     struct weight parts[] = {weight_of(t->key, t->key_bias, 1.0f), weight_of(t->value, t->value_bias, 1.0f)};
-    TRY(matrix_init(&layer->key_value, parts, 2, m->config.hidden_size));
-    m->bytes += matrix_bytes(&layer->key_value);
-    TRY(load_matrix(m, &layer->output, t->output, t->output_bias, 1.0f));
-    TRY(load_matrix(m, &layer->up, t->up, t->up_bias, 1.0f));
-    return load_matrix(m, &layer->down, t->down, t->down_bias, 1.0f);
+    TRY(linear_init(&layer->key_value, parts, 2, m->config.hidden_size));
+    m->bytes += linear_bytes(&layer->key_value);
+    TRY(load_linear(m, &layer->output, t->output, t->output_bias, 1.0f));
+    TRY(load_linear(m, &layer->up, t->up, t->up_bias, 1.0f));
+    return load_linear(m, &layer->down, t->down, t->down_bias, 1.0f);
 }
 
-/* Tells each matrix which one follows it. */
-static void link_matrices(struct deberta_model *m)
+static void set_next_linears(struct deberta_model *m)
 {
     for (size_t i = 0; i < m->config.layers; i++) {
         struct layer *layer = &m->layers[i];
-        layer->query.then = &layer->key_value;
-        layer->key_value.then = &layer->output;
-        layer->output.then = &layer->up;
-        layer->up.then = &layer->down;
-        layer->down.then = i + 1 < m->config.layers ? &layer[1].query : NULL;
+        layer->query.next = &layer->key_value;
+        layer->key_value.next = &layer->output;
+        layer->output.next = &layer->up;
+        layer->up.next = &layer->down;
+        layer->down.next = i + 1 < m->config.layers ? &layer[1].query : NULL;
     }
 }
 
@@ -158,13 +157,13 @@ static enum deberta_status load_relative(const struct deberta_model *m, const st
 static enum deberta_status project(const struct deberta_model *m, const struct relative *r, const float *rows,
                                    struct weight weight, float *table)
 {
-    struct matrix matrix;
-    TRY(matrix_init(&matrix, &weight, 1, m->config.hidden_size));
-    enum deberta_status status = matrix_apply(&matrix, rows, r->rows, ACT_LINEAR, r->product);
+    struct linear linear;
+    TRY(linear_init(&linear, &weight, 1, m->config.hidden_size));
+    enum deberta_status status = linear_apply(&linear, rows, r->rows, ACT_LINEAR, r->product);
     if (status == DEBERTA_OK)
         position_table_pack(&m->distances, m->config.heads, m->config.hidden_size / m->config.heads, r->product,
-                            matrix.out_stride, table);
-    matrix_release(&matrix);
+                            linear.out_stride, table);
+    linear_release(&linear);
     return status;
 }
 
@@ -211,14 +210,14 @@ static enum deberta_status load_layers(struct deberta_model *m, const struct rel
                                        const struct layer_tensors *tensors)
 {
     for (size_t i = 0; i < m->config.layers; i++) {
-        TRY(load_matrices(m, &m->layers[i], &tensors[i]));
+        TRY(load_linears(m, &m->layers[i], &tensors[i]));
         if (relative->rows > 0) {
             m->layers[i].attention.distances = &m->distances;
             TRY(load_tables(m, relative, &m->layers[i], &tensors[i]));
         }
         params_drop_pages_layer(&tensors[i]);
     }
-    link_matrices(m);
+    set_next_linears(m);
     return DEBERTA_OK;
 }
 
@@ -226,13 +225,13 @@ static enum deberta_status load_layers(struct deberta_model *m, const struct rel
 static enum deberta_status load_ends(struct deberta_model *m, const struct model_tensors *t)
 {
     if (t->projection)
-        TRY(load_matrix(m, &m->projection, t->projection, NULL, 1.0f));
+        TRY(load_linear(m, &m->projection, t->projection, NULL, 1.0f));
     if (t->conv)
-        TRY(load_matrix(m, &m->conv, t->conv, t->conv_bias, 1.0f));
+        TRY(load_linear(m, &m->conv, t->conv, t->conv_bias, 1.0f));
     if (t->head_dense)
-        TRY(load_matrix(m, &m->head_dense, t->head_dense, t->head_dense_bias, 1.0f));
+        TRY(load_linear(m, &m->head_dense, t->head_dense, t->head_dense_bias, 1.0f));
     if (t->head_out)
-        TRY(load_matrix(m, &m->head_out, t->head_out, t->head_out_bias, 1.0f));
+        TRY(load_linear(m, &m->head_out, t->head_out, t->head_out_bias, 1.0f));
     params_drop_pages(t->head_out);
     return DEBERTA_OK;
 }
@@ -308,17 +307,17 @@ void deberta_model_free(struct deberta_model *model)
         return;
     for (size_t i = 0; model->layers && i < model->config.layers; i++) {
         struct layer *layer = &model->layers[i];
-        matrix_release(&layer->query);
-        matrix_release(&layer->key_value);
-        matrix_release(&layer->output);
-        matrix_release(&layer->up);
-        matrix_release(&layer->down);
+        linear_release(&layer->query);
+        linear_release(&layer->key_value);
+        linear_release(&layer->output);
+        linear_release(&layer->up);
+        linear_release(&layer->down);
         memory_free(layer->position_tables);
     }
-    matrix_release(&model->projection);
-    matrix_release(&model->conv);
-    matrix_release(&model->head_dense);
-    matrix_release(&model->head_out);
+    linear_release(&model->projection);
+    linear_release(&model->conv);
+    linear_release(&model->head_dense);
+    linear_release(&model->head_out);
     positions_release(&model->distances);
     memory_free(model->vectors);
     memory_free(model->layers);

@@ -9,9 +9,9 @@
 #include "nn/linear.h"
 
 struct layer {
-    struct matrix query;     /* the divisor of the scores is folded in */
-    struct matrix key_value; /* keys, then values */
-    struct matrix output, up, down;
+    struct linear query;     /* the divisor of the scores is folded in */
+    struct linear key_value; /* keys, then values */
+    struct linear output, up, down;
     struct attention attention;
     float *position_tables; /* what `attention` points to */
     struct norm attention_norm, final_norm;
@@ -25,12 +25,12 @@ struct deberta_model {
     float *vectors;                                      /* what the next ones and all norms point to */
     const float *absolute, *type;                        // (M, E), (Y, E) or NULL
     struct norm embedding_norm;
-    struct matrix projection; /* E to H; unused when they are equal */
+    struct linear projection; /* E to H; unused when they are equal */
     struct distances distances;
     struct layer *layers; // (L)
-    struct matrix conv;   /* rows of the embeddings, K next to each other, to H */
+    struct linear conv;   /* rows of the embeddings, K next to each other, to H */
     struct norm conv_norm;
-    struct matrix head_dense, head_out;
+    struct linear head_dense, head_out;
     struct norm head_norm;
     size_t bytes;
 };

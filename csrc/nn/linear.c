@@ -43,11 +43,11 @@ const struct linear_path *linear_chosen(void)
     return chosen;
 }
 
-static enum deberta_status read_bias(struct matrix *matrix, const struct weight *parts, size_t count)
+static enum deberta_status read_bias(struct linear *linear, const struct weight *parts, size_t count)
 {
     void *block;
-    TRY(memory_calloc(matrix->out_stride, sizeof(float), &block));
-    float *bias = matrix->bias = block;
+    TRY(memory_calloc(linear->out_stride, sizeof(float), &block));
+    float *bias = linear->bias = block;
     for (size_t i = 0; i < count; i++) {
         if (parts[i].bias)
             weight_read(parts[i].bias, parts[i].bias_dtype, parts[i].rows, parts[i].scale, bias);
@@ -56,34 +56,34 @@ static enum deberta_status read_bias(struct matrix *matrix, const struct weight 
     return DEBERTA_OK;
 }
 
-enum deberta_status matrix_init(struct matrix *matrix, const struct weight *parts, size_t count, size_t in)
+enum deberta_status linear_init(struct linear *linear, const struct weight *parts, size_t count, size_t in)
 {
-    *matrix = (struct matrix){.path = chosen, .in = in, .in_stride = round_up(in, kernels->panel_width)};
+    *linear = (struct linear){.path = chosen, .in = in, .in_stride = round_up(in, kernels->panel_width)};
     for (size_t i = 0; i < count; i++)
-        matrix->out_stride += round_up(parts[i].rows, kernels->panel_width);
-    enum deberta_status status = read_bias(matrix, parts, count);
+        linear->out_stride += round_up(parts[i].rows, kernels->panel_width);
+    enum deberta_status status = read_bias(linear, parts, count);
     if (status == DEBERTA_OK)
-        status = matrix->path->init(matrix, parts, count);
+        status = linear->path->init(linear, parts, count);
     if (status != DEBERTA_OK)
-        matrix_release(matrix);
+        linear_release(linear);
     return status;
 }
 
-void matrix_release(struct matrix *matrix)
+void linear_release(struct linear *linear)
 {
-    if (matrix->path)
-        matrix->path->release(matrix);
-    memory_free(matrix->bias);
-    *matrix = (struct matrix){0};
+    if (linear->path)
+        linear->path->release(linear);
+    memory_free(linear->bias);
+    *linear = (struct linear){0};
 }
 
-size_t matrix_bytes(const struct matrix *matrix)
+size_t linear_bytes(const struct linear *linear)
 {
-    return (matrix->path ? matrix->path->bytes(matrix) : 0) + matrix->out_stride * sizeof(float);
+    return (linear->path ? linear->path->bytes(linear) : 0) + linear->out_stride * sizeof(float);
 }
 
-enum deberta_status matrix_apply(const struct matrix *matrix, const float *in, size_t rows, enum activation act,
+enum deberta_status linear_apply(const struct linear *linear, const float *in, size_t rows, enum activation act,
                                  float *out)
 {
-    return rows == 0 ? DEBERTA_OK : matrix->path->apply(matrix, in, rows, act, out);
+    return rows == 0 ? DEBERTA_OK : linear->path->apply(linear, in, rows, act, out);
 }

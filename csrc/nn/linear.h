@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Linear layers: the weights, packed once for the path that will read them, and their product with rows.
  *
- * Activations lie in rows of round_up(columns, panel_width) floats, dense: `in_stride` and `out_stride` of the
- * matrix. What stands in the padding meets zero weights: a caller keeps it finite. */
+ * Activations are rows of round_up(columns, panel_width) floats, without gaps: `in_stride` and `out_stride` of the
+ * layer. The padding is multiplied by zero weights: callers keep it finite. */
 #ifndef DEBERTA_NN_LINEAR_H
 #define DEBERTA_NN_LINEAR_H
 
@@ -12,47 +12,47 @@
 #include "kernels/kernels.h"
 #include "nn/weights.h"
 
-struct matrix {
-    const struct linear_path *path; /* fixed when it is made; NULL: nothing to release */
+struct linear {
+    const struct linear_path *path; /* set by linear_init; NULL: nothing to release */
     size_t in, in_stride;
     size_t out_stride;         /* of all parts together; each part starts at a multiple of the panel width */
     float *packed;             /* panels (out_stride / panel_width, in, panel_width), or the layout of its path */
     float *bias;               // (out_stride)
-    const struct matrix *then; /* the one that is applied next, NULL: unknown */
+    const struct linear *next; /* applied after this one; NULL: unknown */
     void *layout;              /* the path's own description of `packed`, or NULL */
 };
 
-/* A way to multiply. `init` makes `packed` (and `layout`) for a matrix whose other members are set; `release` frees
- * them, also when `init` failed half-way. */
+/* One implementation of linear layers. `init` sets `packed` (and `layout`) when the other members are set; `release`
+ * frees them, also after a failed `init`. */
 struct linear_path {
     const char *name;
-    enum deberta_status (*start)(void); /* before anything else; NULL: nothing to do */
-    void (*stop)(void);                 /* when the process ends; NULL: nothing to do */
-    enum deberta_status (*init)(struct matrix *matrix, const struct weight *parts, size_t count);
-    enum deberta_status (*apply)(const struct matrix *matrix, const float *in, size_t rows, enum activation act,
+    enum deberta_status (*start)(void); /* called first; NULL: nothing to do */
+    void (*stop)(void);                 /* called before the process exits; NULL: nothing to do */
+    enum deberta_status (*init)(struct linear *linear, const struct weight *parts, size_t count);
+    enum deberta_status (*apply)(const struct linear *linear, const float *in, size_t rows, enum activation act,
                                  float *out);
-    void (*release)(struct matrix *matrix);
-    size_t (*bytes)(const struct matrix *matrix); /* of `packed` */
+    void (*release)(struct linear *linear);
+    size_t (*bytes)(const struct linear *linear); /* of `packed` */
 };
 
 extern const struct linear_path linear_packed, linear_onednn;
 
-/* Chooses the path of new matrices: our own where benchmarks/results/ISA/linear.json shows it ahead on this instruction
- * set, else oneDNN, or the one that DEBERTA_C_MATMUL (own, onednn) names. */
+/* Chooses the path of new linear layers: the one that DEBERTA_C_MATMUL (own, onednn) names, or the faster one on this
+ * instruction set by benchmarks/results/ISA/linear.json. */
 MUST_USE enum deberta_status linear_start(void);
 const struct linear_path *linear_chosen(void);
-/* Before the process ends: waits for callers where its exit would take away what they use, and keeps others out. */
+/* Called before the process exits: waits for calls that use what the exit destroys, and blocks later ones. */
 void linear_stop(void);
 const char *linear_onednn_version(void);
 
-/* Packs the rows of all parts, one below the other; `in` is their number of columns. */
-MUST_USE enum deberta_status matrix_init(struct matrix *matrix, const struct weight *parts, size_t count, size_t in);
-void matrix_release(struct matrix *matrix);
-size_t matrix_bytes(const struct matrix *matrix);
+/* Packs the rows of all parts as one weight; `in` is their number of columns. */
+MUST_USE enum deberta_status linear_init(struct linear *linear, const struct weight *parts, size_t count, size_t in);
+void linear_release(struct linear *linear);
+size_t linear_bytes(const struct linear *linear);
 
 /* out[rows][out_stride] = act(in[rows][in_stride] . weights^T + bias), shared among the threads when not called by one
  * of theirs. */
-MUST_USE enum deberta_status matrix_apply(const struct matrix *matrix, const float *in, size_t rows,
+MUST_USE enum deberta_status linear_apply(const struct linear *linear, const float *in, size_t rows,
                                           enum activation act, float *out);
 
 #endif

@@ -27,7 +27,7 @@ MUST_USE static enum deberta_status enter(void)
 {
     TRY(memory_spare(RESERVE));
     pthread_rwlock_rdlock(&gate);
-    threads_lend();
+    threads_limit_openmp();
     return DEBERTA_OK;
 }
 
@@ -81,7 +81,7 @@ const char *linear_onednn_version(void)
 }
 
 /* The product of `rows` rows; layout NULL lets oneDNN choose that of the weights. */
-static dnnl_status_t describe(const struct matrix *m, size_t rows, const_dnnl_memory_desc_t layout,
+static dnnl_status_t describe(const struct linear *m, size_t rows, const_dnnl_memory_desc_t layout,
                               dnnl_primitive_desc_t *out)
 {
     dnnl_dims_t in = {(dnnl_dim_t)rows, (dnnl_dim_t)m->in_stride},
@@ -105,7 +105,7 @@ static dnnl_status_t describe(const struct matrix *m, size_t rows, const_dnnl_me
     return status;
 }
 
-static dnnl_status_t choose_layout(const struct matrix *m, dnnl_memory_desc_t *layout)
+static dnnl_status_t choose_layout(const struct linear *m, dnnl_memory_desc_t *layout)
 {
     dnnl_primitive_desc_t chosen;
     dnnl_status_t status = describe(m, LAYOUT_ROWS, NULL, &chosen);
@@ -138,7 +138,7 @@ static dnnl_status_t run(dnnl_primitive_t primitive, const int *names, void *con
 }
 
 /* plain (out_stride, in_stride) -> the layout of m->layout */
-static dnnl_status_t reorder(const struct matrix *m, float *plain)
+static dnnl_status_t reorder(const struct linear *m, float *plain)
 {
     dnnl_dims_t dims = {(dnnl_dim_t)m->out_stride, (dnnl_dim_t)m->in_stride};
     dnnl_memory_desc_t from = NULL;
@@ -158,7 +158,7 @@ static dnnl_status_t reorder(const struct matrix *m, float *plain)
     return status;
 }
 
-static enum deberta_status pack(struct matrix *m, const struct weight *parts, size_t count)
+static enum deberta_status pack(struct linear *m, const struct weight *parts, size_t count)
 {
     void *block;
     TRY(memory_calloc(m->out_stride * m->in_stride, sizeof(float), &block));
@@ -178,7 +178,7 @@ static enum deberta_status pack(struct matrix *m, const struct weight *parts, si
     return status;
 }
 
-static enum deberta_status init(struct matrix *m, const struct weight *parts, size_t count)
+static enum deberta_status init(struct linear *m, const struct weight *parts, size_t count)
 {
     dnnl_memory_desc_t layout = NULL;
     void *packed;
@@ -193,18 +193,18 @@ static enum deberta_status init(struct matrix *m, const struct weight *parts, si
     return pack(m, parts, count);
 }
 
-static void release(struct matrix *m)
+static void release(struct linear *m)
 {
     dnnl_memory_desc_destroy(m->layout);
     memory_free(m->packed);
 }
 
-static size_t bytes(const struct matrix *m)
+static size_t bytes(const struct linear *m)
 {
     return m->layout ? dnnl_memory_desc_get_size(m->layout) : 0;
 }
 
-static dnnl_status_t multiply(const struct matrix *m, const float *in, size_t rows, float *out)
+static dnnl_status_t multiply(const struct linear *m, const float *in, size_t rows, float *out)
 {
     dnnl_primitive_desc_t description = NULL;
     dnnl_primitive_t primitive = NULL;
@@ -241,7 +241,7 @@ static void activate_rows(size_t index, int worker, void *context)
                       job->stride);
 }
 
-static enum deberta_status apply(const struct matrix *m, const float *in, size_t rows, enum activation act, float *out)
+static enum deberta_status apply(const struct linear *m, const float *in, size_t rows, enum activation act, float *out)
 {
     TRY(enter());
     dnnl_status_t status = multiply(m, in, rows, out);

@@ -49,19 +49,19 @@ struct deberta_tensor *binding_tensors(PyObject *tuple);
  * is -1. NULL for None. */
 int binding_vector(PyObject *argument, const char *name, int type, npy_intp size, PyArrayObject **array);
 
-/* ---- pipeline.c ---- */
+/* ---- stages.c ---- */
 
-struct binding_pipeline {
-    struct deberta_pipeline pipeline;
-    PyObject *owners;  /* a list of what the pipeline points to */
+struct binding_stages {
+    struct deberta_tokenizer_spec spec;
+    PyObject *owners;  /* a list of what the spec points to */
     PyObject *nothing; /* an empty tuple */
 };
 
-/* From the keywords of Tokenizer.from_pipeline. Released by binding_pipeline_release, also after a failure. */
-int binding_pipeline_init(struct binding_pipeline *pipeline, PyObject *arguments, PyObject *keywords);
-void binding_pipeline_release(struct binding_pipeline *pipeline);
+/* From the keywords of Tokenizer.from_pipeline. Released by binding_stages_release, also after a failure. */
+int binding_stages_init(struct binding_stages *stages, PyObject *arguments, PyObject *keywords);
+void binding_stages_release(struct binding_stages *stages);
 
-/* ---- rows.c ---- */
+/* ---- lists.c ---- */
 
 /* Objects that lists of a tokenizer share, made when they are first met. Starts as {0}. */
 struct binding_shared {

@@ -126,7 +126,7 @@ static PyObject *model_memory(PyObject *self, void *unused)
 /* ---- forward ---- */
 
 struct inputs {
-    PyObject *ids, *offsets, *types, *mask, *first, *wanted;
+    PyObject *ids, *offsets, *types, *mask, *first, *selected;
     int logits, last, hidden_states, attentions;
 };
 
@@ -150,7 +150,7 @@ static int check_offsets(const int64_t *offsets, size_t count, npy_intp tokens)
 
 static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
 {
-    PyArrayObject *ids, *offsets, *types, *mask, *first, *wanted;
+    PyArrayObject *ids, *offsets, *types, *mask, *first, *selected;
     if (binding_vector(inputs->ids, "ids", NPY_INT32, -1, &ids) < 0 ||
         binding_vector(inputs->offsets, "offsets", NPY_INT64, -1, &offsets) < 0)
         return -1;
@@ -163,7 +163,7 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
         binding_vector(inputs->types, "types", NPY_UINT8, tokens, &types) < 0 ||
         binding_vector(inputs->mask, "mask", NPY_UINT8, tokens, &mask) < 0 ||
         binding_vector(inputs->first, "first", NPY_INT32, rows, &first) < 0 ||
-        binding_vector(inputs->wanted, "wanted", NPY_UINT8, tokens, &wanted) < 0)
+        binding_vector(inputs->selected, "selected", NPY_UINT8, tokens, &selected) < 0)
         return -1;
     *batch = (struct deberta_batch){
         .ids = PyArray_DATA(ids),
@@ -171,7 +171,7 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
         .mask = mask ? PyArray_DATA(mask) : NULL,
         .offsets = PyArray_DATA(offsets),
         .first = first ? PyArray_DATA(first) : NULL,
-        .selected = wanted ? PyArray_DATA(wanted) : NULL,
+        .selected = selected ? PyArray_DATA(selected) : NULL,
         .count = (size_t)rows,
     };
     return 0;
@@ -234,12 +234,12 @@ static enum deberta_status forward(struct model_object *self, const struct deber
 
 static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"ids",    "offsets", "types",         "mask",       "first", "wanted",
+    static char *names[] = {"ids",    "offsets", "types",         "mask",       "first", "selected",
                             "logits", "last",    "hidden_states", "attentions", NULL};
     struct model_object *self = (struct model_object *)object;
-    struct inputs inputs = {.types = Py_None, .mask = Py_None, .first = Py_None, .wanted = Py_None, .logits = 1};
+    struct inputs inputs = {.types = Py_None, .mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOpppp:forward", names, &inputs.ids, &inputs.offsets,
-                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.wanted, &inputs.logits,
+                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.selected, &inputs.logits,
                                      &inputs.last, &inputs.hidden_states, &inputs.attentions))
         return NULL;
     struct deberta_batch batch;
@@ -288,11 +288,12 @@ PyObject *binding_parameters(PyObject *module, PyObject *config)
 
 static PyMethodDef methods[] = {
     {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
-     PyDoc_STR("forward($self, ids, offsets, *, types=None, mask=None, first=None, wanted=None, logits=True,\n"
-               "        last=False, hidden_states=False, attentions=False)\n--\n\n"
-               "logits (N, C), or of a head of tokens (T, C), of the `wanted` ones (K, C); the last layer (T, H), all "
-               "hidden\n"
-               "states (L + 1, T, H) and flat attentions of a packed batch; None where not asked for.")},
+     PyDoc_STR(
+         "forward($self, ids, offsets, *, types=None, mask=None, first=None, selected=None, logits=True,\n"
+         "        last=False, hidden_states=False, attentions=False)\n--\n\n"
+         "logits (N, C), or of a head of tokens (T, C), of the `selected` ones (K, C); the last layer (T, H), all "
+         "hidden\n"
+         "states (L + 1, T, H) and flat attentions of a packed batch; None where not asked for.")},
     {NULL, NULL, 0, NULL},
 };
 

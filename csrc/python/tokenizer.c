@@ -56,19 +56,19 @@ static PyObject *tokenizer_new(PyTypeObject *type, PyObject *arguments, PyObject
 
 static PyObject *tokenizer_from_pipeline(PyObject *type, PyObject *arguments, PyObject *keywords)
 {
-    struct binding_pipeline description;
+    struct binding_stages description;
     struct tokenizer_object *self = NULL;
-    if (binding_pipeline_init(&description, arguments, keywords) == 0)
+    if (binding_stages_init(&description, arguments, keywords) == 0)
         self = (struct tokenizer_object *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
     if (self) {
         enum deberta_status status;
         Py_BEGIN_ALLOW_THREADS
-        status = deberta_tokenizer_new(&description.pipeline, &self->tokenizer);
+        status = deberta_tokenizer_new(&description.spec, &self->tokenizer);
         Py_END_ALLOW_THREADS
         if (binding_check(status) < 0)
             Py_CLEAR(self);
     }
-    binding_pipeline_release(&description);
+    binding_stages_release(&description);
     return (PyObject *)self;
 }
 

@@ -16,15 +16,15 @@ static enum deberta_status check_template(const struct deberta_template_part *pa
     return DEBERTA_OK;
 }
 
-static enum deberta_status count_ids(const struct deberta_pipeline *pipeline, size_t *count)
+static enum deberta_status count_ids(const struct deberta_tokenizer_spec *spec, size_t *count)
 {
-    const struct deberta_vocabulary *vocabulary = &pipeline->vocabulary;
+    const struct deberta_vocabulary *vocabulary = &spec->vocabulary;
     int32_t greatest = -1;
-    for (size_t i = 0; i < vocabulary->count + pipeline->added_count; i++) {
+    for (size_t i = 0; i < vocabulary->count + spec->added_count; i++) {
         bool added = i >= vocabulary->count;
-        int32_t id = added ? pipeline->added[i - vocabulary->count].id : vocabulary->ids[i];
+        int32_t id = added ? spec->added[i - vocabulary->count].id : vocabulary->ids[i];
         if (id < 0 || id >= MAX_IDS) {
-            struct deberta_text text = added ? pipeline->added[i - vocabulary->count].text : vocabulary->tokens[i];
+            struct deberta_text text = added ? spec->added[i - vocabulary->count].text : vocabulary->tokens[i];
             return fail(DEBERTA_FORMAT, "the token '%.*s' has the id %d; ids lie in [0, %d)",
                         (int)min_size(text.size, 100), text.bytes, (int)id, (int)MAX_IDS);
         }
@@ -57,17 +57,17 @@ static enum deberta_status join_strings(struct deberta_tokenizer *tokenizer, con
     return DEBERTA_OK;
 }
 
-static enum deberta_status copy_strings(struct deberta_tokenizer *tokenizer, const struct deberta_pipeline *pipeline)
+static enum deberta_status copy_strings(struct deberta_tokenizer *tokenizer, const struct deberta_tokenizer_spec *spec)
 {
-    const struct deberta_vocabulary *vocabulary = &pipeline->vocabulary;
+    const struct deberta_vocabulary *vocabulary = &spec->vocabulary;
     void *block;
-    TRY(count_ids(pipeline, &tokenizer->count));
+    TRY(count_ids(spec, &tokenizer->count));
     TRY(memory_calloc(tokenizer->count, sizeof(struct deberta_text), &block));
     struct deberta_text *by_id = block;
     for (size_t i = 0; i < vocabulary->count; i++)
         by_id[vocabulary->ids[i]] = vocabulary->tokens[i];
-    for (size_t i = 0; i < pipeline->added_count; i++)
-        by_id[pipeline->added[i].id] = pipeline->added[i].text;
+    for (size_t i = 0; i < spec->added_count; i++)
+        by_id[spec->added[i].id] = spec->added[i].text;
     enum deberta_status status = join_strings(tokenizer, by_id);
     memory_free(by_id);
     return status;
@@ -86,28 +86,28 @@ struct deberta_text deberta_tokenizer_piece(const struct deberta_tokenizer *toke
 
 /* ---- making one ---- */
 
-static enum deberta_status init(struct deberta_tokenizer *tokenizer, const struct deberta_pipeline *pipeline,
+static enum deberta_status init(struct deberta_tokenizer *tokenizer, const struct deberta_tokenizer_spec *spec,
                                 const struct spm *spm, const struct deberta_spm_options *options)
 {
-    TRY(copy_strings(tokenizer, pipeline));
-    TRY(check_template(pipeline->single, pipeline->single_count, tokenizer->count));
-    TRY(check_template(pipeline->pair, pipeline->pair_count, tokenizer->count));
-    TRY(template_init(&tokenizer->template, pipeline));
-    TRY(pipeline_init(&tokenizer->pipeline, pipeline, spm));
-    const struct unigram *unigram = &tokenizer->pipeline.subword.unigram;
+    TRY(copy_strings(tokenizer, spec));
+    TRY(check_template(spec->single, spec->single_count, tokenizer->count));
+    TRY(check_template(spec->pair, spec->pair_count, tokenizer->count));
+    TRY(template_init(&tokenizer->template, spec));
+    TRY(stages_init(&tokenizer->stages, spec, spm));
+    const struct unigram *unigram = &tokenizer->stages.subword.unigram;
     if (!spm)
-        return fast_path_init(&tokenizer->direct, pipeline, unigram);
-    tokenizer->pipeline.marks_apart = options->split_by_punct;
+        return fast_path_init(&tokenizer->direct, spec, unigram);
+    tokenizer->stages.marks_apart = options->split_by_punct;
     return fast_path_init_spm(&tokenizer->direct, spm, options, unigram);
 }
 
 /* With `spm`, as sentencepiece. */
-static enum deberta_status make(const struct deberta_pipeline *pipeline, const struct spm *spm,
+static enum deberta_status make(const struct deberta_tokenizer_spec *spec, const struct spm *spm,
                                 const struct deberta_spm_options *options, struct deberta_tokenizer **out)
 {
     void *block;
     TRY(memory_calloc(1, sizeof **out, &block));
-    enum deberta_status status = init(block, pipeline, spm, options);
+    enum deberta_status status = init(block, spec, spm, options);
     if (status == DEBERTA_OK)
         *out = block;
     else
@@ -115,10 +115,10 @@ static enum deberta_status make(const struct deberta_pipeline *pipeline, const s
     return status;
 }
 
-enum deberta_status deberta_tokenizer_new(const struct deberta_pipeline *pipeline, struct deberta_tokenizer **out)
+enum deberta_status deberta_tokenizer_new(const struct deberta_tokenizer_spec *spec, struct deberta_tokenizer **out)
 {
     *out = NULL;
-    return make(pipeline, NULL, NULL, out);
+    return make(spec, NULL, NULL, out);
 }
 
 void deberta_tokenizer_free(struct deberta_tokenizer *tokenizer)
@@ -126,14 +126,14 @@ void deberta_tokenizer_free(struct deberta_tokenizer *tokenizer)
     if (!tokenizer)
         return;
     fast_path_release(&tokenizer->direct);
-    pipeline_release(&tokenizer->pipeline);
+    stages_release(&tokenizer->stages);
     template_release(&tokenizer->template);
     memory_free(tokenizer->pieces);
     memory_free(tokenizer->piece_start);
     memory_free(tokenizer);
 }
 
-/* ---- an spm.model as a pipeline ---- */
+/* ---- an spm.model as stages ---- */
 
 enum { PAD, CLS, SEP, UNK, MASK, SPECIAL_COUNT };
 static const char *const special_names[SPECIAL_COUNT] = {"[PAD]", "[CLS]", "[SEP]", "[UNK]", "[MASK]"};
@@ -266,7 +266,7 @@ static enum deberta_status convert(const struct spm *spm, const struct deberta_s
     struct deberta_stage normalizers[4], pretokenizers[2];
     struct deberta_template_part parts[] = {
         {special[CLS], 0}, {DEBERTA_SEQUENCE_A, 0}, {special[SEP], 0}, {DEBERTA_SEQUENCE_B, 1}, {special[SEP], 1}};
-    struct deberta_pipeline pipeline = {
+    struct deberta_tokenizer_spec spec = {
         .normalizers = normalizers,
         .normalizer_count = normalizers_of(spm, options, normalizers),
         .pretokenizers = pretokenizers,
@@ -284,7 +284,7 @@ static enum deberta_status convert(const struct spm *spm, const struct deberta_s
         .pair = parts,
         .pair_count = 5,
     };
-    return make(&pipeline, sentencepiece ? spm : NULL, options, out);
+    return make(&spec, sentencepiece ? spm : NULL, options, out);
 }
 
 enum deberta_status deberta_tokenizer_read_spm(const void *file, size_t size, const struct deberta_spm_options *options,
@@ -307,7 +307,7 @@ enum deberta_status deberta_tokenizer_read_spm(const void *file, size_t size, co
 void tokenizer_scratch_release(struct tokenizer_scratch *scratch)
 {
     fast_path_scratch_release(&scratch->direct);
-    pipeline_scratch_release(&scratch->pipeline);
+    stages_scratch_release(&scratch->stages);
 }
 
 static enum deberta_status encode_directly(const struct deberta_tokenizer *tokenizer, struct fast_path_scratch *scratch,
@@ -315,7 +315,7 @@ static enum deberta_status encode_directly(const struct deberta_tokenizer *token
 {
     for (size_t start = 0; start < text.size;) {
         struct added_match match =
-            added_tokens_find(&tokenizer->pipeline.raw, text.bytes, text.size, start, split_special);
+            added_tokens_find(&tokenizer->stages.raw, text.bytes, text.size, start, split_special);
         if (match.start != start)
             TRY(fast_path_encode(&tokenizer->direct, scratch, text.bytes + start, match.start - start, ids));
         if (match.id >= 0)
@@ -331,5 +331,5 @@ enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokeni
     bool only_ids = !(tokens->wanted & (DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS));
     if (tokenizer->direct.unigram && only_ids)
         return encode_directly(tokenizer, &scratch->direct, text, split_special_tokens, &tokens->ids);
-    return pipeline_encode(&tokenizer->pipeline, &scratch->pipeline, text, split_special_tokens, tokens);
+    return stages_encode(&tokenizer->stages, &scratch->stages, text, split_special_tokens, tokens);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A tokenizer: a pipeline, the strings of its ids, and how its rows are put together. */
+/* A tokenizer: its stages, the strings of its ids, and the template of its rows. */
 #ifndef DEBERTA_TEXT_TOKENIZER_H
 #define DEBERTA_TEXT_TOKENIZER_H
 
 #include "deberta/tokenizer.h"
-#include "text/pipeline.h"
 #include "text/rows/template.h"
 #include "text/spm/fast_path.h"
+#include "text/stages.h"
 
 struct deberta_tokenizer {
-    struct pipeline pipeline;
+    struct stages stages;
     struct fast_path direct; /* the same in one pass, for ids alone, where it is in use */
     struct template template;
     size_t count;        /* ids */
@@ -20,7 +20,7 @@ struct deberta_tokenizer {
 /* One thread's buffers. Starts as {0}. */
 struct tokenizer_scratch {
     struct fast_path_scratch direct;
-    struct pipeline_scratch pipeline;
+    struct stages_scratch stages;
 };
 
 void tokenizer_scratch_release(struct tokenizer_scratch *scratch);

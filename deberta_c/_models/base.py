@@ -217,7 +217,7 @@ class PreTrainedModel(WeightedModel):
         *,
         logits: bool = True,
         last: bool = False,
-        wanted: NDArray[np.uint8] | None = None,
+        selected: NDArray[np.uint8] | None = None,
     ) -> Ran:
         """The core's outputs; those of no row at all are empty. None means what the configuration says."""
         settings = self._settings
@@ -231,7 +231,7 @@ class PreTrainedModel(WeightedModel):
             types=packed.types,
             mask=packed.mask,
             first=packed.first,
-            wanted=wanted,
+            selected=selected,
             logits=logits,
             last=last,
             hidden_states=hidden_states,
@@ -270,12 +270,12 @@ class PreTrainedModel(WeightedModel):
         )
 
     def _logits_of_rows(
-        self, rows: Rows, row_name: RowName, wanted: NDArray[np.uint8] | None = None
+        self, rows: Rows, row_name: RowName, selected: NDArray[np.uint8] | None = None
     ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Row numbers and their logits, batch by batch; see `run_batches`. Messages call the rows by `row_name`."""
         self._require_head()
         check_rows(rows, self._settings, row_name)
-        return run_batches(self._core, rows, BATCH_TOKENS, wanted)
+        return run_batches(self._core, rows, BATCH_TOKENS, selected)
 
     def _check_extra(self, extra: Mapping[str, Any]) -> None:
         """Refuses arguments that a call does not take, but for what a tokenizer returns beside its inputs."""

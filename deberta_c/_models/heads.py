@@ -27,7 +27,7 @@ from deberta_c._models.outputs import (
     sigmoid,
     softmax,
 )
-from deberta_c._models.packing import Packed, check_positions, flatten_choices, unpack_tokens, wanted_tokens
+from deberta_c._models.packing import Packed, check_positions, flatten_choices, selected_tokens, unpack_tokens
 from deberta_c._models.predict import BATCH_TOKENS, check_rows, predict, run_batches
 from deberta_c._models.tensor_names import (
     BIAS,
@@ -524,8 +524,8 @@ class MaskedLanguageModel(PreTrainedModel):
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         chosen = None if positions is None else check_positions(positions, packed)
         some = chosen is None or bool(chosen.any())
-        wanted = None if chosen is None or not some else wanted_tokens(packed, chosen)
-        ran = self._run(packed, output_hidden_states, output_attentions, logits=some, wanted=wanted)
+        selected = None if chosen is None or not some else selected_tokens(packed, chosen)
+        ran = self._run(packed, output_hidden_states, output_attentions, logits=some, selected=selected)
         loss = None
         if chosen is None:
             logits = _padded(packed, ran.logits)

@@ -80,16 +80,16 @@ def unpack_tokens(packed: Packed, values: NDArray[np.float32]) -> NDArray[np.flo
     return unpack_hidden(packed, values[None])[0]
 
 
-def wanted_tokens(packed: Packed, positions: NDArray[np.bool_]) -> NDArray[np.uint8]:
+def selected_tokens(packed: Packed, positions: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Which of the T packed tokens are those at `positions` (N, S), in their order."""
     if packed.valid is None:
         return positions.ravel().view(np.uint8)
     chosen = positions[packed.valid]
     if packed.mask is None:
         return chosen.view(np.uint8)
-    wanted = np.zeros(len(packed.ids), np.uint8)
-    wanted[packed.mask.view(np.bool_)] = chosen
-    return wanted
+    selected = np.zeros(len(packed.ids), np.uint8)
+    selected[packed.mask.view(np.bool_)] = chosen
+    return selected
 
 
 def check_positions(positions: Any, packed: Packed) -> NDArray[np.bool_]:

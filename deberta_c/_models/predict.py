@@ -22,7 +22,7 @@ from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, explain, wa
 BATCH_TOKENS = 4096
 _WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
 _REMEMBERED = 8 << 20  # bytes, about, of the texts that later windows need not compute again
-_WANTED = 32  # tokens that a wanted one counts in a batch: its logits may be a vocabulary long
+_SELECTED = 32  # tokens that a selected one counts in a batch: its logits may be a vocabulary long
 _ENTRY = 128  # bytes that remembering a text takes beside its characters
 
 Run = Callable[[Rows], Iterable[tuple[NDArray[np.intp], NDArray[np.float32]]]]  # numbers of rows, and their logits
@@ -250,21 +250,21 @@ def _shifted(row_name: RowName, rows: int) -> RowName:
 
 
 def run_batches(
-    core: _core.Model, rows: Rows, batch_tokens: int, wanted: NDArray[np.uint8] | None = None, states: bool = False
+    core: _core.Model, rows: Rows, batch_tokens: int, selected: NDArray[np.uint8] | None = None, states: bool = False
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
     """Row numbers and their logits, batch by batch: those of the rows, or of their tokens, as the head has them.
 
-    `wanted` (T) chooses among the tokens of all rows, one at least of each. With `states` they are not logits but the
+    `selected` (T) chooses among the tokens of all rows, one at least of each. With `states` they are not logits but the
     last hidden states of the tokens.
     """
     costs = np.diff(rows.offsets)
-    if wanted is not None:
-        costs = costs + _WANTED * np.diff(offsets_of(wanted)[rows.offsets])
+    if selected is not None:
+        costs = costs + _SELECTED * np.diff(offsets_of(selected)[rows.offsets])
     for chosen in _batches(costs, batch_tokens):
         places, offsets = _places(rows, chosen)
-        some = None if wanted is None else wanted[places]
+        some = None if selected is None else selected[places]
         logits, last, *_ = core.forward(
-            rows.ids[places], offsets, types=rows.types[places], wanted=some, logits=not states, last=states
+            rows.ids[places], offsets, types=rows.types[places], selected=some, logits=not states, last=states
         )
         found = last if states else logits
         assert found is not None

@@ -211,7 +211,7 @@ static enum deberta_status try_template(const struct deberta_template_part *sing
     }
     struct deberta_stage spaces = {.type = "WhitespaceSplit"};
     struct deberta_added_token added = {.text = text_of("d"), .id = D};
-    struct deberta_pipeline pipeline = {
+    struct deberta_tokenizer_spec spec = {
         .pretokenizers = &spaces,
         .pretokenizer_count = 1,
         .vocabulary = {.type = DEBERTA_WORDPIECE,
@@ -228,7 +228,7 @@ static enum deberta_status try_template(const struct deberta_template_part *sing
         .pair = pair,
         .pair_count = pair_count,
     };
-    return deberta_tokenizer_new(&pipeline, out);
+    return deberta_tokenizer_new(&spec, out);
 }
 
 static const struct deberta_template_part usual[] = {

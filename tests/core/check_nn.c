@@ -39,7 +39,7 @@ static float *drawn(size_t count)
 /* ---- linear layers ---- */
 
 /* Two parts of a fused weight, the second scaled and in bfloat16 without bias. */
-static void check_matrix(size_t in, size_t out, size_t rows)
+static void check_shape_of_linear(size_t in, size_t out, size_t rows)
 {
     float *first = drawn(out * in), *bias = drawn(out), *second = drawn(out * in);
     uint16_t *halves = malloc(out * in * sizeof *halves);
@@ -54,35 +54,35 @@ static void check_matrix(size_t in, size_t out, size_t rows)
         {.data = first, .bias = bias, .rows = out, .scale = 1.0f},
         {.data = halves, .dtype = DEBERTA_BF16, .rows = out, .scale = 0.5f},
     };
-    struct matrix matrix;
-    CHECK(matrix_init(&matrix, parts, 2, in) == DEBERTA_OK);
-    CHECK(matrix.out_stride == 2 * round_up(out, kernels->panel_width) && matrix_bytes(&matrix) >= 8 * in * out);
-    float *x = drawn(rows * matrix.in_stride), *y = drawn(rows * matrix.out_stride);
-    CHECK(matrix_apply(&matrix, x, rows, ACT_RELU, y) == DEBERTA_OK);
+    struct linear linear;
+    CHECK(linear_init(&linear, parts, 2, in) == DEBERTA_OK);
+    CHECK(linear.out_stride == 2 * round_up(out, kernels->panel_width) && linear_bytes(&linear) >= 8 * in * out);
+    float *x = drawn(rows * linear.in_stride), *y = drawn(rows * linear.out_stride);
+    CHECK(linear_apply(&linear, x, rows, ACT_RELU, y) == DEBERTA_OK);
     for (size_t r = 0; r < rows; r++) {
         for (size_t o = 0; o < 2 * out; o++) {
-            size_t row = o % out, column = o < out ? o : matrix.out_stride / 2 + row;
+            size_t row = o % out, column = o < out ? o : linear.out_stride / 2 + row;
             double sum = o < out ? (double)bias[row] : 0.0;
             for (size_t i = 0; i < in; i++)
-                sum += (double)x[r * matrix.in_stride + i] *
+                sum += (double)x[r * linear.in_stride + i] *
                        (o < out ? (double)first[row * in + i] : 0.5 * (double)second[row * in + i]);
             double wanted = fmax(sum, 0.0);
-            CHECK(fabs((double)y[r * matrix.out_stride + column] - wanted) < 2e-6 * sqrt((double)in) + 1e-6);
+            CHECK(fabs((double)y[r * linear.out_stride + column] - wanted) < 2e-6 * sqrt((double)in) + 1e-6);
         }
     }
-    CHECK(matrix_apply(&matrix, x, 0, ACT_RELU, y) == DEBERTA_OK);
-    matrix_release(&matrix);
+    CHECK(linear_apply(&linear, x, 0, ACT_RELU, y) == DEBERTA_OK);
+    linear_release(&linear);
     memory_free(first), memory_free(bias), memory_free(second), free(halves), memory_free(x), memory_free(y);
 }
 
 static void check_linear(void)
 {
     for (size_t rows = 1; rows <= 26; rows += rows < 8 ? 1 : 5)
-        check_matrix(24, 40, rows);
-    check_matrix(1, 1, 1);
-    check_matrix(7, 3, 5);
-    check_matrix(1537, 17, 3); /* more than one block of k */
-    check_matrix(32, 70, 401); /* more than one block of rows, a last group of panels that is not full */
+        check_shape_of_linear(24, 40, rows);
+    check_shape_of_linear(1, 1, 1);
+    check_shape_of_linear(7, 3, 5);
+    check_shape_of_linear(1537, 17, 3); /* more than one block of k */
+    check_shape_of_linear(32, 70, 401); /* more than one block of rows, a last group of panels that is not full */
 }
 
 /* ---- relative positions ---- */
@@ -394,7 +394,7 @@ static void check_ragged(const struct deberta_model *model, struct deberta_conte
         CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = alone}) == DEBERTA_OK);
         for (size_t c = 0; c < C; c++)
             CHECK(linear_chosen() == &linear_packed ? alone[c] == together[i * C + c]
-                                              : fabs((double)(alone[c] - together[i * C + c])) < 1e-5);
+                                                    : fabs((double)(alone[c] - together[i * C + c])) < 1e-5);
     }
 }
 
@@ -441,7 +441,7 @@ static void check_stop(const struct deberta_model *model, struct deberta_context
 
 static bool meddle(void *data)
 {
-    *(int *)data = threads_team();
+    *(int *)data = threads_of_call();
     deberta_set_threads(4);
     return threads_count() != 4;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: a BPE vocabulary with its merges, stages and a text (pipelines.h). */
-#include "pipelines.h"
+/* Fuzz target: a BPE vocabulary with its merges, stages and a text (tokenizers.h). */
+#include "tokenizers.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_pipeline(DEBERTA_BPE, (struct input){data, size});
+    fuzz_tokenizer(DEBERTA_BPE, (struct input){data, size});
     return 0;
 }
 

@@ -27,9 +27,9 @@ static void as_tokenizers(struct deberta_text charsmap, struct deberta_text text
         .type = DEBERTA_UNIGRAM, .tokens = tokens, .ids = ids, .scores = scores, .count = 4};
     const struct deberta_template_part single = {DEBERTA_SEQUENCE_A, 0};
     const struct deberta_template_part pair[] = {{DEBERTA_SEQUENCE_A, 0}, {DEBERTA_SEQUENCE_B, 1}};
-    struct deberta_pipeline pipeline = {&precompiled, &metaspace, 1, 1, vocabulary, NULL, 0, &single, pair, 1, 2};
+    struct deberta_tokenizer_spec spec = {&precompiled, &metaspace, 1, 1, vocabulary, NULL, 0, &single, pair, 1, 2};
     struct deberta_tokenizer *tokenizer;
-    enum deberta_status status = deberta_tokenizer_new(&pipeline, &tokenizer);
+    enum deberta_status status = deberta_tokenizer_new(&spec, &tokenizer);
     encode_and_free(tokenizer, status, text, cut);
 }
 

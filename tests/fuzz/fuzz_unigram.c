@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: pieces, stages and a text, as tokenizers encodes (pipelines.h); and the same pieces in an spm.model, by
+/* Fuzz target: pieces, stages and a text, as tokenizers encodes (tokenizers.h); and the same pieces in an spm.model, by
  * each of its rules. */
-#include "pipelines.h"
 #include "spm_writer.h"
+#include "tokenizers.h"
 
 static void fuzz_spm(struct input input)
 {
@@ -31,7 +31,7 @@ static void fuzz_spm(struct input input)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    fuzz_pipeline(DEBERTA_UNIGRAM, (struct input){data, size});
+    fuzz_tokenizer(DEBERTA_UNIGRAM, (struct input){data, size});
     fuzz_spm((struct input){data, size});
     return 0;
 }

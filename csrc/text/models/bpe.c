@@ -684,11 +684,11 @@ enum deberta_status bpe_encode(const struct bpe *bpe, struct bpe_scratch *scratc
     if (size == 0)
         return DEBERTA_OK;
     struct bpe_token *token = find_token(bpe, word, size);
-    if (token && (bpe->ignore_merges || token->stands))
+    if (token && (bpe->ignore_merges || token->encodes_to_itself))
         return output_append(out, token->id, 0, size);
     size_t first = ids->size;
     TRY(encode_parts(bpe, scratch, word, size, out));
     if (token && ids->size == first + 1 && ids->data[first] == token->id)
-        token->stands = true;
+        token->encodes_to_itself = true;
     return DEBERTA_OK;
 }

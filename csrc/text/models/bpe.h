@@ -14,7 +14,7 @@ struct bpe_token {
     int32_t id;
     /* The token, met as a word, was found to be what joining makes of it. A race is harmless, for all threads find the
      * same. */
-    _Atomic bool stands;
+    _Atomic bool encodes_to_itself;
 };
 
 struct bpe {

@@ -20,8 +20,8 @@ static enum deberta_status make_room(struct unigram *unigram, size_t ids)
     void *block;
     TRY(memory_alloc(ids, sizeof *unigram->scores, &block));
     unigram->scores = block;
-    TRY(memory_calloc(ids, sizeof *unigram->stands, &block));
-    unigram->stands = block;
+    TRY(memory_calloc(ids, sizeof *unigram->encodes_to_itself, &block));
+    unigram->encodes_to_itself = block;
     return DEBERTA_OK;
 }
 
@@ -149,7 +149,7 @@ void unigram_release(struct unigram *unigram)
 {
     trie_release(&unigram->trie);
     memory_free(unigram->scores);
-    memory_free((void *)unigram->stands);
+    memory_free((void *)unigram->encodes_to_itself);
     *unigram = (struct unigram){0};
 }
 
@@ -362,7 +362,7 @@ static enum deberta_status encode_piece(const struct unigram *unigram, struct un
     size_t first = out.ids->size;
     TRY(viterbi(unigram, scratch, word, size, out, false));
     if (piece >= 0 && out.ids->size == first + 1 && out.ids->data[first] == piece)
-        unigram->stands[piece] = true;
+        unigram->encodes_to_itself[piece] = true;
     return DEBERTA_OK;
 }
 
@@ -375,7 +375,7 @@ enum deberta_status unigram_encode(const struct unigram *unigram, struct unigram
     if (unigram->rule == UNIGRAM_SENTENCEPIECE)
         return viterbi(unigram, scratch, text, size, out, true);
     int32_t piece = size <= unigram->longest ? trie_find(&unigram->trie, text, size) : -1;
-    if (piece >= 0 && unigram->stands[piece])
+    if (piece >= 0 && unigram->encodes_to_itself[piece])
         return output_append(out, piece, 0, size);
     return encode_piece(unigram, scratch, text, size, piece, out);
 }
@@ -392,7 +392,7 @@ enum deberta_status unigram_encode_word(const struct unigram *unigram, struct un
                                         const char *word, size_t size, struct ids *ids)
 {
     int32_t piece = find_piece(unigram, word, size);
-    if (piece >= 0 && unigram->stands[piece])
+    if (piece >= 0 && unigram->encodes_to_itself[piece])
         return ids_append(ids, piece);
     if (size > UINT32_MAX - 4)
         return fail(DEBERTA_ARGUMENT, "a word of %zu bytes is too long", size);

@@ -27,7 +27,7 @@ struct unigram {
     bool has_mark;      /* if there is one */
     /* By id: a piece that was found, as a word, to be its own best writing. A race is harmless, for all threads find
      * the same. */
-    _Atomic bool *stands;
+    _Atomic bool *encodes_to_itself;
 };
 
 /* The best way to write a text up to some byte: its score, and the piece that it ends with. */

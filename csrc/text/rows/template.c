@@ -31,13 +31,13 @@ static enum deberta_status copy_parts(struct template_parts *to, const struct de
     return DEBERTA_OK;
 }
 
-enum deberta_status template_init(struct template *template, const struct deberta_pipeline *pipeline)
+enum deberta_status template_init(struct template *template, const struct deberta_tokenizer_spec *spec)
 {
     *template = (struct template){0};
-    TRY(check_parts(pipeline->single, pipeline->single_count, false));
-    TRY(check_parts(pipeline->pair, pipeline->pair_count, true));
-    TRY(copy_parts(&template->single, pipeline->single, pipeline->single_count));
-    return copy_parts(&template->pair, pipeline->pair, pipeline->pair_count);
+    TRY(check_parts(spec->single, spec->single_count, false));
+    TRY(check_parts(spec->pair, spec->pair_count, true));
+    TRY(copy_parts(&template->single, spec->single, spec->single_count));
+    return copy_parts(&template->pair, spec->pair, spec->pair_count);
 }
 
 void template_release(struct template *template)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a row is put together, such as [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on. */
+/* The parts of a row, such as [CLS] A [SEP], or [CLS] A [SEP] B [SEP] with type 1 from B on. */
 #ifndef DEBERTA_TEXT_TEMPLATE_H
 #define DEBERTA_TEXT_TEMPLATE_H
 
@@ -17,9 +17,9 @@ struct template
     struct template_parts single, pair;
 };
 
-/* Copies the lists of a pipeline. A single one must hold the first text once and no second, that of a pair each once;
+/* Copies the lists of a spec. `single` must hold the first text once and no second, `pair` each once;
  * if not so, or if there is a negative id, it is DEBERTA_FORMAT. Released in either case. */
-MUST_USE enum deberta_status template_init(struct template *template, const struct deberta_pipeline *pipeline);
+MUST_USE enum deberta_status template_init(struct template *template, const struct deberta_tokenizer_spec *spec);
 void template_release(struct template *template);
 
 /* Ids that the template adds. */

@@ -38,12 +38,12 @@ static bool pretokenizers_fit(const struct deberta_stage *stages, size_t count)
 }
 
 /* The only token that is looked for in normalised text, or NULL; `*fits` tells whether that is all there is. */
-static const struct deberta_added_token *find_normalized(const struct deberta_pipeline *pipeline, bool *fits)
+static const struct deberta_added_token *find_normalized(const struct deberta_tokenizer_spec *spec, bool *fits)
 {
     const struct deberta_added_token *found = NULL;
     *fits = true;
-    for (size_t i = 0; i < pipeline->added_count; i++) {
-        const struct deberta_added_token *token = &pipeline->added[i];
+    for (size_t i = 0; i < spec->added_count; i++) {
+        const struct deberta_added_token *token = &spec->added[i];
         if (!token->normalized)
             continue;
         *fits = !found && !token->single_word && !token->lstrip && !token->rstrip;
@@ -82,13 +82,13 @@ static enum deberta_status normalize_token(struct fast_path *direct, struct debe
     return status;
 }
 
-static enum deberta_status init(struct fast_path *direct, const struct deberta_pipeline *pipeline,
+static enum deberta_status init(struct fast_path *direct, const struct deberta_tokenizer_spec *spec,
                                 const struct deberta_added_token *token)
 {
-    const struct deberta_stage *charsmap = &pipeline->normalizers[pipeline->normalizer_count - 2];
+    const struct deberta_stage *charsmap = &spec->normalizers[spec->normalizer_count - 2];
     struct spm spm = {.charsmap = charsmap->pattern.bytes, .charsmap_size = charsmap->pattern.size};
-    direct->lower_case = pipeline->normalizer_count == 4;
-    direct->split_by_punct = pipeline->pretokenizer_count == 2;
+    direct->lower_case = spec->normalizer_count == 4;
+    direct->split_by_punct = spec->pretokenizer_count == 2;
     TRY(spm_normalizer_init(&direct->normalizer, &spm));
     if (token)
         TRY(normalize_token(direct, token->text));
@@ -102,17 +102,17 @@ static enum deberta_status init(struct fast_path *direct, const struct deberta_p
     return DEBERTA_OK;
 }
 
-enum deberta_status fast_path_init(struct fast_path *direct, const struct deberta_pipeline *pipeline,
+enum deberta_status fast_path_init(struct fast_path *direct, const struct deberta_tokenizer_spec *spec,
                                    const struct unigram *unigram)
 {
     *direct = (struct fast_path){0};
     bool fits;
-    const struct deberta_added_token *token = find_normalized(pipeline, &fits);
-    if (!fits || pipeline->vocabulary.type != DEBERTA_UNIGRAM || pipeline->vocabulary.byte_fallback ||
-        !normalizers_fit(pipeline->normalizers, pipeline->normalizer_count) ||
-        !pretokenizers_fit(pipeline->pretokenizers, pipeline->pretokenizer_count))
+    const struct deberta_added_token *token = find_normalized(spec, &fits);
+    if (!fits || spec->vocabulary.type != DEBERTA_UNIGRAM || spec->vocabulary.byte_fallback ||
+        !normalizers_fit(spec->normalizers, spec->normalizer_count) ||
+        !pretokenizers_fit(spec->pretokenizers, spec->pretokenizer_count))
         return DEBERTA_OK;
-    enum deberta_status status = init(direct, pipeline, token);
+    enum deberta_status status = init(direct, spec, token);
     if (status == DEBERTA_OK)
         direct->unigram = unigram;
     else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The pipelines of DeBERTa v2 and v3 in one pass, for callers that want ids only. The list of stages (pipeline.h) gives
+/* The stages of DeBERTa v2 and v3 in one pass, for callers that want ids only. The list of stages (stages.h) gives
  * the same ids; this gives them several times as fast, for words of ASCII are looked up where they lie. */
 #ifndef DEBERTA_TEXT_FAST_PATH_H
 #define DEBERTA_TEXT_FAST_PATH_H
@@ -10,7 +10,7 @@
 #include "text/spm/spm_normalizer.h"
 
 struct fast_path {
-    const struct unigram *unigram; /* NULL: the pipeline is another one, and this is not in use */
+    const struct unigram *unigram; /* NULL: the tokenizer has other stages, and this is not in use */
     bool sentences;                /* as sentencepiece itself */
     bool lower_case, split_by_punct;
     struct spm_normalizer normalizer;
@@ -27,8 +27,8 @@ struct fast_path_scratch {
     struct unigram_scratch unigram;
 };
 
-/* Whether a pipeline is the one of transformers 4 for an spm.model. If so, `direct` is in use afterwards. */
-MUST_USE enum deberta_status fast_path_init(struct fast_path *direct, const struct deberta_pipeline *pipeline,
+/* Sets `direct` up if the stages are those of transformers 4 for an spm.model; otherwise it is not in use. */
+MUST_USE enum deberta_status fast_path_init(struct fast_path *direct, const struct deberta_tokenizer_spec *spec,
                                             const struct unigram *unigram);
 /* For sentencepiece's own way. */
 MUST_USE enum deberta_status fast_path_init_spm(struct fast_path *direct, const struct spm *spm,

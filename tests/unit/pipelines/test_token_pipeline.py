@@ -41,7 +41,7 @@ def tag(tagger, tokenizer):
 def told(tag, tokenizer, monkeypatch):
     """The pipeline with a model that says what SAID tells."""
 
-    def say(self, rows, row_name, wanted=None):
+    def say(self, rows, row_name, selected=None):
         for row, (begin, end) in enumerate(zip(rows.offsets[:-1], rows.offsets[1:], strict=True)):
             pieces = tokenizer.convert_ids_to_tokens(rows.ids[begin:end])
             yield np.array([row]), np.array([SAID.get(piece, SAID["▁see"]) for piece in pieces], np.float32)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A tokenizer whose vocabulary and stages an input chooses. The input is: what is cut, options, normalizers,
  * pre-tokenizers (a byte each), a text, and lines: the tokens; after an empty line the merges, "left right" each. */
-#ifndef FUZZ_PIPELINES_H
-#define FUZZ_PIPELINES_H
+#ifndef FUZZ_TOKENIZERS_H
+#define FUZZ_TOKENIZERS_H
 
 #include "fuzz.h"
 
@@ -10,12 +10,12 @@
 #define MOST_LINES 600
 #define MOST_STAGES 3
 
-struct stages {
+struct stage_list {
     struct deberta_stage data[MOST_STAGES];
     size_t count;
 };
 
-static const struct stages fuzz_normalizers[] = {
+static const struct stage_list fuzz_normalizers[] = {
     {.count = 0},
     {{{.type = "Strip", .flags = DEBERTA_STRIP_LEFT | DEBERTA_STRIP_RIGHT},
       {.type = "Replace", .flags = DEBERTA_REGEX, .pattern = TEXT(" {2,}"), .content = TEXT(" ")}},
@@ -36,7 +36,7 @@ static const struct stages fuzz_normalizers[] = {
     {{{.type = "NFKD"}, {.type = "Replace", .pattern = TEXT("a"), .content = TEXT("\xF0\x9F\x98\x80 ")}}, 2},
 };
 
-static const struct stages fuzz_pretokenizers[] = {
+static const struct stage_list fuzz_pretokenizers[] = {
     {.count = 0},
     {{{.type = "Metaspace", .flags = DEBERTA_PREPEND_ALWAYS | DEBERTA_SPLIT, .content = TEXT("\xE2\x96\x81")}}, 1},
     {{{.type = "Punctuation"},
@@ -121,7 +121,7 @@ static inline struct deberta_vocabulary vocabulary_of(enum deberta_model_type ty
     return vocabulary;
 }
 
-static inline void fuzz_pipeline(enum deberta_model_type type, struct input input)
+static inline void fuzz_tokenizer(enum deberta_model_type type, struct input input)
 {
     uint8_t cut = take(&input), options = take(&input), normalizers = take(&input), pretokenizers = take(&input);
     char room[255];
@@ -130,8 +130,9 @@ static inline void fuzz_pipeline(enum deberta_model_type type, struct input inpu
     static int32_t ids[MOST_LINES];
     static double scores[MOST_LINES];
     static struct deberta_text pairs[2 * MOST_LINES];
-    const struct stages *before = &fuzz_normalizers[normalizers % (sizeof fuzz_normalizers / sizeof *fuzz_normalizers)];
-    const struct stages *after =
+    const struct stage_list *before =
+        &fuzz_normalizers[normalizers % (sizeof fuzz_normalizers / sizeof *fuzz_normalizers)];
+    const struct stage_list *after =
         &fuzz_pretokenizers[pretokenizers % (sizeof fuzz_pretokenizers / sizeof *fuzz_pretokenizers)];
     int32_t free_id = 3 * MOST_LINES;
     const struct deberta_added_token added[] = {
@@ -145,7 +146,7 @@ static inline void fuzz_pipeline(enum deberta_model_type type, struct input inpu
     const struct deberta_template_part single[] = {{free_id, 0}, {DEBERTA_SEQUENCE_A, 0}, {free_id + 1, 0}};
     const struct deberta_template_part pair[] = {
         {free_id, 0}, {DEBERTA_SEQUENCE_A, 0}, {free_id + 1, 0}, {DEBERTA_SEQUENCE_B, 1}, {free_id + 1, 1}};
-    struct deberta_pipeline pipeline = {
+    struct deberta_tokenizer_spec spec = {
         before->data,
         after->data,
         before->count,
@@ -158,10 +159,10 @@ static inline void fuzz_pipeline(enum deberta_model_type type, struct input inpu
         3,
         5,
     };
-    pipeline.vocabulary.merges = pairs;
-    pipeline.vocabulary.merge_count = separate(&merges, pairs);
+    spec.vocabulary.merges = pairs;
+    spec.vocabulary.merge_count = separate(&merges, pairs);
     struct deberta_tokenizer *tokenizer;
-    enum deberta_status status = deberta_tokenizer_new(&pipeline, &tokenizer);
+    enum deberta_status status = deberta_tokenizer_new(&spec, &tokenizer);
     CHECK(status == DEBERTA_OK || status == DEBERTA_FORMAT);
     free(tokens.room);
     free(merges.room);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "text/pipeline.h"
+#include "text/stages.h"
 
 #include "base/watch.h"
 #include "text/unicode/unicode.h"
@@ -7,21 +7,21 @@
 /* ---- making one ---- */
 
 /* The tokens of one kind, those for normalised text in the form that normalising gives them. `forms` holds these. */
-static enum deberta_status choose_added(const struct pipeline *pipeline, const struct deberta_pipeline *description,
+static enum deberta_status choose_added(const struct stages *stages, const struct deberta_tokenizer_spec *spec,
                                         bool normalized, struct deberta_added_token *chosen, size_t *count,
                                         struct bytes *forms)
 {
     struct aligned text = {0}, spare = {0};
     enum deberta_status status = DEBERTA_OK;
-    for (size_t i = 0; i < description->added_count && status == DEBERTA_OK; i++) {
-        struct deberta_added_token token = description->added[i];
+    for (size_t i = 0; i < spec->added_count && status == DEBERTA_OK; i++) {
+        struct deberta_added_token token = spec->added[i];
         if (token.normalized != normalized)
             continue;
         if (normalized) {
             aligned_clear(&text);
             status = aligned_read(&text, token.text.bytes, token.text.size, 0);
             if (status == DEBERTA_OK)
-                status = normalizers_apply(&pipeline->normalizers, &text, &spare);
+                status = normalizers_apply(&stages->normalizers, &text, &spare);
             if (status == DEBERTA_OK)
                 status = bytes_append(forms, text.text.data, text.text.size);
             token.text = (struct deberta_text){NULL, text.text.size};
@@ -33,15 +33,15 @@ static enum deberta_status choose_added(const struct pipeline *pipeline, const s
     return status == DEBERTA_ARGUMENT ? fail(DEBERTA_FORMAT, "an added token: %s", status_message()) : status;
 }
 
-static enum deberta_status init_added(const struct pipeline *pipeline, const struct deberta_pipeline *description,
+static enum deberta_status init_added(const struct stages *stages, const struct deberta_tokenizer_spec *spec,
                                       bool normalized, struct added_tokens *added)
 {
     void *block;
     struct bytes forms = {0};
     size_t count = 0;
-    TRY(memory_alloc(description->added_count, sizeof(struct deberta_added_token), &block));
+    TRY(memory_alloc(spec->added_count, sizeof(struct deberta_added_token), &block));
     struct deberta_added_token *chosen = block;
-    enum deberta_status status = choose_added(pipeline, description, normalized, chosen, &count, &forms);
+    enum deberta_status status = choose_added(stages, spec, normalized, chosen, &count, &forms);
     for (size_t i = 0, start = 0; normalized && i < count && status == DEBERTA_OK; start += chosen[i++].text.size)
         chosen[i].text.bytes = forms.data + start;
     if (status == DEBERTA_OK)
@@ -51,40 +51,37 @@ static enum deberta_status init_added(const struct pipeline *pipeline, const str
     return status;
 }
 
-static enum deberta_status init(struct pipeline *pipeline, const struct deberta_pipeline *description,
-                                const struct spm *spm)
+static enum deberta_status init(struct stages *stages, const struct deberta_tokenizer_spec *spec, const struct spm *spm)
 {
-    TRY(normalizers_init(&pipeline->normalizers, description->normalizers, description->normalizer_count, spm));
-    TRY(pretokenizers_init(&pipeline->pretokenizers, description->pretokenizers, description->pretokenizer_count));
-    TRY(init_added(pipeline, description, false, &pipeline->raw));
-    TRY(init_added(pipeline, description, true, &pipeline->normalized));
+    TRY(normalizers_init(&stages->normalizers, spec->normalizers, spec->normalizer_count, spm));
+    TRY(pretokenizers_init(&stages->pretokenizers, spec->pretokenizers, spec->pretokenizer_count));
+    TRY(init_added(stages, spec, false, &stages->raw));
+    TRY(init_added(stages, spec, true, &stages->normalized));
     if (!spm)
-        return subword_init(&pipeline->subword, &description->vocabulary,
-                            pretokenizers_have_byte_level(&pipeline->pretokenizers));
-    pipeline->subword.type = DEBERTA_UNIGRAM;
-    return unigram_init_spm(&pipeline->subword.unigram, spm);
+        return subword_init(&stages->subword, &spec->vocabulary, pretokenizers_have_byte_level(&stages->pretokenizers));
+    stages->subword.type = DEBERTA_UNIGRAM;
+    return unigram_init_spm(&stages->subword.unigram, spm);
 }
 
-enum deberta_status pipeline_init(struct pipeline *pipeline, const struct deberta_pipeline *description,
-                                  const struct spm *spm)
+enum deberta_status stages_init(struct stages *stages, const struct deberta_tokenizer_spec *spec, const struct spm *spm)
 {
-    *pipeline = (struct pipeline){0};
-    enum deberta_status status = init(pipeline, description, spm);
+    *stages = (struct stages){0};
+    enum deberta_status status = init(stages, spec, spm);
     if (status != DEBERTA_OK)
-        pipeline_release(pipeline);
+        stages_release(stages);
     return status;
 }
 
-void pipeline_release(struct pipeline *pipeline)
+void stages_release(struct stages *stages)
 {
-    added_tokens_release(&pipeline->raw);
-    added_tokens_release(&pipeline->normalized);
-    normalizers_release(&pipeline->normalizers);
-    pretokenizers_release(&pipeline->pretokenizers);
-    subword_release(&pipeline->subword);
+    added_tokens_release(&stages->raw);
+    added_tokens_release(&stages->normalized);
+    normalizers_release(&stages->normalizers);
+    pretokenizers_release(&stages->pretokenizers);
+    subword_release(&stages->subword);
 }
 
-void pipeline_scratch_release(struct pipeline_scratch *scratch)
+void stages_scratch_release(struct stages_scratch *scratch)
 {
     aligned_release(&scratch->text);
     aligned_release(&scratch->spare);
@@ -98,8 +95,8 @@ void pipeline_scratch_release(struct pipeline_scratch *scratch)
 
 /* Where the text that is being cut stands. */
 struct reading {
-    const struct pipeline *pipeline;
-    struct pipeline_scratch *scratch;
+    const struct stages *stages;
+    struct stages_scratch *scratch;
     const char *text;
     uint32_t code_points; /* before the next segment */
     bool split_special;   /* special tokens are not looked for */
@@ -114,7 +111,7 @@ static uint32_t count_code_points(const char *text, size_t size)
 }
 
 /* Appends bytes [start, end) of the normalised segment to the text of the pieces, as one. */
-static enum deberta_status append_piece(struct pipeline_scratch *scratch, size_t start, size_t end, int32_t token)
+static enum deberta_status append_piece(struct stages_scratch *scratch, size_t start, size_t end, int32_t token)
 {
     struct cut *cut = &scratch->cut;
     if (start == end)
@@ -138,12 +135,12 @@ static enum deberta_status read_segment(struct reading *r, size_t start, size_t 
 
 static enum deberta_status normalize_segment(struct reading *r, size_t start, size_t end)
 {
-    struct pipeline_scratch *scratch = r->scratch;
-    const struct added_tokens *normalized = &r->pipeline->normalized;
+    struct stages_scratch *scratch = r->scratch;
+    const struct added_tokens *normalized = &r->stages->normalized;
     if (start == end)
         return DEBERTA_OK;
     TRY(read_segment(r, start, end));
-    TRY(normalizers_apply(&r->pipeline->normalizers, &scratch->text, &scratch->spare));
+    TRY(normalizers_apply(&r->stages->normalizers, &scratch->text, &scratch->spare));
     const struct bytes *text = &scratch->text.text;
     for (size_t at = 0; at < text->size;) {
         struct added_match match = added_tokens_find(normalized, text->data, text->size, at, r->split_special);
@@ -157,7 +154,7 @@ static enum deberta_status normalize_segment(struct reading *r, size_t start, si
 /* What lies between two tokens that were found in the given text. */
 static enum deberta_status cut_segment(struct reading *r, size_t start, size_t end)
 {
-    for (size_t i = start; r->pipeline->marks_apart && i < end;) {
+    for (size_t i = start; r->stages->marks_apart && i < end;) {
         struct character c = utf8_decode(r->text + i, end - i);
         if (unicode_punctuation(c.code)) {
             TRY(normalize_segment(r, start, i));
@@ -172,7 +169,7 @@ static enum deberta_status cut_segment(struct reading *r, size_t start, size_t e
 static enum deberta_status cut_text(struct reading *r, size_t size)
 {
     for (size_t at = 0; at < size;) {
-        struct added_match match = added_tokens_find(&r->pipeline->raw, r->text, size, at, r->split_special);
+        struct added_match match = added_tokens_find(&r->stages->raw, r->text, size, at, r->split_special);
         TRY(cut_segment(r, at, match.start));
         if (match.id >= 0) {
             TRY(read_segment(r, match.start, match.end));
@@ -206,20 +203,19 @@ static struct span span_of(const struct aligned *text, size_t start, size_t end)
 
 /* An added token, and one of a unigram model that is not in its vocabulary, is the text itself; any other has its own
  * string. */
-static enum deberta_status describe(const struct pipeline *pipeline, const struct cut *cut, struct piece piece,
-                                    int32_t id, struct span range, struct tokens *tokens)
+static enum deberta_status describe(const struct stages *stages, const struct cut *cut, struct piece piece, int32_t id,
+                                    struct span range, struct tokens *tokens)
 {
     size_t start = piece.start + range.start, end = piece.start + range.end;
-    bool own =
-        piece.token < 0 && (pipeline->subword.type != DEBERTA_UNIGRAM || id != pipeline->subword.unigram.unknown);
+    bool own = piece.token < 0 && (stages->subword.type != DEBERTA_UNIGRAM || id != stages->subword.unigram.unknown);
     TRY(append_string(tokens, cut->text.text.data + start, own ? 0 : end - start));
     if (!(tokens->wanted & DEBERTA_WANT_SPANS))
         return DEBERTA_OK;
     return spans_append(&tokens->spans, span_of(&cut->text, start, end));
 }
 
-static enum deberta_status encode_piece(const struct pipeline *pipeline, struct pipeline_scratch *scratch,
-                                        struct piece piece, int32_t word, struct tokens *tokens)
+static enum deberta_status encode_piece(const struct stages *stages, struct stages_scratch *scratch, struct piece piece,
+                                        int32_t word, struct tokens *tokens)
 {
     TRY(watch_look(piece.end - piece.start));
     size_t before = tokens->ids.size;
@@ -229,32 +225,32 @@ static enum deberta_status encode_piece(const struct pipeline *pipeline, struct 
         TRY(ids_append(&tokens->ids, piece.token));
         TRY(spans_append(&scratch->ranges, (struct span){0, (uint32_t)(piece.end - piece.start)}));
     } else {
-        TRY(subword_encode(&pipeline->subword, &scratch->subword, scratch->cut.text.text.data + piece.start,
+        TRY(subword_encode(&stages->subword, &scratch->subword, scratch->cut.text.text.data + piece.start,
                            piece.end - piece.start, &tokens->ids, ranges ? &scratch->ranges : NULL));
     }
     size_t count = tokens->ids.size - before;
     for (size_t i = 0; ranges && i < count; i++)
-        TRY(describe(pipeline, &scratch->cut, piece, tokens->ids.data[before + i], scratch->ranges.data[i], tokens));
+        TRY(describe(stages, &scratch->cut, piece, tokens->ids.data[before + i], scratch->ranges.data[i], tokens));
     for (size_t i = 0; (tokens->wanted & DEBERTA_WANT_WORDS) && i < count; i++)
         TRY(ids_append(&tokens->words, word));
     return DEBERTA_OK;
 }
 
-enum deberta_status pipeline_encode(const struct pipeline *pipeline, struct pipeline_scratch *scratch,
-                                    struct deberta_text text, bool split_special, struct tokens *tokens)
+enum deberta_status stages_encode(const struct stages *stages, struct stages_scratch *scratch, struct deberta_text text,
+                                  bool split_special, struct tokens *tokens)
 {
     if (text.size >= INT32_MAX)
         return fail(DEBERTA_ARGUMENT, "a text of %zu bytes is too long; it may have 2 GB", text.size);
-    bool tracked = (tokens->wanted & DEBERTA_WANT_SPANS) || pretokenizers_need_spans(&pipeline->pretokenizers);
+    bool tracked = (tokens->wanted & DEBERTA_WANT_SPANS) || pretokenizers_need_spans(&stages->pretokenizers);
     scratch->text.tracked = scratch->spare.tracked = tracked;
     scratch->cut.text.tracked = scratch->spare_cut.text.tracked = tracked;
     cut_clear(&scratch->cut);
-    struct reading reading = {pipeline, scratch, text.bytes, 0, split_special};
+    struct reading reading = {stages, scratch, text.bytes, 0, split_special};
     TRY(cut_text(&reading, text.size));
-    TRY(pretokenizers_apply(&pipeline->pretokenizers, &scratch->cut, &scratch->spare_cut));
+    TRY(pretokenizers_apply(&stages->pretokenizers, &scratch->cut, &scratch->spare_cut));
     const struct pieces *pieces = &scratch->cut.pieces;
     int32_t word = tokens->words.size ? tokens->words.data[tokens->words.size - 1] + 1 : 0;
     for (size_t i = 0; i < pieces->size; i++)
-        TRY(encode_piece(pipeline, scratch, pieces->data[i], word + (int32_t)i, tokens));
+        TRY(encode_piece(stages, scratch, pieces->data[i], word + (int32_t)i, tokens));
     return DEBERTA_OK;
 }

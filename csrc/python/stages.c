@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A pipeline described by dicts, lists and tuples of Python. */
+/* The description of a tokenizer as dicts, lists and tuples. */
 #include "python/binding.h"
 
 #include <string.h>
@@ -13,7 +13,7 @@ static int wrong_value(const char *key, const char *wanted, PyObject *value)
 }
 
 /* The value of a key, NULL without an exception when it is missing. Owned by `p`, so that it outlives the dict. */
-static int get(struct binding_pipeline *p, PyObject *dict, const char *key, PyObject **value)
+static int get(struct binding_stages *p, PyObject *dict, const char *key, PyObject **value)
 {
     *value = NULL;
     PyObject *name = PyUnicode_FromString(key);
@@ -36,7 +36,7 @@ static int view_str(PyObject *value, const char *key, struct deberta_text *text)
     return text->bytes ? 0 : -1;
 }
 
-static int get_str(struct binding_pipeline *p, PyObject *dict, const char *key, struct deberta_text *text)
+static int get_str(struct binding_stages *p, PyObject *dict, const char *key, struct deberta_text *text)
 {
     PyObject *value;
     if (get(p, dict, key, &value) < 0)
@@ -44,7 +44,7 @@ static int get_str(struct binding_pipeline *p, PyObject *dict, const char *key, 
     return value ? view_str(value, key, text) : 0;
 }
 
-static int get_bytes(struct binding_pipeline *p, PyObject *dict, const char *key, struct deberta_text *text)
+static int get_bytes(struct binding_stages *p, PyObject *dict, const char *key, struct deberta_text *text)
 {
     PyObject *value;
     if (get(p, dict, key, &value) < 0)
@@ -56,7 +56,7 @@ static int get_bytes(struct binding_pipeline *p, PyObject *dict, const char *key
     return 0;
 }
 
-static int get_bool(struct binding_pipeline *p, PyObject *dict, const char *key, bool *flag)
+static int get_bool(struct binding_stages *p, PyObject *dict, const char *key, bool *flag)
 {
     PyObject *value;
     if (get(p, dict, key, &value) < 0)
@@ -67,7 +67,7 @@ static int get_bool(struct binding_pipeline *p, PyObject *dict, const char *key,
     return 0;
 }
 
-static int get_size(struct binding_pipeline *p, PyObject *dict, const char *key, size_t *size)
+static int get_size(struct binding_stages *p, PyObject *dict, const char *key, size_t *size)
 {
     PyObject *value;
     if (get(p, dict, key, &value) < 0)
@@ -154,10 +154,10 @@ static int read_flags(const struct name *names, PyObject *tuple, const char *wha
     return 0;
 }
 
-/* ---- the parts of a pipeline ---- */
+/* ---- stages, model, template ---- */
 
 /* Room for as many items as `sequence`, which becomes a tuple of `p`'s, has. */
-static void *allocate(struct binding_pipeline *p, PyObject *sequence, size_t item, PyObject **tuple, size_t *count)
+static void *allocate(struct binding_stages *p, PyObject *sequence, size_t item, PyObject **tuple, size_t *count)
 {
     *tuple = PySequence_Tuple(sequence);
     if (!*tuple || PyList_Append(p->owners, *tuple) < 0) {
@@ -176,7 +176,7 @@ static void *allocate(struct binding_pipeline *p, PyObject *sequence, size_t ite
     return PyByteArray_AS_STRING(room);
 }
 
-static int read_stage(struct binding_pipeline *p, PyObject *dict, struct deberta_stage *stage)
+static int read_stage(struct binding_stages *p, PyObject *dict, struct deberta_stage *stage)
 {
     PyObject *flags, *behavior;
     struct deberta_text type = {NULL, 0};
@@ -198,7 +198,7 @@ static int read_stage(struct binding_pipeline *p, PyObject *dict, struct deberta
     return 0;
 }
 
-static const struct deberta_stage *read_stages(struct binding_pipeline *p, PyObject *sequence, size_t *count)
+static const struct deberta_stage *read_stages(struct binding_stages *p, PyObject *sequence, size_t *count)
 {
     PyObject *tuple;
     struct deberta_stage *stages = allocate(p, sequence, sizeof *stages, &tuple, count);
@@ -208,7 +208,7 @@ static const struct deberta_stage *read_stages(struct binding_pipeline *p, PyObj
     return stages;
 }
 
-static const struct deberta_text *read_texts(struct binding_pipeline *p, PyObject *dict, const char *key, size_t *count)
+static const struct deberta_text *read_texts(struct binding_stages *p, PyObject *dict, const char *key, size_t *count)
 {
     PyObject *value, *tuple;
     if (get(p, dict, key, &value) < 0)
@@ -221,7 +221,7 @@ static const struct deberta_text *read_texts(struct binding_pipeline *p, PyObjec
 }
 
 /* The data of a vector with `count` items, NULL when it is missing. */
-static int get_vector(struct binding_pipeline *p, PyObject *dict, const char *key, int type, size_t count,
+static int get_vector(struct binding_stages *p, PyObject *dict, const char *key, int type, size_t count,
                       const void **data)
 {
     PyObject *value;
@@ -232,9 +232,9 @@ static int get_vector(struct binding_pipeline *p, PyObject *dict, const char *ke
     return 0;
 }
 
-static int read_model(struct binding_pipeline *p, PyObject *dict)
+static int read_model(struct binding_stages *p, PyObject *dict)
 {
-    struct deberta_vocabulary *v = &p->pipeline.vocabulary;
+    struct deberta_vocabulary *v = &p->spec.vocabulary;
     PyObject *type, *unknown;
     unsigned named;
     size_t merges;
@@ -265,12 +265,12 @@ static int read_model(struct binding_pipeline *p, PyObject *dict)
     return unknown ? read_id(unknown, "unknown", -1, &v->unknown) : 0;
 }
 
-static int read_added(struct binding_pipeline *p, PyObject *sequence)
+static int read_added(struct binding_stages *p, PyObject *sequence)
 {
     PyObject *tuple;
-    struct deberta_added_token *tokens = allocate(p, sequence, sizeof *tokens, &tuple, &p->pipeline.added_count);
-    p->pipeline.added = tokens;
-    for (size_t i = 0; tokens && i < p->pipeline.added_count; i++) {
+    struct deberta_added_token *tokens = allocate(p, sequence, sizeof *tokens, &tuple, &p->spec.added_count);
+    p->spec.added = tokens;
+    for (size_t i = 0; tokens && i < p->spec.added_count; i++) {
         PyObject *item = PyTuple_GET_ITEM(tuple, (Py_ssize_t)i), *content, *id, *names;
         unsigned flags;
         if (!PyTuple_Check(item) || !PyArg_ParseTuple(item, "UOO", &content, &id, &names))
@@ -288,7 +288,7 @@ static int read_added(struct binding_pipeline *p, PyObject *sequence)
     return tokens ? 0 : -1;
 }
 
-static const struct deberta_template_part *read_template(struct binding_pipeline *p, PyObject *sequence, size_t *count)
+static const struct deberta_template_part *read_template(struct binding_stages *p, PyObject *sequence, size_t *count)
 {
     PyObject *tuple;
     struct deberta_template_part *parts = allocate(p, sequence, sizeof *parts, &tuple, count);
@@ -301,30 +301,30 @@ static const struct deberta_template_part *read_template(struct binding_pipeline
     return parts;
 }
 
-int binding_pipeline_init(struct binding_pipeline *p, PyObject *arguments, PyObject *keywords)
+int binding_stages_init(struct binding_stages *p, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"normalizers", "pretokenizers", "model", "added", "single", "pair", NULL};
     PyObject *normalizers, *pretokenizers, *model, *added, *single, *pair;
-    struct deberta_pipeline *pipeline = &p->pipeline;
-    *p = (struct binding_pipeline){0};
+    struct deberta_tokenizer_spec *spec = &p->spec;
+    *p = (struct binding_stages){0};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$OOOOOO:from_pipeline", names, &normalizers, &pretokenizers,
                                      &model, &added, &single, &pair) ||
         !(p->owners = PyList_New(0)) || !(p->nothing = PyTuple_New(0)))
         return -1;
-    pipeline->normalizers = read_stages(p, normalizers, &pipeline->normalizer_count);
-    if (!pipeline->normalizers)
+    spec->normalizers = read_stages(p, normalizers, &spec->normalizer_count);
+    if (!spec->normalizers)
         return -1;
-    pipeline->pretokenizers = read_stages(p, pretokenizers, &pipeline->pretokenizer_count);
-    if (!pipeline->pretokenizers || read_model(p, model) < 0 || read_added(p, added) < 0)
+    spec->pretokenizers = read_stages(p, pretokenizers, &spec->pretokenizer_count);
+    if (!spec->pretokenizers || read_model(p, model) < 0 || read_added(p, added) < 0)
         return -1;
-    pipeline->single = read_template(p, single, &pipeline->single_count);
-    if (!pipeline->single)
+    spec->single = read_template(p, single, &spec->single_count);
+    if (!spec->single)
         return -1;
-    pipeline->pair = read_template(p, pair, &pipeline->pair_count);
-    return pipeline->pair ? 0 : -1;
+    spec->pair = read_template(p, pair, &spec->pair_count);
+    return spec->pair ? 0 : -1;
 }
 
-void binding_pipeline_release(struct binding_pipeline *p)
+void binding_stages_release(struct binding_stages *p)
 {
     Py_XDECREF(p->owners);
     Py_XDECREF(p->nothing);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stages one after the other, as a tokenizer.json lists them: one text in, its tokens out, with all that is told of
- * them. */
-#ifndef DEBERTA_TEXT_PIPELINE_H
-#define DEBERTA_TEXT_PIPELINE_H
+/* The stages of a tokenizer, one after the other: from a text to its tokens and what a caller asks about them. */
+#ifndef DEBERTA_TEXT_STAGES_H
+#define DEBERTA_TEXT_STAGES_H
 
 #include "text/models/subword.h"
 #include "text/rows/tokens.h"
@@ -10,7 +9,7 @@
 #include "text/stages/normalizers.h"
 #include "text/stages/pretokenizers.h"
 
-struct pipeline {
+struct stages {
     struct added_tokens raw, normalized; /* tokens that are looked for before and after normalising */
     bool marks_apart; /* every punctuation mark of the given text is normalised and encoded by itself */
     struct normalizers normalizers;
@@ -19,7 +18,7 @@ struct pipeline {
 };
 
 /* One thread's buffers. Starts as {0}. */
-struct pipeline_scratch {
+struct stages_scratch {
     struct aligned text, spare;
     struct cut cut, spare_cut;
     struct subword_scratch subword;
@@ -27,13 +26,13 @@ struct pipeline_scratch {
 };
 
 /* Copies what it needs. When `spm` is not NULL, the model is that of sentencepiece, and the vocabulary is not read. */
-MUST_USE enum deberta_status pipeline_init(struct pipeline *pipeline, const struct deberta_pipeline *description,
-                                           const struct spm *spm);
-void pipeline_release(struct pipeline *pipeline);
-void pipeline_scratch_release(struct pipeline_scratch *scratch);
+MUST_USE enum deberta_status stages_init(struct stages *stages, const struct deberta_tokenizer_spec *spec,
+                                         const struct spm *spm);
+void stages_release(struct stages *stages);
+void stages_scratch_release(struct stages_scratch *scratch);
 
 /* Appends the tokens of a text; words are counted on from those that `tokens` holds. */
-MUST_USE enum deberta_status pipeline_encode(const struct pipeline *pipeline, struct pipeline_scratch *scratch,
-                                             struct deberta_text text, bool split_special, struct tokens *tokens);
+MUST_USE enum deberta_status stages_encode(const struct stages *stages, struct stages_scratch *scratch,
+                                           struct deberta_text text, bool split_special, struct tokens *tokens);
 
 #endif
