@@ -151,7 +151,7 @@ static enum deberta_status normalize_segment(struct reading *r, size_t start, si
     return DEBERTA_OK;
 }
 
-/* What lies between two tokens that were found in the given text. */
+/* The text between two tokens that were found in the given text. */
 static enum deberta_status cut_segment(struct reading *r, size_t start, size_t end)
 {
     for (size_t i = start; r->stages->marks_apart && i < end;) {

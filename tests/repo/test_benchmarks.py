@@ -13,7 +13,7 @@ from benchmarks.peers import peers, report, run
 from benchmarks.peers.models import CONFIGS
 from benchmarks.tokenization import run as tokenization
 from deberta_c._cli import bench as _bench
-from deberta_c._cli import main
+from deberta_c._cli.main import main
 
 MACHINE = {"date": "2026-01-02", "cpu": "a CPU", "isa": "avx2", "threads": 2, "numpy": "2.0"}
 
@@ -54,7 +54,7 @@ def test_flops_against_a_count_by_hand():
     assert cases.Case("", [3, 1]).flops(config | {"relative_attention": False}) == 2 * (linear + products / 2)
     for name in ("v3-xsmall", "v3-base"):
         published = CONFIGS[name] | {"model_type": "deberta-v2"}
-        settings = deberta_c.DebertaV2Config.from_dict(published).for_core()
+        settings = deberta_c.DebertaV2Config.from_dict(published)._for_core()
         lengths = cases.case("64 messages").lengths
         assert _bench.flops(settings, lengths) == cases.Case("", lengths).flops(published)
 
