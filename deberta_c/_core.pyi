@@ -65,6 +65,7 @@ class Model:
         *,
         types: NDArray[np.uint8] | None = ...,
         mask: NDArray[np.uint8] | None = ...,
+        pair_mask: NDArray[np.uint8] | None = ...,
         first: NDArray[np.int32] | None = ...,
         selected: NDArray[np.uint8] | None = ...,
         logits: bool = ...,

@@ -71,13 +71,14 @@ size_t deberta_model_memory(const struct deberta_model *model);
 
 /* A packed batch: no padding. */
 struct deberta_batch {
-    const int32_t *ids;      // (T)
-    const uint8_t *types;    // (T) or NULL: zeros
-    const uint8_t *mask;     // (T) or NULL: every token may be attended to
-    const int64_t *offsets;  // (N + 1), strictly increasing from 0
-    const int32_t *first;    // (N) or NULL: absolute position of each sequence's first token
-    const uint8_t *selected; // (T) or NULL: the K tokens that a head of tokens computes logits for; NULL: every one
-    size_t count;            /* N */
+    const int32_t *ids;       // (T)
+    const uint8_t *types;     // (T) or NULL: zeros
+    const uint8_t *mask;      // (T) or NULL: every token may be attended to
+    const uint8_t *pair_mask; // (sum of S * S) or NULL: for each sequence the keys (S, S) that each query may attend to
+    const int64_t *offsets;   // (N + 1), strictly increasing from 0
+    const int32_t *first;     // (N) or NULL: absolute position of each sequence's first token
+    const uint8_t *selected;  // (T) or NULL: the K tokens that a head of tokens computes logits for; NULL: every one
+    size_t count;             /* N */
 };
 
 /* What a forward pass writes; NULL members are not computed. */

@@ -49,6 +49,7 @@ void encode_attention(const struct pass *pass, const struct chunk *chunk, const 
             .key = w->key_value + row * 2 * ld,
             .value = w->key_value + row * 2 * ld + ld,
             .mask = batch->mask ? batch->mask + token : NULL,
+            .pair_mask = batch->pair_mask ? batch->pair_mask + plan->pairs[sequence] : NULL,
             .context = w->context + query * ld,
             .probabilities =
                 pass->outputs->attentions

@@ -2,6 +2,7 @@
 /* The door to the network: checks a batch and runs its chunks. */
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/threads.h"
 #include "model/encoder.h"
@@ -55,6 +56,19 @@ static enum deberta_status check_sequence(const struct deberta_config *c, const 
     return DEBERTA_OK;
 }
 
+static enum deberta_status check_pairs(const struct deberta_batch *batch)
+{
+    const uint8_t *keys = batch->pair_mask;
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t length = (size_t)(batch->offsets[i + 1] - batch->offsets[i]);
+        for (size_t query = 0; query < length; query++, keys += length)
+            if (!memchr(keys, 1, length))
+                return fail(DEBERTA_ARGUMENT, "attention_mask: token %zu of sequence %zu may attend to no token", query,
+                            i);
+    }
+    return DEBERTA_OK;
+}
+
 static enum deberta_status check_batch(const struct deberta_model *model, const struct deberta_batch *batch,
                                        const struct deberta_outputs *outputs)
 {
@@ -64,7 +78,7 @@ static enum deberta_status check_batch(const struct deberta_model *model, const 
     TRY(check_tokens(&model->config, batch));
     for (size_t i = 0; i < batch->count; i++)
         TRY(check_sequence(&model->config, batch, i));
-    return DEBERTA_OK;
+    return batch->pair_mask ? check_pairs(batch) : DEBERTA_OK;
 }
 
 /* Chunks run on several threads; the first failure is kept. */

@@ -264,6 +264,17 @@ static void store_probabilities(const struct task *t, size_t first, size_t rows,
             out[i * t->length + j] = tile[i * t->ld_tile + j] * t->scale[i];
 }
 
+/* Exponentials of the scores, and in t->scale one over their sums. */
+static void normalise_scores(const struct task *t, size_t first, size_t rows, float *tile)
+{
+    const uint8_t *pairs = t->sequence->pair_mask;
+    if (!pairs)
+        kernels->softmax(tile, t->ld_tile, rows, t->length, t->sequence->mask, t->scale);
+    for (size_t i = 0; pairs && i < rows; i++)
+        kernels->softmax(tile + i * t->ld_tile, t->ld_tile, 1, t->length, pairs + (first + i) * t->length,
+                         t->scale + i);
+}
+
 static void attend_tile(const struct task *t, size_t first, size_t rows)
 {
     const struct attention *a = t->attention;
@@ -276,7 +287,7 @@ static void attend_tile(const struct task *t, size_t first, size_t rows)
     score_content(t, query + first * a->ld_query, rows, tile, by_key);
     if (a->distances && a->position_queries)
         add_position_to_content(t, first, rows, tile);
-    kernels->softmax(tile, t->ld_tile, rows, t->length, t->sequence->mask, t->scale);
+    normalise_scores(t, first, rows, tile);
     if (t->sequence->probabilities)
         store_probabilities(t, first, rows, tile);
     mix_values(t, first, rows, tile);

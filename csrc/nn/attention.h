@@ -37,14 +37,15 @@ struct attention {
 };
 
 struct attention_sequence {
-    size_t length;        /* S: keys and values */
-    size_t queries;       /* S, or fewer: the first ones */
-    const float *query;   // (queries, heads * head_size)
-    const float *key;     // (S, heads * head_size)
-    const float *value;   // (S, heads * head_size)
-    const uint8_t *mask;  // (S) or NULL: keys that may be attended to; at least one
-    float *context;       // (queries, heads * head_size)
-    float *probabilities; // (heads, queries, S) or NULL
+    size_t length;            /* S: keys and values */
+    size_t queries;           /* S, or fewer: the first ones */
+    const float *query;       // (queries, heads * head_size)
+    const float *key;         // (S, heads * head_size)
+    const float *value;       // (S, heads * head_size)
+    const uint8_t *mask;      // (S) or NULL: keys that may be attended to; at least one
+    const uint8_t *pair_mask; // (S, S) or NULL: instead of mask, a row of keys for each query
+    float *context;           // (queries, heads * head_size)
+    float *probabilities;     // (heads, queries, S) or NULL
 };
 
 /* Floats of scratch that a worker needs for sequences of up to `length` tokens. */

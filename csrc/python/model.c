@@ -126,7 +126,7 @@ static PyObject *model_memory(PyObject *self, void *unused)
 /* ---- forward ---- */
 
 struct inputs {
-    PyObject *ids, *offsets, *types, *mask, *first, *selected;
+    PyObject *ids, *offsets, *types, *mask, *pair_mask, *first, *selected;
     int logits, last, hidden_states, attentions;
 };
 
@@ -148,9 +148,21 @@ static int check_offsets(const int64_t *offsets, size_t count, npy_intp tokens)
     return 0;
 }
 
+/* How many pairs of tokens the sequences have; NPY_MAX_INTP where the number does not fit. */
+static npy_intp count_pairs(const int64_t *offsets, npy_intp rows)
+{
+    npy_intp pairs = 0, square;
+    for (npy_intp i = 0; i < rows; i++) {
+        npy_intp length = (npy_intp)(offsets[i + 1] - offsets[i]);
+        if (__builtin_mul_overflow(length, length, &square) || __builtin_add_overflow(pairs, square, &pairs))
+            return NPY_MAX_INTP;
+    }
+    return pairs;
+}
+
 static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
 {
-    PyArrayObject *ids, *offsets, *types, *mask, *first, *selected;
+    PyArrayObject *ids, *offsets, *types, *mask, *pair_mask, *first, *selected;
     if (binding_vector(inputs->ids, "ids", NPY_INT32, -1, &ids) < 0 ||
         binding_vector(inputs->offsets, "offsets", NPY_INT64, -1, &offsets) < 0)
         return -1;
@@ -162,6 +174,8 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
     if (check_offsets(PyArray_DATA(offsets), (size_t)rows, tokens) < 0 ||
         binding_vector(inputs->types, "types", NPY_UINT8, tokens, &types) < 0 ||
         binding_vector(inputs->mask, "mask", NPY_UINT8, tokens, &mask) < 0 ||
+        binding_vector(inputs->pair_mask, "pair_mask", NPY_UINT8, count_pairs(PyArray_DATA(offsets), rows),
+                       &pair_mask) < 0 ||
         binding_vector(inputs->first, "first", NPY_INT32, rows, &first) < 0 ||
         binding_vector(inputs->selected, "selected", NPY_UINT8, tokens, &selected) < 0)
         return -1;
@@ -169,6 +183,7 @@ static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
         .ids = PyArray_DATA(ids),
         .types = types ? PyArray_DATA(types) : NULL,
         .mask = mask ? PyArray_DATA(mask) : NULL,
+        .pair_mask = pair_mask ? PyArray_DATA(pair_mask) : NULL,
         .offsets = PyArray_DATA(offsets),
         .first = first ? PyArray_DATA(first) : NULL,
         .selected = selected ? PyArray_DATA(selected) : NULL,
@@ -234,13 +249,14 @@ static enum deberta_status forward(struct model_object *self, const struct deber
 
 static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"ids",    "offsets", "types",         "mask",       "first", "selected",
-                            "logits", "last",    "hidden_states", "attentions", NULL};
+    static char *names[] = {"ids",      "offsets", "types", "mask",          "pair_mask",  "first",
+                            "selected", "logits",  "last",  "hidden_states", "attentions", NULL};
     struct model_object *self = (struct model_object *)object;
-    struct inputs inputs = {.types = Py_None, .mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOpppp:forward", names, &inputs.ids, &inputs.offsets,
-                                     &inputs.types, &inputs.mask, &inputs.first, &inputs.selected, &inputs.logits,
-                                     &inputs.last, &inputs.hidden_states, &inputs.attentions))
+    struct inputs inputs = {
+        .types = Py_None, .mask = Py_None, .pair_mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1};
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOpppp:forward", names, &inputs.ids, &inputs.offsets,
+                                     &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first, &inputs.selected,
+                                     &inputs.logits, &inputs.last, &inputs.hidden_states, &inputs.attentions))
         return NULL;
     struct deberta_batch batch;
     struct deberta_outputs outputs;
@@ -289,8 +305,8 @@ PyObject *binding_parameters(PyObject *module, PyObject *config)
 static PyMethodDef methods[] = {
     {"forward", (PyCFunction)(void (*)(void))model_forward, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR(
-         "forward($self, ids, offsets, *, types=None, mask=None, first=None, selected=None, logits=True,\n"
-         "        last=False, hidden_states=False, attentions=False)\n--\n\n"
+         "forward($self, ids, offsets, *, types=None, mask=None, pair_mask=None, first=None, selected=None,\n"
+         "        logits=True, last=False, hidden_states=False, attentions=False)\n--\n\n"
          "logits (N, C), or of a head of tokens (T, C), of the `selected` ones (K, C); the last layer (T, H), all "
          "hidden\n"
          "states (L + 1, T, H) and flat attentions of a packed batch; None where not asked for.")},

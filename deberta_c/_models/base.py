@@ -198,6 +198,11 @@ class PreTrainedModel(WeightedModel):
 
     def _pack(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
         settings = self._settings
+        if self.config.model_type != "bert" and attention_mask is not None and np.ndim(attention_mask) == 3:
+            raise ValueError(
+                f"attention_mask has 3 dimensions; {type(self).__name__} takes (rows, tokens); "
+                "only BERT takes (rows, tokens, tokens)"
+            )
         return pack(
             input_ids,
             attention_mask,
@@ -230,6 +235,7 @@ class PreTrainedModel(WeightedModel):
             packed.offsets,
             types=packed.types,
             mask=packed.mask,
+            pair_mask=packed.pairs,
             first=packed.first,
             selected=selected,
             logits=logits,

@@ -11,7 +11,8 @@ class Packed(NamedTuple):
     """Rows without padding: T tokens of N rows.
 
     `mask` (T) is None unless a row has a hole, `first` (N) is None unless a row begins with padding, `types` (T) is
-    None when every token is of type 0. `valid` (N, S) tells which tokens of the padded batch count.
+    None when every token is of type 0. `valid` (N, S) tells which tokens of the padded batch count. `pairs` (N * S * S)
+    masks the keys of each query; no token is dropped then.
     """
 
     ids: NDArray[np.int32]
@@ -21,6 +22,7 @@ class Packed(NamedTuple):
     first: NDArray[np.int32] | None
     valid: NDArray[np.bool_] | None
     shape: tuple[int, int]
+    pairs: NDArray[np.uint8] | None = None
 
 
 def pack(
@@ -34,6 +36,9 @@ def pack(
 ) -> Packed:
     """Packs (N, S) arrays; padding at either end of a row is dropped, holes within it become a key mask.
 
+    An attention_mask (N, S, S) has a row of keys for each query, and keeps all tokens; a query without any key attends
+    to itself.
+
     Errors: TypeError for a wrong dtype; ValueError for a wrong rank or shape, a mask value other than 0 and 1, a row
     without any token, an id outside [0, vocab_size), a token type outside [0, type_vocab_size), a token in a column
     outside [0, positions).
@@ -43,6 +48,9 @@ def pack(
     types = None if token_type_ids is None else _integers("token_type_ids", token_type_ids, ids.shape)
     if type_vocab_size == 0:
         types = None
+    pairs = None
+    if attention_mask is not None and np.ndim(attention_mask) == 3:
+        pairs, attention_mask = _pairs(attention_mask, ids.shape), None
     valid = None if attention_mask is None else _mask(attention_mask, ids.shape)
     if width == 0 and rows:
         raise ValueError("input_ids has rows without any token; give each at least [CLS]")
@@ -62,7 +70,7 @@ def pack(
         kinds = _take(types, span)
         _check_range("token_type_ids", kinds, span, ids.shape, type_vocab_size, "type_vocab_size")
         packed_types = kinds.astype(np.uint8)
-    return Packed(flat.astype(np.int32), offsets, packed_types, mask, first, valid, (rows, width))
+    return Packed(flat.astype(np.int32), offsets, packed_types, mask, first, valid, (rows, width), pairs)
 
 
 def unpack_hidden(packed: Packed, hidden: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
@@ -159,18 +167,31 @@ def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> ND
 
 
 def _mask(value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    valid = _zeros_and_ones(value, shape)
+    empty = ~valid.any(axis=1)
+    if bool(empty.any()):
+        raise ValueError(f"row {int(empty.argmax())} of attention_mask is all zeros; every row needs a token")
+    return valid
+
+
+def _pairs(value: Any, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The mask (N, S, S) as the core reads it; a query without any key gets itself."""
+    pairs = np.array(_zeros_and_ones(value, (*shape, shape[1])))
+    row, query = np.nonzero(~pairs.any(axis=2))
+    pairs[row, query, query] = True
+    return pairs.view(np.uint8).ravel()
+
+
+def _zeros_and_ones(value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     array = _array("attention_mask", value)
     if array.shape != shape:
-        raise ValueError(f"attention_mask has shape {array.shape}, but input_ids {shape}; they must be equal")
+        raise ValueError(f"attention_mask has shape {array.shape}, but input_ids {shape[:2]}; they must be equal")
     if array.dtype.kind not in "biuf":
         raise TypeError(f"attention_mask has dtype {array.dtype}; it must hold 0 and 1")
     valid: NDArray[np.bool_] = array != 0
     if array.dtype.kind != "b" and not bool((array == valid).all()):
-        row, column = np.argwhere(array != valid)[0].tolist()
-        raise ValueError(f"attention_mask[{row}, {column}] is {array[row, column]}; a mask holds nothing but 0 and 1")
-    empty = ~valid.any(axis=1)
-    if bool(empty.any()):
-        raise ValueError(f"row {int(empty.argmax())} of attention_mask is all zeros; every row needs a token")
+        place = np.argwhere(array != valid)[0].tolist()
+        raise ValueError(f"attention_mask{place} is {array[tuple(place)]}; a mask holds nothing but 0 and 1")
     return valid
 
 

@@ -634,3 +634,21 @@ def test_arguments_beside_the_inputs(open_case, head, family):
     call = f"a call of {type(model).__name__}"
     with pytest.raises(TypeError, match=rf"^{call} takes no 'position_ids'; it takes input_ids, .*return_dict$"):
         model(ids, position_ids=ids)
+
+
+def test_a_mask_of_pairs_is_for_bert():
+    config = {
+        "vocab_size": 60,
+        "hidden_size": 8,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 16,
+    }
+    ids, mask = [[1, 5, 2, 7]], np.array([[1, 1, 0, 1]])
+    bert = deberta_c.BertForTokenClassification(deberta_c.BertConfig(**config), seed=1)
+    by_key = bert(ids, mask).logits[0, mask[0] == 1]
+    by_pair = bert(ids, np.repeat(mask[:, None], 4, axis=1)).logits[0, mask[0] == 1]
+    np.testing.assert_allclose(by_pair, by_key, atol=1e-6)
+    deberta = deberta_c.DebertaV2Model(deberta_c.DebertaV2Config(**config), seed=1)
+    with pytest.raises(ValueError, match=r"attention_mask has 3 dimensions; .* only BERT takes"):
+        deberta(ids, np.ones((1, 4, 4), np.int64))

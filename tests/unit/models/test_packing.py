@@ -69,3 +69,16 @@ def test_attentions_come_back_to_their_places(mask):
     expected = (ids[:, :, None] * 100 + ids[:, None, :]) * mask[:, :, None] * mask[:, None, :]
     for probabilities in unpack_attentions(packed, flat, layers=2, heads=1):
         np.testing.assert_array_equal(probabilities[:, 0], expected)
+
+
+def test_masks_of_pairs():
+    ids = np.arange(1, 7).reshape(2, 3)
+    mask = np.zeros((2, 3, 3), np.int64)
+    mask[:, :2, 1] = 1
+    packed = pack(ids, mask, vocab_size=7, type_vocab_size=0)
+    assert (packed.valid, packed.mask, packed.offsets.tolist()) == (None, None, [0, 3, 6])
+    assert packed.pairs.reshape(2, 3, 3)[1].tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]  # the last gets itself
+    with pytest.raises(ValueError, match=r"attention_mask has shape \(2, 3, 2\), but input_ids \(2, 3\)"):
+        pack(ids, mask[:, :, :2], vocab_size=7, type_vocab_size=0)
+    with pytest.raises(ValueError, match=r"attention_mask\[1, 0, 2\] is 2"):
+        pack(ids, np.where(np.arange(18).reshape(2, 3, 3) == 11, 2, mask), vocab_size=7, type_vocab_size=0)
