@@ -2,7 +2,7 @@
 # Two commands for a stranger: `make demo` and `make test`. VENV names the environment that they make or use.
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
-BOOTSTRAP = VENV=$(VENV) scripts/bootstrap.sh
+BOOTSTRAP = VENV=$(VENV) tools/bootstrap.sh
 C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]')
 
 .PHONY: help demo test parity parity-full check-c fuzz bench bench-quick lint lint-python lint-types lint-c dev-environment \
@@ -29,19 +29,19 @@ parity-full: ## the same with the full-size configurations and all texts (an hou
 
 check-c: ## the C tests under the address and undefined-behaviour sanitizers
 	@$(BOOTSTRAP)
-	@$(PYTHON) scripts/check_c.py check
+	@$(PYTHON) -m tools.check_c check
 
 fuzz: ## the fuzz targets over their corpus and a minute of mutations
 	@$(BOOTSTRAP)
-	@$(PYTHON) scripts/check_c.py fuzz
+	@$(PYTHON) -m tools.check_c fuzz
 
 bench: ## the benchmark against transformers, onnxruntime and OpenVINO (an hour; installs them)
 	@$(BOOTSTRAP) torch parity bench
-	@$(PYTHON) benchmarks/run.py
+	@$(PYTHON) -m benchmarks.peers.run
 
 bench-quick: ## four works of it (five minutes)
 	@$(BOOTSTRAP) torch parity bench
-	@$(PYTHON) benchmarks/run.py --quick
+	@$(PYTHON) -m benchmarks.peers.run --quick
 
 lint: lint-python lint-types lint-c ## ruff, mypy, stubtest, clang-format, warnings as errors; -k runs all
 
@@ -67,7 +67,7 @@ coverage: ## lines of csrc that the tests reach: build/coverage/index.html
 	@$(BOOTSTRAP) test dev
 	CFLAGS="--coverage -O1" $(PYTHON) setup.py -q build -b build/coverage --build-lib build/coverage/lib \
 	    -t build/coverage/temp
-	-PYTHONPATH=$(CURDIR)/build/coverage/lib $(VENV)/bin/pytest tests --ignore=tests/parity
+	-$(VENV)/bin/pytest -o pythonpath="build/coverage/lib ." tests --ignore=tests/parity
 	$(PYTHON) -m gcovr -r . --filter csrc/ --html-details build/coverage/index.html --txt - build/coverage/temp
 
 wheel: ## a wheel of this interpreter in dist/

@@ -4,27 +4,23 @@
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a figure in a sentence stands between
 `<!-- figure: NAME -->` and `<!-- end -->`. The text between these marks is replaced.
 
-python benchmarks/readme.py
+python -m benchmarks.readme
 """
 
-import json
 import re
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+from benchmarks import results_by_isa
+from benchmarks.core import attention, linear
+from benchmarks.peers import report
+from benchmarks.process import loading, scheduling
+from benchmarks.tokenization import run as tokenization
 
-import attention  # noqa: E402
-import linear  # noqa: E402
-import loading  # noqa: E402
-import report  # noqa: E402
-import scheduling  # noqa: E402
-import tokenization  # noqa: E402
+HERE = Path(__file__).resolve().parent
 
 DOCUMENTS = [HERE.parent / "README.md", HERE.parent / "docs" / "performance.md"]
-RESULTS = HERE / "results"
+STATED = "avx2"  # the figures in sentences and the plot are of this instruction set
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
     "scheduling": scheduling.table,
@@ -35,16 +31,16 @@ TABLES: dict[str, Callable[[dict], str]] = {
 }
 
 
-def results_of(name: str) -> dict:
-    return json.loads((RESULTS / f"{name}.json").read_text())
+def stated() -> dict:
+    return results_by_isa.read("peers", STATED)
 
 
 def printed(text: str) -> str:
     """The text with each table and figure printed again from benchmarks/results."""
-    figures = report.figures(results_of("peers"))
+    figures = report.figures(stated())
 
     def table(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{TABLES[found[2]](results_of(found[2]))}\n{found[3]}"
+        return f"{found[1]}\n{results_by_isa.tables(found[2], TABLES[found[2]])}\n{found[3]}"
 
     def figure(found: re.Match[str]) -> str:
         return f"{found[1]}{figures[found[2]]}{found[3]}"
@@ -56,4 +52,4 @@ def printed(text: str) -> str:
 if __name__ == "__main__":
     for document in DOCUMENTS:
         document.write_text(printed(document.read_text(encoding="utf-8")), encoding="utf-8")
-    report.plot(results_of("peers"), RESULTS / "speed.svg")
+    report.plot(stated(), results_by_isa.FOLDER / "speed.svg")

@@ -1,8 +1,7 @@
 """DeBERTa v1, v2, v3, mDeBERTa and BERT on the CPU: a C core behind the call shapes of transformers.
 
 The Auto classes open a directory, or a name of the Hugging Face hub, for a head; `predict` of a classifier takes a
-column of texts, `pipeline` answers texts. `PreTrainedModel` and `PreTrainedTokenizerFast` tell where models and
-tokenizers differ from those of transformers.
+column of texts, and `pipeline` makes a task pipeline. docs/differences.md lists every difference from transformers.
 
 >>> import deberta_c
 >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -185,4 +184,4 @@ __all__ = [
 if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error
 
     def __getattr__(name: str) -> object:
-        raise _absent.explain(name, __all__)
+        raise _absent.missing_name_error(name, __all__)

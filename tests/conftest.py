@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_models import write_model
+
+from tests.support.tiny_models import write_model
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* exp and the normal distribution. The coefficients are printed by scripts/fit_polynomials.py. */
+/* exp and the normal distribution. The coefficients are printed by tools/fit_polynomials.py. */
 
 /* p(x) for the polynomial with `count` coefficients, constant first. */
 INLINE vf vf_polynomial(vf x, const float *coefficients, int count)

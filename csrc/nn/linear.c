@@ -7,7 +7,7 @@
 #include "base/memory.h"
 
 static const struct linear_path *const paths[] = {&linear_packed, &linear_onednn};
-static const struct linear_path *const fastest[ISA_COUNT] = {/* benchmarks/results/linear.json */
+static const struct linear_path *const fastest[ISA_COUNT] = {/* benchmarks/results/ISA/linear.json */
                                                              [ISA_SCALAR] = &linear_onednn,
                                                              [ISA_AVX2] = &linear_packed,
                                                              [ISA_AVX512] = &linear_packed};

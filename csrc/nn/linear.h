@@ -38,7 +38,7 @@ struct linear_path {
 extern const struct linear_path linear_packed, linear_onednn;
 
 /* Chooses the path of new linear layers: the one that DEBERTA_C_MATMUL (own, onednn) names, or the faster one on this
- * instruction set by benchmarks/results/linear.json. */
+ * instruction set by benchmarks/results/ISA/linear.json. */
 MUST_USE enum deberta_status linear_start(void);
 const struct linear_path *linear_chosen(void);
 /* Called before the process exits: waits for calls that use what the exit destroys, and blocks later ones. */

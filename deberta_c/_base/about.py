@@ -37,7 +37,7 @@ def sample_messages() -> str:
 
 
 def show_config() -> None:
-    """Prints what matters when a result or a speed surprises: versions, instruction set, threads.
+    """Prints versions, instruction set and threads, for bug reports.
 
     >>> show_config()  # doctest: +ELLIPSIS
     deberta_c 0.1.0

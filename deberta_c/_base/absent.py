@@ -31,15 +31,15 @@ _INSTEAD = (
 )  # fmt: skip
 
 
-def explain(name: str, known: Sequence[str]) -> Exception:
+def missing_name_error(name: str, known: Sequence[str]) -> Exception:
     """The error to raise for a name that the package lacks.
 
     It is an AttributeError, or where `from deberta_c import name` asks, an ImportError of the same text: otherwise
     Python puts its own text in place. A submodule that was not imported yet is left to Python.
 
-    >>> print(explain("AutoModelWithLMHead", []))
+    >>> print(missing_name_error("AutoModelWithLMHead", []))
     deberta_c has no AutoModelWithLMHead; use AutoModelForMaskedLM
-    >>> print(explain("AutoTokeniser", ["AutoTokenizer"]))
+    >>> print(missing_name_error("AutoTokeniser", ["AutoTokenizer"]))
     deberta_c has no AutoTokeniser; did you mean AutoTokenizer?
     """
     message = f"module 'deberta_c' has no attribute {name!r}"
@@ -51,5 +51,5 @@ def explain(name: str, known: Sequence[str]) -> Exception:
     if hint is None or find_spec(f"deberta_c.{name}") is not None:
         return AttributeError(message)
     message = f"deberta_c has no {name}; {hint}"
-    imports = sys._getframe(2).f_code.co_name == "_handle_fromlist"  # explain, __getattr__, and who asks
+    imports = sys._getframe(2).f_code.co_name == "_handle_fromlist"  # missing_name_error, __getattr__, and who asks
     return ImportError(message) if imports else AttributeError(message)

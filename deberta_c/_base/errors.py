@@ -20,7 +20,7 @@ class TruncationWarning(UserWarning):
     """Texts lost tokens to a length limit that the caller did not choose.
 
     Source: tokenizer calls and `predict` with truncation on and no `max_length`. Attribute `count`: rows
-    cut, in `predict` different texts cut, for it computes each text once.
+    cut; in `predict` the number of different texts, because each text is computed once.
 
     >>> TruncationWarning("2 rows were cut", count=2).count
     2
@@ -44,7 +44,7 @@ class MissingHeadWarning(UserWarning):
 
 
 class UnexpectedWeightsWarning(UserWarning):
-    """A checkpoint holds tensors that the model has no use for; attribute `tensors` holds their names in the file.
+    """A checkpoint contains tensors that the model does not use; attribute `tensors` holds their names in the file.
 
     >>> UnexpectedWeightsWarning("not used", tensors=("mask_predictions.dense.weight",)).tensors
     ('mask_predictions.dense.weight',)
@@ -90,7 +90,7 @@ def explain_import(error: ImportError) -> ImportError:
 
 
 def describe(value: Any) -> str:
-    """A value in a message, cut short; containers by their type alone, for they may be endless."""
+    """A value in a message, cut short; containers by their type alone, because they may be endless."""
     shown = repr(value) if value is None or isinstance(value, (bool, int, float, str)) else f"a {type(value).__name__}"
     return shown if len(shown) <= 80 else shown[:80] + "..."
 

@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._base.about import __version__
 from deberta_c._base.threads import get_num_threads
+from deberta_c._models.base import network_of
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.packing import offsets_of
 from deberta_c._models.predict import BATCH_TOKENS, run_batches
-from deberta_c._tokenizers.tokenizer import Rows
+from deberta_c._tokenizers.rows import Rows
 
 PADDED_ROWS = 32  # of a batch of transformers
 _SECONDS = 1.0  # of a work, at least; and three runs
@@ -45,7 +46,7 @@ def pack_rows(rows: Sequence[Sequence[int]]) -> Rows:
 def run_rows(model: SequenceClassifier, rows: Rows) -> NDArray[np.float32]:
     """Logits of the rows, in the batches of `predict`."""
     logits = np.empty((len(rows.offsets) - 1, model.num_labels), np.float32)
-    for chosen, result in run_batches(model._core, rows, BATCH_TOKENS):
+    for chosen, result in run_batches(network_of(model)[0], rows, BATCH_TOKENS):
         logits[chosen] = result
     return logits
 
@@ -59,8 +60,8 @@ def flops(settings: Mapping[str, Any], lengths: Sequence[int]) -> float:
 
 
 def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dict[str, Any]]:
-    """Times the works one after the other; `against="transformers"` runs it in turns, the same weights and threads."""
-    settings = model._settings
+    """Times the works one after the other; `against="transformers"` alternates with it, same weights and threads."""
+    settings = network_of(model)[1]
     theirs = _transformers(model) if against else None
     random = np.random.default_rng(0)
     limit = settings["max_positions"] if settings["position_biased_input"] else None
@@ -70,7 +71,7 @@ def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dic
         if theirs is not None:
             functions.append(theirs(rows))
         logits = [function() for function in functions]  # the warm-up, too
-        seconds = _in_turns(functions)
+        seconds = _alternating_seconds(functions)
         median = statistics.median(seconds[0])
         result = {
             "work": name,
@@ -121,8 +122,8 @@ def run(model: SequenceClassifier, against: str | None = None, out: Path | None 
         out.write_text(json.dumps({**about, "works": results}, indent=1) + "\n", encoding="utf-8")
 
 
-def _in_turns(functions: Sequence[Callable[[], object]]) -> list[list[float]]:
-    """Seconds of each function, called in turns until they have taken long enough."""
+def _alternating_seconds(functions: Sequence[Callable[[], object]]) -> list[list[float]]:
+    """Seconds of each function, called alternately until they have taken long enough."""
     seconds: list[list[float]] = [[] for _ in functions]
     began = time.perf_counter()
     while len(seconds[0]) < 3 or (len(seconds[0]) < _MOST_RUNS and time.perf_counter() - began < _SECONDS):

@@ -148,7 +148,7 @@ def _explain_word(word: str) -> str | None:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """A line without the place in the code, which tells nothing here."""
+    """Prints a warning without its place in the code."""
     print(f"deberta_c: warning: {message}", file=sys.stderr)
 
 
@@ -176,7 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(run=_demo)
 
     bench = commands.add_parser("bench", help="how fast this machine runs a model")
-    bench.add_argument("--against", choices=("transformers",), help="time transformers eager in turns, if installed")
+    bench.add_argument(
+        "--against", choices=("transformers",), help="time transformers (eager) alternately, if installed"
+    )
     bench.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
     bench.set_defaults(run=_bench)
 
@@ -214,7 +216,7 @@ def _add_classify_options(classify: argparse.ArgumentParser) -> None:
     classify.add_argument("--column", default="text", help="the column of texts (default: text)")
     classify.add_argument("--pair-column", help="the column of second texts, for models of pairs")
     classify.add_argument("--all-scores", action="store_true", help="add a column score_LABEL for every label")
-    classify.add_argument("--max-length", type=int, help="cut texts to so many tokens (default: the model's limit)")
+    classify.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
     classify.add_argument(
         "--na",
         choices=("raise", "empty", "skip"),
@@ -243,7 +245,7 @@ def _classify_words(options: argparse.Namespace) -> None:
 
 
 def _input_lines() -> Iterator[list[str]]:
-    """The lines of standard input, one at a time where somebody types them."""
+    """The lines of standard input, one at a time if they are typed in a terminal."""
     for chunk in read_chunks(STANDARD, Format("txt"), 1 if sys.stdin.isatty() else 1024):
         yield [row["text"] for row in chunk.rows]
 
@@ -320,7 +322,7 @@ def _check_output(source: Path, target: Path) -> None:
 
 
 class _Progress:
-    """A line on stderr that tells how far the work is."""
+    """A progress line on stderr."""
 
     def __init__(self, shown: bool) -> None:
         self._shown = shown

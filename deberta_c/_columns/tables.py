@@ -43,7 +43,7 @@ class Chunk(NamedTuple):
     rows: list[Row]
     unit: str  # what `numbers` count from 1: "line" or "row"
     numbers: Sequence[int]  # where each row begins
-    share: float | None  # of the file that has been read, from 0 to 1; None where nobody knows
+    share: float | None  # of the file that has been read, from 0 to 1; None if unknown
 
     def place(self, row: int) -> str:
         """Where a row of the chunk is in its file, such as "line 3"."""
@@ -73,7 +73,7 @@ def format_of(
     try:
         "".encode(encoding)
     except LookupError as error:
-        raise ValueError(f"--encoding is {encoding!r}, which is no encoding; give one such as latin-1") from error
+        raise ValueError(f"--encoding is {encoding!r}, which is not an encoding; give one such as latin-1") from error
     if codecs.lookup(encoding).name == "utf-8":
         encoding = "utf-8-sig"  # a mark at the begin is no part of the first name
     return Format(kind, packed, _delimiter(delimiter, kind), encoding, quotes)
@@ -158,7 +158,7 @@ def _explain_encoding(path: Path, form: Format, error: UnicodeError) -> str:
                 if number == 1 and line.startswith(b"\x1f\x8b"):
                     return f"{where} is packed by gzip; give it a name that ends in .gz"
                 if not "a\n".encode(form.encoding).endswith(b"a\n"):
-                    break  # lines of utf-16 cannot be told in bytes
+                    break  # lines of utf-16 cannot be found in bytes
                 try:
                     line.decode(form.encoding)
                 except UnicodeError as found:

@@ -39,7 +39,7 @@ def texts_of(
     Missing values are None, NaN, pd.NA and pd.NaT. With `na="raise"` they are an error, and with None, which says that
     the caller has no such argument; otherwise they become "".
 
-    Errors: TypeError names the row that holds something else than a str, or tells what the column should be;
+    Errors: TypeError names the row that holds something else than a str, or says what the column should be;
     ValueError for a missing value under `na="raise"`, for an unknown `na` and for a table instead of a column.
 
     >>> texts_of(["a", None], "texts", na="empty")
@@ -128,7 +128,7 @@ def find_surrogate(texts: list[str], row_name: RowName) -> None:
             text.encode()
         except UnicodeEncodeError as error:
             raise ValueError(
-                f"{row_name(row)} has a lone surrogate at index {error.start}, which is no character; "
+                f"{row_name(row)} has a lone surrogate at index {error.start}, which is not a character; "
                 "text.encode('utf-8', 'replace').decode() puts '?' in its place"
             ) from None
 
@@ -191,13 +191,13 @@ def _check_column(column: Any, name: str) -> None:
     dimensions = getattr(column, "ndim", 1)
     if dimensions != 1 or hasattr(column, "columns") or hasattr(column, "column_names"):
         shape = getattr(column, "shape", None)
-        raise ValueError(f'{name} has shape {shape}, it is no single column; give one, such as frame["text"]')
+        raise ValueError(f'{name} has shape {shape}, not that of a single column; give one, such as frame["text"]')
     if not isinstance(column, Iterable) and not is_dataset(column) and not _to_list(column):
         raise TypeError(f"{name} is {_shown(column)} of type {type(column).__name__}; give a column of texts")
 
 
 def _remedy(value: object) -> str:
-    """What to do about a value that is no str, where that is known."""
+    """What to do about a value that is not a str, if known."""
     if isinstance(value, (tuple, list)) and len(value) == 2:
         return "; give pairs as two columns, the first texts and the second ones"
     if isinstance(value, Mapping):

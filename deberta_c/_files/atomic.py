@@ -56,7 +56,7 @@ def new_files(directory: str | Path, stale: Callable[[str], bool] = _none) -> It
 
 
 def _appears(drafts: Path, directory: Path) -> bool:
-    """Lets the drafts become the directory, unless somebody else has made one meanwhile."""
+    """Lets the drafts become the directory, unless another process has created it meanwhile."""
     try:
         drafts.rename(directory)
     except OSError as error:

@@ -93,7 +93,7 @@ def shard_names(index: Path) -> list[str]:
     for tensor, file in names.items():
         if not isinstance(file, str) or file in ("", "..") or Path(file).name != file or "\0" in file:
             raise ValueError(
-                f"{str(index)!r}: tensor {describe(tensor)} is said to lie in {describe(file)}, which is no file name"
+                f"{str(index)!r}: tensor {describe(tensor)} is listed in {describe(file)}, which is not a file name"
             )
     return sorted(set(names.values()))
 

@@ -26,7 +26,7 @@ _WRITTEN = ("BOOL", "U8", "I8", "I16", "U16", "F16", "BF16", "I32", "U32", "F32"
 
 
 class Tensor(NamedTuple):
-    """A named array of a checkpoint file; `data` holds its bytes, row-major and little-endian, where they lie.
+    """A named array of a checkpoint file; `data` holds its bytes, row-major and little-endian, in place.
 
     `dtype` is called as in safetensors. `mapped`: the bytes lie in a read-only mapping of the file, so their pages may
     be dropped and come back; items need not be aligned there. `source` is the file, for messages.

@@ -1,4 +1,4 @@
-"""Weights that are written: in one file, or in several and the index that says where each weight is."""
+"""Weights that are written: in one file, or in several with an index of the tensors in each."""
 
 import json
 import re

@@ -28,7 +28,7 @@ os.register_at_fork(after_in_child=_new_lock)  # who held the old one is not in 
 def reopened(cls: type, directory: str, options: dict[str, Any], open_it: Callable[..., T]) -> T:
     """`open_it(directory, **options)`, or an object of its own that shares everything with the last one so opened.
 
-    Task by task a pool pickles its arguments anew; the last object stays open between tasks, until another directory,
+    A pool pickles its arguments again for each task; the last object stays open between tasks, until another directory,
     other options or changed files are asked for.
     """
     key = (directory, pickle.dumps(options), _identity(require_directory(directory)))

@@ -190,7 +190,7 @@ def _pickle(mapped: mmap.mmap, entry: _Entry) -> bytes:
     if entry.size > MAX_PICKLE:
         raise foreign(f"{entry.name} has {entry.size} bytes, more than {MAX_PICKLE}")
     content = mapped[entry.begin : entry.begin + entry.size]
-    if entry.crc not in (0, crc32(content)):  # torch can be told to leave it out
+    if entry.crc not in (0, crc32(content)):  # torch has an option to omit it
         raise damaged(f"the checksum of {entry.name} is wrong")
     return content
 

@@ -34,7 +34,7 @@ class Kind:
 
 @dataclass(eq=False)
 class Storage:
-    """Numbers in a row; `data`, their bytes, is filled in by whoever reads the file."""
+    """Numbers in a row; `data`, their bytes, is filled in by the reader of the file."""
 
     kind: Kind
     numel: int
@@ -145,7 +145,7 @@ class _Machine:
         """The last `count` objects above the last mark."""
         begin = len(self.stack) - count
         if begin < (self.marks[-1] if self.marks else 0):
-            raise damaged("its pickle takes more objects than there are")
+            raise damaged("its pickle takes more objects than it has")
         taken = self.stack[begin:]
         del self.stack[begin:]
         return taken

@@ -92,7 +92,7 @@ class _Auto(Generic[A]):
         """Opens a directory or a model of the hub; see `PreTrainedModel.from_pretrained`."""
         where, options = hub_options(options)
         folder = resolve(pretrained_model_name_or_path, files=model_files(options.get("variant")), **where)
-        found = cls.of_config(AutoConfig.from_dict(read_config(folder)) if config is None else config)
+        found = cls._of_config(AutoConfig.from_dict(read_config(folder)) if config is None else config)
         if output_loading_info:
             return found.from_pretrained(folder, config=config, output_loading_info=True, **options)
         return found.from_pretrained(folder, config=config, **options)
@@ -100,12 +100,12 @@ class _Auto(Generic[A]):
     @classmethod
     def from_config(cls, config: PreTrainedConfig, *, seed: int = 0, **options: Any) -> A:
         """A model with initial weights; see `PreTrainedModel.from_config`."""
-        model: Any = cls.of_config(config).from_config(config, seed=seed, **options)
+        model: Any = cls._of_config(config).from_config(config, seed=seed, **options)
         made: A = model
         return made
 
     @classmethod
-    def of_config(cls, config: Any) -> type[PreTrainedModel]:
+    def _of_config(cls, config: Any) -> type[PreTrainedModel]:
         """The class of a configuration's family; TypeError or ValueError when there is none."""
         if not isinstance(config, PreTrainedConfig):
             raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")

@@ -109,7 +109,7 @@ class PreTrainedConfig:
         where, overrides = hub_options(options)
         found = resolve(pretrained_model_name_or_path, files=CONFIG, **where)
         config = cls.from_dict(read_config(found), **overrides)
-        config.check()
+        config._check()
         config.name_or_path = str(pretrained_model_name_or_path)
         return config
 
@@ -190,7 +190,7 @@ class PreTrainedConfig:
         True
         """
         config = cls.from_dict(read_json(Path(json_file).expanduser()))
-        config.check()
+        config._check()
         return config
 
     def save_pretrained(self, save_directory: str | Path) -> None:
@@ -198,7 +198,7 @@ class PreTrainedConfig:
         with new_files(save_directory) as place:
             place("config.json").write_text(self.to_json_string() + "\n", encoding="utf-8")
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Refuses what makes no sense and what this version cannot run."""
         values = self._values
         _check_family(values["model_type"], self.model_type)
@@ -230,7 +230,7 @@ class PreTrainedConfig:
                 "one of them does not belong to these weights"
             )
 
-    def for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
+    def _for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
         """The fields of `struct deberta_config` for a head of the core, every default resolved."""
         values = self._values
         outputs = {"masked_lm": values["vocab_size"], "replaced_tokens": 1}.get(head, self.num_labels)
@@ -268,7 +268,7 @@ class PreTrainedConfig:
         raise NotImplementedError
 
     @classmethod
-    def declares(cls, key: str) -> bool:
+    def _declares(cls, key: str) -> bool:
         """Whether a key changes the network or its labels, so that it may be given to `from_pretrained`."""
         return key in cls._defaults or key in cls._optional or key in _LABELS
 
@@ -295,12 +295,12 @@ class DebertaConfig(PreTrainedConfig):
     }
     _optional = _OPTIONAL
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Refuses what makes no sense and what this version cannot run."""
-        super().check()
+        super()._check()
         if self._values.get("talking_head"):
             raise ValueError("config key talking_head is true; this version runs networks without talking heads only")
-        self.position_terms()
+        self._position_terms()
 
     def _check_sizes(self) -> None:
         super()._check_sizes()
@@ -314,7 +314,7 @@ class DebertaConfig(PreTrainedConfig):
         if values.get("embedding_size") is not None:
             _integer(values, "embedding_size", least=1)
 
-    def position_terms(self) -> list[str]:
+    def _position_terms(self) -> list[str]:
         """`pos_att_type` as a list, whether the file has "p2c|c2p" or ["p2c", "c2p"]."""
         terms = self._values["pos_att_type"]
         if terms is None:
@@ -330,12 +330,12 @@ class DebertaConfig(PreTrainedConfig):
                 raise ValueError(f'config key pos_att_type has {short(term)}; known are "c2p", "p2c", "p2p" and "none"')
         return terms
 
-    def for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
+    def _for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
         """The fields of `struct deberta_config` for a head of the core, every default resolved."""
-        values, terms = self._values, self.position_terms()
+        values, terms = self._values, self._position_terms()
         reach = values["max_relative_positions"]
         settings = {
-            **super().for_core(head, enhanced_mask_decoder=enhanced_mask_decoder),
+            **super()._for_core(head, enhanced_mask_decoder=enhanced_mask_decoder),
             "embedding_size": values.get("embedding_size") or values["hidden_size"],
             "max_relative_positions": reach if reach >= 1 else values["max_position_embeddings"],
             "relative_attention": values["relative_attention"],
@@ -388,9 +388,9 @@ class DebertaV2Config(DebertaConfig):
         "conv_groups",
     )
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Refuses what makes no sense and what this version cannot run."""
-        super().check()
+        super()._check()
         values = self._values
         _integer(values, "position_buckets", least=None)
         _require(values, "share_att_key", bool, "true or false")
@@ -404,10 +404,10 @@ class DebertaV2Config(DebertaConfig):
         if kernel > 0 and hidden % groups:
             raise ValueError(f"config key conv_groups is {groups}; it must divide hidden_size, which is {hidden}")
 
-    def for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
+    def _for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
         """The fields of `struct deberta_config` for a head of the core, every default resolved."""
         values = self._values
-        settings = super().for_core(head, enhanced_mask_decoder=enhanced_mask_decoder)
+        settings = super()._for_core(head, enhanced_mask_decoder=enhanced_mask_decoder)
         norms = [name.strip() for name in values["norm_rel_ebd"].lower().split("|")]
         return {
             **settings,
@@ -445,9 +445,9 @@ class BertConfig(PreTrainedConfig):
     }
     _optional = frozenset({"position_embedding_type"})
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Refuses what makes no sense and what this version cannot run."""
-        super().check()
+        super()._check()
         for key in ("is_decoder", "add_cross_attention"):
             if self._values[key]:
                 raise ValueError(f"config key {key} is {short(self._values[key])}; this version runs encoders only")
@@ -492,7 +492,7 @@ class AutoConfig:
         where, overrides = hub_options(options)
         found = resolve(pretrained_model_name_or_path, files=CONFIG, **where)
         config = AutoConfig.from_dict(read_config(found), **overrides)
-        config.check()
+        config._check()
         config.name_or_path = str(pretrained_model_name_or_path)
         return config
 

@@ -1,8 +1,8 @@
 """The heads: what a call takes, what the core is asked for, and what is returned."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from inspect import signature
-from typing import Any, ClassVar
+from inspect import cleandoc, signature
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 from deberta_c._base.suggest import unknown_option
 from deberta_c._columns.texts import Missing, RowName, the_only
 from deberta_c._files.checkpoint import Tensor
-from deberta_c._models.base import Plan, PreTrainedModel, given, untrained
+from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
 from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
+from deberta_c._models.opening import Plan, untrained
 from deberta_c._models.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
@@ -41,7 +42,22 @@ from deberta_c._models.tensor_names import (
     TOKENS,
     Adapted,
 )
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows, as_tokenizer, explain, warn_of_cuts
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, warn_of_cuts
+
+C = TypeVar("C", bound=Callable[..., Any])
+
+
+_ERRORS = """
+Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask values, rows
+without a token); TypeError for a wrong dtype or an unknown argument; RuntimeError when the head is missing.
+"""
+
+
+def _with_errors(call: C) -> C:
+    """Ends the docstring of a `__call__` with the paragraph of errors that all heads share."""
+    call.__doc__ = cleandoc(call.__doc__ or "") + "\n" + _ERRORS
+    return call
 
 
 class Encoder(PreTrainedModel):
@@ -55,6 +71,7 @@ class Encoder(PreTrainedModel):
     def __init_subclass__(cls) -> None:
         cls._encoders[cls.config_class] = cls
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -69,25 +86,17 @@ class Encoder(PreTrainedModel):
         """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
 
         Returns a `BaseModelOutput`, for BERT a `BaseModelOutputWithPooling`, or a tuple with `return_dict=False`.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        packed = self._pack(input_ids, attention_mask, token_type_ids)
-        pooled = self._settings["head"] == "pooler"
-        ran = self._run(packed, output_hidden_states, output_attentions, logits=pooled, last=True)
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
+        has_pooler = self._settings["head"] == "pooler"
+        ran = self._run(packed, output_hidden_states, output_attentions, logits=has_pooler, last=True)
         assert ran.last is not None
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        if self._head == "pooler":
-            output: Any = BaseModelOutputWithPooling(last_hidden_state=ran.last, pooler_output=ran.logits, **states)
-        else:
-            output = BaseModelOutput(last_hidden_state=ran.last, **states)
-        return given(output, return_dict, input_ids)
+        pooled = {"pooler_output": ran.logits} if self._head == "pooler" else {}
+        kind = BaseModelOutputWithPooling if pooled else BaseModelOutput
+        return self._given(kind, ran, return_dict, input_ids, last_hidden_state=ran.last, **pooled)
 
-    def states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-        """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `logits_of_rows`."""
+    def _states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
+        """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `_logits_of_rows`."""
         check_rows(rows, self._settings, row_name)
         return run_batches(self._core, rows, BATCH_TOKENS, states=True)
 
@@ -116,6 +125,7 @@ class SequenceClassifier(_Labelled):
     _head = "sequence"
     _lack = untrained("classifier")
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -138,22 +148,15 @@ class SequenceClassifier(_Labelled):
         binary cross entropy with 0 and 1 (N, C). Without a `problem_type` it is a regression when there is one label,
         a cross entropy for classes (N), and for labels (N, C) a soft cross entropy, with BERT a binary one. The logits
         of a regression stay (N, 1), also where transformers flattens them.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        self._require_head()
-        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
         logits, loss = ran.logits, None
         assert logits is not None
         if labels is not None:
             infer = self.config.model_type == "bert"
             loss = classification_loss(logits, labels, self.config.problem_type, infer=infer)
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(SequenceClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+        return self._given(SequenceClassifierOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
 
     def predict(
         self,
@@ -188,7 +191,7 @@ class SequenceClassifier(_Labelled):
         (2, 2)
         """
         _refuse(self.predict, unknown)
-        return self.logits_of_column(
+        return self._logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -225,7 +228,7 @@ class SequenceClassifier(_Labelled):
         function = self.probability_function()
         if function is None:
             raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
-        logits = self.logits_of_column(
+        logits = self._logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -265,7 +268,7 @@ class SequenceClassifier(_Labelled):
         several = self.config.problem_type == "multi_label_classification"
         if not several and (self.probability_function() is None or self.num_labels == 1):
             raise ValueError("this model scores rows and has no labels to choose from; call predict or predict_proba")
-        logits = self.logits_of_column(
+        logits = self._logits_of_column(
             texts,
             text_pairs,
             tokenizer,
@@ -291,14 +294,14 @@ class SequenceClassifier(_Labelled):
             return "sigmoid"
         return "softmax"
 
-    def logits_of(
+    def _logits_of_text(
         self, text: str, name: str, tokenizer: PreTrainedTokenizerFast, truncation: bool | str, max_length: int | None
     ) -> NDArray[np.float32]:
         """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
         self._require_head()
-        options = tokenizer.encode_options(truncation, max_length)
+        options = tokenizer._encode_options(truncation, max_length)
         try:
-            rows = tokenizer.encode_for_model([text], None, options)
+            rows = tokenizer._encode_for_model([text], None, options)
         except ValueError:
             explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
             raise
@@ -309,7 +312,7 @@ class SequenceClassifier(_Labelled):
         assert logits is not None
         return logits
 
-    def logits_of_column(
+    def _logits_of_column(
         self,
         texts: Iterable[Any],
         text_pairs: Iterable[Any] | None,
@@ -329,6 +332,7 @@ class TokenClassifier(_Labelled):
     _layers = TOKENS
     _lack = untrained("classifier of tokens")
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -346,19 +350,12 @@ class TokenClassifier(_Labelled):
         Returns a `TokenClassifierOutput`, whose logits (N, S, C) are zero for masked tokens, or a tuple with
         `return_dict=False`. With `labels` (N, S) it has the cross entropy of the tokens that are neither labelled -100
         nor masked; transformers counts masked ones, too, unless they are labelled -100.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        self._require_head()
-        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
         logits = _padded(packed, ran.logits)
         loss = None if labels is None else token_loss(logits, labels, packed.valid)
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(TokenClassifierOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+        return self._given(TokenClassifierOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
 
 
 class SpanReader(PreTrainedModel):
@@ -368,6 +365,7 @@ class SpanReader(PreTrainedModel):
     _layers = SPANS
     _lack = untrained("reader of answers")
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -385,17 +383,11 @@ class SpanReader(PreTrainedModel):
 
         Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the least float32 for masked tokens, so that
         argmax finds none, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N) it
-        has the mean of both cross entropies; a position of S or more does not count. Masked tokens do not compete, so
+        has the mean of both cross entropies; a position of S or more does not count, one that is masked is a
+        ValueError. Masked tokens do not compete, so
         that the loss does not depend on padding; in transformers they do, and a padded batch has a greater loss there.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token, a position that is masked); TypeError for a wrong dtype; RuntimeError when the
-        head is missing.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        self._require_head()
-        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
         logits = _padded(packed, ran.logits)
         if packed.valid is not None:
@@ -404,9 +396,8 @@ class SpanReader(PreTrainedModel):
         loss = None
         if start_positions is not None and end_positions is not None:
             loss = span_loss(start, end, start_positions, end_positions, packed.valid)
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        output = QuestionAnsweringModelOutput(loss=loss, start_logits=start, end_logits=end, **states)
-        return given(output, return_dict, input_ids)
+        values = {"loss": loss, "start_logits": start, "end_logits": end}
+        return self._given(QuestionAnsweringModelOutput, ran, return_dict, input_ids, **values)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         if config.num_labels != 2:
@@ -423,6 +414,7 @@ class Chooser(PreTrainedModel):
     _head = "sequence"
     _lack = untrained("model for choices")
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -439,25 +431,21 @@ class Chooser(PreTrainedModel):
 
         Returns a `MultipleChoiceModelOutput` with logits (N, choices), or a tuple with `return_dict=False`. With
         `labels` (N), the numbers of the right choices, it has their cross entropy.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        self._require_head()
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
+        ran = self._run(packed, output_hidden_states, output_attentions)
+        assert ran.logits is not None
+        logits = ran.logits.reshape(np.shape(input_ids)[:2])
+        loss = None if labels is None else choice_loss(logits, labels)
+        return self._given(MultipleChoiceModelOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+
+    def _pack(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
         ids = flatten_choices("input_ids", input_ids)
-        shape = np.shape(input_ids)
         others = [
-            None if value is None else flatten_choices(name, value, shape)
+            None if value is None else flatten_choices(name, value, np.shape(input_ids))
             for name, value in (("attention_mask", attention_mask), ("token_type_ids", token_type_ids))
         ]
-        ran = self._run(self._pack(ids, *others), output_hidden_states, output_attentions)
-        assert ran.logits is not None
-        logits = ran.logits.reshape(shape[:2])
-        loss = None if labels is None else choice_loss(logits, labels)
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(MultipleChoiceModelOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+        return super()._pack(ids, *others)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
@@ -471,6 +459,7 @@ class NextSentencePredictor(PreTrainedModel):
     _layers = NEXT_SENTENCE
     _lack = untrained("predictor of the next sentence")
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -488,19 +477,12 @@ class NextSentencePredictor(PreTrainedModel):
         Returns a `NextSentencePredictorOutput` with logits (N, 2), the first for a text that follows, or a tuple with
         `return_dict=False`. With `labels` (N), 0 for a text that follows and 1 for any other, it has their cross
         entropy.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        self._require_head()
-        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
         assert ran.logits is not None
         loss = None if labels is None else choice_loss(ran.logits, labels)
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(NextSentencePredictorOutput(loss=loss, logits=ran.logits, **states), return_dict, input_ids)
+        return self._given(NextSentencePredictorOutput, ran, return_dict, input_ids, loss=loss, logits=ran.logits)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
@@ -516,6 +498,7 @@ class MaskedLanguageModel(PreTrainedModel):
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0, enhanced_mask_decoder: bool | None = None) -> None:
         self._make(config, seed, {"enhanced_mask_decoder": enhanced_mask_decoder})
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -537,14 +520,8 @@ class MaskedLanguageModel(PreTrainedModel):
         for a large vocabulary. With `labels` (N, S) it has the cross entropy of the tokens that are not labelled
         -100, not masked and, if there are `positions`, chosen; transformers counts masked ones, too, unless they are
         labelled -100.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        self._require_head()
-        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         chosen = None if positions is None else check_positions(positions, packed)
         some = chosen is None or bool(chosen.any())
         selected = None if chosen is None or not some else selected_tokens(packed, chosen)
@@ -556,8 +533,7 @@ class MaskedLanguageModel(PreTrainedModel):
         else:
             logits = np.empty((0, self._settings["num_labels"]), np.float32) if ran.logits is None else ran.logits
             loss = None if labels is None else chosen_loss(logits, labels, chosen)
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(MaskedLMOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+        return self._given(MaskedLMOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
 
     def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
         """A decoder that is not tied has a bias of its own, beside which files may have the other."""
@@ -583,7 +559,7 @@ class MaskedLanguageModel(PreTrainedModel):
             _check_width(config)
         if enhanced:
             _check_decoder(config, found)
-        settings = config.for_core(self._head, enhanced_mask_decoder=enhanced)
+        settings = config._for_core(self._head, enhanced_mask_decoder=enhanced)
         return Plan(config, settings, PREDICTIONS if legacy else LM_HEAD)
 
 
@@ -594,6 +570,7 @@ class ReplacedTokenDetector(PreTrainedModel):
     _layers = REPLACED
     _lack = untrained("detector of replaced tokens")
 
+    @_with_errors
     def __call__(
         self,
         input_ids: Any = None,
@@ -611,19 +588,12 @@ class ReplacedTokenDetector(PreTrainedModel):
         Returns a `PreTrainingOutput` with logits (N, S), above 0 where a token seems replaced and 0 for masked tokens,
         or a tuple with `return_dict=False`. With `labels` (N, S), 1 for replaced and 0 for original tokens, it has the
         binary cross entropy of the tokens that are neither masked nor labelled -100.
-
-        Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask
-        values, rows without a token); TypeError for a wrong dtype; RuntimeError when the head is missing.
         """
-        self._check_extra(extra)
-        return_dict = self._names_outputs(return_dict)
-        self._require_head()
-        packed = self._pack(input_ids, attention_mask, token_type_ids)
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
         logits = _padded(packed, ran.logits)[:, :, 0]
         loss = None if labels is None else replaced_loss(logits, labels, packed.valid)
-        states = {"hidden_states": ran.hidden_states, "attentions": ran.attentions}
-        return given(PreTrainingOutput(loss=loss, logits=logits, **states), return_dict, input_ids)
+        return self._given(PreTrainingOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
 
 
 def _refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:

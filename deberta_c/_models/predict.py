@@ -16,13 +16,16 @@ from deberta_c import _core
 from deberta_c._columns.texts import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
 from deberta_c._models.packing import offsets_of
 from deberta_c._tokenizers.inputs import members, unzip
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows, explain, warn_of_cuts
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, explain, warn_of_cuts
 
 BATCH_TOKENS = 4096
 _WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
 _REMEMBERED = 8 << 20  # bytes, about, of the texts that later windows need not compute again
 _SELECTED = 32  # tokens that a selected one counts in a batch: its logits may be a vocabulary long
 _ENTRY = 128  # bytes that remembering a text takes beside its characters
+
+Run = Callable[[Rows], Iterable[tuple[NDArray[np.intp], NDArray[np.float32]]]]  # numbers of rows, and their logits
 
 
 def predict(
@@ -52,42 +55,15 @@ def predict(
     columns = [_Column(texts, name, na, row_names[0])]
     if text_pairs is not None:
         columns.append(_Column(text_pairs, "text_pairs", na, row_names[1]))
-    options = tokenizer.encode_options(truncation, max_length, pairs=text_pairs is not None)
-    total = _total(columns)
-    answer = np.empty((total or 0, settings["num_labels"]), np.float32)
-    places: dict[Any, int] = {}  # a row of each text that was met
-    missing: list[NDArray[np.int64]] = []
-    end = different = cut = remembered = 0
-    with progress_bar(progress, total) as advance:
-        for firsts, seconds, empty in _windows(columns):
-            begin, end = end, end + len(firsts)
-            if end > len(answer):
-                answer.resize((max(end, 2 * len(answer)), answer.shape[1]), refcheck=False)
-            keys: Iterable[Any] = firsts if seconds is None else zip(firsts, seconds, strict=True)
-            where = np.fromiter((places.setdefault(key, row) for row, key in enumerate(keys, begin)), np.int64)
-            repeats = np.bincount(where[where >= begin] - begin, minlength=len(firsts))
-            new = np.flatnonzero(repeats)
-            names = (_shifted(row_names[0], begin), _shifted(row_names[1], begin))
-            rows = _encode(tokenizer, settings, firsts, seconds, options, new, names)
-            advance(len(firsts) - int(repeats.sum()))
-            for chosen, logits in run_batches(core, rows, int(batch_tokens)):
-                answer[begin + new[chosen]] = logits
-                advance(int(repeats[new[chosen]].sum()))
-            answer[begin:end] = answer[where]
-            cut += rows.cut
-            different += len(new)
-            if empty is not None and na == "skip":
-                missing.append(begin + np.flatnonzero(empty))
-            remembered += sum(_ENTRY + len(firsts[row]) + (len(seconds[row]) if seconds else 0) for row in new)
-            if remembered > _REMEMBERED:
-                places.clear()
-                remembered = 0
-    if cut and max_length is None:
-        warn_of_cuts(cut, f"{different} different texts", options["max_length"])
-    answer.resize((end, answer.shape[1]), refcheck=False)
-    if missing:
-        answer[np.concatenate(missing)] = np.nan
-    return answer
+    options = tokenizer._encode_options(truncation, max_length, pairs=text_pairs is not None)
+    encoder = _Encoder(tokenizer, settings, options, row_names)
+    prediction = _Prediction(columns, _total(columns), settings["num_labels"])
+    with progress_bar(progress, prediction.total) as advance:
+        for window in _windows(columns):
+            prediction.add(window, encoder, lambda rows: run_batches(core, rows, int(batch_tokens)), advance)
+    if prediction.cut and max_length is None:
+        warn_of_cuts(prediction.cut, f"{prediction.different} different texts", options["max_length"])
+    return prediction.result()
 
 
 def check_rows(
@@ -131,6 +107,106 @@ class _Column(NamedTuple):
     row_name: RowName
 
 
+class _Window(NamedTuple):
+    """Some rows: the first texts, the second ones or None, and which have a missing text, None when no row has."""
+
+    firsts: list[str]
+    seconds: list[str] | None
+    missing: NDArray[np.bool_] | None
+
+    def keys(self) -> Iterable[Any]:
+        """What tells rows of different texts apart."""
+        return self.firsts if self.seconds is None else zip(self.firsts, self.seconds, strict=True)
+
+    def bytes(self, rows: NDArray[np.int64]) -> int:
+        """About how much memory it takes to remember the texts of these rows."""
+        return sum(
+            _ENTRY + len(self.firsts[row]) + (len(self.seconds[row]) if self.seconds else 0) for row in rows.tolist()
+        )
+
+
+class _Encoder(NamedTuple):
+    """What makes rows of ids of a window's texts, and what messages call the rows of the two columns."""
+
+    tokenizer: PreTrainedTokenizerFast
+    settings: Mapping[str, Any]
+    options: dict[str, Any]
+    row_names: tuple[RowName, RowName]
+
+    def rows(self, window: _Window, chosen: NDArray[np.int64], begin: int) -> Rows:
+        """The chosen rows of a window, encoded and checked; the window begins at the row `begin` of the column."""
+        names = (_shifted(self.row_names[0], begin), _shifted(self.row_names[1], begin))
+        firsts = [window.firsts[row] for row in chosen]
+        seconds = None if window.seconds is None else [window.seconds[row] for row in chosen]
+        try:
+            rows = self.tokenizer._encode_for_model(firsts, seconds, self.options)
+        except ValueError:
+            explain(self.tokenizer, window.firsts, window.seconds, self.options, names)
+            raise
+        remedy = "" if "truncation" in self.options else "truncation=True and "
+        check_rows(rows, self.settings, lambda index: names[0](int(chosen[index])), remedy)
+        return rows
+
+
+class _Prediction:
+    """The logits of a column, which grow window by window; a text that was met in an earlier one is not run again.
+
+    `cut` of the `different` texts lost tokens.
+    """
+
+    def __init__(self, columns: list[_Column], total: int | None, labels: int) -> None:
+        self.total = total
+        self.different = self.cut = 0
+        self._skips = columns[0].na == "skip"
+        self._logits = np.empty((total or 0, labels), np.float32)
+        self._end = 0  # rows that are done
+        self._missing: list[NDArray[np.int64]] = []
+        self._places: dict[Any, int] = {}  # a row of each text that was met
+        self._remembered = 0  # bytes of these texts, about
+
+    def add(self, window: _Window, encoder: _Encoder, run: Run, advance: Callable[[int], object]) -> None:
+        """Computes the rows of the next window, each distinct text once."""
+        begin = self._make_room(len(window.firsts))
+        where = np.fromiter(
+            (self._places.setdefault(key, row) for row, key in enumerate(window.keys(), begin)), np.int64
+        )
+        repeats = np.bincount(where[where >= begin] - begin, minlength=len(window.firsts))
+        new = np.flatnonzero(repeats)
+        rows = encoder.rows(window, new, begin)
+        advance(len(window.firsts) - int(repeats.sum()))
+        for chosen, logits in run(rows):
+            self._logits[begin + new[chosen]] = logits
+            advance(int(repeats[new[chosen]].sum()))
+        self._logits[begin : self._end] = self._logits[where]
+        self.cut += rows.cut
+        self.different += len(new)
+        if window.missing is not None and self._skips:
+            self._missing.append(begin + np.flatnonzero(window.missing))
+        self._remember(window.bytes(new))
+
+    def result(self) -> NDArray[np.float32]:
+        """The logits of all rows, NaN for missing texts that are skipped."""
+        self._logits.resize((self._end, self._logits.shape[1]), refcheck=False)
+        if self._missing:
+            self._logits[np.concatenate(self._missing)] = np.nan
+        return self._logits
+
+    def _make_room(self, rows: int) -> int:
+        """The place of the first of as many rows more."""
+        begin, self._end = self._end, self._end + rows
+        if self._end > len(self._logits):
+            size = max(self._end, 2 * len(self._logits))
+            self._logits.resize((size, self._logits.shape[1]), refcheck=False)
+        return begin
+
+    def _remember(self, size: int) -> None:
+        """Counts the texts that were met, and forgets all of them once they are too many."""
+        self._remembered += size
+        if self._remembered > _REMEMBERED:
+            self._places.clear()
+            self._remembered = 0
+
+
 Piece = tuple[list[str], NDArray[np.bool_] | None]  # texts, and which of them are missing
 
 
@@ -141,8 +217,8 @@ def _pieces(column: _Column) -> Iterator[Piece]:
         begin += len(values)
 
 
-def _windows(columns: list[_Column]) -> Iterator[tuple[list[str], list[str] | None, NDArray[np.bool_] | None]]:
-    """The first texts, the second ones or None, and which rows have a missing one, None when no row has."""
+def _windows(columns: list[_Column]) -> Iterator[_Window]:
+    """The rows of the columns; ValueError when one has more than the other."""
     done = 0
     for pieces in zip_longest(*map(_pieces, columns), fillvalue=([], None)):
         counts = [len(texts) for texts, _ in pieces]
@@ -153,7 +229,7 @@ def _windows(columns: list[_Column]) -> Iterator[tuple[list[str], list[str] | No
         done += counts[0]
         masks = [mask for _, mask in pieces if mask is not None]
         second = pieces[1][0] if len(pieces) > 1 else None
-        yield pieces[0][0], second, np.logical_or.reduce(masks) if masks else None
+        yield _Window(pieces[0][0], second, np.logical_or.reduce(masks) if masks else None)
 
 
 def _total(columns: list[_Column]) -> int | None:
@@ -171,28 +247,6 @@ def _total(columns: list[_Column]) -> int | None:
 
 def _shifted(row_name: RowName, rows: int) -> RowName:
     return lambda row: row_name(rows + row)
-
-
-def _encode(
-    tokenizer: PreTrainedTokenizerFast,
-    settings: Mapping[str, Any],
-    firsts: list[str],
-    seconds: list[str] | None,
-    options: dict[str, Any],
-    chosen: NDArray[np.int64],
-    names: tuple[RowName, RowName],
-) -> Rows:
-    """The chosen rows of a window, encoded and checked; `names` are those of the window's rows."""
-    some = [firsts[row] for row in chosen]
-    others = None if seconds is None else [seconds[row] for row in chosen]
-    try:
-        rows = tokenizer.encode_for_model(some, others, options)
-    except ValueError:
-        explain(tokenizer, firsts, seconds, options, names)
-        raise
-    remedy = "" if "truncation" in options else "truncation=True and "
-    check_rows(rows, settings, lambda index: names[0](int(chosen[index])), remedy)
-    return rows
 
 
 def run_batches(

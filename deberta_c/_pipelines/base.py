@@ -27,9 +27,9 @@ from deberta_c._columns.texts import (
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.predict import progress_bar
 from deberta_c._tokenizers.encodings import require_cpu
+from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import (
     PreTrainedTokenizerFast,
-    Rows,
     as_tokenizer,
     check_padding,
     explain,
@@ -79,7 +79,7 @@ class Pipeline(ABC, Generic[M]):
     opener: ClassVar[Any]  # the Auto class that opens a directory for it
     takes: ClassVar[type[PreTrainedModel]]
     _takes: ClassVar[tuple[str, ...]]  # its options
-    _single: ClassVar[tuple[type, ...]] = (str,)  # what stands for one text
+    _single: ClassVar[tuple[type, ...]] = (str,)  # types of a single text
     _kinds: ClassVar[str] = "a str or a column of them"
 
     def __init__(
@@ -230,7 +230,7 @@ class TokenPlan(ABC, Generic[M]):
 
     def _encode(self, texts: list[str], row_name: RowName) -> Rows:
         try:
-            return self.tokenizer.encode_for_model(texts, None, self._encoding)
+            return self.tokenizer._encode_for_model(texts, None, self._encoding)
         except ValueError:
             explain(self.tokenizer, texts, None, self._encoding, (row_name, row_name))
             raise
@@ -251,7 +251,7 @@ def encoding_options(tokenizer: PreTrainedTokenizerFast, how: Mapping[str, Any])
     limit, truncation = how.get("max_length"), how.get("truncation")
     if check_padding(how.get("padding", False)) is None and truncation is None:
         truncation = limit is not None
-    return tokenizer.encode_options(truncation, limit, how.get("add_special_tokens", True)), limit is not None
+    return tokenizer._encode_options(truncation, limit, how.get("add_special_tokens", True)), limit is not None
 
 
 def length_of(inputs: Any) -> int | None:
@@ -260,14 +260,14 @@ def length_of(inputs: Any) -> int | None:
 
 
 def check_batch_size(value: Any) -> int:
-    """The value itself; ValueError when it is no number of texts."""
+    """The value itself; ValueError unless it is a number of texts."""
     if type(value) is not int or value < 1:
         raise ValueError(f"batch_size is {value!r}; it must be an integer of at least 1")
     return value
 
 
 def check_top_k(value: Any, otherwise: str) -> None:
-    """TypeError or ValueError for what is no number of answers; None is `otherwise`."""
+    """TypeError or ValueError unless it is a number of answers; None is `otherwise`."""
     if value is not None and type(value) is not int:
         raise TypeError(f"top_k is {value!r}; it must be an integer, or None for {otherwise}")
     if value is not None and value < 1:
@@ -275,7 +275,7 @@ def check_top_k(value: Any, otherwise: str) -> None:
 
 
 def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options but for those of transformers that change nothing; one warning names those that ask for more."""
+    """The options except those of transformers that change nothing; one warning names those that ask for more."""
     _check_dtype(options)
     ignored = [name for name, usual in _HARMLESS.items() if name in options and options[name] not in usual]
     if ignored:

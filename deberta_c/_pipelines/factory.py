@@ -96,18 +96,18 @@ class _Plan:
         self.max_length: Any = options.get("max_length")
         if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
             self.truncation = self.max_length is not None and padding is False
-        self.tokenizer.encode_options(self.truncation, self.max_length)  # refuses what makes no sense, before any text
+        self.tokenizer._encode_options(self.truncation, self.max_length)  # refuses what makes no sense, before any text
 
     def one(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             first, second = _pair(inputs, "inputs")
             return self._many([first], None if second is None else [second], the_only("inputs"))[0]
-        logits = self.model.logits_of(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
+        logits = self.model._logits_of_text(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
         answer = self.answers(logits)[0]
         return answer if self.nested else [answer]
 
     def _many(self, firsts: Any, seconds: Any, row_name: RowName, progress: bool = False) -> list[Any]:
-        logits = self.model.logits_of_column(
+        logits = self.model._logits_of_column(
             firsts,
             seconds,
             self.tokenizer,

@@ -11,7 +11,8 @@ from deberta_c._models.auto import AutoModel
 from deberta_c._models.heads import Encoder
 from deberta_c._pipelines.base import Pipeline, TokenPlan, encoding_options
 from deberta_c._tokenizers.encodings import as_tensor
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 # What becomes of the states (S, H) of a text.
 _POOLINGS: dict[str | None, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -79,15 +80,15 @@ class _Plan(TokenPlan[Encoder]):
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
         """For each text its states, or what pooling makes of them."""
         answers: list[Any] = [None] * len(texts)
-        for chosen, states in self.model.states_of_rows(rows, row_name):
+        for chosen, states in self.model._states_of_rows(rows, row_name):
             end = 0
             for row in chosen.tolist():
                 begin, end = end, end + int(rows.offsets[row + 1] - rows.offsets[row])
-                answers[row] = self._given(states[begin:end])
+                answers[row] = self._result(states[begin:end])
         return answers
 
-    def _given(self, states: NDArray[np.float32]) -> Any:
-        """The answer for a text with the states (S, H)."""
+    def _result(self, states: NDArray[np.float32]) -> Any:
+        """The result for a text, from its states (S, H)."""
         array = _POOLINGS[self.pooling](states)
         if self.tensors is None:
             return array.tolist()

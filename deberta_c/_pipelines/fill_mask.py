@@ -12,7 +12,8 @@ from deberta_c._models.auto import AutoModelForMaskedLM
 from deberta_c._models.heads import MaskedLanguageModel
 from deberta_c._models.outputs import softmax
 from deberta_c._pipelines.base import Pipeline, TokenPlan, check_top_k, encoding_options
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 _TOP_K = 5
 
@@ -22,8 +23,8 @@ class FillMaskPipeline(Pipeline[MaskedLanguageModel]):
 
     A text with one mask token gives a list of dicts, best first: "score" (a probability), "token" (an id), "token_str"
     and "sequence" (the text with it, without special tokens). One with several gives such a list for each, on its own:
-    the other mask tokens stay, and special tokens are shown. A column gives a list of that, but a list of a single text
-    only that, as in transformers; an iterator gives an iterator.
+    the other mask tokens stay, and special tokens are shown. A list gives one result per text; a one-item list
+    gives that result alone, as in transformers; an iterator gives an iterator.
 
     Options, of `pipeline` and of a call: `top_k`, 5 by default, is the number of dicts. `targets`, a token or a list of
     tokens, limits the answers to these; one that the vocabulary lacks is replaced by the first token that the tokenizer
@@ -81,7 +82,7 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
         masked = rows.ids == self.mask
         self._require_masks(masked, texts, rows, row_name)
         answers: list[Any] = [None] * len(texts)
-        for chosen, logits in self.model.logits_of_rows(rows, row_name, masked.view(np.uint8)):
+        for chosen, logits in self.model._logits_of_rows(rows, row_name, masked.view(np.uint8)):
             end = 0
             for row in chosen.tolist():
                 ids = rows.ids[rows.offsets[row] : rows.offsets[row + 1]]

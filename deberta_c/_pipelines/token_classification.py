@@ -15,8 +15,9 @@ from deberta_c._models.heads import TokenClassifier
 from deberta_c._models.outputs import softmax
 from deberta_c._models.packing import offsets_of
 from deberta_c._pipelines.base import Pipeline, TokenPlan
-from deberta_c._tokenizers.inputs import explain_words, read_words
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, Rows
+from deberta_c._tokenizers.inputs import raise_for_bad_words, read_words
+from deberta_c._tokenizers.rows import Rows
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 # The scores (C) of a word of those of its tokens (T, C).
 _OF_WORD: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
@@ -41,15 +42,14 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
       B- begins a new one), and "first", "average" and "max": each word has one label first, that of its first token, of
       the mean of the scores of its tokens, or of its most certain token.
     - `ignore_labels`: the labels that are left out, ["O"] by default.
-    - `stride`: a text longer than `tokenizer.model_max_length` is read in overlapping windows that share so many
+    - `stride`: a text longer than `tokenizer.model_max_length` is read in overlapping windows that share this many
       tokens, and of overlapping entities the longer, then the likelier is kept. Otherwise it is cut, with a warning.
     - `trim_offsets`: leaves out white space at both ends of "start" to "end"; tokens of DeBERTa v3 begin with it.
     - `is_split_into_words`: texts come as lists of words, which are the words of the strategies, too; "start" and "end"
       are characters of the words joined by `delimiter`, a space by default. One such list gives a list of one answer.
 
-    Words are those that the tokenizer knows. transformers knows them for BERT; for the others it warns and takes what
-    stands between spaces, so that a word after a line break or a tab joins the one before. The "word" of a group is
-    decoded of all its tokens; there, words of DeBERTa v3 lose the spaces between them.
+    Words are those of the tokenizer, for every family; the "word" of a group is decoded from all its tokens.
+    docs/differences.md says how transformers differs.
 
     Errors: ValueError for options that make no sense; TypeError and ValueError as in `predict`; RuntimeError when the
     model's head is missing.
@@ -119,7 +119,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         windows = stride is not None
         if windows and self.strategy == "none":
             raise ValueError('stride needs groups of tokens; give aggregation_strategy="simple" or another but "none"')
-        encoding = tokenizer.encode_options(True, None, overflow=windows, stride=stride or 0)
+        encoding = tokenizer._encode_options(True, None, overflow=windows, stride=stride or 0)
         encoding["want"] = ("spans", "words", "sequences")
         super().__init__(model, tokenizer, encoding, options, limited=windows)
 
@@ -140,9 +140,9 @@ class _Plan(TokenPlan[TokenClassifier]):
             words = replace(words, names=(rows_of("inputs", start), rows_of("inputs", start)))
         texts = [self.delimiter.join(words.firsts[begin:end]) for begin, end in pairwise(bounds.tolist())]
         try:
-            rows = self.tokenizer.encode_for_model(words.firsts, None, self._encoding | words.words())
+            rows = self.tokenizer._encode_for_model(words.firsts, None, self._encoding | words.words())
         except ValueError as error:
-            explain_words(words, error)
+            raise_for_bad_words(words, error)
             raise
         self._warn(rows.cut, f"{len(texts)} texts")
         return self.answers(texts, self._in_texts(rows, words.firsts, bounds), words.names[0])
@@ -163,7 +163,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         labels = self.model.labels()
         samples = rows.extras["samples"].tolist() if "samples" in rows.extras else list(range(len(texts)))
         found: list[list[dict[str, Any]]] = [[] for _ in samples]
-        for chosen, logits in self.model.logits_of_rows(rows, lambda row: row_name(samples[row])):
+        for chosen, logits in self.model._logits_of_rows(rows, lambda row: row_name(samples[row])):
             scores = softmax(logits)
             end = 0
             for row in chosen.tolist():
@@ -183,9 +183,9 @@ class _Plan(TokenPlan[TokenClassifier]):
         tokens = self._tokens(text, rows, int(begin), own)
         parts = self._parts(tokens, scores[own], rows.extras["words"][begin + own].tolist(), labels)
         if self.strategy == "none":
-            return [self._told(text, "entity", part) for part in parts if part.label not in self.ignored]
+            return [self._answer(text, "entity", part) for part in parts if part.label not in self.ignored]
         groups = map(_joined, _groups(parts))
-        return [self._told(text, "entity_group", group) for group in groups if group.label not in self.ignored]
+        return [self._answer(text, "entity_group", group) for group in groups if group.label not in self.ignored]
 
     def _tokens(self, text: str, rows: Rows, begin: int, own: NDArray[np.intp]) -> list[_Token]:
         pieces = self.tokenizer.convert_ids_to_tokens(rows.ids[begin + own])
@@ -209,7 +209,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         best = scores.argmax(axis=1).tolist(), scores.max(axis=1).tolist()
         return [_Part(labels[label], score, group) for label, score, group in zip(*best, groups, strict=True)]
 
-    def _told(self, text: str, key: str, part: _Part) -> dict[str, Any]:
+    def _answer(self, text: str, key: str, part: _Part) -> dict[str, Any]:
         start, end = part.tokens[0].start, part.tokens[-1].end
         if self.trims:
             inner = text[start:end]

@@ -37,14 +37,14 @@ class AddedToken:
 
 
 def token_section(value: Any) -> dict[str, Any] | None:
-    """A token as a file has it, with the flags that it tells: of an AddedToken of any library, or of a mapping.
+    """A token as a file has it, with the flags that it has: of an AddedToken of any library, or of a mapping.
 
-    None where it is not such a token.
+    None if it is not such a token.
     """
     names = ("content", *FLAGS)
-    told = value if isinstance(value, Mapping) else {name: getattr(value, name, None) for name in names}
-    content = told.get("content")
+    found = value if isinstance(value, Mapping) else {name: getattr(value, name, None) for name in names}
+    content = found.get("content")
     if not isinstance(content, str):
         return None
-    flags = {name: told[name] for name in FLAGS if told.get(name) is not None}
+    flags = {name: found[name] for name in FLAGS if found.get(name) is not None}
     return {"content": content_of_str(content), **flags}

@@ -69,15 +69,17 @@ def usual_side(name: str) -> str:
     return "left" if name in _PADDED_LEFT else "right"
 
 
-def file_options(name: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that a class of transformers 4 applies to the stages of a tokenizer.json, with their defaults.
+def file_options(name: str, content: Mapping[str, Any], rule: str) -> dict[str, Any]:
+    """The options that a class applies to the stages of a tokenizer.json, with their defaults.
 
-    They concern a stage that stands alone: transformers does not look into a Sequence.
+    They concern a stage that stands alone: transformers does not look into a Sequence. With `rule` HF5 the class FAST
+    keeps the `add_prefix_space` of the file, as in transformers 5, where BACKEND replaces it.
     """
     normalizer, cuts = content.get("normalizer"), content.get("pre_tokenizer")
     options: dict[str, Any] = {}
     if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
         options |= _NORMALIZED.get(BERT if kind_of(name) == BERT else name, {})
-    if isinstance(cuts, dict) and "add_prefix_space" in cuts and cuts.get("type") == "ByteLevel" and name != BACKEND:
+    keeps_space = name == BACKEND or (name == FAST and rule == "HF5")
+    if isinstance(cuts, dict) and "add_prefix_space" in cuts and cuts.get("type") == "ByteLevel" and not keeps_space:
         options["add_prefix_space"] = False
     return options

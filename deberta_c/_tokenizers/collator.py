@@ -1,4 +1,4 @@
-"""Batches of rows that a tokenizer made."""
+"""Rows of a tokenizer, combined into batches."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

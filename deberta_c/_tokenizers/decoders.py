@@ -147,7 +147,7 @@ def _byte_fallback(_: Mapping[str, Any]) -> Stage:
 
 
 def _spm(section: Mapping[str, Any]) -> Stage:
-    """As sentencepiece decodes: what is no character within neighbouring byte pieces becomes U+FFFD, byte by byte."""
+    """As sentencepiece decodes: each byte of neighbouring pieces that is not part of a character becomes U+FFFD."""
     metaspace = _metaspace(section)
     return lambda tokens: metaspace(_joined_bytes(tokens, _characters))
 

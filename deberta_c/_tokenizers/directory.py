@@ -58,7 +58,7 @@ _FILES = {
 }
 _NOT_SAVED = (
     *EXTRA, "tokenizer_file", "vocab_file", "merges_file", "special_tokens_map_file", "name_or_path", "byte_fallback",
-    "pipeline", "slow_tokenizer_class",
+    "compatibility", "pipeline", "slow_tokenizer_class",
 )  # fmt: skip
 
 
@@ -69,8 +69,8 @@ class TokenizerFiles:
     directory: Path
     kind: str
     """One of KINDS: the class, without "Fast"."""
-    pipeline: str
-    """"HF4", "HF5" or "SPM"."""
+    rule: str
+    """The reading of the files that `compatibility` chose: "HF4", "HF5" or "SPM"."""
     core: _core.Tokenizer
     special: Mapping[str, str]
     """bos_token, ..., mask_token to the file's own names; a key that is missing is None in the library."""
@@ -112,8 +112,8 @@ class TokenizerFiles:
 
         A token that is there already keeps its id and gets the flags of the new one. Reads the vocabulary again.
         """
-        if self.pipeline == "SPM":
-            raise ValueError('tokens cannot be added with pipeline="SPM"; add them with "HF4"')
+        if self.rule == "SPM":
+            raise ValueError('tokens cannot be added with compatibility="sentencepiece"; add them with "transformers4"')
         new, before = [_section(token) for token in tokens], self.content
 
         def content() -> dict[str, Any]:
@@ -134,8 +134,8 @@ def open_tokenizer(directory: Path, kind: str | None, options: Mapping[str, Any]
     """Chooses class and files (the class asked for is `kind`, None: whatever the directory names) and reads them.
 
     `options` are those of from_pretrained and win over the files. A tokenizer.json is executed as it is, but with
-    pipeline="HF5", where a class of transformers 5 takes its vocabulary only, and with pipeline="SPM", which needs
-    spm.model. Its sections truncation and padding are ignored.
+    compatibility="transformers5", where a class of transformers 5 takes its vocabulary only, and with "sentencepiece",
+    which needs spm.model. Its sections truncation and padding are ignored.
 
     Errors: OSError when a file is missing, ValueError for a broken file or a part that this version does not know,
     TypeError for an option that there is not.
@@ -146,7 +146,9 @@ def open_tokenizer(directory: Path, kind: str | None, options: Mapping[str, Any]
     settings.check(kind)
     rule = settings.rule()
     if rule == "SPM" and kind != V2:
-        raise ValueError(f'pipeline is "SPM", which {V2} has, but this is a {kind}; give "HF4"')
+        raise ValueError(
+            f'compatibility is "sentencepiece", which {V2} has, but this is a {kind}; give "transformers4"'
+        )
     json_path = directory / "tokenizer.json"
     if json_path.is_file() and rule != "SPM":
         if kind != FAST and rule == "HF5":
@@ -231,7 +233,7 @@ def _open_literal(settings: Settings, kind: str, rule: str, path: Path) -> Token
         return renamed(path, lambda: with_options(read_json(path), given))
 
     whole = read_json(path)
-    given = {**settings.stages(file_options(settings.class_name, whole)), **settings.given_stages()}
+    given = {**settings.stages(file_options(settings.class_name, whole, rule)), **settings.given_stages()}
     whole = renamed(path, lambda: with_options(whole, given))
     own = renamed(path, lambda: added_tokens(whole))
     settings.read_sections(whole)
@@ -284,7 +286,7 @@ def _open_spm(settings: Settings, rule: str, path: Path) -> TokenizerFiles:
         if rule == "SPM":
             raise ValueError(
                 f"{str(settings.path)!r} or a file beside it adds or renames tokens, or the option add_prefix_space is "
-                'false, which pipeline="SPM" does not know; give "HF4"'
+                'false, which compatibility="sentencepiece" does not have; give "transformers4"'
             )
 
     spm = _spm_content(path, rule, options)
@@ -348,7 +350,7 @@ def _finish_spm(
     return TokenizerFiles(
         directory=settings.directory,
         kind=V2,
-        pipeline=rule,
+        rule=rule,
         core=core,
         special=dict(SPECIAL[V2]),
         extra=tuple(content_of(token) for token in settings.extra()),
@@ -400,7 +402,7 @@ def _finish(
     return TokenizerFiles(
         directory=settings.directory,
         kind=kind,
-        pipeline=rule,
+        rule=rule,
         core=_make_core(path, pipeline),
         special=special,
         extra=tuple(content_of(token) for token in settings.extra()),
@@ -470,17 +472,17 @@ def write_tokenizer(files: TokenizerFiles, place: Callable[[str], Path]) -> tupl
     """Writes tokenizer.json and tokenizer_config.json where `place` says, and returns their names.
 
     Read back, here or with transformers, they give the same ids: tokenizer_class is PreTrainedTokenizerFast wherever
-    a class of transformers 5 would make another pipeline of the vocabulary. With pipeline="SPM", which no
-    tokenizer.json can say, spm.model is copied, and transformers 5 makes its own pipeline of that.
+    a class of transformers 5 would make another pipeline of the vocabulary. With compatibility="sentencepiece", which
+    no tokenizer.json can say, spm.model is copied, and transformers 5 makes its own pipeline of that.
     """
     config = {name: value for name, value in files.config.items() if name not in _NOT_SAVED}
     config.update(_call_section(files.options), **files.special)
     config["added_tokens_decoder"] = {str(token.id): token_flags(token) for token in files.added}
     if files.extra:
         config["additional_special_tokens"] = list(files.extra)
-    if files.pipeline == "SPM":
+    if files.rule == "SPM":
         name, body = "spm.model", (files.directory / "spm.model").read_bytes()
-        config.update(tokenizer_class=V2, pipeline="SPM")
+        config.update(tokenizer_class=V2, compatibility="sentencepiece")
     else:
         content = {**files.content(), "truncation": None, "padding": None}
         name, body = "tokenizer.json", json.dumps(content, ensure_ascii=False).encode("utf-8")

@@ -1,4 +1,4 @@
-"""What a tokenizer returns: a mapping of columns, which can tell where every token came from."""
+"""What a tokenizer returns: a mapping of columns, which knows where every token came from."""
 
 from collections import UserDict
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import warn_caller
 
-_TELLS = ("spans", "words", "strings", "sequences")
+_ARRAYS = ("spans", "words", "strings", "sequences")
 
 
 class CharSpan(NamedTuple):
@@ -163,7 +163,7 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Source:
-    """What columns were made of; all else about them is found out when somebody asks."""
+    """The texts and options of columns, from which their `Encoding`s are computed on first use."""
 
     encode: Callable[..., tuple[Any, ...]]  # of the core
     texts: tuple[Any, ...]
@@ -172,16 +172,16 @@ class Source:
 
     def encodings(self) -> list[Encoding]:
         """One for each row."""
-        ids, types, offsets, _, told = self.encode(*self.texts, **self.options, want=_TELLS)
+        ids, types, offsets, _, extras = self.encode(*self.texts, **self.options, want=_ARRAYS)
         layout, padding = Layout(offsets, self.padding), self.padding
-        added = told["sequences"] < 0
+        added = extras["sequences"] < 0
         columns: tuple[list[Any], ...] = (
             layout.rows(ids.tolist(), padding.id),
             layout.rows(types.tolist(), padding.type),
-            layout.rows(told["strings"], padding.token),
-            layout.rows(pairs_of(told["spans"]), (0, 0)),
-            layout.rows(_or_none(told["words"], told["words"] < 0), None),
-            layout.rows(_or_none(told["sequences"], added), None),
+            layout.rows(extras["strings"], padding.token),
+            layout.rows(pairs_of(extras["spans"]), (0, 0)),
+            layout.rows(_or_none(extras["words"], extras["words"] < 0), None),
+            layout.rows(_or_none(extras["sequences"], added), None),
             layout.repeat(1, 0),
             layout.rows(added.astype(np.uint8).tolist(), 1),
             [2 if self.texts[1] is not None else 1] * len(layout.lengths),
@@ -192,9 +192,9 @@ class Source:
 class BatchEncoding(UserDict[str, Any]):
     """What a tokenizer returns: a mapping whose keys are attributes too, ready for `model(**encoding)`.
 
-    `encoding[i]` with a number, and the methods that take a row and a token, word or character, tell where tokens came
-    from; in an encoding of one row the row may be left out. They find it out when first asked, from the texts, which
-    an encoding therefore remembers.
+    `encoding[i]` with a number, and the methods that take a row and a token, word or character, say where tokens came
+    from; in an encoding of one row the row may be left out. This is computed on first use; the encoding keeps the
+    texts for it.
 
     >>> BatchEncoding({"input_ids": [1, 2]}).input_ids
     [1, 2]
@@ -372,7 +372,7 @@ def pairs_of(spans: NDArray[np.int32]) -> list[tuple[int, int]]:
 
 
 def _at(column: list[int | None], token: int) -> int | None:
-    """None for what was added and for what comes after the row."""
+    """None for tokens that were added and for places after the row."""
     return column[token] if token < len(column) else None
 
 

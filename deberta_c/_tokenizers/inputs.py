@@ -25,7 +25,7 @@ from deberta_c._columns.texts import (
 
 @dataclass(frozen=True)
 class Inputs:
-    """First texts, second texts or None, and what messages call the rows; `single`: a text came that is no column.
+    """First texts, second texts or None, and what messages call the rows; `single`: a single text, not a column.
 
     Where texts came in words, row r has the words bounds[0][r] to bounds[0][r + 1] of `firsts`, and so has `seconds`.
     """
@@ -42,7 +42,7 @@ class Inputs:
         return len(self.firsts) if self.bounds is None else len(self.bounds[0]) - 1
 
     def words(self) -> dict[str, Any]:
-        """Keyword arguments that tell the core which words are a row."""
+        """Keyword arguments that give the core the words of each row."""
         if self.bounds is None:
             return {}
         first_words, second_words = self.bounds
@@ -52,7 +52,7 @@ class Inputs:
 def read_inputs(text: Any, text_pair: Any, name: str = "text") -> Inputs:
     """The texts of the arguments `text` and `text_pair`; messages call the former `name`.
 
-    Errors: TypeError for what is no text, ValueError for a missing one and for columns of unequal length.
+    Errors: TypeError for a value that is not a text, ValueError for a missing one and for columns of unequal length.
     """
     if is_missing(text):
         raise ValueError(f"{name} is {text!r}; give a str or a column of them")
@@ -109,7 +109,7 @@ def read_words(text: Any, text_pair: Any, name: str = "text") -> Inputs:
     return Inputs(words, others, single, names, (bounds, ends))
 
 
-def explain_words(inputs: Inputs, error: ValueError) -> None:
+def raise_for_bad_words(inputs: Inputs, error: ValueError) -> None:
     """Raises the error of the core under the caller's name for the row, for texts that came in words."""
     assert inputs.bounds is not None
     for words, bounds, row_name in zip((inputs.firsts, inputs.seconds), inputs.bounds, inputs.names, strict=True):
@@ -120,7 +120,7 @@ def explain_words(inputs: Inputs, error: ValueError) -> None:
 
 
 def unzip(pairs: Sequence[Any], name: str, or_else: str = "") -> tuple[list[Any], list[Any]]:
-    """The first texts and the second ones of a list of pairs; ValueError names a row that is no pair.
+    """The first texts and the second ones of a list of pairs; ValueError names a row that is not a pair.
 
     `or_else` is what the message advises besides giving two texts.
     """

@@ -11,7 +11,7 @@ from deberta_c._tokenizers.decoders import clean_up
 from deberta_c._tokenizers.directory import FIRST, SECOND, TokenizerFiles
 from deberta_c._tokenizers.encodings import BatchEncoding
 from deberta_c._tokenizers.recipes import FAST
-from deberta_c._tokenizers.settings import CALL_OPTIONS
+from deberta_c._tokenizers.settings import CALL_OPTIONS, COMPATIBILITY
 from deberta_c._tokenizers.training import train
 from deberta_c._tokenizers.vocabularies import write_vocab_json, write_vocab_txt
 
@@ -129,7 +129,7 @@ class LegacyCalls:
         if truncation is None and max_length is not None and padding is False:
             truncation = True
         pairs = pair_ids is not None
-        options = self.encode_options(truncation, max_length, add_special_tokens, pairs)
+        options = self._encode_options(truncation, max_length, add_special_tokens, pairs)
         firsts, seconds, specials = list(ids), list(pair_ids or []), self.num_special_tokens_to_add(pairs)
         total = len(firsts) + len(seconds) + specials * bool(add_special_tokens)
         limit, strategy = options.get("max_length", 0), options.get("truncation")
@@ -191,6 +191,11 @@ class LegacyCalls:
         return None if limit is None else limit - self.num_special_tokens_to_add(pair=True)
 
     @property
+    def compatibility(self: Any) -> str:
+        """The library whose reading of the files this is: "transformers4", "transformers5" or "sentencepiece"."""
+        return COMPATIBILITY[self._files.rule]
+
+    @property
     def added_tokens_encoder(self: Any) -> dict[str, int]:
         """The ids of the added tokens, in the order of the ids."""
         return {token.content: token.id for token in self._files.added}
@@ -237,7 +242,7 @@ class LegacyCalls:
         The library `tokenizers` trains it. `text_iterator` gives texts or lists of texts; `length` is how many, for a
         progress bar; `special_tokens_map` renames special tokens; other arguments are those of the library's trainer.
 
-        Errors: ImportError when `tokenizers` is not installed; ValueError with pipeline="SPM".
+        Errors: ImportError when `tokenizers` is not installed; ValueError with compatibility="sentencepiece".
         """
         names, new = dict(special_tokens_map or {}), list(new_special_tokens or ())
         files: TokenizerFiles = self._files
@@ -250,7 +255,9 @@ class LegacyCalls:
         options |= {name: names.get(token, token) for name, token in self.special_tokens_map.items()}
         extra = [names.get(token, token) for token in self.additional_special_tokens]
         extra += [token if isinstance(token, str) else token.content for token in new]
-        return type(self)(tokenizer_object=content, pipeline=files.pipeline, extra_special_tokens=extra, **options)
+        return type(self)(
+            tokenizer_object=content, compatibility=self.compatibility, extra_special_tokens=extra, **options
+        )
 
     if not TYPE_CHECKING:  # else a misspelt name would pass for a known one
 

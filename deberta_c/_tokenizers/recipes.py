@@ -118,7 +118,9 @@ def own_model(kind: str, section: Any, unknown: str, unk_id: int) -> dict[str, A
     """
     found = section.get("type") if isinstance(section, dict) else None
     if not isinstance(section, dict) or found not in (None, _MODELS[kind]) or "vocab" not in section:
-        raise ValueError(f'has a model of type {found!r}; {kind} needs {_MODELS[kind]!r}, or give pipeline="HF4"')
+        raise ValueError(
+            f'has a model of type {found!r}; {kind} needs {_MODELS[kind]!r}, or give compatibility="transformers4"'
+        )
     vocab = section["vocab"]
     if kind == V2:
         marks = [[unknown, 0.0], (unknown, 0.0)]

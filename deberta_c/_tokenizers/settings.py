@@ -1,4 +1,4 @@
-"""tokenizer_config.json and what stands beside it: special and added tokens, options of the pipeline and of calls."""
+"""tokenizer_config.json and the files beside it: special and added tokens, options of the pipeline and of calls."""
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from deberta_c._base.errors import warn_caller
 from deberta_c._base.suggest import unknown_option
 from deberta_c._columns.texts import content_of_str
 from deberta_c._files.json import read_json
@@ -17,7 +18,10 @@ from deberta_c._tokenizers.tokenizer_json import AddedToken, read_added
 T = TypeVar("T")
 
 SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
-RULES = ("HF4", "HF5", "SPM")
+RULES = {"transformers4": "HF4", "transformers5": "HF5", "sentencepiece": "SPM"}
+"""The values of the option compatibility, and what the core calls each."""
+COMPATIBILITY = {rule: name for name, rule in RULES.items()}
+
 EXTRA = ("extra_special_tokens", "additional_special_tokens")
 
 _HUGE = 10**20  # a model_max_length above it means that there is none
@@ -27,17 +31,17 @@ CALL_OPTIONS = (
     "model_input_names", "pad_token_type_id",
 )  # fmt: skip
 _IGNORED = ("use_fast",)  # it changes nothing
-_KNOWN = (*_STAGE_OPTIONS, *CALL_OPTIONS, "pipeline", "byte_fallback", *SPECIAL_NAMES, *EXTRA)
+_KNOWN = (*_STAGE_OPTIONS, *CALL_OPTIONS, "compatibility", "pipeline", "byte_fallback", *SPECIAL_NAMES, *EXTRA)
 
 
 class Settings:
-    """tokenizer_config.json and what stands beside it, and the options of the caller, which win."""
+    """tokenizer_config.json and the files beside it, and the options of the caller, which win."""
 
     def __init__(self, directory: Path, options: Mapping[str, Any]) -> None:
         self.directory = directory
         self.path = directory / "tokenizer_config.json"
         self.file: dict[str, Any] = read_json(self.path) if self.path.is_file() else {}
-        self.given = {name: value for name, value in options.items() if name not in _IGNORED}
+        self.given = _with_compatibility({name: v for name, v in options.items() if name not in _IGNORED})
         for name in self.given:
             if name not in _KNOWN:
                 raise unknown_option("a tokenizer", self.given, _KNOWN)
@@ -79,17 +83,22 @@ class Settings:
         return {name: self.flag(name, None) for name in _STAGE_OPTIONS if self.given.get(name) is not None}
 
     def rule(self) -> str:
+        """What the core calls the reading of the files that `compatibility` chooses: HF4, HF5 or SPM."""
         fallback = self.flag("byte_fallback", False)
-        saved = self.file.get("pipeline")
-        rule = self.given.get("pipeline") or ("SPM" if fallback else saved if saved in RULES else "HF4")
-        if rule not in RULES:
-            raise ValueError(f'pipeline is {rule!r}; it must be "HF4", "HF5" or "SPM"')
-        if fallback and rule != "SPM":
+        name = self.given.get("compatibility") or ("sentencepiece" if fallback else self._saved_compatibility())
+        if not isinstance(name, str) or name not in RULES:
+            raise ValueError(f"compatibility is {name!r}; it must be one of {', '.join(map(repr, RULES))}")
+        if fallback and name != "sentencepiece":
             raise ValueError(
-                f'byte_fallback is true, which is pipeline="SPM", but pipeline is {rule!r}; leave one out, or give '
-                "byte_fallback=False"
+                f'byte_fallback is true, which is compatibility="sentencepiece", but compatibility is {name!r}; leave '
+                "one out, or give byte_fallback=False"
             )
-        return str(rule)
+        return RULES[name]
+
+    def _saved_compatibility(self) -> str:
+        """That of tokenizer_config.json, which older versions wrote as `pipeline`."""
+        saved = self.file.get("compatibility") or COMPATIBILITY.get(str(self.file.get("pipeline")))
+        return saved if isinstance(saved, str) and saved in RULES else "transformers4"
 
     def read_sections(self, content: Mapping[str, Any]) -> None:
         """Takes from the sections truncation and padding of a tokenizer.json what holds where nothing else is said."""
@@ -208,6 +217,20 @@ class Settings:
             else:
                 found.setdefault(content, AddedToken(content, special=True))
         return list(found.values())
+
+
+def _with_compatibility(options: dict[str, Any]) -> dict[str, Any]:
+    """The options with `compatibility` instead of its former spelling `pipeline`, which a FutureWarning names."""
+    if "pipeline" not in options:
+        return options
+    former = options.pop("pipeline")
+    if former is None:
+        return options
+    name = COMPATIBILITY.get(str(former))
+    if name is None:
+        raise ValueError(f"pipeline is {former!r}; give compatibility, one of {', '.join(map(repr, RULES))}")
+    warn_caller(FutureWarning(f'pipeline="{former}" has become compatibility="{name}"; give that'))
+    return {"compatibility": name, **options}
 
 
 def content_of(token: Any) -> str:

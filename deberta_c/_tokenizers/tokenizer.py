@@ -1,44 +1,32 @@
-"""Texts to ids and back: the tokenizer of a model directory behind the call of transformers."""
+"""Texts to ids and back: the tokenizer of a model directory, with the methods of transformers."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
-from itertools import pairwise
-from operator import itemgetter
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from deberta_c import _core
 from deberta_c._base.errors import TruncationWarning, warn_caller
 from deberta_c._base.suggest import names_options
-from deberta_c._columns.texts import RowName, content_of_str, find_surrogate
+from deberta_c._columns.texts import RowName, find_surrogate
 from deberta_c._files.atomic import new_files
 from deberta_c._files.hub import TOKENIZER, hub_options, resolve
 from deberta_c._files.shared_open import reopened
-from deberta_c._tokenizers.added_token import AddedToken as PublicToken
-from deberta_c._tokenizers.added_token import token_section
-from deberta_c._tokenizers.decoders import clean_up, make_decoder
 from deberta_c._tokenizers.directory import (
-    SPECIAL_NAMES,
-    AddedToken,
     TokenizerFiles,
     check_limit,
     check_side,
     open_tokenizer,
-    token_flags,
-    trimmed_spans,
     write_tokenizer,
 )
 from deberta_c._tokenizers.encodings import BatchEncoding, Layout, Padding, Source, check_tensors
 from deberta_c._tokenizers.gathered import content_of_object, gather
-from deberta_c._tokenizers.inputs import Inputs, explain_words, read_inputs, read_words
-from deberta_c._tokenizers.legacy import LegacyCalls, Stage, file_prefix
-from deberta_c._tokenizers.padding import Given, plain
-from deberta_c._tokenizers.settings import EXTRA, renamed
+from deberta_c._tokenizers.inputs import Inputs, raise_for_bad_words, read_inputs, read_words
+from deberta_c._tokenizers.legacy import Stage, file_prefix
+from deberta_c._tokenizers.padding import Given
+from deberta_c._tokenizers.rows import Rows, arrays_of, lists_of
+from deberta_c._tokenizers.tokens import Vocabulary
 
 _TRUNCATIONS = {
     True: "longest_first", "longest_first": "longest_first", "only_first": "only_first", "only_second": "only_second",
@@ -53,22 +41,9 @@ _SETTINGS = (
 )  # fmt: skip
 
 
-class Rows(NamedTuple):
-    """Encoded rows without padding: ids (T), types (T), offsets (N + 1); `cut` of them lost tokens.
-
-    `extras` has what else was wanted of the core.
-    """
-
-    ids: NDArray[np.int32]
-    types: NDArray[np.uint8]
-    offsets: NDArray[np.int64]
-    cut: int
-    extras: Mapping[str, Any] = MappingProxyType({})
-
-
 @dataclass(frozen=True)
 class _Request:
-    """What a call asks for, beside its texts."""
+    """The checked arguments of a call, without its texts."""
 
     columns: list[str]
     tensors: str | None
@@ -78,68 +53,29 @@ class _Request:
     left: bool
     truncation: bool | str | None
     max_length: int | None
-    options: Mapping[str, Any]  # the other keyword arguments of `encode_options`
+    options: Mapping[str, Any]  # the other keyword arguments of `_encode_options`
     verbose: bool
-
-
-class _Special:
-    """An attribute such as `cls_token` or `cls_token_id`; None where the tokenizer has no such token."""
-
-    def __set_name__(self, _: type, name: str) -> None:
-        self.name = name.removesuffix("_id")
-        self.is_id = name != self.name
-
-    def __get__(self, tokenizer: Any, _: type | None = None) -> Any:
-        if tokenizer is None:
-            return self
-        token = tokenizer._special.get(self.name)
-        return tokenizer.convert_tokens_to_ids(token) if self.is_id and token is not None else token
-
-    def __set__(self, tokenizer: Any, value: Any) -> None:
-        if self.is_id and value is not None:
-            value = tokenizer.convert_ids_to_tokens(value)
-        tokenizer._name_special(self.name, value)
 
 
 Some = TypeVar("Some", bound="PreTrainedTokenizerFast")
 
 
-class PreTrainedTokenizerFast(LegacyCalls):
-    """A tokenizer that does what the tokenizer.json of a directory says; the other classes also read other files.
+class PreTrainedTokenizerFast(Vocabulary):
+    """The base class of all tokenizers, and the class for a directory that has only a tokenizer.json.
 
-    It is opened with `from_pretrained`, or made of files: `vocab_file` (vocab.txt, spm.model, or vocab.json with
+    Open it with `from_pretrained`, or make it from files: `vocab_file` (vocab.txt, spm.model, or vocab.json with
     `merges_file`), `tokenizer_file` (a tokenizer.json) or `tokenizer_object` (a tokenizers.Tokenizer, or the text of a
-    tokenizer.json), with the options of `from_pretrained`.
+    tokenizer.json), with the options of `from_pretrained`. This class itself reads a tokenizer.json and executes it as
+    written.
 
-    Calling it gives `input_ids`, `token_type_ids` and `attention_mask`: lists, or with `return_tensors="np"` int64
-    arrays of shape (rows, tokens). `tokenizer.model_max_length` is the cap that `truncation=True` applies when no
-    `max_length` is given: that of tokenizer_config.json if it is below 1e20, else max_position_embeddings of
-    config.json, else None. It may be set, as may `padding_side`, `truncation_side`, `split_special_tokens`,
-    `clean_up_tokenization_spaces` and the special tokens (`pad_token`, `pad_token_id`, ...).
+    A call returns a BatchEncoding with `input_ids`, `token_type_ids` and `attention_mask`: lists, or with
+    `return_tensors="np"` int64 arrays of shape (rows, tokens). `model_max_length` is the limit in tokens that
+    `truncation=True` applies if no `max_length` is given: that of tokenizer_config.json if it is below 1e20, otherwise
+    max_position_embeddings of config.json, otherwise None. It can be set, as can `padding_side`, `truncation_side`,
+    `split_special_tokens`, `clean_up_tokenization_spaces` and the special tokens (`pad_token`, `pad_token_id`, ...).
 
-    Where it differs from transformers 5, and why:
-
-    - A `max_length` below the number of special tokens is a ValueError; there it silently cuts nothing.
-    - An unknown keyword argument is a TypeError; there it is ignored, so that a misspelt one changes nothing.
-    - An empty column gives empty lists; there it is an IndexError.
-    - Series, arrays and iterators of str are columns, too. What is no text is an error that names its row.
-    - `return_tensors="np"` of rows of unequal length is a ValueError, as "pt" is; there it is an array of objects.
-    - `model_max_length` is None where there is no limit; there it is 1e30. It falls back to config.json, and when
-      it cuts texts although nobody gave a `max_length`, a TruncationWarning says how many.
-    - truncation="only_second" of a row without a second text is a ValueError; there it is one for long texts only.
-    - A `stride` that leaves no room for new tokens is a ValueError, on whatever text; there it ends in a panic once a
-      text is long enough. Without `return_overflowing_tokens` a stride changes nothing here, and may be an error there.
-    - Ids outside the vocabulary are a ValueError in `convert_ids_to_tokens`, where None would only fail later; negative
-      ones in `decode`, too. Spare ids beyond the vocabulary decode to nothing in both.
-    - A special token can only be set to what the vocabulary has; there padding would then go on with [UNK].
-    - `encode` and `tokenize` take one text; there `tokenize` drops all rows but the first.
-    - `batch_decode([])` is []; there it is [""].
-    - An added token is decoded to what was added; there to its normalized form, which may be another token's.
-    - `pad` pads an attention_mask that came even if `return_attention_mask` is False; there its rows stay unequal.
-    - All rows that one text makes have the types that its template gives; with pipeline="HF5" of DeBERTa v1 there the
-      later ones have others.
-    - `word_to_chars` of a word without tokens is None; there it is a TypeError. Questions about the second text of a
-      row that has none are answered with None; there with what is found in the first.
+    Methods, arguments and results are those of transformers. Arguments that transformers ignores or misreads raise an
+    error that says what to give instead; docs/differences.md lists every difference with its reason.
 
     >>> import deberta_c
     >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
@@ -153,13 +89,6 @@ class PreTrainedTokenizerFast(LegacyCalls):
     _kind: ClassVar[str] = "PreTrainedTokenizerFast"
 
     is_fast = True
-    bos_token, bos_token_id = _Special(), _Special()
-    eos_token, eos_token_id = _Special(), _Special()
-    unk_token, unk_token_id = _Special(), _Special()
-    sep_token, sep_token_id = _Special(), _Special()
-    pad_token, pad_token_id = _Special(), _Special()
-    cls_token, cls_token_id = _Special(), _Special()
-    mask_token, mask_token_id = _Special(), _Special()
     do_lower_case, split_by_punct, add_prefix_space = Stage(), Stage(), Stage()
     tokenize_chinese_chars, strip_accents = Stage(), Stage()
 
@@ -183,44 +112,14 @@ class PreTrainedTokenizerFast(LegacyCalls):
         made._set_up(files, name, again)
         return made
 
-    def _set_up(self, files: TokenizerFiles, name: str, again: tuple[Any, ...]) -> None:
-        options = files.options
-        self.name_or_path = name
-        self._again = again  # the function and the arguments of which a pickle makes it again
-        self._grown: tuple[AddedToken, ...] = ()  # tokens that were added since
-        self._special: dict[str, str | None] = dict(
-            files.special
-        )  # this and what follows is replaced, never changed: copies share it
-        self._extra = tuple(files.extra)
-        self._model_max_length: int | None = options["model_max_length"]
-        self._padding_side: str = options["padding_side"]
-        self._truncation_side: str = options["truncation_side"]
-        self.clean_up_tokenization_spaces: bool = options["clean_up_tokenization_spaces"]
-        self.split_special_tokens: bool = options["split_special_tokens"]
-        self.model_input_names: list[str] = list(options["model_input_names"])
-        self.pad_token_type_id: int = options["pad_token_type_id"]
-        self._decoded = renamed(files.directory / "tokenizer.json", lambda: make_decoder(files.decoders))
-        self._opened = files  # without what was added since
-        self._adopt(files)
-
-    def _adopt(self, files: TokenizerFiles) -> None:
-        self._files, self._core = files, files.core
-        self._encode: Callable[..., tuple[Any, ...]] = files.core.encode
-        if files.trim_offsets is not None:
-            self._encode = partial(_encode_trimmed, files.core, files.trim_offsets)
-        self._added = {token.content: token.id for token in files.added}
-        self._hidden = {token.id for token in files.added if token.special}  # what skip_special_tokens skips
-        self._vocabulary: dict[str, int] | None = None
-        self._places = [sum(part >= 0 for part, _ in template) for template in (files.single, files.pair)]
-
     @classmethod
     def from_pretrained(cls: type[Some], pretrained_model_name_or_path: str | Path, **options: Any) -> Some:
         """Reads the tokenizer of a directory, or of a name on the hub, as one of this class.
 
         Options replace what the files say: `do_lower_case`, `split_by_punct`, `model_max_length`, `padding_side` and
-        the like; `pipeline` is "HF4", what transformers 4 does and what a tokenizer.json says, "HF5", what transformers
-        5 makes of it, or "SPM", what sentencepiece does (`byte_fallback=True` is its former name). `use_fast` is
-        accepted, for it changes nothing.
+        others. `compatibility` chooses the library that reads the same files with the same result: "transformers4"
+        (default), which executes a tokenizer.json as written, "transformers5", or "sentencepiece"
+        (`byte_fallback=True` is its former name). `use_fast` is accepted and changes nothing.
 
         A name such as "microsoft/deberta-v3-base" is looked up in the hub's cache, and downloaded if huggingface_hub is
         installed; `revision`, `cache_dir`, `token`, `local_files_only` and `subfolder` are those of transformers.
@@ -239,11 +138,12 @@ class PreTrainedTokenizerFast(LegacyCalls):
         filename_prefix: str | None = None,
         push_to_hub: bool = False,
     ) -> tuple[str, ...]:
-        """Writes the tokenizer with what was set and added into a directory, which is made; returns the paths.
+        """Writes the tokenizer, with its present settings and added tokens, into a directory; returns the paths.
 
-        `filename_prefix` and a hyphen go before the names of the files, which from_pretrained does not find then.
+        The directory is created if needed. `filename_prefix` and a hyphen are put before the names of the files;
+        from_pretrained does not find such files.
 
-        Errors: OSError when it cannot be written; then the directory is as it was. ValueError for `legacy_format=True`,
+        Errors: OSError if it cannot be written; the directory is then unchanged. ValueError for `legacy_format=True`,
         the files of the slow tokenizers of transformers 4, and for `push_to_hub=True`.
         """
         if legacy_format:
@@ -258,11 +158,11 @@ class PreTrainedTokenizerFast(LegacyCalls):
             )
         prefix = file_prefix(filename_prefix)
         with new_files(save_directory) as place:
-            names = self.write_files(lambda name: place(prefix + name))
+            names = self._write_files(lambda name: place(prefix + name))
         return tuple(str(Path(save_directory).expanduser() / (prefix + name)) for name in names)
 
-    def write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
-        """Writes the files of `save_pretrained` where `place` says; returns their names."""
+    def _write_files(self, place: Callable[[str], Path]) -> tuple[str, ...]:
+        """Writes the files of `save_pretrained` to the paths that `place` returns; returns their names."""
         special = {name: token for name, token in self._special.items() if token is not None}
         names = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
         settings = {name: getattr(self, name) for name in (*names, "split_special_tokens", "pad_token_type_id")}
@@ -272,9 +172,9 @@ class PreTrainedTokenizerFast(LegacyCalls):
 
     @property
     def model_max_length(self) -> int | None:
-        """The cap that `truncation=True` applies when no `max_length` is given; None: there is none.
+        """The limit in tokens that `truncation=True` applies if no `max_length` is given; None: no limit.
 
-        Errors when set: TypeError unless it is an integer or None, ValueError when it is below 1.
+        Errors when set: TypeError unless it is an integer or None, ValueError if it is below 1.
         """
         return self._model_max_length
 
@@ -284,7 +184,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
 
     @property
     def padding_side(self) -> str:
-        """Where padding goes: "left" or "right"; setting anything else raises ValueError."""
+        """The side that padding is added to: "left" or "right"; setting anything else raises ValueError."""
         return self._padding_side
 
     @padding_side.setter
@@ -293,7 +193,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
 
     @property
     def truncation_side(self) -> str:
-        """Where texts are cut: "left" or "right"; setting anything else raises ValueError."""
+        """The side on which texts are cut: "left" or "right"; setting anything else raises ValueError."""
         return self._truncation_side
 
     @truncation_side.setter
@@ -331,23 +231,23 @@ class PreTrainedTokenizerFast(LegacyCalls):
         """Encodes one text, or a column of texts, or pairs.
 
         `text` is a str, or a list, Series or array of str, or a list of pairs; `text_pair` holds the second texts;
-        the ids of `text_target` and `text_pair_target` become `labels`. With `is_split_into_words` a list of words
-        stands for each text.
+        the ids of `text_target` and `text_pair_target` become `labels`. With `is_split_into_words` each text is a list
+        of words.
         `padding`: True or "longest", "max_length", False; `pad_to_multiple_of` rounds the length up, and `padding_side`
         is "left" or "right". `truncation`: True or "longest_first", "only_first", "only_second", False; `max_length`
-        (tokens, special ones included) without `padding` and `truncation` cuts too. With `return_overflowing_tokens`
-        what was cut makes more rows, each of which begins with `stride` tokens of the one before, and
-        `overflow_to_sample_mapping` has the text that each row is of.
-        `split_special_tokens` reads special tokens in a text as text.
-        `return_tensors`: "np", "pt" where torch is installed, or None for lists (flat for a single text).
-        `return_offsets_mapping`, `return_special_tokens_mask` and `return_length` add `offset_mapping` (the characters
-        of each token), `special_tokens_mask` (1 for what was added) and `length`. `verbose=False` silences the warning
-        about long rows.
+        (tokens, special ones included) without `padding` and `truncation` cuts, too. With `return_overflowing_tokens`
+        the tokens that were cut are returned as further rows, each of which begins with the last `stride` tokens of
+        the row before, and `overflow_to_sample_mapping` has the number of the text of each row.
+        `split_special_tokens` reads special tokens in a text as ordinary text.
+        `return_tensors`: "np", "pt" if torch is installed, or None for lists (flat for a single text).
+        `return_offsets_mapping`, `return_special_tokens_mask` and `return_length` add `offset_mapping` (begin and end
+        of each token in characters), `special_tokens_mask` (1 for tokens that the tokenizer added) and `length`.
+        `verbose=False` silences the warning about long rows.
 
-        Errors: TypeError for what is no text, ValueError for a missing text, a lone surrogate (each names the row)
-        and for arguments that contradict each other. Warnings: TruncationWarning counts the rows that the implied
-        cap cut; a UserWarning counts those that are longer than `model_max_length` where nothing was cut and no
-        `max_length` given.
+        Errors: TypeError for a value that is not a text, ValueError for a missing text, a lone surrogate (each names
+        the row) and for arguments that contradict each other. Warnings: TruncationWarning counts the rows that
+        `model_max_length` cut; a UserWarning counts the rows that are longer than `model_max_length` if nothing was
+        cut and no `max_length` was given.
         """
         check_tensors("return_tensors", return_tensors)
         if truncation is None and max_length is not None and padding is False:
@@ -392,13 +292,13 @@ class PreTrainedTokenizerFast(LegacyCalls):
     def _encoded(self, text: Any, text_pair: Any, request: _Request, name: str = "text") -> BatchEncoding:
         inputs = (read_words if request.words else read_inputs)(text, text_pair, name)
         overflow = request.options["overflow"]
-        options = self.encode_options(
+        options = self._encode_options(
             request.truncation, request.max_length, pairs=inputs.seconds is not None, **request.options
         )
         limit = options.get("max_length")
         if limit and request.padding and request.multiple and limit % request.multiple:
             raise ValueError(
-                f"max_length is {limit}, no multiple of pad_to_multiple_of, {request.multiple}; give one that is"
+                f"max_length is {limit}, which is not a multiple of pad_to_multiple_of, {request.multiple}; give one"
             )
         options |= inputs.words()
         rows = self._rows(inputs, options, request.columns)
@@ -417,9 +317,9 @@ class PreTrainedTokenizerFast(LegacyCalls):
         )
         layout = Layout(rows.offsets, padding)
         columns: dict[str, Any] = (
-            _arrays(request.columns, rows, layout)
+            arrays_of(request.columns, rows, layout)
             if request.tensors
-            else _lists(request.columns, rows, layout, self._core)
+            else lists_of(request.columns, rows, layout, self._core)
         )
         if inputs.single and request.tensors is None and not overflow:
             columns = {name: column[0] if isinstance(column[0], list) else column for name, column in columns.items()}
@@ -427,17 +327,17 @@ class PreTrainedTokenizerFast(LegacyCalls):
         return BatchEncoding(columns, tensor_type=request.tensors, source=source)
 
     def _rows(self, inputs: Inputs, options: dict[str, Any], columns: Iterable[str]) -> Rows:
-        tells = {"special_tokens_mask": "sequences", "offset_mapping": "spans"}
-        wanted = tuple(tells[name] for name in columns if name in tells)
+        arrays = {"special_tokens_mask": "sequences", "offset_mapping": "spans"}
+        wanted = tuple(arrays[name] for name in columns if name in arrays)
         try:
-            return self.encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
+            return self._encode_with(inputs.firsts, inputs.seconds, {**options, "want": wanted} if wanted else options)
         except ValueError as error:
             if inputs.bounds is not None:
-                explain_words(inputs, error)
+                raise_for_bad_words(inputs, error)
             explain(self, inputs.firsts, inputs.seconds, options, inputs.names)
             raise
 
-    def encode_options(
+    def _encode_options(
         self,
         truncation: bool | str | None,
         max_length: int | None,
@@ -448,7 +348,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
         overflow: bool = False,
         split_special_tokens: bool | None = None,
     ) -> dict[str, Any]:
-        """Keyword arguments for the core, checked."""
+        """The checked arguments of a call as keyword arguments of the core."""
         options: dict[str, Any] = {} if add_special_tokens else {"add_special_tokens": False}
         if self.split_special_tokens if split_special_tokens is None else split_special_tokens:
             options["split_special_tokens"] = True
@@ -477,13 +377,13 @@ class PreTrainedTokenizerFast(LegacyCalls):
             options["truncation_side"] = "left"
         return {**options, "truncation": strategy, "max_length": min(int(limit), 2**31)}
 
-    def encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
-        """Encodes with checked options and without a warning."""
+    def _encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+        """Encodes with the options of `encode_options`; never warns."""
         return Rows(*self._encode(firsts, seconds, **options))
 
-    def encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
-        """The same rows as a network reads them: of type 0 throughout unless a call returns token types."""
-        rows = self.encode_with(firsts, seconds, options)
+    def _encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+        """The rows of `encode_with` as a network reads them: all types are 0 unless a call returns token types."""
+        rows = self._encode_with(firsts, seconds, options)
         return rows if "token_type_ids" in self.model_input_names else rows._replace(types=np.zeros_like(rows.types))
 
     def encode(self, text: Any, text_pair: Any = None, **arguments: Any) -> Any:
@@ -491,7 +391,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
         return self._one("encode", text, text_pair, arguments)["input_ids"]
 
     def tokenize(self, text: Any, pair: Any = None, add_special_tokens: bool = False, **arguments: Any) -> list[str]:
-        """The tokens of one text or pair, unknown ones as they are in the text; arguments as in a call."""
+        """The tokens of one text or pair, unknown ones as they are written in the text; arguments as in a call."""
         arguments["add_special_tokens"] = add_special_tokens
         return self._one("tokenize", text, pair, arguments).tokens()
 
@@ -504,7 +404,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
         return encoding
 
     def num_special_tokens_to_add(self, pair: bool = False) -> int:
-        """How many special tokens a row of one text has, or of a pair."""
+        """The number of special tokens in a row of one text, or with `pair` of two."""
         return self._places[bool(pair)]
 
     # ---- padding ----
@@ -521,13 +421,13 @@ class PreTrainedTokenizerFast(LegacyCalls):
         return_tensors: str | None = None,
         verbose: bool = True,
     ) -> BatchEncoding:
-        """Pads what calls returned: a dict of columns, or a list of dicts, of one row each.
+        """Pads the results of calls: a dict of columns, or a list of dicts with one row each.
 
-        The columns `input_ids`, `attention_mask` (made if missing), `token_type_ids` and `special_tokens_mask` are
-        padded, others remain. `input_ids` stands for the first of `model_input_names`, whatever its name. Arguments
-        are those of a call; arrays and tensors give such ones again.
+        The columns `input_ids`, `attention_mask` (added if missing), `token_type_ids` and `special_tokens_mask` are
+        padded, others are kept. The first name of `model_input_names` is used for `input_ids`. Arguments are those of
+        a call; arrays are padded to arrays, and tensors to tensors.
 
-        Errors: ValueError when there are no `input_ids` or columns have different numbers of rows.
+        Errors: ValueError if there are no `input_ids` or if columns have different numbers of rows.
         """
         check_tensors("return_tensors", return_tensors)
         if max_length is not None:
@@ -549,232 +449,12 @@ class PreTrainedTokenizerFast(LegacyCalls):
         return strategy
 
     def _width(self, strategy: str | None, max_length: int | None, multiple: int | None, longest: int) -> int:
-        """How long padding makes rows; 0 when there is none."""
+        """The length of padded rows in tokens; 0 without padding."""
         if strategy == "max_length":
             longest = int(max_length or self.model_max_length or 0)
         if strategy is None:
             longest = 0
         return -(-longest // multiple) * multiple if multiple else longest
-
-    # ---- ids to texts ----
-
-    @names_options("decode")
-    def decode(
-        self,
-        token_ids: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        *,
-        spaces_between_special_tokens: bool = True,
-    ) -> Any:
-        """The text of ids, or a list of texts for a list of rows; ids beyond the vocabulary are left out.
-
-        `clean_up_tokenization_spaces` removes spaces before punctuation; by default the attribute of that name says
-        whether. It is not done, with a warning when asked for, where BPE keeps spaces as they were.
-        `spaces_between_special_tokens` is ignored, as fast tokenizers of transformers do.
-
-        Errors: ValueError for a negative id, TypeError for what is no id.
-        """
-        ids = plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
-        cleans = clean_up_tokenization_spaces
-        if cleans is None:
-            cleans = self.clean_up_tokenization_spaces
-        elif cleans and self._files.model_type == "BPE":
-            warn_caller(UserWarning("clean_up_tokenization_spaces is ignored, for BPE keeps spaces as they were"))
-        cleans = cleans and self._files.model_type != "BPE"
-        if isinstance(ids, list) and ids and isinstance(ids[0], list):
-            return [self._text(row, skip_special_tokens, cleans) for row in ids]
-        return self._text(ids if isinstance(ids, list) else [ids], skip_special_tokens, cleans)
-
-    @names_options("batch_decode")
-    def batch_decode(
-        self,
-        sequences: Any,
-        skip_special_tokens: bool = False,
-        clean_up_tokenization_spaces: bool | None = None,
-        *,
-        spaces_between_special_tokens: bool = True,
-    ) -> list[str]:
-        """The texts of rows of ids; see `decode`."""
-        sequences = plain(sequences)
-        if sequences == []:
-            return []
-        texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
-        return [texts] if isinstance(texts, str) else list(texts)
-
-    def _text(self, ids: list[int], skips: bool, cleans: bool) -> str:
-        if not all(type(id) is int for id in ids):
-            raise TypeError(f"token_ids holds {next(id for id in ids if type(id) is not int)!r}; give a row of ids")
-        size, piece, hidden = len(self), self._core.piece, self._hidden if skips else ()
-        if ids and min(ids) < 0:
-            raise ValueError(f"id {min(ids)} is negative; no token has it, leave out what stands for no token")
-        text = self._decoded([token for id in ids if id < size and id not in hidden and (token := piece(id))])
-        return clean_up(text) if cleans else text
-
-    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
-        """The text of tokens."""
-        return self._decoded(list(tokens))
-
-    def convert_ids_to_tokens(self, ids: Any, skip_special_tokens: bool = False) -> Any:
-        """The token of an id, or the list of tokens of several ids; None for an id that no token has.
-
-        Errors: ValueError for an id outside [0, len(tokenizer)), TypeError for what is no id.
-        """
-        ids = plain(ids)
-        if isinstance(ids, int):
-            if not 0 <= ids < len(self):
-                raise ValueError(f"id {ids} is not in [0, {len(self)}), the ids of this tokenizer")
-            return self._core.piece(ids) or None
-        if not isinstance(ids, list):
-            raise TypeError(f"ids is {ids!r}; give an id or a list of ids")
-        skipped = set(self.all_special_ids) if skip_special_tokens else ()
-        return [self.convert_ids_to_tokens(id) for id in ids if id not in skipped]
-
-    # ---- the vocabulary ----
-
-    def __len__(self) -> int:
-        """Number of ids, those of added tokens included."""
-        return len(self._core)
-
-    @property
-    def vocab_size(self) -> int:
-        """Number of tokens of the model; those that were only added to them, such as [MASK], are not counted."""
-        return self._files.base_size
-
-    @property
-    def vocab(self) -> dict[str, int]:
-        """Every token with its id."""
-        return self.get_vocab()
-
-    def get_vocab(self) -> dict[str, int]:
-        """Every token with its id, in the order of the ids."""
-        return dict(self._all_ids())
-
-    def get_added_vocab(self) -> dict[str, int]:
-        """The added tokens with their ids, those included that the model has, too."""
-        return dict(self._added)
-
-    @property
-    def added_tokens_decoder(self) -> dict[int, PublicToken]:
-        """The added tokens by their ids."""
-        return {token.id: PublicToken(**token_flags(token)) for token in self._files.added}
-
-    def convert_tokens_to_ids(self, tokens: Any) -> Any:
-        """The id of a token, or the list of ids of several; unknown tokens have the id of the unknown token."""
-        if not isinstance(tokens, str):
-            return [self.convert_tokens_to_ids(token) for token in tokens]
-        found = self._id_of(tokens)
-        if found is None and (unknown := self.unk_token) is not None:
-            found = self._id_of(unknown)
-        return found
-
-    def _id_of(self, token: str) -> int | None:
-        token = content_of_str(token)
-        found = self._added.get(token)
-        return self._all_ids().get(token) if found is None else found
-
-    def _all_ids(self) -> dict[str, int]:
-        if self._vocabulary is None:
-            piece = self._core.piece
-            ids = {piece(id): id for id in reversed(range(len(self)))}
-            ids.pop("", None)  # of an id that no token has
-            self._vocabulary = dict(sorted((ids | self._added).items(), key=itemgetter(1)))
-        return self._vocabulary
-
-    def add_tokens(self, new_tokens: Any, special_tokens: bool = False) -> int:
-        """Adds tokens that are found in a text before the model sees it; returns how many of them are new.
-
-        A token is a str, or has the attributes or keys of an AddedToken: `content`, `single_word`, `lstrip`, `rstrip`,
-        `normalized`, `special`. What the vocabulary has not gets the ids that follow; a model must have rows for them.
-        """
-        several = isinstance(new_tokens, (list, tuple)) and not isinstance(new_tokens, AddedToken)
-        return self._grow([_added_token(token, special_tokens) for token in (new_tokens if several else [new_tokens])])
-
-    def add_special_tokens(
-        self, special_tokens_dict: Mapping[str, Any], replace_extra_special_tokens: bool = True
-    ) -> int:
-        """Adds special tokens by their names, such as {"pad_token": "<pad>"}; returns how many of them are new.
-
-        "extra_special_tokens" (or "additional_special_tokens") is a list, which replaces or prolongs the former one.
-
-        Errors: ValueError for an unknown name, TypeError for what is no token or no list of them.
-        """
-        named = dict(special_tokens_dict)
-        for name in EXTRA:
-            if isinstance(tokens := named.get(name, ()), AddedToken) or not isinstance(tokens, (list, tuple)):
-                raise TypeError(f"{name} is {tokens!r}; it must be a list of tokens")
-        extra = [_added_token(token, True) for name in reversed(EXTRA) for token in named.pop(name, ())]
-        for name in named:
-            if name not in SPECIAL_NAMES:
-                raise ValueError(f"{name!r} is no special token; known are {', '.join(SPECIAL_NAMES)} and a list of "
-                                 "extra_special_tokens")  # fmt: skip
-        special = {name: _added_token(token, True) for name, token in named.items()}
-        count = self._grow([*extra, *special.values()])
-        self._special = {**self._special, **{name: token.content for name, token in special.items()}}
-        if extra:
-            before = () if replace_extra_special_tokens else self._extra
-            self._extra = tuple(dict.fromkeys((*before, *(token.content for token in extra))))
-        return count
-
-    def _grow(self, tokens: list[AddedToken]) -> int:
-        known = {token._replace(id=-1) for token in self._files.added}
-        special = {token.content for token in known if token.special}  # it stays so, as in the library
-        tokens = [token._replace(special=token.special or token.content in special) for token in tokens]
-        new = list(dict.fromkeys(token for token in tokens if token.content and token not in known))
-        if new:
-            grown = (*self._grown, *new)
-            self._adopt(self._opened.with_added(grown))
-            self._grown = grown
-        return len(new)
-
-    def _name_special(self, name: str, value: Any) -> None:
-        content = None if value is None else self._known_token(name, value, value)
-        self._special = {**self._special, name: content}
-
-    def _known_token(self, name: str, value: Any, shown: Any) -> str:
-        content = _added_token(value, True).content
-        if self._id_of(content) is None:
-            raise ValueError(
-                f"{name} is {shown!r}, which the vocabulary does not have; add it, too: "
-                f"tokenizer.add_special_tokens({{{name!r}: {shown!r}}})"
-            )
-        return content
-
-    @property
-    def special_tokens_map(self) -> dict[str, str]:
-        """The special tokens by their names."""
-        return {name: token for name in SPECIAL_NAMES if (token := self._special.get(name)) is not None}
-
-    @property
-    def extra_special_tokens(self) -> list[str]:
-        """The special tokens that have no name of their own.
-
-        Errors when set: TypeError for what is no list of tokens, ValueError for one that the vocabulary does not have.
-        """
-        return list(self._extra)
-
-    @extra_special_tokens.setter
-    def extra_special_tokens(self, tokens: Any) -> None:
-        self._extra = tuple(self._known_token("extra_special_tokens", token, [token]) for token in _tokens(tokens))
-
-    @property
-    def additional_special_tokens(self) -> list[str]:
-        """`extra_special_tokens` under its former name."""
-        return self.extra_special_tokens
-
-    @additional_special_tokens.setter
-    def additional_special_tokens(self, tokens: Any) -> None:
-        self.extra_special_tokens = tokens
-
-    @property
-    def all_special_tokens(self) -> list[str]:
-        """The special tokens, each once."""
-        return list(dict.fromkeys((*self.special_tokens_map.values(), *self._extra)))
-
-    @property
-    def all_special_ids(self) -> list[int]:
-        """Their ids."""
-        return [self.convert_tokens_to_ids(token) for token in self.all_special_tokens]
 
     def __repr__(self) -> str:
         limit = self.model_max_length
@@ -790,7 +470,7 @@ class PreTrainedTokenizerFast(LegacyCalls):
             self._adopt(self._opened.with_added(self._grown))
 
 
-PreTrainedTokenizerBase = PreTrainedTokenizerFast  # the base of every tokenizer, as `isinstance` asks for it
+PreTrainedTokenizerBase = PreTrainedTokenizerFast  # the name that transformers uses with isinstance
 
 
 class DebertaV2Tokenizer(PreTrainedTokenizerFast):
@@ -843,11 +523,11 @@ _CLASSES = {cls._kind: cls for cls in (DebertaV2Tokenizer, DebertaTokenizer, Ber
 
 
 class AutoTokenizer:
-    """Reads the tokenizer of a model directory."""
+    """Opens the tokenizer of a model directory in its own class."""
 
     @staticmethod
     def from_pretrained(pretrained_model_name_or_path: str | Path, **options: Any) -> PreTrainedTokenizerFast:
-        """The tokenizer in the class that the directory names; see `PreTrainedTokenizerFast.from_pretrained`."""
+        """Opens a tokenizer as the class that its directory names; see `PreTrainedTokenizerFast.from_pretrained`."""
         files, options = _open(pretrained_model_name_or_path, None, options)
         return _CLASSES[files.kind]._of(files, *_origin(files, AutoTokenizer, options))
 
@@ -857,17 +537,20 @@ def as_tokenizer(value: Any) -> PreTrainedTokenizerFast:
     if isinstance(value, (str, Path)):
         return AutoTokenizer.from_pretrained(value)
     if not isinstance(value, PreTrainedTokenizerFast):
-        raise TypeError(f"tokenizer is of type {type(value).__name__}; give a directory or what AutoTokenizer returned")
+        raise TypeError(
+            f"tokenizer is of type {type(value).__name__}; give a directory or the result of "
+            "AutoTokenizer.from_pretrained"
+        )
     return value
 
 
 def reopened_tokenizer(directory: str) -> PreTrainedTokenizerFast:
-    """The tokenizer of a directory; one that was opened last is shared, as with pickles."""
+    """The tokenizer of a directory; it shares the files that were opened last if they are the same, as pickles do."""
     return _reopen(AutoTokenizer, directory, {})
 
 
 def check_padding(value: Any) -> str | None:
-    """Which padding is meant: "longest", "max_length" or None; ValueError for anything else."""
+    """The padding strategy for an argument: "longest", "max_length" or None; ValueError for an unknown one."""
     return _choice("padding", value, _PADDINGS)
 
 
@@ -878,18 +561,18 @@ def explain(
     options: dict[str, Any],
     row_names: Sequence[RowName],
 ) -> None:
-    """Raises the ValueError of the first row that cannot be encoded, under the caller's name for it."""
+    """Raises ValueError for the first row that cannot be encoded; `row_names` give its name in the message."""
     find_surrogate(firsts, row_names[0])
     find_surrogate(seconds or [], row_names[1])
     for row, first in enumerate(firsts):
         try:
-            tokenizer.encode_with([first], None if seconds is None else [seconds[row]], options)
+            tokenizer._encode_with([first], None if seconds is None else [seconds[row]], options)
         except ValueError as error:
             raise ValueError(f"{row_names[0](row)} {str(error).removeprefix('row 0 ')}") from error
 
 
 def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
-    """The one warning of a call whose implied length limit cut rows."""
+    """Warns once per call that `model_max_length` cut rows."""
     warn_caller(
         TruncationWarning(
             f"{cut} of {rows} lost tokens to the limit of {limit}; give max_length to choose another limit, or "
@@ -900,24 +583,24 @@ def warn_of_cuts(cut: int, rows: str, limit: int) -> None:
 
 
 def _warn_of_length(count: int, rows: int, limit: int) -> None:
-    """The one warning of a call whose rows are longer than the model takes."""
+    """Warns once per call that rows are longer than `model_max_length`."""
     if count:
         warn_caller(
             UserWarning(
-                f"{count} of {rows} rows are longer than model_max_length, {limit}, which the model was made for; give "
+                f"{count} of {rows} rows are longer than model_max_length, {limit}, the limit of the model; give "
                 "truncation=True to cut them, or max_length to choose another limit"
             )
         )
 
 
 def _open(name: str | Path, kind: str | None, options: dict[str, Any]) -> tuple[TokenizerFiles, dict[str, Any]]:
-    """What a directory or a name says, and the options without those that tell where to look."""
+    """The files of a directory or of a name on the hub, and the options without those of the hub."""
     where, others = hub_options(options)
     return open_tokenizer(resolve(name, files=TOKENIZER, **where), kind, others), others
 
 
 def _origin(files: TokenizerFiles, opener: type, options: dict[str, Any]) -> tuple[str, tuple[Any, ...]]:
-    """The name of a tokenizer that was opened, and of what a pickle makes it again."""
+    """The name of an opened tokenizer, and the function and its arguments that unpickling calls."""
     name = str(files.directory)
     return name, (_reopen, (opener, name, options))
 
@@ -932,81 +615,6 @@ def _reopen(opener: Any, directory: str, options: dict[str, Any]) -> PreTrainedT
     tokenizer: PreTrainedTokenizerFast = reopened(opener, directory, options, opener.from_pretrained)
     tokenizer.model_input_names = list(tokenizer.model_input_names)  # may be changed in place: copies do not share it
     return tokenizer
-
-
-def _encode_trimmed(
-    core: _core.Tokenizer,
-    prefix_space: bool,
-    firsts: list[str],
-    seconds: list[str] | None,
-    *,
-    want: tuple[str, ...] = (),
-    **options: Any,
-) -> tuple[Any, ...]:
-    """As the core encodes, but with spans that leave out the white space at the ends of tokens."""
-    if "spans" not in want:
-        return core.encode(firsts, seconds, want=want, **options)
-    wanted = tuple({*want, "strings", "sequences"})
-    ids, types, offsets, cut, told = core.encode(firsts, seconds, want=wanted, **options)
-    spans, strings, sequences = told["spans"].copy(), told["strings"], told["sequences"]
-    for begin, end in pairwise(offsets.tolist()):
-        for sequence in (0, 1):
-            places = begin + np.flatnonzero(sequences[begin:end] == sequence)
-            spans[places] = trimmed_spans(spans[places], [strings[place] for place in places], prefix_space)
-    return ids, types, offsets, cut, {**told, "spans": spans}
-
-
-def _lists(names: list[str], rows: Rows, layout: Layout, core: _core.Tokenizer) -> dict[str, list[Any]]:
-    """The columns as lists."""
-    told, padding = rows.extras, layout.padding
-    of_tokens: dict[str, Callable[[], tuple[Any, Any]]] = {
-        "input_ids": lambda: (rows.ids, padding.id),
-        "token_type_ids": lambda: (rows.types if rows.types.any() else 0, padding.type),
-        "attention_mask": lambda: (1, 0),
-        "special_tokens_mask": lambda: (told["sequences"] < 0, 1),
-        "offset_mapping": lambda: (told["spans"], (0, 0)),
-    }
-    of_rows: dict[str, Callable[[], list[int]]] = {
-        "length": layout.padded_lengths,
-        "overflow_to_sample_mapping": lambda: list(told["samples"].tolist()),
-    }
-    columns = tuple(of_tokens[name]() for name in names if name in of_tokens)
-    made = iter(core.rows(rows.offsets, columns, width=padding.width, left=padding.left))
-    return {name: next(made) if name in of_tokens else of_rows[name]() for name in names}
-
-
-def _arrays(names: list[str], rows: Rows, layout: Layout) -> dict[str, NDArray[np.int64]]:
-    """The columns as arrays."""
-    told, padding = rows.extras, layout.padding
-    made: dict[str, Callable[[], NDArray[np.int64]]] = {
-        "input_ids": lambda: layout.array(rows.ids, padding.id),
-        "token_type_ids": lambda: layout.array(rows.types, padding.type),
-        "attention_mask": lambda: layout.taken.astype(np.int64),
-        "special_tokens_mask": lambda: layout.array(told["sequences"] < 0, 1),
-        "offset_mapping": lambda: layout.array(told["spans"], 0),
-        "length": lambda: np.array(layout.padded_lengths(), np.int64),
-        "overflow_to_sample_mapping": lambda: told["samples"].astype(np.int64),
-    }
-    return {name: made[name]() for name in names}
-
-
-def _added_token(token: Any, special: bool) -> AddedToken:
-    """A token as add_tokens takes it, with an id that is still free."""
-    if isinstance(token, str):
-        return AddedToken(content_of_str(token), normalized=not special, special=special)
-    section = token_section(token)
-    if section is None:
-        raise TypeError(f"a token is {token!r}; it must be a str, an AddedToken or a mapping with `content`")
-    content = section.pop("content")
-    flags = {name: bool(value) for name, value in section.items()}
-    flags["special"] = flags.get("special", False) or special
-    return AddedToken(content, **{"normalized": not flags["special"], **flags})
-
-
-def _tokens(tokens: Any) -> Any:
-    if isinstance(tokens, AddedToken) or not isinstance(tokens, (list, tuple)):
-        raise TypeError(f"extra_special_tokens is {tokens!r}; it must be a list of tokens")
-    return tokens
 
 
 def _choice(name: str, value: Any, known: dict[Any, str | None]) -> str | None:

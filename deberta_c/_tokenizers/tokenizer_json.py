@@ -1,4 +1,4 @@
-"""tokenizer.json: its sections, checked, as the core takes them. What is not known is refused by name."""
+"""tokenizer.json: its sections, checked, as the core takes them. An unsupported part raises an error that names it."""
 
 import base64
 import binascii
@@ -69,7 +69,7 @@ def translate(content: Mapping[str, Any]) -> Pipeline:
     normalizers, pretokenizers, (single, pair, trims) = stages_of(content)
     decoder = content.get("decoder")
     if decoder is not None and not isinstance(decoder, dict):
-        raise ValueError(f"has the decoder {_shown(decoder)}, which is no object")
+        raise ValueError(f"has the decoder {_shown(decoder)}, which is not an object")
     return Pipeline(
         normalizers=normalizers,
         pretokenizers=pretokenizers,
@@ -84,7 +84,7 @@ def translate(content: Mapping[str, Any]) -> Pipeline:
 
 
 def stages_of(content: Mapping[str, Any]) -> tuple[list[Stage], list[Stage], tuple[Template, Template, bool | None]]:
-    """Normalizers, pre-tokenizers and templates, which describe the pipeline but for its model."""
+    """Normalizers, pre-tokenizers and templates, which describe the tokenizer except for its model."""
     return (
         _stages("normalizer", content.get("normalizer"), "normalizers", _NORMALIZERS),
         _stages("pre_tokenizer", content.get("pre_tokenizer"), "pretokenizers", _PRE_TOKENIZERS),
@@ -97,7 +97,7 @@ class Part:
 
     def __init__(self, role: str, section: Any) -> None:
         if not isinstance(section, dict):
-            raise ValueError(f"has the {role} {_shown(section)}, which is no object")
+            raise ValueError(f"has the {role} {_shown(section)}, which is not an object")
         self.role, self.section = role, section
         self.kind = section.get("type")
 
@@ -466,7 +466,7 @@ def added_tokens(content: Mapping[str, Any]) -> list[AddedToken]:
     """The section added_tokens, with the ids that it claims."""
     tokens = content.get("added_tokens") or []
     if not isinstance(tokens, list):
-        raise ValueError(f"has added_tokens {_shown(tokens)}, which is no list")
+        raise ValueError(f"has added_tokens {_shown(tokens)}, which is not a list")
     return [read_added(token) for token in tokens]
 
 

@@ -23,14 +23,16 @@ def train(
     """A tokenizer.json of the same stages, with `size` tokens learnt from texts; `options` are the trainer's.
 
     Source: train_new_from_iterator of transformers. Errors: ImportError without the library, ValueError for a special
-    token of the template that the vocabulary does not have, and for pipeline="SPM".
+    token of the template that the vocabulary does not have, and for compatibility="sentencepiece".
     """
     try:
         import tokenizers
     except ImportError as error:
         raise ImportError("training a vocabulary needs the tokenizers library; `pip install tokenizers`") from error
-    if files.pipeline == "SPM":
-        raise ValueError('a vocabulary cannot be trained with pipeline="SPM"; open the tokenizer with "HF4"')
+    if files.rule == "SPM":
+        raise ValueError(
+            'a vocabulary cannot be trained with compatibility="sentencepiece"; open the tokenizer with "transformers4"'
+        )
     content = json.loads(tokenizers.Tokenizer.from_str(json.dumps(files.content())).to_str())
     model, unknown = _emptied(content["model"], rename)
     bare = {**content, "added_tokens": [], "post_processor": None, "model": model}

@@ -1,6 +1,6 @@
 """Write the golden arrays: what transformers computes, in double precision, for the cases below.
 
-    PYTHONPATH=tests python -m golden.write_golden
+    python -m tests.golden.write_golden
 
 Needs torch and transformers. The checkpoints are not stored: draw.py makes them again from the configuration.
 Each case becomes one .npz with `logits` (N, C), or (rows kept, C) of a head that reads every token. Those of
@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from golden.draw import draw, integers, tiny
+
+from tests.golden.draw import draw, integers, tiny
 
 HERE = Path(__file__).parent
 SEED = 7
@@ -103,7 +104,7 @@ def kept(name, mask, logits, hidden, attentions):
 
 def compute(name):
     """The arrays of a case by transformers, in double precision."""
-    from parity.oracle import made, run_theirs
+    from tests.parity.oracle import made, run_theirs
 
     config, tensors, arguments = case(name)
     result = run_theirs(made(config, tensors, CASES[name].head).double(), arguments)

@@ -4,12 +4,7 @@ Tests marked `full` run networks of the published sizes and sweep all texts; the
 them. Those marked `recorded` run always, and a full run writes their results, too: `-m "full or recorded"`.
 """
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "benchmarks")]
 
 
 def pytest_configure(config):
@@ -28,7 +23,7 @@ def pytest_collection_modifyitems(config, items):
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory):
     """pair(head, **changes) -> the network of `tiny(**changes)` in transformers and in deberta_c."""
-    from parity.oracle import Pair, tiny
+    from tests.parity.oracle import Pair, tiny
 
     made = {}
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from golden.draw import CLASSES, class_name, draw, integers, save, tiny
+
+from tests.golden.draw import CLASSES, class_name, draw, integers, save, tiny
 
 torch = pytest.importorskip("torch", reason="the parity suite needs torch")
 transformers = pytest.importorskip("transformers", reason="the parity suite needs transformers")
 
-from parity.composed import EnhancedMaskDecoder, ReplacedTokens, build  # noqa: E402
-
 import deberta_c  # noqa: E402
+from tests.parity.composed import EnhancedMaskDecoder, ReplacedTokens, build  # noqa: E402
 
 __all__ = [
     "CLASSES", "COMPOSED", "LENGTHS", "PUBLISHED", "Pair", "Result", "as_choices", "as_torch", "batch", "build",

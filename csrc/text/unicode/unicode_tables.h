@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Written by scripts/measure_unicode.py, which asked tokenizers 0.23.3. Do not edit. */
+/* Written by tools/measure_unicode.py, which asked tokenizers 0.23.3. Do not edit. */
 /* clang-format off */
 
 /* The properties of a character: property_bits[property_blocks[64 * property_pages[code >> 12] + (code >> 6 & 63)]]

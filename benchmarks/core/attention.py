@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Attention's rate as a share of the measured FMA peak, over lengths and the shapes of the published models.
+
+    python -m benchmarks.core.attention              # two minutes; benchmarks/results/ISA/attention.json and tables
+    python -m benchmarks.core.attention --quick      # v3-base only, ten seconds; prints only
+    python -m benchmarks.core.attention --table      # prints the tables of the results that are there
+
+Run it on an idle machine. csrc is compiled as it stands.
+"""
+
+import argparse
+
+from benchmarks import results_by_isa
+from benchmarks.core.native import Program
+from benchmarks.core.peak import peak_gflops
+
+LENGTHS = (8, 16, 24, 48, 64, 128, 256, 384, 512, 1024)
+THREADS = (1, 2)
+BASE = "v3-base"
+GOAL = (BASE, 512, 0.70)
+SHAPES = {  # heads, head size, relative, position_buckets, max_relative_positions
+    BASE: (12, 64, 1, 256, 512),
+    "v3-xsmall": (6, 64, 1, 256, 512),
+    "v3-large": (16, 64, 1, 256, 512),
+    "head size 32": (24, 32, 1, 256, 512),
+    "head size 128": (6, 128, 1, 256, 512),
+    "v1-base": (12, 64, 1, 0, 512),
+    "bert-base": (12, 64, 0, 0, 0),
+}
+
+
+def measure(names: list[str]) -> dict:
+    """Shares of the peak that was measured before and after each line of lengths."""
+    lines = []
+    with Program("attention") as program:
+        for name in names:
+            for threads in THREADS:
+                peak = peak_gflops(threads)
+                rates = [program.ask(threads, *SHAPES[name], length)[0] for length in LENGTHS]
+                peak = max(peak, peak_gflops(threads))
+                lines.append({"shape": name, "threads": threads, "peak_gflops": peak, "gflops": rates})
+        return {**program.machine(), "lengths": LENGTHS, "lines": lines}
+
+
+def table(results: dict) -> str:
+    name, length, least = GOAL
+    header = ["attention", "threads", *(f"S = {length}" for length in results["lengths"])]
+    rows = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
+    for line in results["lines"]:
+        heads, head_size = SHAPES[line["shape"]][:2]
+        shares = [f"{rate / line['peak_gflops']:.0%}" for rate in line["gflops"]]
+        rows.append(f"| {line['shape']} ({heads} x {head_size}) | {line['threads']} | {' | '.join(shares)} |")
+    peaks = {threads: [line["peak_gflops"] for line in results["lines"] if line["threads"] == threads]
+             for threads in THREADS}  # fmt: skip
+    measured = ", ".join(f"{min(rates):.0f} to {max(rates):.0f} with {threads}" for threads, rates in peaks.items())
+    rows += [
+        "",
+        "Shares of the FMA peak measured beside each line, of batches of about 1536 tokens in sequences of S; "
+        "8 S^2 operations per column of\nhidden states, 4 S^2 for BERT, which has no position terms; medians of five "
+        f"rounds. Goal: {least:.0%} for {name} at S = {length}. Peak, GFLOP/s by\nthreads: {measured}; "
+        f"{results['cpu']} ({results['isa']}), {results['date']}.",
+    ]
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help=f"{BASE} only; prints only")
+    parser.add_argument("--table", action="store_true", help="print the committed results")
+    options = parser.parse_args()
+    if options.quick:
+        print(table(measure([BASE])))
+        return
+    if not options.table:
+        results = measure(list(SHAPES))
+        results_by_isa.write("attention", results["isa"], results)
+    print(results_by_isa.tables("attention", table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What opening a model takes: seconds, peak and resident memory, and what processes share. Random checkpoints.
+
+    python -m benchmarks.process.loading  # writes benchmarks/results/ISA/loading.json (needs torch and transformers)
+    python -m benchmarks.process.loading --table  # prints the JSON that is there
+
+Every figure is a process of its own that imports, opens, and scores 100 texts of real lengths (cases.py).
+"""
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import results_by_isa
+from benchmarks.cases import case
+from benchmarks.process.scheduling import entry, machine
+from benchmarks.process.scheduling import table as table_of
+
+HERE = Path(__file__).parent
+OPENINGS, TEXTS = 9, 100
+SECONDS = {"v3-base": 0.6, "v3-large": 1.5}
+PEAK, RESIDENT = 1.15, 520  # of the resident memory after opening; MB after 100 texts, v3-base
+
+START = """
+import json, sys, time
+from pathlib import Path
+directory, rows = sys.argv[1], json.loads(sys.argv[2])
+def memory(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(name))) / 1024
+import numpy as np
+"""
+OURS = """
+import deberta_c
+start = time.perf_counter()
+model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+def score(rows):
+    ids, mask = np.zeros((len(rows), max(map(len, rows))), int), np.zeros((len(rows), max(map(len, rows))), int)
+    for row, own in enumerate(rows):
+        ids[row, :len(own)], mask[row, :len(own)] = own, 1
+    model(input_ids=ids, attention_mask=mask)
+"""
+THEIRS = """
+import torch, transformers
+start = time.perf_counter()
+model = transformers.AutoModelForSequenceClassification.from_pretrained(directory, dtype=torch.float32).eval()
+def score(rows):
+    for row in rows:
+        with torch.inference_mode():
+            model(input_ids=torch.tensor([row]))
+"""
+END = """
+taken = time.perf_counter() - start
+found = {"seconds": taken, "peak": memory("VmHWM"), "resident": memory("VmRSS")}
+score(rows)
+print(json.dumps({**found, "after": memory("VmRSS")}), flush=True)
+sys.stdin.read()
+"""
+
+
+def started(code, directory, rows):
+    command = [sys.executable, "-c", START + code + END, str(directory), json.dumps(rows)]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def answer(process):
+    return json.loads(process.stdout.readline())
+
+
+def stop(*processes):
+    for process in processes:
+        process.communicate()
+
+
+def opened(code, directory, rows):
+    process = started(code, directory, rows)
+    found = answer(process)
+    stop(process)
+    return found
+
+
+def proportional(process):
+    """Proportional set size in MB: pages that n processes share count 1 / n in each."""
+    lines = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("Pss:"))) / 1024
+
+
+def openings(name, directory, rows):
+    runs = [opened(OURS, directory, rows) for _ in range(OPENINGS + 1)][1:]
+    seconds, peak, resident, after = (
+        statistics.median(run[key] for run in runs) for key in ("seconds", "peak", "resident", "after")
+    )
+    limit = SECONDS[name]
+    lines = {
+        f"{name}: opening, warm": entry(
+            seconds, "s", f"< {limit}", seconds < limit,
+            least=min(run["seconds"] for run in runs), most=max(run["seconds"] for run in runs),
+        ),
+        f"{name}: peak while opening over resident after it": entry(
+            peak / resident, "x", f"<= {PEAK}", peak / resident <= PEAK, peak_mb=peak, resident_mb=resident
+        ),
+        f"{name}: resident after {TEXTS} texts": entry(after, "MB"),
+    }  # fmt: skip
+    if name == "v3-base":
+        theirs = opened(THEIRS, directory, rows)
+        lines[f"{name}: resident after {TEXTS} texts"] |= {"goal": f"< {RESIDENT}", "met": after < RESIDENT}
+        lines[f"{name}: the same, transformers"] = entry(theirs["after"], "MB", opening_s=theirs["seconds"])
+    return lines
+
+
+def sharing(name, directory, rows):
+    """One process alone, then two at once."""
+    processes = [started(OURS, directory, rows)]
+    answer(processes[0])
+    alone = proportional(processes[0])
+    processes.append(started(OURS, directory, rows))
+    answer(processes[1])
+    both = [proportional(process) for process in processes]
+    stop(*processes)
+    return {
+        f"{name}: memory of one process (Pss)": entry(alone, "MB"),
+        f"{name}: memory of each of two processes (Pss)": entry(statistics.mean(both), "MB", each=both),
+    }
+
+
+def measure(rows):
+    lines = {}
+    for name in SECONDS:
+        with tempfile.TemporaryDirectory() as folder:
+            code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
+            subprocess.run([sys.executable, "-c", code, name, folder], check=True)
+            lines |= openings(name, folder, rows)
+            if name == "v3-base":
+                lines |= sharing(name, folder, rows)
+    return lines
+
+
+def table(results):
+    return table_of({"parts": {"loading": results}})
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--table", action="store_true", help="print the committed results")
+    if not parser.parse_args().table:
+        rows = [[int(token) for token in row] for row in case("256 messages").rows(128000)[:TEXTS]]
+        results = {"machine": machine(), "lines": measure(rows)}
+        results_by_isa.write("loading", results["machine"]["isa"], results, indent=2)
+    print(results_by_isa.tables("loading", table))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,368 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How deberta_c uses the cores, the memory and the time at the start: random DeBERTa-v3-base, float32.
+
+    python -m benchmarks.process.scheduling  # all parts; writes benchmarks/results/ISA/scheduling.json
+    python -m benchmarks.process.scheduling --parts scaling  # some of them; the others stay as they are in the JSON
+    python -m benchmarks.process.scheduling --table  # prints the results that are there
+
+Whatever is compared runs in alternation. A goal stands beside each figure that has one.
+"""
+
+import argparse
+import os
+import platform
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+
+import deberta_c
+from benchmarks import results_by_isa
+from benchmarks.cases import Case, case
+from benchmarks.core.peak import cpu_name
+from deberta_c._models.base import network_of
+
+HERE = Path(__file__).parent
+WORKS = {"1x8": 41, "1x16": 41, "1x32": 41, "1x128": 21, "8x128": 5, "4x512": 3, "256 messages": 3}  # rounds
+LENGTHS = {"1x32": [32]}  # beside those of cases
+SPEED_UP, FROM_TOKENS = 1.85, 16
+WARM_STARTS = 9
+
+
+def packed(name):
+    """ids and offsets of a work."""
+    work = Case(name, LENGTHS[name]) if name in LENGTHS else case(name)
+    rows = work.rows(128000)
+    offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
+    return np.concatenate(rows).astype(np.int32), offsets
+
+
+def seconds(function):
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def entry(value, unit, goal=None, met=None, **details):
+    return {"value": value, "unit": unit, "goal": goal, "met": met, **details}
+
+
+def opened(directory):
+    return deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+
+
+def network(directory):
+    return network_of(opened(directory))[0]
+
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
+def os_threads():
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
+# ---- parts: each returns its lines ----
+
+
+def scaling(directory):
+    """Two threads over one."""
+    core, lines = network(directory), {}
+    for name, rounds in WORKS.items():
+        ids, offsets = packed(name)
+        times = {1: [], 2: []}
+        for _ in range(rounds + 1):  # the first round warms up
+            for threads, own in times.items():
+                with deberta_c.threads(threads):
+                    own.append(seconds(lambda: core.forward(ids, offsets)))  # noqa: B023
+        ratios = [one / two for one, two in zip(times[1][1:], times[2][1:], strict=True)]
+        gain = statistics.median(ratios)
+        goal = SPEED_UP if len(ids) >= FROM_TOKENS else None
+        lines[f"{name}: 2 threads over 1"] = entry(
+            gain, "x", goal and f">= {goal}", goal and gain >= goal, least=min(ratios), most=max(ratios),
+            one_thread_ms=statistics.median(times[1][1:]) * 1e3, two_threads_ms=statistics.median(times[2][1:]) * 1e3,
+        )  # fmt: skip
+    return lines
+
+
+def callers(directory):
+    """Four threads of Python that call at once, and one that makes the same calls in turn."""
+    core, lines = network(directory), {}
+    for name, calls in (("1x16", 40), ("1x128", 12), ("8x128", 8)):
+        ids, offsets = packed(name)
+        times = {1: [], 4: []}
+        most = 0
+        for _ in range(4):
+            for count, own in times.items():
+                with ThreadPoolExecutor(count) as pool:
+                    own.append(seconds(lambda: list(pool.map(lambda _: core.forward(ids, offsets), range(calls)))))  # noqa: B023
+                    most = max(most, os_threads())
+        ratios = [one / four for one, four in zip(times[1][1:], times[4][1:], strict=True)]
+        lines[f"{name}: 4 callers at once over 1"] = entry(
+            statistics.median(ratios), "x", ">= 0.97", statistics.median(ratios) >= 0.97,
+            least=min(ratios), most=max(ratios), threads_of_the_process=most,
+        )  # fmt: skip
+    before = time.process_time()
+    time.sleep(0.1)
+    first = time.process_time() - before
+    core.forward(ids, offsets)
+    before = time.process_time()
+    time.sleep(0.1)
+    lines["CPU time in the 100 ms after a call"] = entry(
+        (time.process_time() - before) * 1e3, "ms", None, None, after_callers_ms=first * 1e3
+    )
+    return lines
+
+
+WORKER = """
+import sys, time
+import deberta_c
+from benchmarks.process.scheduling import network, packed, seconds
+deberta_c.set_num_threads(int(sys.argv[2]))
+core, (ids, offsets) = network(sys.argv[1]), packed("256 messages")
+core.forward(ids, offsets)
+print("ready", flush=True)
+for _ in sys.stdin:
+    print(seconds(lambda: core.forward(ids, offsets)), flush=True)
+"""
+
+
+def processes(directory):
+    """Two processes of one thread each, one process of two, and two of two each."""
+    groups = {"1 of 2": [2], "2 of 1": [1, 1], "2 of 2": [2, 2]}
+    workers = {
+        name: [
+            subprocess.Popen(
+                [sys.executable, "-c", WORKER, str(directory), str(threads)],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            )
+            for threads in counts
+        ]
+        for name, counts in groups.items()
+    }  # fmt: skip
+    for group in workers.values():
+        for worker in group:
+            assert worker.stdout.readline() == "ready\n"
+    tokens = case("256 messages").tokens
+    rates = {name: [] for name in groups}
+    for _ in range(3):
+        for name, group in workers.items():
+            for worker in group:
+                worker.stdin.write("go\n")
+                worker.stdin.flush()
+            rates[name].append(sum(tokens / float(worker.stdout.readline()) for worker in group))
+    for group in workers.values():
+        for worker in group:
+            worker.communicate()
+    ratio = statistics.median(a / b for a, b in zip(rates["2 of 1"], rates["1 of 2"], strict=True))
+    crowded = statistics.median(a / b for a, b in zip(rates["2 of 2"], rates["1 of 2"], strict=True))
+    medians = {name: statistics.median(own) for name, own in rates.items()}
+    return {
+        "256 messages: 2 processes of 1 thread over 1 of 2": entry(
+            ratio, "x", ">= 0.97", ratio >= 0.97, tokens_per_s=medians
+        ),
+        "256 messages: 2 processes of 2 threads over 1 of 2": entry(crowded, "x"),
+    }
+
+
+def start(directory):
+    """Opening a model whose file is cached, and importing the package, compiled once, after NumPy."""
+    load = (
+        "import sys, time, deberta_c; start = time.perf_counter(); "
+        "deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1]); print(time.perf_counter() - start)"
+    )
+    imports = "import time, numpy; start = time.perf_counter(); import deberta_c; print(time.perf_counter() - start)"
+    lines = {}
+    for name, code, goal in (("opening v3-base, warm", load, 0.6), ("import beyond NumPy", imports, 0.1)):
+        command = [sys.executable, "-c", code, str(directory)]
+        compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        runs = [
+            float(subprocess.run(command, env=compiled, capture_output=True, check=True).stdout)
+            for _ in range(WARM_STARTS + 1)
+        ]
+        median = statistics.median(runs[1:])
+        lines[name] = entry(median, "s", f"< {goal}", median < goal, least=min(runs[1:]), most=max(runs[1:]))
+    return lines
+
+
+SHAPES = """
+import sys
+import numpy as np
+import deberta_c
+from benchmarks.process.scheduling import opened, resident
+core, rng = opened(deberta_c.default_model())._core, np.random.default_rng(0)
+def run(lengths):
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    core.forward(rng.integers(4, 4000, offsets[-1]).astype(np.int32), offsets)
+for lengths in ([512], [2] * 256, [32] * 16):
+    run(lengths)
+before = most = resident()
+for _ in range(5000):
+    tokens = int(rng.integers(1, 513))
+    lengths = rng.integers(1, rng.integers(1, tokens + 1) + 1, tokens)
+    run(lengths[: max(1, np.searchsorted(np.cumsum(lengths), tokens, side="right"))])
+    most = max(most, resident())
+print(most - before)
+"""
+
+
+def shapes(directory):
+    """Growth of resident memory over 5,000 random shapes of the default model, after the largest."""
+    lines = {}
+    for path in ("own", "onednn"):
+        run = subprocess.run(
+            [sys.executable, "-c", SHAPES],
+            capture_output=True, text=True, check=True, env={**os.environ, "DEBERTA_C_MATMUL": path},
+        )  # fmt: skip
+        grown = float(run.stdout)
+        lines[f"growth over 5,000 shapes, {path}"] = entry(grown, "MB", "< 20", grown < 20)
+    return lines
+
+
+def texts(count):
+    draw = random.Random(0)
+    return (f"call {draw.randrange(10**8):08} now, it is {draw.random():.6f}" for _ in range(count))
+
+
+def million(directory):
+    """`predict` of the default model over an iterator of short texts."""
+    model, lines, rates = opened(deberta_c.default_model()), {}, {}
+    model.predict(texts(20_000))
+    before = most = resident()
+
+    def watched(count):
+        nonlocal most
+        for row, text in enumerate(texts(count)):
+            if row % 1024 == 0:
+                most = max(most, resident())
+            yield text
+
+    rates[1000] = 1000 / statistics.median(seconds(lambda: model.predict(texts(1000))) for _ in range(15))
+    rates[10**6] = 10**6 / seconds(lambda: model.predict(watched(10**6)))
+    ratio = rates[10**6] / rates[1000]
+    result = 10**6 * model.num_labels * 4 / 1e6
+    lines["a million texts: rate over that of a thousand"] = entry(
+        ratio, "x", ">= 0.95", ratio >= 0.95, texts_per_s={str(count): rate for count, rate in rates.items()}
+    )
+    grown = most - before - result
+    lines["a million texts: growth beside the result"] = entry(grown, "MB", "< 20", grown < 20)
+    return lines
+
+
+CALLS = """
+import sys, time
+import numpy as np, deberta_c
+# An earlier build, which DEBERTA_C_BEFORE names, has no network_of.
+core = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])._core
+deberta_c.set_num_threads(int(sys.argv[2]))
+ids, offsets = np.random.default_rng(0).integers(4, 4000, 16).astype(np.int32), np.array([0, 16])
+core.forward(ids, offsets)
+print("ready", flush=True)
+for line in sys.stdin:
+    times = []
+    for _ in range(int(line)):
+        start = time.perf_counter()
+        core.forward(ids, offsets)
+        times.append(time.perf_counter() - start)
+    print(*times, flush=True)
+"""
+
+
+def short_calls(name, threads, folder):
+    """A process that makes calls of one text of 16 tokens with the package in a folder and our own kernel."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "DEBERTA_C_MATMUL": "own"}
+    command = [sys.executable, "-c", CALLS, name, str(threads)]
+    worker = subprocess.Popen(
+        command, env=environment, cwd=tempfile.gettempdir(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert worker.stdout.readline() == "ready\n"
+    return worker
+
+
+def neighbours(directory):
+    """A short text while a spinning process keeps every CPU busy. DEBERTA_C_BEFORE names a folder with another build of
+    the package, which runs in alternation."""
+    folders = {"": HERE.parent}
+    if os.environ.get("DEBERTA_C_BEFORE"):
+        folders["before, "] = os.environ["DEBERTA_C_BEFORE"]
+    lines = {}
+    with tempfile.TemporaryDirectory() as folder:
+        code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
+        subprocess.run([sys.executable, "-c", code, "v3-xsmall", folder], check=True)
+        for model, path in (("default model", deberta_c.default_model()), ("v3-xsmall", folder)):
+            workers = {
+                f"{label}{model}, {threads} thread{'s' * (threads > 1)}": short_calls(str(path), threads, package)
+                for label, package in folders.items()
+                for threads in (1, 2)
+            }
+            times = {name: [] for name in workers}
+            spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
+            for _ in range(4):
+                for name, worker in workers.items():
+                    worker.stdin.write("25\n")
+                    worker.stdin.flush()
+                    times[name] += map(float, worker.stdout.readline().split())
+            for process in spinning:
+                process.kill()
+            for name, worker in workers.items():
+                worker.communicate()
+                p50, p95, p99 = np.percentile(times[name], [50, 95, 99]) * 1e3
+                lines[f"busy neighbours, {name}: p95"] = entry(p95, "ms", p50=p50, p99=p99)
+    return lines
+
+
+PARTS = {function.__name__: function for function in (scaling, callers, processes, start, shapes, million, neighbours)}
+
+
+def machine():
+    return {
+        "date": date.today().isoformat(), "isa": deberta_c._core.isa(), "python": platform.python_version(),
+        "cpu": cpu_name(), "cpus": len(os.sched_getaffinity(0)),
+        "deberta_c": deberta_c.__version__, "numpy": np.__version__,
+    }  # fmt: skip
+
+
+def table(results):
+    rows = ["| what | found | goal | met |", "|---|---|---|---|"]
+    for part in results["parts"].values():
+        for name, line in part["lines"].items():
+            met = {True: "yes", False: "no", None: ""}[line["met"]]
+            rows.append(f"| {name} | {line['value']:.3g} {line['unit']} | {line['goal'] or ''} | {met} |")
+    machines = dict.fromkeys(tuple(part["machine"].items()) for part in results["parts"].values())
+    return "\n".join([*rows, "", *(f"{described(dict(machine))}." for machine in machines)])
+
+
+def described(machine):
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "deberta_c", "numpy"))
+    return f"{machine['cpu']} ({machine['isa']}), {machine['cpus']} CPUs, {machine['date']}; {versions}"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--model", type=Path, help="a checkpoint of the size of v3-base; made at random by default")
+    parser.add_argument("--table", action="store_true", help="print the committed results")
+    options = parser.parse_args()
+    if not options.table:
+        isa = deberta_c._core.isa()
+        results = results_by_isa.read("scheduling", isa) or {"parts": {}}
+        with tempfile.TemporaryDirectory() as folder:
+            if not options.model:
+                code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
+                subprocess.run([sys.executable, "-c", code, "v3-base", folder], check=True)
+            for name in options.parts:
+                results["parts"][name] = {"machine": machine(), "lines": PARTS[name](options.model or Path(folder))}
+                results_by_isa.write("scheduling", isa, results, indent=2)
+    print(results_by_isa.tables("scheduling", table))
+
+
+if __name__ == "__main__":
+    main()

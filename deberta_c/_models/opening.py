@@ -1,0 +1,381 @@
+"""How a model is opened, from files or from a seed, and how a pickle opens it again."""
+
+import re
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
+
+import numpy as np
+
+from deberta_c import _core
+from deberta_c._base.errors import (
+    MissingHeadWarning,
+    UnexpectedWeightsWarning,
+    UntiedWeightsWarning,
+    describe,
+    short,
+    warn_caller,
+)
+from deberta_c._files.checkpoint import Tensor, read_checkpoint
+from deberta_c._files.hub import hub_options, model_files, resolve
+from deberta_c._files.shared_open import reopened
+from deberta_c._models.config import OUTPUTS, AutoConfig, PreTrainedConfig, check_problem, config_class, read_config
+from deberta_c._models.initial import initial_weights
+from deberta_c._models.tensor_names import DECODER, Adapted, adapt, named, sources, tie
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
+
+M = TypeVar("M", bound="OpenedModel")
+
+# Arguments of transformers that change nothing here.
+_HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
+_OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
+_TASKS = frozenset(
+    {
+        "SequenceClassification",
+        "TokenClassification",
+        "QuestionAnswering",
+        "MultipleChoice",
+        "MaskedLM",
+        "PreTraining",
+        "NextSentencePrediction",
+    }
+)
+_NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
+
+
+class Plan(NamedTuple):
+    """What is run: the configuration as it is, the core's settings, and what the file calls the layers of the head."""
+
+    config: PreTrainedConfig
+    settings: dict[str, Any]
+    layers: Mapping[str, str]
+
+
+class OpenedModel:
+    """A network of the core with its configuration and its files; see `PreTrainedModel`."""
+
+    config_class: ClassVar[type[PreTrainedConfig]]
+    _encoders: ClassVar[dict[type[PreTrainedConfig], type[Any]]] = {}  # of each family the class without a head
+    _head: ClassVar[str]  # of the core
+    _layers: ClassVar[Mapping[str, str]]  # of the head, as files call them
+    _lack: ClassVar[str]  # what it means that tensors of the head are missing
+    _ignored: ClassVar[str] = r"(^|\.)position_ids$"  # what no model needs, but many files have
+    _needs_head: ClassVar[bool] = True
+
+    _made_by: tuple[Callable[..., Any], tuple[Any, ...]]  # makes it again, but for what was set in `config`
+    _seed: int | None  # of the initial weights, None for those of files
+    _files: dict[str, Tensor] | None  # the weights, None when the seed gives them
+    _tokenizer: PreTrainedTokenizerFast | None
+    _base: Any  # what `base_model` returned
+
+    def __init__(self, config: PreTrainedConfig, *, seed: int = 0) -> None:
+        self._make(config, seed, {})
+
+    @classmethod
+    def from_config(cls: type[M], config: PreTrainedConfig, *, seed: int = 0, **options: Any) -> M:
+        """A model with initial weights, drawn from `seed` as transformers draws them.
+
+        Each tensor has a generator of its own, so that models of one seed have the same encoder whatever their head.
+        The model keeps its weights twice, as they were drawn and as the network packs them; one that is saved and
+        opened has the former in its file.
+
+        Errors: TypeError for what is no configuration, ValueError for one of another family.
+        """
+        return cls(config, seed=seed, **options)
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls: type[M],
+        pretrained_model_name_or_path: str | Path,
+        *,
+        config: PreTrainedConfig | None = ...,
+        output_loading_info: Literal[False] = ...,
+        **options: Any,
+    ) -> M: ...
+
+    @overload
+    @classmethod
+    def from_pretrained(
+        cls: type[M],
+        pretrained_model_name_or_path: str | Path,
+        *,
+        config: PreTrainedConfig | None = ...,
+        output_loading_info: Literal[True],
+        **options: Any,
+    ) -> tuple[M, dict[str, Any]]: ...
+
+    @classmethod
+    def from_pretrained(
+        cls: type[M],
+        pretrained_model_name_or_path: str | Path,
+        *,
+        config: PreTrainedConfig | None = None,
+        output_loading_info: bool = False,
+        **options: Any,
+    ) -> M | tuple[M, dict[str, Any]]:
+        """Opens a directory with config.json and weights in F32, F16, BF16 or F64, or a model of the Hugging Face hub.
+
+        Keys of config.json, such as `num_labels`, `id2label` or `problem_type`, replace those of the file; `config`
+        replaces the file. `ignore_mismatched_sizes=True` drops a head of another size. `dtype` may be "float32" or
+        "auto": the network computes in float32. `variant="fp16"` reads model.fp16.safetensors. For a
+        name of the hub: `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder`. With
+        `output_loading_info=True` the result is (model, information), whose keys missing_keys,
+        unexpected_keys, mismatched_keys and error_msgs are those of transformers.
+
+        The weights stay in the files, which are mapped into memory. While a model has them open, replace them by
+        renaming new files into their place; a file that is cut or rewritten where it lies ends the process (SIGBUS)
+        or changes the results.
+
+        Errors: OSError for a missing directory or file, ValueError for a file that contradicts itself or the
+        configuration or holds NaN, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing
+        tensors of the head; such a model does not run. UnexpectedWeightsWarning names tensors that are not used.
+        """
+        where, options = hub_options(options)
+        variant = options.get("variant")
+        folder = resolve(pretrained_model_name_or_path, files=model_files(variant), **where)
+        overrides = cls._check_options(options)
+        if config is None:
+            own = cls._own_config(AutoConfig.from_dict(read_config(folder)), overrides)
+        else:
+            own = cls._own_config(config, overrides)
+            options = {**options, "config": own.to_dict()}
+        model = cls.__new__(cls)
+        model._seed = None
+        model._made_by = _reopen, (cls, str(folder), options)
+        try:
+            found = named(read_checkpoint(folder, variant), own.model_type)
+            adapted = model._open(model._plan(own, found, options), found, str(folder), options)
+        except ValueError as error:
+            message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
+            raise ValueError(message) from error
+        model._warn(adapted)
+        return (model, model._loading_info(adapted, found)) if output_loading_info else model
+
+    @property
+    def num_labels(self) -> int:
+        """How many labels the configuration had when the model was opened."""
+        return len(self._loaded["id2label"])
+
+    def labels(self) -> list[str]:
+        """The names of the labels, in the order of the logits, as `config.id2label` has them now.
+
+        Errors: ValueError when it was set to another number of labels than the classifier has.
+        """
+        names, count = self.config.id2label, self.num_labels
+        if names.keys() != set(range(count)):
+            raise ValueError(
+                f"config key id2label has the keys {short(list(names))}, but the classifier has {count} labels; "
+                f"give names for 0 to {count - 1}"
+            )
+        return [names[label] for label in range(count)]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        now = self._settable()
+        return (*self._made_by, None if now == self._loaded else now)
+
+    def __setstate__(self, settable: dict[str, Any]) -> None:
+        self.config.update(settable)
+
+    def __copy__(self: M) -> M:
+        return self
+
+    def __deepcopy__(self: M, _: object) -> M:
+        return self
+
+    def _make(self, config: PreTrainedConfig, seed: int, options: dict[str, Any]) -> None:
+        """Becomes a model with initial weights."""
+        if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+            raise ValueError(f"seed is {seed!r}; it must be an integer of at least 0")
+        self._seed = int(seed)
+        plan = self._plan(self._own_config(config, {}), {}, options)
+        self._made_by = _draw_again, (type(self), plan.config.to_dict(), self._seed, options)
+        self._open(plan, self._draw(plan), "", options)
+
+    @classmethod
+    def _own_config(cls, config: Any, overrides: Mapping[str, Any]) -> PreTrainedConfig:
+        """A checked copy of a configuration, some keys replaced."""
+        if isinstance(config, (str, Path)):
+            raise TypeError(
+                f"config is {config!r}; to open a directory call {cls.__name__}.from_pretrained({config!r})"
+            )
+        if not isinstance(config, PreTrainedConfig):
+            raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
+        if config.model_type != cls.config_class.model_type:
+            other = cls.__name__.replace(cls.config_class.__name__[:-6], type(config).__name__[:-6])
+            raise ValueError(f"config key model_type is {config.model_type!r}; take {other} or an Auto class")
+        own = type(config).from_dict(deepcopy(config.to_dict()), **overrides)
+        own._check()
+        return own
+
+    @classmethod
+    def _check_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options that replace keys of the configuration; TypeError or ValueError for what is not understood."""
+        overrides = {}
+        for name, value in options.items():
+            if cls.config_class._declares(name):
+                overrides[name] = value
+                if name == "problem_type":
+                    check_problem(value)
+            elif name in ("dtype", "torch_dtype"):
+                if value is not None and str(value).removeprefix("torch.") not in ("float32", "auto"):
+                    raise ValueError(f'{name} is {value!r}; the network computes in float32, give "float32" or "auto"')
+            elif name not in _OWN and name not in _HARMLESS:
+                raise TypeError(f"unknown option {name!r}; give a key of config.json or ignore_mismatched_sizes")
+        return overrides
+
+    def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
+        """What to run, given a configuration and what the files hold (nothing for a model that is drawn)."""
+        if options.get("enhanced_mask_decoder") is not None:
+            raise TypeError("enhanced_mask_decoder is for masked language models only")
+        return Plan(config, config._for_core(self._head), self._layers)
+
+    def _wanted(self, plan: Plan) -> list[Any]:
+        return sources(plan.config.model_type, plan.settings, plan.layers, plan.config.get("conv_groups") or 1)
+
+    def _tie(self, config: PreTrainedConfig, found: dict[str, Tensor]) -> dict[str, str]:
+        return tie(found, config.model_type, self._head == "masked_lm") if config.tie_word_embeddings else {}
+
+    def _draw(self, plan: Plan) -> dict[str, Tensor]:
+        """The initial weights."""
+        tied = self._tie(plan.config, {})
+        wanted = [source._replace(file=tied.get(source.file, source.file)) for source in self._wanted(plan)]
+        assert self._seed is not None
+        return {tensor.name: tensor for tensor in initial_weights(wanted, plan.config, self._seed)}
+
+    def _weights(self) -> dict[str, Tensor]:
+        """The tensors that are used, each once, under the names of today's files."""
+        return self._draw(self._opened) if self._files is None else self._files
+
+    def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> Adapted:
+        """Gives the core what was found, and remembers what the model is."""
+        self.config, self.name_or_path = deepcopy(plan.config), where
+        self.config.name_or_path = where
+        self._loaded = self._settable()
+        self._tokenizer = None
+        return self._load(plan, found, options)
+
+    def _load(
+        self, plan: Plan, found: dict[str, Tensor], options: dict[str, Any], core: _core.Model | None = None
+    ) -> Adapted:
+        """Gives the core what was found, or takes one that has it."""
+        self._opened, self._options, self._base = plan, options, None
+        tied = self._tie(plan.config, found)
+        adapted = adapt(
+            self._wanted(plan),
+            found,
+            plan.settings,
+            tied,
+            skip_mismatched=bool(options.get("ignore_mismatched_sizes")),
+            quantizer=_quantizer(plan.config),
+        )
+        # What the core runs with, whatever happens to `config`.
+        self._settings = plan.settings if adapted.complete else {**plan.settings, "head": "none"}
+        self._missing = tuple(map(self._reported, adapted.missing + [item.name for item in adapted.mismatched]))
+        self._size = sum(prod(tensor.shape) for tensor in adapted.files.values())
+        self._files = adapted.files if self._made_by[0] is not _draw_again else None
+        self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in adapted.files)
+        try:
+            self._core = _core.Model(self._settings, adapted.tensors) if core is None else core
+        except ValueError as error:
+            raise ValueError(_in_names_of_the_files(str(error), adapted)) from error
+        return adapted
+
+    def _warn(self, adapted: Adapted) -> None:
+        where = repr(self.name_or_path)
+        if self._missing:
+            text = f"{where} lacks {', '.join(map(describe, self._missing))}: {self._lack}{self._other_task()}"
+            warn_caller(MissingHeadWarning(text, tensors=self._missing))
+        unexpected = self._unexpected(adapted)
+        if unexpected:
+            more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
+            shown = ", ".join(map(describe, unexpected[:8] if more else unexpected)) + more
+            text = f"{where} holds tensors that {type(self).__name__} does not use: {shown}"
+            warn_caller(UnexpectedWeightsWarning(text, tensors=unexpected))
+        if self._untied and self.config.tie_word_embeddings:
+            text = (
+                f"{where} stores {' and '.join(self._untied)} with other values than those to which config key "
+                "tie_word_embeddings ties them; both are used as they are stored"
+            )
+            warn_caller(UntiedWeightsWarning(text, tensors=self._untied))
+
+    def _reported(self, name: str) -> str:
+        """What transformers calls the tensor `name` of this model, in reports and in files."""
+        return name
+
+    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
+        return tuple(sorted(name for name in adapted.unexpected if not re.search(self._ignored, name)))
+
+    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
+        return {
+            "missing_keys": set(map(self._reported, adapted.missing)),
+            "unexpected_keys": set(self._unexpected(adapted)),
+            "mismatched_keys": {(self._reported(name), *shapes) for name, *shapes in adapted.mismatched},
+            "error_msgs": [],
+        }
+
+    def _settable(self) -> dict[str, Any]:
+        """What a user may set in `config` of an open model."""
+        return {name: deepcopy(self.config.get(name)) for name in ("id2label", "label2id", "problem_type", *OUTPUTS)}
+
+    def _require_head(self) -> None:
+        if self._missing and self._needs_head:
+            raise RuntimeError(
+                f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; fine-tune it with "
+                f"transformers, or load a directory that holds them{self._other_task()}"
+            )
+
+    def _other_task(self) -> str:
+        """That the files are those of another task, if config.json says so, and what opens them."""
+        classes = self.config.get("architectures")
+        name = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
+        _, found, task = name.partition("For")
+        if not found or task not in _TASKS or name == type(self).__name__:
+            return ""
+        return f"; this checkpoint is a {name[:80]}: open it with AutoModelFor{task}"
+
+
+def untrained(what: str) -> str:
+    """What it means for a model that its head is missing."""
+    return (
+        f"it is not a trained {what}, and running it raises an error; fine-tune it with transformers, or load a "
+        "directory that holds them"
+    )
+
+
+def _quantizer(config: PreTrainedConfig) -> str:
+    """What config.json says of the quantizer that made the weights; empty when it says nothing."""
+    settings = config.get("quantization_config")
+    return str(settings.get("quant_method") or "bitsandbytes")[:80] if isinstance(settings, dict) else ""
+
+
+def _in_names_of_the_files(message: str, adapted: Adapted) -> str:
+    """A message of the core about a setting or a number in a weight, in words of config.json and the weights' file."""
+    found = _NAN.search(message)
+    if found is None or found["name"] not in adapted.names:
+        # Of the heads only the pooler has an activation of its own.
+        return re.sub(r"^(?=\w+ is )", "config key ", re.sub("^head_act", "pooler_hidden_act", message))
+    source, tensor = adapted.names[found["name"]]
+    place = f" at index {found['index']}" if source.stored == source.shape else ""
+    return f"tensor {tensor!r} holds {found['value']}{place}; the file is damaged, copy it again"
+
+
+def _reopen(cls: type[M], directory: str, options: dict[str, Any]) -> M:
+    model = reopened(cls, directory, options, partial(_open, cls))
+    model.config = deepcopy(model.config)  # its labels may be set
+    return model
+
+
+def _open(cls: type[M], directory: Path, **options: Any) -> M:
+    config = options.pop("config", None)
+    if config is not None:
+        config = config_class(config["model_type"]).from_dict(config)
+    model: M = cls.from_pretrained(directory, config=config, **options)
+    return model
+
+
+def _draw_again(cls: type[M], config: dict[str, Any], seed: int, options: dict[str, Any]) -> M:
+    return cls(cls.config_class.from_dict(config), seed=seed, **options)

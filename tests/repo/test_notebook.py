@@ -1,0 +1,55 @@
+"""The notebooks run from top to bottom and are stored with the outputs of such a run."""
+
+from pathlib import Path
+
+import pytest
+
+NOTEBOOKS = sorted((Path(__file__).parents[2] / "notebooks").glob("*.ipynb"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def stored(request):
+    nbformat = pytest.importorskip("nbformat")
+    notebook = nbformat.read(request.param, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def code_of(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def kinds(cell):
+    """What each output of a cell is: its type, and in which forms it is shown."""
+    return [(output.output_type, sorted(output.get("data", {}))) for output in cell.outputs]
+
+
+def test_it_runs_and_its_outputs_are_stored(stored, tmp_path):
+    nbclient = pytest.importorskip("nbclient")
+    nbformat = pytest.importorskip("nbformat")
+    for needed in ("ipykernel", "pandas", "matplotlib"):
+        pytest.importorskip(needed)
+    again = nbformat.from_dict(stored)
+    nbclient.NotebookClient(again, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert [kinds(cell) for cell in code_of(stored)] == [kinds(cell) for cell in code_of(again)], (
+        "run tools/run_notebooks.py"
+    )
+    assert [cell.execution_count for cell in code_of(stored)] == list(range(1, len(code_of(stored)) + 1))
+
+
+def test_the_outputs_have_pictures_and_no_warnings(stored):
+    outputs = [output for cell in code_of(stored) for output in cell.outputs]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+    assert [output for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
+
+
+def test_nothing_names_a_machine(stored):
+    """Neither paths nor times nor the interpreter; the pictures are base64, where a slash says nothing."""
+    for cell in code_of(stored):
+        assert set(cell.metadata) <= {"tags"}
+        for output in cell.outputs:
+            texts = [str(value) for form, value in output.get("data", {}).items() if form != "image/png"]
+            assert [
+                text for text in [*texts, output.get("text", "")] if "deberta_c/" in text or "site-packages" in text
+            ] == []
+    assert set(stored.metadata.get("language_info", {})) <= {"name"}

@@ -1,0 +1,189 @@
+"""Whatever way a text takes to a model, the answer is the same: call, predict, pipeline, command line."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c._cli.main import main
+from deberta_c._models.outputs import softmax
+from tests.support.tiny_models import BERT, TINY, V1, WORDS, write_model
+
+FIRSTS = ["hello world", "free entry now", "", "see you at home, now!", "hello world"]
+SECONDS = ["call now", "home", "the world", "", "see you"]
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+LETTERS = [chr(code) for code in range(ord("a"), ord("z") + 1)]
+NAMES = {
+    "of the class": None,
+    "no types": ["input_ids", "attention_mask"],
+    "no mask": ["input_ids", "token_type_ids"],
+    "ids only": ["input_ids"],
+}
+
+
+def write_wordpiece(folder: Path) -> None:
+    tokens = [*SPECIAL, *WORDS, *LETTERS, *("##" + letter for letter in LETTERS), "!", ","]
+    (folder / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
+
+
+def write_bpe(folder: Path) -> None:
+    tokens = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", *LETTERS, "Ġ", "!", ",", "he", "Ġn", "[MASK]"]
+    (folder / "vocab.json").write_text(json.dumps({token: id for id, token in enumerate(tokens)}), encoding="utf-8")
+    (folder / "merges.txt").write_text("h e\nĠ n", encoding="utf-8")
+
+
+def write_fast(folder: Path) -> None:
+    """The same words as a tokenizer.json."""
+    write_wordpiece(folder)
+    deberta_c.BertTokenizer.from_pretrained(folder).save_pretrained(folder)
+    (folder / "vocab.txt").unlink()
+
+
+KINDS: dict[str, tuple[dict[str, Any], Any]] = {
+    "BertTokenizer": (BERT, write_wordpiece),
+    "BertTokenizerFast": (BERT, write_fast),
+    "PreTrainedTokenizerFast": (BERT, write_fast),
+    "DebertaTokenizer": (V1, write_bpe),
+    "DebertaV2Tokenizer": (TINY, None),
+}
+
+
+@pytest.fixture(params=KINDS)
+def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A classifier of pairs whose token types count, and its tokenizer in the class of that name."""
+    base, write = KINDS[request.param]
+    directory = write_model(tmp_path / "model", base=base, type_vocab_size=2)
+    if write is not None:
+        for name in ("spm.model", "tokenizer_config.json"):
+            (directory / name).unlink()
+        write(directory)
+    config = {"tokenizer_class": request.param, **{name + "_token": f"[{name.upper()}]" for name in ("pad", "cls")}}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    return directory
+
+
+def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np.ndarray]:
+    """Probabilities (N, 3) of FIRSTS, or of pairs, by each way that there is."""
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(folder)
+    pipe = deberta_c.pipeline("text-classification", model=folder)
+    labels = model.labels()
+    pairs = [
+        (first, None if seconds is None else [second]) for first, second in zip(FIRSTS, seconds or FIRSTS, strict=True)
+    ]
+
+    def of(answers: list[list[dict[str, Any]]]) -> np.ndarray:
+        told = [{answer["label"]: answer["score"] for answer in row} for row in answers]
+        return np.array([[row[label] for label in labels] for row in told])
+
+    def one(first: str, second: list[str] | None) -> np.ndarray:
+        return model(**tokenizer([first], second, return_tensors="np")).logits
+
+    # An empty second text of a dict is none, as in transformers.
+    dicts = [{"text": first} if second is None else {"text": first, "text_pair": second[0]} for first, second in pairs]
+    ways = {
+        "call": softmax(np.concatenate([one(*pair) for pair in pairs])),
+        "predict": softmax(model.predict(FIRSTS, seconds)),
+        "predict, one by one": softmax(np.concatenate([model.predict([first], second) for first, second in pairs])),
+        "predict_proba": model.predict_proba(FIRSTS, seconds),
+        "predict_proba, own tokenizer": model.predict_proba(FIRSTS, seconds, tokenizer=tokenizer),
+        "pipeline of dicts": of(pipe(dicts, top_k=None)),
+        "pipeline of one dict": of([pipe(row, top_k=None) for row in dicts]),
+        "pipeline of an iterator": of(list(pipe(iter(dicts), top_k=None, batch_size=2))),
+    }
+    if "attention_mask" in tokenizer.model_input_names:  # without it padding counts
+        inputs = tokenizer(FIRSTS, seconds, padding=True, return_tensors="np")
+        ways["call of a padded batch"] = softmax(model(**inputs).logits)
+    if seconds is None:
+        ways["pipeline of texts"] = of(pipe(FIRSTS, top_k=None))
+        ways["pipeline of one text"] = of([pipe(text, top_k=None) for text in FIRSTS])
+    ways["command line"] = of_command_line(folder, seconds, out, labels)
+    return ways
+
+
+def of_command_line(folder: Path, seconds: list[str] | None, out: Path, labels: list[str]) -> np.ndarray:
+    rows = [{"text": first, "other": second} for first, second in zip(FIRSTS, seconds or FIRSTS, strict=True)]
+    (out / "in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["classify", str(out / "in.jsonl"), "--out", str(out / "out.jsonl"), "--model", str(folder), "--all-scores"]
+    assert main([*words, "--pair-column", "other"] if seconds else words) == 0
+    answers = [json.loads(line) for line in (out / "out.jsonl").read_text().splitlines()]
+    return np.array([[answer[f"score_{label}"] for label in labels] for answer in answers])
+
+
+@pytest.mark.parametrize("names", NAMES)
+@pytest.mark.parametrize("seconds", [None, SECONDS], ids=["texts", "pairs"])
+def test_one_way_agrees_with_another(
+    folder: Path, seconds: list[str] | None, names: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if NAMES[names] is not None:
+        path = folder / "tokenizer_config.json"
+        path.write_text(json.dumps({**json.loads(path.read_text()), "model_input_names": NAMES[names]}))
+    ways = all_ways(folder, seconds, tmp_path)
+    capsys.readouterr()
+    for way, scores in ways.items():
+        apart = np.abs(scores - ways["call"]).max(axis=1)
+        if seconds and way.startswith("pipeline of"):
+            apart = apart[[bool(second) for second in seconds]]
+        assert apart.max() < 1e-6, way
+    assert np.ptp(ways["call"], axis=0).max() > 1e-3
+
+
+def test_token_types_count_where_they_are_returned(folder: Path) -> None:
+    """What the names leave out changes the scores of these models, so that the test above sees it."""
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(folder)
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(folder)
+    tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
+    inputs = dict(tokenizer(FIRSTS[:1], SECONDS[:1], return_tensors="np"))
+    with_types = model.predict(FIRSTS[:1], SECONDS[:1], tokenizer=tokenizer)
+    np.testing.assert_allclose(with_types, model(**inputs).logits, atol=1e-6)
+    if inputs.pop("token_type_ids").any():
+        tokenizer.model_input_names.remove("token_type_ids")
+        without = model.predict(FIRSTS[:1], SECONDS[:1], tokenizer=tokenizer)
+        np.testing.assert_allclose(without, model(**inputs).logits, atol=1e-6)
+        assert np.abs(with_types - without).max() > 1e-3
+
+
+@pytest.mark.parametrize("head", ["tokens", "legacy_lm"])
+@pytest.mark.parametrize("names", [["input_ids", "attention_mask"], ["input_ids", "token_type_ids", "attention_mask"]])
+def test_pipelines_of_tokens_read_what_a_call_reads(tmp_path: Path, head: str, names: list[str]) -> None:
+    """A template whose first text is of type 1."""
+    directory = write_model(tmp_path / "model", base=BERT, head=head)
+    for name in ("spm.model", "tokenizer_config.json"):
+        (directory / name).unlink()
+    write_fast(directory)
+    content = json.loads((directory / "tokenizer.json").read_text())
+    for part in content["post_processor"]["single"]:
+        part[next(iter(part))]["type_id"] = 1
+    (directory / "tokenizer.json").write_text(json.dumps(content))
+    config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_input_names": names, "mask_token": "[MASK]"}
+    (directory / "tokenizer_config.json").write_text(json.dumps(config))
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(directory)
+    text = "see you at [MASK]"
+    inputs = tokenizer([text], return_tensors="np")
+    assert ("token_type_ids" in inputs) == ("token_type_ids" in names)
+    if head == "tokens":
+        model: Any = deberta_c.AutoModelForTokenClassification.from_pretrained(directory)
+        answers = deberta_c.pipeline("ner", model=model, ignore_labels=[])(text)
+        expected = softmax(model(**inputs).logits)[0].max(axis=1)
+        assert [answer["score"] for answer in answers] == pytest.approx(
+            [expected[answer["index"]] for answer in answers], abs=1e-6
+        )
+    else:
+        model = deberta_c.AutoModelForMaskedLM.from_pretrained(directory)
+        (best, *_) = deberta_c.pipeline("fill-mask", model=model)(text)
+        place = inputs.input_ids[0].tolist().index(tokenizer.mask_token_id)
+        expected = softmax(model(**inputs).logits)[0, place]
+        assert best["score"] == pytest.approx(float(expected.max()), abs=1e-6)
+
+
+def test_a_type_that_the_model_lacks_is_told(tmp_path: Path) -> None:
+    directory = write_model(tmp_path / "model", base=TINY, type_vocab_size=1)
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+    assert model.predict(["hello"]).shape == (1, 3)
+    with pytest.raises(
+        ValueError, match=r"texts\[0\] has a token of type 1, .* type_vocab_size is 1: .*model_input_names"
+    ):
+        model.predict(["hello"], ["world"])

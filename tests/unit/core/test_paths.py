@@ -1,0 +1,146 @@
+"""Every way through the core that this CPU has: instruction sets times linear layers, each forced in a process."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parents[2]
+ISA = ("scalar", "avx2", "avx512")
+MATMUL = ("own", "onednn")
+DEFAULT = {"scalar": "onednn", "avx2": "own", "avx512": "own"}  # benchmarks/results/ISA/linear.json
+GOLDEN = """
+import sys
+import pytest
+from deberta_c import _core
+assert (_core.isa(), _core.linear_layers()) == tuple(sys.argv[1:3])
+sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[3:]]))
+"""
+# In the workers a model arrives as a pickle and another is opened; the parent has run one before each pool.
+POOLS = """
+import concurrent.futures, multiprocessing, os, sys, warnings
+import deberta_c
+warnings.simplefilter("ignore", DeprecationWarning)  # of a fork of a process with threads
+def work(model):
+    deberta_c.AutoModelForSequenceClassification.from_pretrained(model.name_or_path)
+    return model.predict(TEXTS), os.getpid()
+TEXTS = ["hello world", "free entry"] * 30
+way, directory, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
+model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+for _ in range(times):
+    expected = model.predict(TEXTS)
+    if way == "joblib":
+        import joblib
+        answers = joblib.Parallel(2, "multiprocessing")(joblib.delayed(work)(model) for _ in range(4))
+    elif way == "executor":
+        with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
+            answers = list(pool.map(work, [model] * 4))
+    else:
+        with multiprocessing.get_context("fork").Pool(2) as pool:
+            answers = pool.map(work, [model] * 4, 1)
+    assert all(abs(logits - expected).max() < 1e-5 and process != os.getpid() for logits, process in answers)
+"""
+FORKS_UNDER_WAY = """
+import os, random, signal, sys, threading
+import deberta_c
+model = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+texts = ["hello world free entry " * (i % 9 + 1) for i in range(20)]
+stop = threading.Event()
+def work(seed):
+    while not stop.is_set():  # ever new shapes: oneDNN makes something all the time
+        model.predict(random.Random(seed).sample(texts, random.randint(1, 20)))
+threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
+for thread in threads: thread.start()
+for _ in range(20):
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        model.predict(texts[:3])
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+stop.set()
+for thread in threads: thread.join()
+"""
+EXIT_UNDER_WAY = """
+import sys, threading, time
+import deberta_c
+model = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+def work():
+    for n in range(1, 1 << 30):
+        model.predict(["hello world " * (n % 50 + 1)] * 40)
+threading.Thread(target=work, daemon=True).start()
+time.sleep(float(sys.argv[2]))
+"""
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("DEBERTA_C_ISA", "DEBERTA_C_MATMUL")}
+    return subprocess.run(
+        [sys.executable, "-c", *arguments],
+        env=inherited | environment,
+        capture_output=True,
+        text=True,
+        cwd=HERE.parent,
+        timeout=120,
+    )
+
+
+def skip_without(isa: str) -> None:
+    done = run("import deberta_c", DEBERTA_C_ISA=isa)
+    if done.returncode:
+        assert f"DEBERTA_C_ISA is '{isa}', which this CPU lacks" in done.stderr
+        pytest.skip(f"this CPU lacks {isa}")
+
+
+@pytest.mark.parametrize("matmul", MATMUL)
+@pytest.mark.parametrize("isa", ISA)
+def test_golden_networks(isa: str, matmul: str) -> None:
+    skip_without(isa)
+    done = run(
+        GOLDEN,
+        isa,
+        matmul,
+        str(HERE / "unit" / "models" / "test_golden.py::test_golden"),
+        DEBERTA_C_ISA=isa,
+        DEBERTA_C_MATMUL=matmul,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("isa", ISA)
+def test_linear_layers_by_default(isa: str) -> None:
+    skip_without(isa)
+    done = run("from deberta_c import _core; print(_core.linear_layers())", DEBERTA_C_ISA=isa)
+    assert done.stdout.split() == [DEFAULT[isa]], done.stderr
+
+
+@pytest.fixture
+def wide(make_model: Callable[..., Path]) -> str:
+    """A model whose packing and products are worth two threads."""
+    return str(make_model(hidden_size=256, num_attention_heads=4, intermediate_size=512))
+
+
+@pytest.mark.parametrize("matmul", MATMUL)
+@pytest.mark.parametrize("way", ["pool", "executor", "joblib"])
+def test_forked_workers_open_models(wide: str, way: str, matmul: str) -> None:
+    if way == "joblib" and not importlib.util.find_spec("joblib"):
+        pytest.skip("joblib is not installed")
+    done = run(POOLS, way, wide, "2", DEBERTA_C_MATMUL=matmul, DEBERTA_C_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("matmul", MATMUL)
+def test_forks_while_other_threads_compute(wide: str, matmul: str) -> None:
+    done = run(FORKS_UNDER_WAY, wide, DEBERTA_C_MATMUL=matmul, DEBERTA_C_NUM_THREADS="2")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("matmul", MATMUL)
+def test_exit_while_a_daemon_thread_computes(wide: str, matmul: str) -> None:
+    for wait in range(4):
+        done = run(EXIT_UNDER_WAY, wide, str(wait / 40), DEBERTA_C_MATMUL=matmul, DEBERTA_C_NUM_THREADS="2")
+        assert done.returncode == 0, done.stderr

@@ -1,0 +1,241 @@
+"""What tokenizer_config.json, or a class's default, changes of a tokenizer.json; tokens as they are given and kept."""
+
+import enum
+import json
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c import AddedToken, AutoTokenizer
+from tests.unit.tokenizers.test_tokenizer_files import bert, middle, v1, word_piece, write
+
+
+class Color(str, enum.Enum):  # whose str() is the name
+    RED = "hello world"
+    BLUE = "[MASK]"
+
+
+def bert_json(directory, config, **keys):
+    """A tokenizer.json that lower-cases, beside a configuration."""
+    normalizer = {"type": "BertNormalizer", "clean_text": True, "handle_chinese_chars": True, "strip_accents": None}
+    content = word_piece(**{"normalizer": {**normalizer, "lowercase": True}, **keys})
+    return write(directory, tokenizer_json=content, tokenizer_config_json=config)
+
+
+def v1_json(directory, config, *, add_prefix_space=False):
+    deberta_c.DebertaTokenizer.from_pretrained(v1(directory / "from")).save_pretrained(directory)
+    content = json.loads((directory / "tokenizer.json").read_text())
+    content["pre_tokenizer"]["add_prefix_space"] = add_prefix_space
+    return write(directory, tokenizer_json=content, tokenizer_config_json=config)
+
+
+# ---- the configuration wins ----
+
+
+@pytest.mark.parametrize(
+    ("config", "text", "expected"),
+    [
+        ({}, "Hello", ["hello"]),
+        ({"do_lower_case": False}, "Hello café", ["Hello", "caf", "##é"]),
+        ({"strip_accents": False}, "CAFÉ", ["caf", "##é"]),
+        ({"do_lower_case": False, "strip_accents": True}, "café", ["caf", "##e"]),
+        ({"tokenize_chinese_chars": False}, "hello中", ["[UNK]"]),
+        ({"strip_accents": None}, "CAFÉ", ["caf", "##e"]),
+    ],
+)
+@pytest.mark.parametrize("name", ["BertTokenizer", "BertTokenizerFast", "ElectraTokenizer", "DistilBertTokenizer"])
+def test_a_class_like_bert_normalizes_as_the_configuration_says(tmp_path, name, config, text, expected):
+    tokenizer = AutoTokenizer.from_pretrained(bert_json(tmp_path / "a", {"tokenizer_class": name, **config}))
+    assert middle(tokenizer, text) == expected
+    tokenizer.save_pretrained(tmp_path / "b")
+    assert middle(AutoTokenizer.from_pretrained(tmp_path / "b"), text) == expected
+
+
+@pytest.mark.parametrize("name", ["PreTrainedTokenizerFast", "TokenizersBackend", "DebertaV2Tokenizer"])
+def test_other_classes_leave_a_normalizer_alone(tmp_path, name):
+    config = {"tokenizer_class": name, "do_lower_case": False, "unk_token": "[UNK]"}
+    assert middle(AutoTokenizer.from_pretrained(bert_json(tmp_path, config)), "Hello") == ["hello"]
+
+
+def test_no_class_looks_into_a_sequence(tmp_path):
+    lower = {"type": "Sequence", "normalizers": [{"type": "BertNormalizer", "lowercase": True}]}
+    config = {"tokenizer_class": "BertTokenizer", "do_lower_case": False}
+    assert middle(AutoTokenizer.from_pretrained(bert_json(tmp_path, config, normalizer=lower)), "Hello") == ["hello"]
+
+
+def test_the_caller_wins_over_the_configuration(tmp_path):
+    bert_json(tmp_path, {"tokenizer_class": "BertTokenizer", "do_lower_case": True})
+    assert middle(AutoTokenizer.from_pretrained(tmp_path, do_lower_case=False), "Hello") == ["Hello"]
+
+
+@pytest.mark.parametrize("name", ["DebertaTokenizer", "PreTrainedTokenizerFast"])
+@pytest.mark.parametrize("of_file", [False, True])
+@pytest.mark.parametrize("said", [None, False, True])
+def test_add_prefix_space_is_that_of_the_configuration(tmp_path, name, of_file, said):
+    config = {"tokenizer_class": name} | ({} if said is None else {"add_prefix_space": said})
+    v1_json(tmp_path, config, add_prefix_space=of_file)
+    assert AutoTokenizer.from_pretrained(tmp_path).tokenize("hello") == ["Ġhello" if said else "hello"]
+
+
+def test_the_class_of_transformers_5_keeps_add_prefix_space_of_the_file(tmp_path):
+    v1_json(tmp_path, {"tokenizer_class": "TokenizersBackend"}, add_prefix_space=True)
+    assert AutoTokenizer.from_pretrained(tmp_path).tokenize("hello") == ["Ġhello"]
+
+
+def test_sides_and_the_pad_token_come_from_the_sections_of_a_file_unless_they_are_configured(tmp_path):
+    padding = {"strategy": "BatchLongest", "direction": "Left", "pad_id": 0, "pad_type_id": 0, "pad_token": "[PAD]"}
+    truncation = {"direction": "Left", "max_length": 4, "strategy": "LongestFirst", "stride": 0}
+    config = {"tokenizer_class": "PreTrainedTokenizerFast"}
+    bert_json(tmp_path, config, padding=padding, truncation=truncation)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert (tokenizer.padding_side, tokenizer.truncation_side, tokenizer.pad_token) == ("left", "left", "[PAD]")
+    assert tokenizer(["hello", "hello world !"], padding=True).input_ids == [[0, 0, 2, 5, 3], [2, 5, 6, 8, 3]]
+    assert tokenizer("hello world !", truncation=True, max_length=3).input_ids == [2, 8, 3]
+    bert_json(tmp_path, {**config, "padding_side": "right"}, padding=padding, truncation=truncation)
+    assert AutoTokenizer.from_pretrained(tmp_path).padding_side == "right"
+    bert_json(tmp_path, config, padding={**padding, "direction": "Up"})
+    with pytest.raises(ValueError, match="padding_side is 'up'"):
+        AutoTokenizer.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        ("PreTrainedTokenizerFast", True), ("ElectraTokenizer", True), ("BertTokenizer", True),
+        ("DistilBertTokenizer", False), ("RobertaTokenizerFast", False), ("TokenizersBackend", False),
+    ],
+)  # fmt: skip
+def test_columns_are_those_of_the_class(tmp_path, name, types):
+    tokenizer = AutoTokenizer.from_pretrained(bert_json(tmp_path, {"tokenizer_class": name, "unk_token": "[UNK]"}))
+    assert ("token_type_ids" in tokenizer("hello", "world")) is types
+    named = AutoTokenizer.from_pretrained(tmp_path, model_input_names=["input_ids", "token_type_ids"])
+    assert list(named("hello", "world")) == ["input_ids", "token_type_ids"]
+
+
+def test_max_len_is_the_former_name_of_model_max_length(tmp_path):
+    assert AutoTokenizer.from_pretrained(bert_json(tmp_path / "a", {"max_len": 9})).model_max_length == 9
+    both = bert_json(tmp_path / "b", {"max_len": 9, "model_max_length": 8})
+    assert AutoTokenizer.from_pretrained(both).model_max_length == 8
+
+
+def test_flags_of_a_named_token_win_only_where_added_tokens_decoder_leaves_it_out(tmp_path):
+    pad = {"content": "[PAD]", "lstrip": True, "special": True}
+    for name, config, strips in (("a", {}, False), ("b", {"added_tokens_decoder": {}}, True)):
+        bert_json(tmp_path / name, {"pad_token": pad, **config})
+        assert AutoTokenizer.from_pretrained(tmp_path / name).added_tokens_decoder[0].lstrip is strips
+
+
+# ---- tokens as objects ----
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        AddedToken,
+        lambda content, **flags: SimpleNamespace(content=content, **flags),
+        lambda content, **flags: {"content": content, **flags},
+    ],
+    ids=["ours", "object", "mapping"],
+)
+def test_tokens_with_flags_are_taken_wherever_tokens_are(tmp_path, make):
+    directory = bert(tmp_path / "a")
+    tokens = {
+        "eos_token": make("<end>", lstrip=True, special=True),
+        "additional_special_tokens": [make("<one>", rstrip=True, special=True)],
+    }
+    opened = deberta_c.BertTokenizer.from_pretrained(directory, **tokens)
+    grown = deberta_c.BertTokenizer.from_pretrained(directory)
+    assert grown.add_special_tokens(tokens) == 2
+    for tokenizer in (opened, grown):
+        assert tokenizer.eos_token == "<end>"
+        assert tokenizer.additional_special_tokens == ["<one>"]
+        found = {str(token): token for token in tokenizer.added_tokens_decoder.values()}
+        assert found["<end>"] == AddedToken("<end>", lstrip=True, special=True)
+        assert found["<one>"] == AddedToken("<one>", rstrip=True, special=True)
+    assert grown.add_tokens([make("<two>")]) == 1
+    grown.sep_token = make("<two>")
+    assert grown.sep_token == "<two>"
+
+
+def test_what_is_no_token_is_refused_by_its_name(tmp_path):
+    with pytest.raises(TypeError, match="eos_token is 3; it must be a str, an AddedToken"):
+        deberta_c.BertTokenizer.from_pretrained(bert(tmp_path), eos_token=3)
+
+
+def test_a_special_token_added_again_stays_special(tmp_path):
+    tokenizer = deberta_c.BertTokenizer.from_pretrained(bert(tmp_path / "a"))
+    tokenizer.add_tokens([AddedToken("<one>", special=True)])
+    tokenizer.add_tokens([AddedToken("[MASK]", special=False, lstrip=True), AddedToken("<one>", special=False)])
+    ids = tokenizer("hello [MASK] <one> world").input_ids
+    tokenizer.save_pretrained(tmp_path / "b")
+    again = AutoTokenizer.from_pretrained(tmp_path / "b")
+    assert tokenizer.decode(ids, skip_special_tokens=True) == "hello world"
+    assert again.decode(ids, skip_special_tokens=True) == "hello world"
+    assert again.added_tokens_decoder == tokenizer.added_tokens_decoder
+
+
+def test_split_special_tokens_concerns_tokens_of_the_normalized_text(tmp_path):
+    tokenizer = deberta_c.BertTokenizer.from_pretrained(bert(tmp_path))
+    tokenizer.add_tokens([AddedToken("<one>", special=True, normalized=True), AddedToken("<two>")])
+    assert tokenizer.tokenize("<one> <two>") == ["<one>", "<two>"]
+    assert "<one>" not in tokenizer.tokenize("<one> <two>", split_special_tokens=True)
+    assert "<two>" in tokenizer.tokenize("<one> <two>", split_special_tokens=True)
+
+
+# ---- content of subclasses of str ----
+
+
+def test_a_member_of_an_enum_is_read_by_its_content_everywhere(tmp_path):
+    pandas = pytest.importorskip("pandas")
+    tokenizer = deberta_c.BertTokenizer.from_pretrained(bert(tmp_path))
+    expected = tokenizer(["hello world"]).input_ids
+    objects = np.empty(1, object)
+    objects[0] = Color.RED
+    columns = (
+        [Color.RED], (Color.RED,), iter([Color.RED]), objects, pandas.Series([Color.RED]),
+        pandas.Series([Color.RED], dtype="category"), pandas.Series(pandas.Categorical([Color.RED])),
+    )  # fmt: skip
+    for column in columns:
+        assert tokenizer(column).input_ids == expected
+    assert tokenizer(Color.RED).input_ids == expected[0]
+    pair = tokenizer("hello world", "hello world").input_ids
+    assert tokenizer(Color.RED, Color.RED).input_ids == pair
+    assert tokenizer([(Color.RED, Color.RED)]).input_ids == [pair]
+    assert tokenizer([Color.RED], [Color.RED]).input_ids == [pair]
+    assert tokenizer([[Color.RED]], is_split_into_words=True).input_ids == expected
+    assert tokenizer(["hello world"], text_target=[Color.RED])["labels"] == expected
+    assert tokenizer.convert_tokens_to_ids(Color.BLUE) == 4
+    assert tokenizer.add_tokens([Color.BLUE]) == 1  # no longer special: it has other flags
+    assert tokenizer.add_tokens([Color.RED, AddedToken(Color.RED)]) == 1
+    assert tokenizer.tokenize("x hello world") == ["[UNK]", "hello world"]
+    own = deberta_c.BertTokenizer.from_pretrained(tmp_path, eos_token=Color.RED, bos_token=AddedToken(Color.BLUE))
+    assert (own.eos_token, own.bos_token) == ("hello world", "[MASK]")
+
+
+# ---- calls ----
+
+
+def test_rows_longer_than_the_limit_are_counted_once(tmp_path):
+    tokenizer = deberta_c.BertTokenizer.from_pretrained(bert(tmp_path), model_max_length=4)
+    with pytest.warns(UserWarning, match="2 of 3 rows are longer than model_max_length, 4") as caught:
+        tokenizer(["hello world !", "hello", "hello hello hello"])
+    assert len(caught) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        tokenizer(["hello world"])
+        tokenizer(["hello world !"], verbose=False)
+        tokenizer(["hello world !"], max_length=9, truncation=True)
+        tokenizer(["hello world !"], max_length=9, padding="max_length")
+
+
+def test_pad_takes_the_first_of_model_input_names(tmp_path):
+    tokenizer = deberta_c.BertTokenizer.from_pretrained(
+        bert(tmp_path), model_input_names=["tokens", "attention_mask"], padding_side="left"
+    )
+    padded = tokenizer.pad([{"tokens": [5], "n": 1}, {"tokens": [5, 6], "n": 2}])
+    assert dict(padded) == {"tokens": [[0, 5], [5, 6]], "n": [1, 2], "attention_mask": [[0, 1], [1, 1]]}
+    with pytest.raises(ValueError, match="tokens must be among them"):
+        tokenizer.pad({"input_ids": [[5]]})

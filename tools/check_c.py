@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds and runs the C tests, or the fuzz targets over their corpus, under the address and UB sanitizers.
+
+    python -m tools.check_c check           # tests/core/check_*.c
+    python -m tools.check_c check base      # tests/core/check_base.c
+    python -m tools.check_c fuzz            # tests/fuzz/fuzz_*.c over tests/fuzz/corpus, then mutations
+    python -m tools.check_c fuzz bpe spm    # two of them; DEBERTA_FUZZ_SECONDS=360: for so long each
+    CC=clang python -m tools.check_c check  # with another compiler
+
+The core is compiled without NDEBUG and with DEBERTA_TESTING into build/check; an object is compiled again when its
+source or any header is newer. Fuzz targets are linked with base and text alone. After the corpus and mutations of our
+own, `fuzz` gives each target as long to clang's libFuzzer, guided by coverage, where clang and its libFuzzer are
+installed (Debian, Ubuntu: `apt install clang libclang-rt-14-dev`) and DEBERTA_FUZZ_ROUNDS does not ask for a replay.
+What libFuzzer finds lies in build/fuzz.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools import build_core
+
+ROOT = Path(__file__).resolve().parents[1]
+
+BUILD = ROOT / "build" / "check"
+FUZZ_BUILD = ROOT / "build" / "fuzz"
+FUZZ_SECONDS = 30  # of libFuzzer, for each target
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
+FLAGS = ["-std=c11", "-O1", "-g", "-fno-math-errno", "-fno-trapping-math", *SANITIZERS]
+FLAGS += ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=1", "-DDEBERTA_TESTING", "-Icsrc", "-Itests/core"]
+PARTS = {"check": ("base", "kernels", "kernels/isa", "nn", "model", "train", "text"), "fuzz": ("base", "text")}
+# oneDNN and libgomp keep what they made once until the process ends.
+ENVIRONMENT = {
+    "LSAN_OPTIONS": "suppressions=tests/core/lsan.supp:print_suppressions=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1",
+}
+
+
+@dataclass(frozen=True)
+class Tools:
+    """A compiler, flags beside those of every build, and where its objects go."""
+
+    compiler: tuple[str, ...]
+    flags: tuple[str, ...]
+    folder: Path
+
+
+def default_tools() -> Tools:
+    compiler = tuple(build_core.compiler())
+    return Tools(compiler, (), BUILD / Path(compiler[0]).name)
+
+
+def fuzz_engine() -> Tools | None:
+    """clang, if it can link with libFuzzer."""
+    flags = ("-fsanitize=fuzzer-no-link", "-DFUZZ_ENGINE")
+    tools = Tools(("clang",), flags, FUZZ_BUILD)
+    if not shutil.which("clang"):
+        return None
+    target = "int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return !data + !size > 2; }"
+    FUZZ_BUILD.mkdir(parents=True, exist_ok=True)
+    command = ["clang", *SANITIZERS, "-fsanitize=fuzzer", "-x", "c", "-", "-o", str(FUZZ_BUILD / "probe")]
+    linked = subprocess.run(command, input=target, text=True, capture_output=True, check=False)
+    return tools if linked.returncode == 0 else None
+
+
+def compile_object(tools: Tools, source: str, newest_header: float) -> Path:
+    target = tools.folder / (source.replace("/", "_") + ".o")
+    if target.is_file() and target.stat().st_mtime > max(Path(source).stat().st_mtime, newest_header):
+        return target
+    isa = build_core.ISA_FLAGS.get(Path(source).stem, []) if "/isa/" in source else []
+    include, _ = build_core.onednn()
+    command = [*tools.compiler, *FLAGS, *tools.flags, *isa, f"-I{include}", "-c", source, "-o", str(target)]
+    subprocess.run(command, check=True)
+    return target
+
+
+def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple[str, ...] = ()) -> list[Path]:
+    tools.folder.mkdir(parents=True, exist_ok=True)
+    core = build_core.sources(*parts)
+    headers = [*Path("csrc").rglob("*.h"), *Path("tests").rglob("*.h")]
+    newest = max(path.stat().st_mtime for path in headers)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        objects = list(pool.map(lambda source: compile_object(tools, source, newest), core + programs))
+    archive = tools.folder / f"libcore-{len(parts)}.a"
+    archive.unlink(missing_ok=True)
+    subprocess.run(["ar", "rcs", str(archive), *map(str, objects[: len(core)])], check=True)
+    _, library = build_core.onednn()
+    libraries = [str(library), build_core.utf8proc(), build_core.OPENMP, "-lm", f"-Wl,-rpath,{library.parent}"]
+    made = []
+    for program, compiled in zip(programs, objects[len(core) :], strict=True):
+        made.append(tools.folder / Path(program).stem)
+        command = [*tools.compiler, *FLAGS, *link, str(compiled), str(archive), *libraries, "-o", str(made[-1])]
+        subprocess.run(command, check=True)
+    return made
+
+
+def run(program: Path, arguments: list[str]) -> bool:
+    files = sum(Path(argument).is_file() for argument in arguments)
+    print(f"{program.name} ({files} files)" if files else program.name, flush=True)
+    ran = subprocess.run([str(program), *arguments], env={**os.environ, **ENVIRONMENT}, stdin=subprocess.DEVNULL)
+    return ran.returncode == 0
+
+
+def fuzz(program: Path, seeds: Path) -> bool:
+    """A target under libFuzzer, which starts from the corpus and keeps what reaches new code beside its objects."""
+    seconds = os.environ.get("DEBERTA_FUZZ_SECONDS") or str(FUZZ_SECONDS)
+    found = FUZZ_BUILD / program.name.replace("fuzz_", "found_")
+    found.mkdir(exist_ok=True)
+    options = [f"-max_total_time={seconds}", f"-artifact_prefix={FUZZ_BUILD}/", "-verbosity=0", "-print_final_stats=1"]
+    return run(program, [*options, str(found), str(seeds)])
+
+
+def fuzz_guided(tools: Tools, programs: list[str]) -> list[str]:
+    """The names of the targets that failed."""
+    targets = build(tools, programs, PARTS["fuzz"], ("-fsanitize=fuzzer",))
+    corpus = Path("tests", "fuzz", "corpus")
+    failed = [target for target in targets if not fuzz(target, corpus / target.name.removeprefix("fuzz_"))]
+    return [f"{target.name} (libFuzzer)" for target in failed]
+
+
+def main() -> int:
+    os.chdir(ROOT)
+    what, names = sys.argv[1], sys.argv[2:]
+    folder, prefix = {"check": ("tests/core", "check_"), "fuzz": ("tests/fuzz", "fuzz_")}[what]
+    programs = sorted(map(str, Path(folder).glob(prefix + "*.c")))
+    if names:
+        programs = [f"{folder}/{prefix}{name}.c" for name in names]
+    failed = []
+    for program in build(default_tools(), programs, PARTS[what]):
+        corpus = sorted(map(str, Path(folder, "corpus", program.name.removeprefix(prefix)).glob("*")))
+        if not run(program, corpus):
+            failed.append(program.name)
+    engine = fuzz_engine() if what == "fuzz" and "DEBERTA_FUZZ_ROUNDS" not in os.environ else None
+    if engine:
+        failed += fuzz_guided(engine, programs)
+    passed = len(programs) - len(failed)
+    print(f"C programs: {passed} passed" + (f", failed: {', '.join(failed)}" if failed else ""))
+    return 1 if failed or not programs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
