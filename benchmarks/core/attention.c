@@ -7,7 +7,7 @@
 #include "model/positions.h"
 #include "nn/attention.h"
 
-#define TOKENS 1536 /* of a batch, about */
+#define TOKENS 1536 /* of a batch, approximately */
 
 struct work {
     struct attention attention;
@@ -34,7 +34,7 @@ static float *table_of(const struct distances *distances, size_t heads, size_t h
     return table;
 }
 
-/* Keys and values stand side by side, as the layer's fused product leaves them. */
+/* Keys and values are side by side, as in the layer's fused product. */
 static double measure(size_t heads, size_t head_size, const struct distances *distances, size_t length)
 {
     size_t hidden = heads * head_size, count = max_size((TOKENS + length / 2) / length, 1), tokens = count * length;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the programs that measure the core share: inputs, a clock, medians. */
+/* Shared by the programs that measure the core: inputs, a clock, medians. */
 #ifndef DEBERTA_BENCHMARKS_MEASURE_H
 #define DEBERTA_BENCHMARKS_MEASURE_H
 
@@ -43,7 +43,7 @@ static inline double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* GFLOP/s of one round of calls that take so many operations each. */
+/* GFLOP/s of one round of calls of `operations` each. */
 static inline double rate(void (*call)(void *), void *context, double operations)
 {
     long count = 0;

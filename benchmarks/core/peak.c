@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The FMA peak of the machine: prints GFLOP/s of as many threads as the argument says, for benchmarks/core/peak.py. */
+/* The FMA peak of the machine: prints GFLOP/s of THREADS threads, for benchmarks/core/peak.py. */
 #include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #define STEPS 10000000
 #define ACCUMULATORS 12
 
-/* Multiply-adds that depend on nothing but themselves, as many at a time as the pipelines hold. */
+/* Independent multiply-adds, enough to fill the CPU's pipelines. */
 #define PEAK(name, target_flags, lanes)                                                                                \
     __attribute__((target(target_flags))) static double name(void)                                                     \
     {                                                                                                                  \

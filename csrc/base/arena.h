@@ -8,7 +8,7 @@
 
 #include "base/memory.h"
 
-#ifdef __SANITIZE_ADDRESS__ /* a gap behind each array, which nobody may touch */
+#ifdef __SANITIZE_ADDRESS__ /* a poisoned gap after each array */
 #include <sanitizer/asan_interface.h>
 #define ARENA_GAP MEMORY_ALIGNMENT
 #define ARENA_OPEN(block, bytes) ASAN_UNPOISON_MEMORY_REGION(block, bytes)

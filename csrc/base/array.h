@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Arrays that grow. They start as {0}; what they hold survives growth, and clearing keeps the memory. */
+/* Arrays that grow. They start as {0}. Growing keeps the items; clearing keeps the memory. */
 #ifndef DEBERTA_BASE_ARRAY_H
 #define DEBERTA_BASE_ARRAY_H
 
@@ -47,7 +47,7 @@ MUST_USE static inline enum deberta_status ids_reserve(struct ids *ids, size_t m
     return status;
 }
 
-/* Into room that was reserved. */
+/* Appends without a check: the room must be reserved. */
 static inline void bytes_put(struct bytes *bytes, const char *from, size_t size)
 {
     memcpy(bytes->data + bytes->size, from, size);

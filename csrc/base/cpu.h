@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the processor can do, and the operating system lets it do. */
+/* Features of the processor that the operating system supports, too. */
 #ifndef DEBERTA_BASE_CPU_H
 #define DEBERTA_BASE_CPU_H
 
 #include <stdbool.h>
 
-/* Bits of a set. A machine may have any of the later ones without the others. */
+/* Bits of a set. Later ones do not imply earlier ones. */
 enum cpu_feature {
     CPU_AVX2 = 1 << 0,   /* with FMA and F16C */
     CPU_AVX512 = 1 << 1, /* F, BW, DQ and VL */
@@ -18,7 +18,7 @@ enum cpu_feature {
 
 unsigned cpu_features(void);
 
-/* What DEBERTA_C_ISA names: a level has all kernels, those of the levels below it included. */
+/* The levels that DEBERTA_C_ISA names. A level includes the kernels of all levels below it. */
 enum isa { ISA_SCALAR = 0, ISA_AVX2, ISA_AVX512, ISA_COUNT };
 
 extern const char *const isa_names[ISA_COUNT];

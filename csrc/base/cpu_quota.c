@@ -53,7 +53,7 @@ static int quota_of_group(const char *root, bool unified, const char *group)
     return 0;
 }
 
-/* The lowest quota of a group and of those that it lies in; `group` is cut down to nothing on the way. */
+/* The lowest quota of a group and its parents. Shortens `group` to an empty string. */
 static int lowest_quota(const char *root, bool unified, char *group)
 {
     int lowest = 0;
@@ -71,7 +71,7 @@ static int lowest_quota(const char *root, bool unified, char *group)
     }
 }
 
-/* Whether the comma-separated names of a line of /proc/self/cgroup have the cpu controller. */
+/* Whether the comma-separated controllers of a line of /proc/self/cgroup include cpu. */
 static bool has_cpu(const char *names, const char *end)
 {
     while (names < end) {

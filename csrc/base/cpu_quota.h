@@ -5,8 +5,8 @@
 
 /* CPUs allowed by a cgroup v2 `cpu.max` text or by v1 quota and period; 0 when unlimited. */
 int cpu_quota_of(const char *quota, const char *period);
-/* The quota of this process by <root>/proc/self/cgroup and <root>/sys/fs/cgroup, v1 or v2, the groups above its own
- * included; 0 when unlimited. */
+/* The quota of this process from <root>/proc/self/cgroup and <root>/sys/fs/cgroup, v1 or v2, including parent groups; 0
+ * when unlimited. */
 int cpu_quota(const char *root);
 
 #endif

@@ -10,7 +10,7 @@
 
 #define MEMORY_ALIGNMENT 64
 
-/* Sets *block to count * size bytes, uninitialised, freed by memory_free. A count of 0 is fine. */
+/* Sets *block to count * size bytes, uninitialised, freed by memory_free. `count` may be 0. */
 MUST_USE enum deberta_status memory_alloc(size_t count, size_t size, void **block);
 /* The same, filled with zeros. */
 MUST_USE enum deberta_status memory_calloc(size_t count, size_t size, void **block);
@@ -20,8 +20,7 @@ void memory_free(void *block);
 /* Drops the whole pages within a mapped file from memory; they are read again on the next access. */
 void memory_drop_pages(const void *begin, size_t bytes);
 
-/* Whether so many bytes can be had now: asked before code that cannot fail for want of memory without ending the
- * process. */
+/* Fails unless `bytes` are available now. For use before foreign code that ends the process when memory runs out. */
 MUST_USE enum deberta_status memory_spare(size_t bytes);
 
 static inline size_t round_up(size_t value, size_t multiple)

@@ -13,15 +13,15 @@
 
 #include "base/watch.h"
 
-#define SPIN 2e-4        /* seconds that a thread waits awake */
-#define PAUSES 16        /* between two looks at the clock */
-#define LOOKS 50000000   /* nanoseconds between two looks at the watch of a caller that waits for its helpers */
+#define SPIN 2e-4        /* seconds that a thread spins before it sleeps */
+#define PAUSES 16        /* between two readings of the clock */
+#define LOOKS 50000000   /* nanoseconds between two checks of the watch while a caller waits for its helpers */
 #define STALL 1e-4       /* a shorter wait for helpers is no sign of a busy machine */
 #define STALL_FACTOR 2.0 /* after a stall, loops run alone for that many times its length */
 
-/* A helper is free (IDLE), or belongs to the caller that took it, who offers it a loop. It accepts the offer
- * (BUSY) and returns it (TAKEN); while the offer stands, any worker of the loop may take it back. */
-enum { MISSING = 0, IDLE, TAKEN, OFFERED, BUSY, SLEEPING = 8 /* beside the others: the side that waits is asleep */ };
+/* A helper is free (IDLE) or belongs to a caller (TAKEN), which offers it a loop (OFFERED). The helper accepts (BUSY)
+ * and returns to TAKEN; until it accepts, any worker of the loop may take the offer back. */
+enum { MISSING = 0, IDLE, TAKEN, OFFERED, BUSY, SLEEPING = 8 /* a flag: the waiting side is asleep */ };
 
 struct loop;
 
@@ -70,7 +70,7 @@ static void change(struct helper *helper, uint32_t to)
         wake(helper);
 }
 
-/* Waits, awake at first, until the state is this one or, unless `equal`, until it is another. */
+/* Waits, spinning at first, until the state is `state` or, unless `equal`, until it is another. */
 static void await(struct helper *helper, uint32_t state, bool equal)
 {
     double until = seconds() + SPIN;
@@ -90,7 +90,7 @@ static void await(struct helper *helper, uint32_t state, bool equal)
         if (atomic_compare_exchange_strong(&helper->state, &found, found | SLEEPING))
             syscall(SYS_futex, &helper->state, FUTEX_WAIT_PRIVATE, found | SLEEPING, watched ? &looks : NULL, NULL, 0);
         if (watched)
-            (void)watch_ask(); /* the helpers see that they are to stop */
+            (void)watch_ask(); /* lets the helpers see the request to stop */
     }
 }
 
@@ -100,7 +100,7 @@ static bool take_back(struct helper *helper)
     return atomic_compare_exchange_strong(&helper->state, &offered, TAKEN);
 }
 
-/* The owner changes; whether the helper sleeps stays as it is. */
+/* Changes the owner and keeps the SLEEPING flag. */
 static bool pass(struct helper *helper, uint32_t from, uint32_t to)
 {
     uint32_t found = helper->state;
@@ -140,7 +140,7 @@ static void *help(void *data)
     return NULL;
 }
 
-/* Signals are for the threads of the program. */
+/* Blocks all signals: those of the program go to its own threads. */
 static bool start(struct helper *helper)
 {
     pthread_t thread;
@@ -156,7 +156,7 @@ static bool start(struct helper *helper)
     return started;
 }
 
-/* Takes free helpers, or new ones. */
+/* Takes idle helpers or starts new ones. */
 static int take(struct loop *loop, int wanted)
 {
     int taken = 0;
@@ -181,7 +181,7 @@ static void offer(struct loop *loop, int wanted)
         change(helper, OFFERED);
 }
 
-/* Returns when no helper is in the loop any more. */
+/* Waits until no helper is in the loop. */
 static void finish(struct loop *loop)
 {
     for (struct helper *helper = loop->helpers; helper; helper = helper->next)

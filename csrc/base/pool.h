@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Helper threads. Work is offered to them, and what no helper has begun is taken back: a caller never waits for a
- * thread that is not running, only for those that are in the middle of a call. */
+/* Helper threads. A caller offers work to them and takes back what no helper has started, so that it waits only for
+ * helpers in the middle of a call. */
 #ifndef DEBERTA_BASE_POOL_H
 #define DEBERTA_BASE_POOL_H
 
@@ -13,10 +13,10 @@ enum { MOST_THREADS = 4096 };
 typedef void (*parallel_fn)(size_t index, int worker, void *context);
 
 /* Calls fn(0..n-1), in any order, on the calling thread and at most threads - 1 helpers. When n is the number of
- * threads, worker i prefers call i: what it left in its cache by the last loop is still there. */
+ * threads, worker i prefers call i, whose data may still be in its cache from the last loop. */
 void pool_run(size_t n, int threads, parallel_fn fn, void *context);
 
-/* The worker that this thread is in the loop that it runs, -1 outside. */
+/* The worker number of this thread in the current loop, -1 outside a loop. */
 int pool_worker(void);
 
 #endif

@@ -5,11 +5,11 @@
 
 enum deberta_status {
     DEBERTA_OK = 0,
-    DEBERTA_ARGUMENT, /* the caller's value is out of its domain */
-    DEBERTA_FORMAT,   /* a file or a table of weights is not what it claims to be */
+    DEBERTA_ARGUMENT, /* an invalid value from the caller */
+    DEBERTA_FORMAT,   /* an invalid file or table of weights */
     DEBERTA_MEMORY,   /* an allocation failed */
-    DEBERTA_INTERNAL, /* a library underneath failed */
-    DEBERTA_STOPPED,  /* the caller wanted no more of it */
+    DEBERTA_INTERNAL, /* another library failed */
+    DEBERTA_STOPPED,  /* the caller cancelled */
 };
 
 #define MUST_USE __attribute__((warn_unused_result))

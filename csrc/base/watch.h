@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Long work asks now and then whether its caller still wants it. */
+/* Cancellation: long work checks at intervals whether its caller wants it to stop. */
 #ifndef DEBERTA_BASE_WATCH_H
 #define DEBERTA_BASE_WATCH_H
 
@@ -10,7 +10,7 @@
 #include "base/status.h"
 
 struct watch {
-    bool (*stop)(void *data); /* called by the thread that began the watch; NULL: nobody is asked */
+    bool (*stop)(void *data); /* called by the thread that began the watch; or NULL */
     void *data;
     _Atomic bool stopped;
 };
@@ -18,21 +18,21 @@ struct watch {
 /* What a thread watches while it works. Starts as {0}. */
 struct watching {
     struct watch *watch;
-    bool asks; /* the caller; its helpers see only whether it was told to stop */
+    bool asks; /* true in the caller, which calls `stop`; its helpers only read `stopped` */
 };
 
-#define WATCH_WORK ((size_t)1 << 16) /* bytes of a text between two questions */
+#define WATCH_WORK ((size_t)1 << 16) /* bytes of text between two checks */
 
 extern _Thread_local size_t watch_work;
 
-/* Sets what this thread watches, and returns what it watched before, to be set again afterwards. */
+/* Sets what this thread watches and returns the previous value, which the caller restores. */
 struct watching watch_set(struct watching watching);
 struct watching watch_current(void);
 
-/* DEBERTA_STOPPED when the work is to end. */
+/* DEBERTA_STOPPED when the work must end. */
 enum deberta_status watch_ask(void);
 
-/* The same once in a while, after so much work. */
+/* The same once per WATCH_WORK of work. */
 MUST_USE static inline enum deberta_status watch_look(size_t work)
 {
     watch_work += work;

@@ -6,13 +6,13 @@
 #include "base/status.h"
 
 /* Chooses the instruction set once: DEBERTA_C_ISA (scalar, avx2, avx512) or the best that the CPU has.
- * Naming a level that the CPU lacks is an error. Must succeed before anything else is called. */
+ * Fails for a level that the CPU lacks. Must succeed before any other call. */
 MUST_USE enum deberta_status deberta_start(void);
-/* To be called once, before the process exits: other threads may still be inside calls, and must not use what the exit
- * destroys. Their calls may never return. */
+/* Call once before the process exits: other threads may still be inside calls and must not use what the exit destroys.
+ * Their calls may never return. */
 void deberta_stop(void);
 const char *deberta_isa(void);       /* "scalar", "avx2" or "avx512" */
-const char *deberta_linear(void);    /* who multiplies in linear layers: "own" or "onednn" */
+const char *deberta_linear(void);    /* the implementation of linear layers: "own" or "onednn" */
 const char *deberta_onednn(void);    /* version of oneDNN in use, such as "3.2.0" */
 int deberta_threads(void);           /* threads that a call uses */
 void deberta_set_threads(int count); /* for the whole process; 0 restores the default */

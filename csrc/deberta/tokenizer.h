@@ -24,7 +24,7 @@ enum deberta_stage_flag {
     DEBERTA_CHINESE_CHARS = 1 << 3,
     DEBERTA_STRIP_ACCENTS = 1 << 4,
     DEBERTA_LOWERCASE = 1 << 5,
-    DEBERTA_REGEX = 1 << 6,          /* Replace, Split: the pattern is a regular expression, of those that are known */
+    DEBERTA_REGEX = 1 << 6,          /* Replace, Split: the pattern is one of the supported regular expressions */
     DEBERTA_INVERT = 1 << 7,         /* Split */
     DEBERTA_PREPEND_ALWAYS = 1 << 8, /* Metaspace: prepend_scheme; neither: never */
     DEBERTA_PREPEND_FIRST = 1 << 9,
@@ -46,8 +46,8 @@ struct deberta_stage {
     const char *type; /* as the file names it: "Strip" */
     unsigned flags;   /* of enum deberta_stage_flag */
     enum deberta_behavior behavior;
-    struct deberta_text pattern; /* Replace, Split: what is looked for; Precompiled: the charsmap, decoded */
-    struct deberta_text content; /* Replace, Prepend: what comes instead; Metaspace: the replacement */
+    struct deberta_text pattern; /* Replace, Split: the text to find; Precompiled: the decoded charsmap */
+    struct deberta_text content; /* Replace, Metaspace: the replacement; Prepend: the text to prepend */
 };
 
 enum deberta_model_type { DEBERTA_UNIGRAM, DEBERTA_WORDPIECE, DEBERTA_BPE };
@@ -63,21 +63,21 @@ struct deberta_vocabulary {
     bool byte_fallback;                    /* Unigram, BPE */
     bool fuse_unknown;                     /* BPE */
     bool ignore_merges;                    /* BPE */
-    struct deberta_text continuing_prefix; /* WordPiece, BPE: of every piece but a word's first */
+    struct deberta_text continuing_prefix; /* WordPiece, BPE: of every piece except a word's first */
     struct deberta_text word_suffix;       /* BPE: end_of_word_suffix */
     size_t longest_word;                   /* WordPiece: max_input_chars_per_word */
     const struct deberta_text *merges;     // (2 * merge_count) BPE: pairs in the order of their ranks
     size_t merge_count;
 };
 
-/* A token that is found in a text before the model sees it. */
+/* A token that is found in a text before the model runs. */
 struct deberta_added_token {
     struct deberta_text text;
     int32_t id;
-    bool single_word;    /* only between characters that are no word's */
-    bool lstrip, rstrip; /* takes the white space on that side with it */
-    bool normalized;     /* looked for after normalising, in its own normalised form */
-    bool special;        /* not looked for when split_special_tokens */
+    bool single_word;    /* only where it is not part of a word */
+    bool lstrip, rstrip; /* includes the white space on that side */
+    bool normalized;     /* found in the normalised text, in its normalised form */
+    bool special;        /* not found when split_special_tokens */
 };
 
 enum { DEBERTA_SEQUENCE_A = -1, DEBERTA_SEQUENCE_B = -2 };
@@ -99,7 +99,7 @@ struct deberta_tokenizer_spec {
 };
 
 enum deberta_truncation {
-    DEBERTA_KEEP = 0,      /* nothing is cut */
+    DEBERTA_KEEP = 0,      /* no truncation */
     DEBERTA_LONGEST_FIRST, /* the longer text of a pair loses tokens first */
     DEBERTA_ONLY_FIRST,
     DEBERTA_ONLY_SECOND,
@@ -117,11 +117,11 @@ struct deberta_encode_options {
     enum deberta_truncation truncation;
     size_t max_length; /* tokens of a row, special ones included; ignored with DEBERTA_KEEP */
     bool cut_left;     /* truncation_side */
-    bool overflow;     /* what does not fit makes rows of its own after its row */
-    size_t stride;     /* tokens that such a row shares with the one before it */
+    bool overflow;     /* tokens that do not fit become further rows, after their row */
+    size_t stride;     /* tokens that such a row shares with the row before */
     bool split_special_tokens;
     unsigned wanted;          /* of enum deberta_want */
-    bool (*stop)(void *data); /* the calling thread calls it now and then; true cancels with DEBERTA_STOPPED; or NULL */
+    bool (*stop)(void *data); /* or NULL; called at intervals on the calling thread; true cancels */
     void *stop_data;
 };
 
@@ -135,15 +135,15 @@ struct deberta_rows {
 
 struct deberta_encodings {
     int32_t *ids;      // (T)
-    uint8_t *types;    // (T) as the template says
+    uint8_t *types;    // (T) from the template
     int64_t *offsets;  // (N + 1)
-    size_t count;      /* N: more than the rows of the call when some overflow */
+    size_t count;      /* N: more than the rows of the call if some overflow */
     size_t cut;        /* rows that lost tokens */
-    int8_t *sequences; // (T) 0 for the first text, 1 for the second, -1 for what the template added; NULL: not wanted
-    int32_t *spans;    // (T, 2) code points of the text; zeros for what the template added
-    int32_t *words;    // (T) -1 for what the template added
-    int32_t *samples;  // (N) the row of the call, when overflow is asked for
-    char *strings;     /* what each token was in the text where that is not its own string, one after the other */
+    int8_t *sequences; // (T) 0 for the first text, 1 for the second, -1 for tokens of the template; NULL: not wanted
+    int32_t *spans;    // (T, 2) code points of the text; zeros for tokens of the template
+    int32_t *words;    // (T) -1 for tokens of the template
+    int32_t *samples;  // (N) the row of the call, with overflow
+    char *strings;     /* concatenated texts of tokens, where they differ from the token's string */
     int64_t *string_offsets; // (T + 1)
 };
 

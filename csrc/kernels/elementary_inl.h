@@ -11,7 +11,7 @@ INLINE vf vf_polynomial(vf x, const float *coefficients, int count)
     return value;
 }
 
-/* exp(x), relative error below 2e-7; 0 below -87.3, and the result of 88.7 above that. NaN stays NaN. */
+/* exp(x), relative error below 2e-7; 0 below -87.3, exp(88.7) above 88.7. NaN stays NaN. */
 INLINE vf vf_exp(vf x)
 {
     static const float exp_rest[] = {
@@ -28,7 +28,7 @@ INLINE vf vf_exp(vf x)
     return vf_select(x < -87.3f, vf_set(0.0f), result);
 }
 
-/* Phi(-t) of the standard normal distribution for t >= 0; what lies beyond t = 9 counts as 9. */
+/* Phi(-t) of the standard normal distribution for t >= 0; larger t counts as 9. */
 INLINE vf vf_normal_tail(vf t)
 {
     static const float log_normal_tail[] = {

@@ -3,7 +3,7 @@
  *
  * Each body (*_inl.h) is compiled once per instruction set; kernels_select chooses the table that `kernels` points to.
  * Every matrix product is a sum over k in ascending order in one accumulator per element, so that a result does
- * not depend on how rows are grouped, on what else is in a batch, or on the number of threads.
+ * not depend on how rows are grouped, on other rows of the batch or on the number of threads.
  *
  * A panel is [k][panel_width] floats, 64-byte aligned: the right operand of a product, or `panel_width` columns of it. */
 #ifndef DEBERTA_KERNELS_H

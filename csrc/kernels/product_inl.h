@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The micro-kernel: a group of rows times one panel, all sums in registers.
- * Rows of `a` are read where they lie; four base pointers and one stride address twelve of them. */
+ * Rows of `a` are read in place; four base pointers and one stride address twelve of them. */
 
 #define ROWS_PER_BASE 3
-#define PREFETCHERS 4 /* row groups that share the fetching of the next panel, so that memory is never idle */
+#define PREFETCHERS 4 /* row groups that share the prefetching of the next panel, so that memory is never idle */
 #define BASES ((GROUP + ROWS_PER_BASE - 1) / ROWS_PER_BASE)
 
-/* Advances a pointer in a way that keeps the compiler from holding the address of every row at once. */
+/* Advances a pointer; the assembly keeps the compiler from holding the address of every row. */
 #define STEP(pointer, by)                                                                                              \
     do {                                                                                                               \
         (pointer) += (by);                                                                                             \
@@ -122,7 +122,7 @@ static void product(const struct product *p)
         const float *next = fetches ? p->next + g * p->k * pace : p->panel;
         if (p->columns == PANEL) {
             product_groups[rows](p, a, c, p->ldc, row_scale, next, fetches ? pace : 0);
-        } else { /* the columns behind belong to somebody else */
+        } else { /* the columns after these must not be written */
             float narrow[GROUP * PANEL] = {0};
             for (size_t r = 0; p->accumulate && r < rows; r++)
                 memcpy(narrow + r * PANEL, c + r * p->ldc, p->columns * sizeof(float));

@@ -3,8 +3,8 @@
 
 const struct kernels *kernels;
 
-/* Tables in the order in which they are laid one over the other. One for a further feature names only the kernels that
- * it has; the first level that may use it stands beside it. */
+/* Tables in the order in which they override each other. The table of a further feature has only some kernels; `from`
+ * is the first level that may use it. */
 static const struct overlay {
     enum isa from;
     unsigned needs; /* of enum cpu_feature, beyond those of the level */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <float.h>
 
-/* The largest finite negative number stands for a masked score, as in transformers; its exp is exactly zero. */
+/* A masked score is -FLT_MAX, as in transformers; its exp is exactly zero. */
 static void softmax(float *tile, size_t ld, size_t rows, size_t n, const uint8_t *mask, float *inverse_sum)
 {
     size_t padded = (n + VEC - 1) / VEC * VEC;

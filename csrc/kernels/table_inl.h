@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Compiles every body for the level whose vec_*.h was included before, and lists them in its table. */
+/* Compiles every body for the level of the vec_*.h included before, and lists them in its table. */
 #include "kernels/elementary_inl.h"
 
 #include "kernels/activate_inl.h"

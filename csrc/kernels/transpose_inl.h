@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Transposes in blocks of four by four, in vectors that every x86-64 has. */
+/* Transposes in blocks of four by four, in SSE vectors, which every x86-64 has. */
 typedef float quad __attribute__((vector_size(16), aligned(4), may_alias));
 typedef int32_t quad_order __attribute__((vector_size(16)));
 
@@ -43,8 +43,8 @@ static void pack(const float *rows, size_t ld, size_t n, size_t k, float *panel)
             panel[i * PANEL + column] = column < n ? rows[column * ld + i] : 0.0f;
 }
 
-/* Works in blocks of four by four: rows and keys up to the next multiple of four are read and written, where
- * both buffers have room. */
+/* Works in blocks of four by four: rows and keys up to the next multiple of four are read and written; both buffers
+ * have room for them. */
 static void add_transposed(const float *part, size_t ld_part, size_t keys, size_t rows, float *tile, size_t ld_tile)
 {
     for (size_t row = 0; row < rows; row += 4) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the compiler's vectors give at every width; a level adds set, fma, max, min and the binary16 load. */
+/* Operations of the compiler's vectors at every width; a level adds set, fma, max, min and the binary16 load. */
 #include <stdint.h>
 #include <string.h>
 
@@ -32,7 +32,7 @@ INLINE vf vf_abs(vf x)
     return (vf)((vi)x & 0x7fffffff);
 }
 
-/* The first n < VEC lanes, zeros behind. */
+/* The first n < VEC lanes, then zeros. */
 INLINE vf vf_load_part(const float *from, size_t n)
 {
     vf value = {0};

@@ -45,7 +45,7 @@ static enum deberta_status activation_named(const char *field, const char *name,
     char known[256] = "";
     for (size_t i = 0, used = 0; i < sizeof names / sizeof *names && used < sizeof known; i++)
         used += (size_t)snprintf(known + used, sizeof known - used, i ? ", %s" : "%s", names[i].name);
-    return fail(DEBERTA_ARGUMENT, "%s is '%s', which is not known here; known are %s", field, name ? name : "(none)",
+    return fail(DEBERTA_ARGUMENT, "%s is '%s', which is not supported; supported are %s", field, name ? name : "(none)",
                 known);
 }
 

@@ -12,7 +12,7 @@ static enum deberta_status make_room(struct deberta_context *context, size_t thr
     size_t floats_of_all, workspaces = plan->one_chunk_per_thread ? min_size(threads, plan->count) : 1;
     size_t bytes_of_work = workspaces * arena.used;
     if (__builtin_mul_overflow(threads * sizeof(float), scratch, &floats_of_all))
-        return fail(DEBERTA_MEMORY, "a sequence of %zu tokens needs more memory than there is", plan->max_length);
+        return fail(DEBERTA_MEMORY, "a sequence of %zu tokens needs more memory than is available", plan->max_length);
     if (bytes_of_work + floats_of_all > context->block_bytes) {
         void *block;
         TRY(memory_calloc(bytes_of_work + floats_of_all, 1, &block));

@@ -10,14 +10,14 @@ struct deberta_context {
     bool (*stop)(void *data); /* NULL: the pass cannot be cancelled */
     void *stop_data;
     struct plan plan;
-    size_t rows_read; /* of the word table since its pages were dropped */
+    size_t rows_read; /* rows of the word table read since its pages were dropped */
     void *block;      /* workspaces, then attention scratch */
     size_t block_bytes;
     size_t workspace_bytes, scratch_floats; /* of one worker */
     float *scratch;                         // (threads, scratch_floats)
 };
 
-/* Cuts the batch and makes room for it; nothing is allocated when the last batch was as large. */
+/* Cuts the batch and makes room for it; allocates only when no earlier batch was as large. */
 MUST_USE enum deberta_status context_prepare(struct deberta_context *context, const struct deberta_batch *batch);
 
 /* The activations of a worker. */

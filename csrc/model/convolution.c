@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/convolution.h"
 
-/* Each row of `to` holds the K rows of the input round its token; beyond the sequence there are zeros. */
+/* Each row of `to` holds the K rows of the input around its token, with zeros outside the sequence. */
 static void unfold(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t row, size_t n)
 {
     const struct deberta_model *m = pass->model;

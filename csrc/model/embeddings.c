@@ -3,7 +3,7 @@
 
 #include "base/threads.h"
 
-#define OPERATIONS_OF_ROW 20 /* about, for an element that is copied: what its memory takes counted too */
+#define OPERATIONS_OF_ROW 20 /* approximate cost per copied element, including memory access */
 
 struct embedding {
     const struct pass *pass;

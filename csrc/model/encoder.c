@@ -7,7 +7,7 @@
 #include "model/head.h"
 #include "model/mask_decoder.h"
 
-/* Rows of the chunk to their place in an output (T, H), zeros where the mask is. */
+/* Copies the chunk's rows to their place in an output (T, H); masked rows become zeros. */
 static void store(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, float *output)
 {
     const struct deberta_model *m = pass->model;
@@ -95,7 +95,7 @@ static void take_first_rows(const struct pass *pass, const struct chunk *chunk, 
     }
 }
 
-/* The last layer, computed for the first token of each sequence only: w->first. */
+/* The last layer for the first token of each sequence only, in w->first. */
 static enum deberta_status run_last_layer(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
 {
     size_t number = pass->model->config.layers - 1;
@@ -107,7 +107,7 @@ static enum deberta_status run_last_layer(const struct pass *pass, const struct 
     return encode_finish(pass->model, layer, w->first, chunk->count, w);
 }
 
-/* The callback may run anything, another call on this thread too. */
+/* The callback may do anything, even another forward pass on this thread. */
 static enum deberta_status check_cancelled(const struct deberta_context *context)
 {
     if (!context->stop)

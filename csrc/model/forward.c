@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door to the network: checks a batch and runs its chunks. */
+/* deberta_model_forward: checks a batch and runs its chunks. */
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "model/encoder.h"
 #include "model/params.h"
 
-#define ROWS_KEPT 512 /* of the word table that are read before its pages are dropped */
+#define ROWS_KEPT 512 /* rows of the word table that are read before its pages are dropped */
 
 static enum deberta_status check_offsets(const struct deberta_batch *batch)
 {
@@ -73,7 +73,7 @@ static enum deberta_status check_batch(const struct deberta_model *model, const 
                                        const struct deberta_outputs *outputs)
 {
     if (outputs->logits && model->config.head == DEBERTA_NO_HEAD)
-        return fail(DEBERTA_ARGUMENT, "the model has no head, so it gives no logits");
+        return fail(DEBERTA_ARGUMENT, "the model has no head, so it has no logits");
     TRY(check_offsets(batch));
     TRY(check_tokens(&model->config, batch));
     for (size_t i = 0; i < batch->count; i++)
@@ -101,8 +101,7 @@ static void run_chunk(size_t index, int worker, void *context)
         snprintf(run->message, sizeof run->message, "%s", status_message());
 }
 
-/* The system maps many pages round each row that is read: without this, a few thousand words would hold the whole table
- * in memory. */
+/* Each row read maps many pages around it: otherwise a few thousand words would bring the whole table into memory. */
 static void drop_word_pages(const struct deberta_model *model, struct deberta_context *context,
                             const struct deberta_batch *batch)
 {

@@ -5,8 +5,8 @@
 
 #include "model/shapes.h"
 
-/* The rows of the selected tokens, in w->chosen; and, in w->y, the first row of each one's sequence, where the head
- * adds it. Returns how many. */
+/* Copies the rows of the selected tokens to w->chosen and, if the head adds it, the first row of each one's sequence to
+ * w->y. Returns how many. */
 static size_t choose(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
 {
     const struct deberta_batch *batch = pass->batch;
@@ -26,7 +26,7 @@ static size_t choose(const struct pass *pass, const struct chunk *chunk, const s
     return chosen;
 }
 
-/* A few rows (n, H) through dense, LayerNorm and out, those that the head has, to logits. */
+/* Logits of n rows (n, H): dense, LayerNorm and out, as far as the head has them. */
 static enum deberta_status apply(const struct deberta_model *m, const float *rows, size_t n, const struct workspace *w,
                                  float *logits)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What follows the encoder: from rows of its last layer to logits. */
+/* Heads: from rows of the last layer to logits. */
 #ifndef DEBERTA_MODEL_HEAD_H
 #define DEBERTA_MODEL_HEAD_H
 

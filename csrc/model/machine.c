@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The door to the machine: instruction set, threads, oneDNN. */
+/* deberta/machine.h: instruction set, threads, oneDNN. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,10 +21,10 @@ static enum deberta_status choose(enum isa *level)
         return cpu_has(*level) ? DEBERTA_OK
                                : fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s', which this CPU lacks", forced);
     }
-    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s'; it may be scalar, avx2 or avx512", forced);
+    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s'; it must be scalar, avx2 or avx512", forced);
 }
 
-/* What is no number would be ignored, and nobody would know. */
+/* Rejects non-numbers, which strtol would ignore silently. */
 static enum deberta_status check_thread_setting(void)
 {
     const char *wanted = getenv("DEBERTA_C_NUM_THREADS");
@@ -34,7 +34,7 @@ static enum deberta_status check_thread_setting(void)
     long count = strtol(wanted, &end, 10);
     if (*end == '\0' && count >= 1 && count <= MOST_THREADS)
         return DEBERTA_OK;
-    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_NUM_THREADS is '%s'; it may be a number from 1 to %d", wanted,
+    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_NUM_THREADS is '%s'; it must be a number from 1 to %d", wanted,
                 MOST_THREADS);
 }
 

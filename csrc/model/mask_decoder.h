@@ -5,8 +5,8 @@
 
 #include "model/pass.h"
 
-/* Applies the last layer twice to w->x with absolute positions added, against the keys and values of w->x itself.
- * Leaves the decoded rows in w->x; the ordinary output of the last layer is computed only where an output needs it. */
+/* Applies the last layer twice to w->x plus absolute positions, with the keys and values of w->x itself. The decoded
+ * rows are in w->x afterwards; the ordinary output of the last layer is computed only if an output needs it. */
 MUST_USE enum deberta_status mask_decoder_apply(const struct pass *pass, const struct chunk *chunk,
                                                 const struct workspace *w);
 

@@ -10,7 +10,7 @@
 
 /* ---- vectors and small tables ---- */
 
-/* Takes the tensor's place in the arena and, once that has a block, fills it. */
+/* Reserves the tensor's place in the arena and, if the arena has memory, fills it. */
 static const float *place(struct arena *arena, const struct deberta_tensor *tensor)
 {
     if (!tensor)
@@ -87,7 +87,7 @@ static enum deberta_status load_linear(struct deberta_model *m, struct linear *l
     return DEBERTA_OK;
 }
 
-/* 1 / sqrt(head size * terms): a score is a sum of that many products. */
+/* 1 / sqrt(head size * terms): a score is a sum of so many products. */
 static float score_scale(const struct deberta_config *c)
 {
     return (float)(1.0 / sqrt((double)(c->hidden_size / c->heads * c->attention_terms)));
@@ -118,7 +118,8 @@ static void set_next_linears(struct deberta_model *m)
 
 /* ---- positions ---- */
 
-/* The position embeddings, normalised, and what their projections need; `ascending` is the block of all three. */
+/* The normalised position embeddings and the buffers of their projections; `ascending` points to the block of all
+ * three. */
 struct relative {
     size_t rows;       /* R */
     float *ascending;  // (R, hidden_stride): from the first row to the last
@@ -205,7 +206,7 @@ static enum deberta_status load_positions(struct deberta_model *m, const struct 
 
 /* ---- the whole ---- */
 
-/* One layer after the other: the pages of a file that were read are dropped before the next is read. */
+/* Loads layer by layer: the pages of a mapped file are dropped before the next layer is read. */
 static enum deberta_status load_layers(struct deberta_model *m, const struct relative *relative,
                                        const struct layer_tensors *tensors)
 {
@@ -221,7 +222,7 @@ static enum deberta_status load_layers(struct deberta_model *m, const struct rel
     return DEBERTA_OK;
 }
 
-/* What lies round the layers. */
+/* Everything outside the layers. */
 static enum deberta_status load_ends(struct deberta_model *m, const struct model_tensors *t)
 {
     if (t->projection)

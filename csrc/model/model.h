@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A network whose weights are packed and whose positions are projected: immutable once made. */
+/* A network with packed weights and projected positions; immutable after it is made. */
 #ifndef DEBERTA_MODEL_MODEL_H
 #define DEBERTA_MODEL_MODEL_H
 
@@ -13,7 +13,7 @@ struct layer {
     struct linear key_value; /* keys, then values */
     struct linear output, up, down;
     struct attention attention;
-    float *position_tables; /* what `attention` points to */
+    float *position_tables; /* the tables of `attention` */
     struct norm attention_norm, final_norm;
 };
 
@@ -21,14 +21,14 @@ struct deberta_model {
     struct deberta_config config; /* the strings are not kept */
     struct activations act;
     size_t hidden_stride, embedding_stride, head_stride; /* H, E and head_size, rounded up to the panel */
-    struct deberta_tensor word;                          // (V, E), read where the checkpoint holds it
-    float *vectors;                                      /* what the next ones and all norms point to */
+    struct deberta_tensor word;                          // (V, E), read in place, in the checkpoint
+    float *vectors;                                      /* memory of the vectors below and of all norms */
     const float *absolute, *type;                        // (M, E), (Y, E) or NULL
     struct norm embedding_norm;
     struct linear projection; /* E to H; unused when they are equal */
     struct distances distances;
     struct layer *layers; // (L)
-    struct linear conv;   /* rows of the embeddings, K next to each other, to H */
+    struct linear conv;   /* from K neighbouring rows of the embeddings to H */
     struct norm conv_norm;
     struct linear head_dense, head_out;
     struct norm head_norm;

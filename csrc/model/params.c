@@ -41,13 +41,13 @@ static enum deberta_status check_shape(const struct deberta_tensor *tensor, cons
 
 /* ---- numbers ---- */
 
-#define SLICE ((size_t)1 << 17) /* numbers that a thread looks at in one go */
-#define SLICES 128              /* that are looked at before the pages go back */
+#define SLICE ((size_t)1 << 17) /* numbers that a thread checks at once */
+#define SLICES 128              /* slices that are checked before their pages are dropped */
 #define WORTH 8                 /* slices that are worth a thread */
 
 struct check {
     const struct deberta_tensor *tensor;
-    size_t begin, end; /* of the numbers that are looked at now */
+    size_t begin, end; /* of the numbers that are checked now */
     atomic_size_t bad; /* the first bad one, or `end` */
 };
 
@@ -56,7 +56,7 @@ static size_t numbers_of(const struct deberta_tensor *tensor)
     return tensor->shape[0] * (tensor->rank == 2 ? tensor->shape[1] : 1);
 }
 
-/* Where a number lies when rows lie in blocks; numbers of a block follow each other. */
+/* The address of a number, also when the rows are in blocks; a block is contiguous. */
 static const void *number_at(const struct deberta_tensor *t, size_t i)
 {
     if (t->block) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every weight of the network, named once: P(member, name in the checkpoint, rows, columns, needed when).
  * Columns 0: a vector. Letters: V vocabulary, E embedding, H hidden, A heads * head size, I intermediate, R rows of the
- * position table, M absolute positions, Y token types, K columns of the convolution, D what the head's dense layer
- * gives, C what the head gives; `c` is the configuration. */
+ * position table, M absolute positions, Y token types, K columns of the convolution, D outputs of the head's dense
+ * layer, C outputs of the head; `c` is the configuration. */
 
 #ifndef DEBERTA_MODEL_PARAMS_H
 #define DEBERTA_MODEL_PARAMS_H
@@ -31,7 +31,7 @@
     P(head_out, "head.out.weight", C, D, head_has_out(c->head))                                                        \
     P(head_out_bias, "head.out.bias", C, 0, head_has_out(c->head))
 
-/* behind "deberta.encoder.layer.<number>." */
+/* after "deberta.encoder.layer.<number>." */
 #define PARAMS_OF_LAYER(P)                                                                                             \
     P(query, "attention.self.query_proj.weight", A, H, true)                                                           \
     P(query_bias, "attention.self.query_proj.bias", A, 0, true)                                                        \
@@ -73,13 +73,13 @@ struct checkpoint {
     size_t count;
 };
 
-/* Find the tensors that the configuration needs, check their shapes and that every number is finite; a missing one is a
- * DEBERTA_FORMAT failure. */
+/* Find the tensors that the configuration needs; a missing tensor, a wrong shape or a number that is not finite is
+ * DEBERTA_FORMAT. */
 MUST_USE enum deberta_status params_of_model(const struct checkpoint *checkpoint, struct model_tensors *out);
 MUST_USE enum deberta_status params_of_layer(const struct checkpoint *checkpoint, size_t number,
                                              struct layer_tensors *out);
 
-/* Drops the pages of a tensor from memory if they are a file's; NULL is fine. */
+/* Drops the pages of a mapped tensor from memory; NULL is allowed. */
 void params_drop_pages(const struct deberta_tensor *tensor);
 void params_drop_pages_layer(const struct layer_tensors *tensors);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A forward pass: what all chunks of a batch share. */
+/* A forward pass: data that all chunks of a batch share. */
 #ifndef DEBERTA_MODEL_PASS_H
 #define DEBERTA_MODEL_PASS_H
 
@@ -14,7 +14,7 @@ struct pass {
     const struct deberta_outputs *outputs;
 };
 
-/* Zeros the columns behind each row: oneDNN multiplies them by zero weights, and NaN would stay NaN. */
+/* Zeros the padding of each row: oneDNN multiplies it by zero weights, and NaN would stay NaN. */
 static inline void pass_clear_padding(float *rows, size_t count, size_t columns, size_t stride)
 {
     for (size_t r = 0; r < count && columns < stride; r++)

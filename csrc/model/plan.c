@@ -7,10 +7,12 @@
 #include "base/memory.h"
 #include "model/shapes.h"
 
-#define CHUNK_TOKENS 128  /* a chunk of its own thread is closed before it has more */
+#define CHUNK_TOKENS 128  /* limit of a chunk that one thread runs */
 #define LEAST_TOKENS 32   /* smaller chunks read the weights too often */
-#define SHARED_TOKENS 768 /* a chunk shared among the threads is closed before it has more */
-#define IMBALANCE 1.05    /* the busiest thread over the average beyond which the threads share each chunk */
+#define SHARED_TOKENS 768 /* limit of a chunk that all threads share */
+#define IMBALANCE                                                                                                      \
+    1.05 /* limit of the busiest thread's load over the average; beyond it the threads share each chunk                \
+          */
 
 static size_t length_of(const struct deberta_batch *batch, size_t sequence)
 {

@@ -9,7 +9,7 @@
 struct chunk {
     size_t sequence, count; /* the first one, and how many */
     size_t token, tokens;   /* the same in tokens of the batch */
-    size_t logit_row;       /* the first row of logits that is its own */
+    size_t logit_row;       /* its first row of logits */
     double cost;            /* floating point operations of a layer */
 };
 

@@ -5,10 +5,10 @@
 
 #include "base/memory.h"
 
-#define LARGEST_REACH ((ptrdiff_t)1 << 21) /* no text is longer */
+#define LARGEST_REACH ((ptrdiff_t)1 << 21) /* longer than any text */
 
-/* The bucket of a distance >= 0. At max_relative - 1 the quotient of logarithms is exactly 1. Where the middle lies
- * beyond that distance the quotient is negative, and buckets fall again, as they do in transformers. */
+/* The bucket of a distance >= 0. At max_relative - 1 the quotient of logarithms is exactly 1. If the middle is beyond
+ * that distance, the quotient is negative and buckets decrease, as in transformers. */
 static ptrdiff_t bucket(ptrdiff_t distance, size_t buckets, size_t max_relative)
 {
     ptrdiff_t middle = (ptrdiff_t)(buckets / 2);
@@ -33,12 +33,12 @@ static bool is_end(ptrdiff_t row, ptrdiff_t span)
 enum deberta_status positions_init(struct distances *distances, size_t buckets, size_t max_relative)
 {
     if (buckets == 1)
-        return fail(DEBERTA_ARGUMENT, "position_buckets is 1; it may be 0 (none) or at least 2");
+        return fail(DEBERTA_ARGUMENT, "position_buckets is 1; it must be 0 (none) or at least 2");
     if (buckets > 0 && max_relative == buckets / 2 + 1)
         return fail(
             DEBERTA_ARGUMENT,
-            "max_relative_positions (or max_position_embeddings) is %zu, half of position_buckets = %zu and 1: the "
-            "logarithm of 1 would divide; choose another",
+            "max_relative_positions (or max_position_embeddings) is %zu, half of position_buckets = %zu plus 1, "
+            "which divides by log(1); choose another value",
             max_relative, buckets);
     ptrdiff_t span = (ptrdiff_t)(buckets > 0 ? buckets : max_relative), reach = 0, direct = -1;
     while (reach < LARGEST_REACH &&

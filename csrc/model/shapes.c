@@ -18,7 +18,7 @@ size_t shapes_logit_columns(const struct deberta_config *config)
     return config->head == DEBERTA_POOLER ? config->head_size : config->num_labels;
 }
 
-/* SIZE_MAX where the number does not fit. */
+/* SIZE_MAX on overflow. */
 static size_t probabilities_of(const struct deberta_config *config, const struct deberta_batch *batch)
 {
     size_t squares = 0;

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/workspace.h"
 
-#define BLOCK_ROWS 192                /* of the feed-forward network: its inner activations stay in the cache */
-#define HEAD_FLOATS ((size_t)1 << 22) /* logits of a vocabulary that are computed together */
+#define BLOCK_ROWS                                                                                                     \
+    192 /* rows of the feed-forward network at a time, so that its inner activations stay in the cache                 \
+         */
+#define HEAD_FLOATS ((size_t)1 << 22) /* logits of the vocabulary computed at a time */
 
 size_t workspace_block_rows(size_t tokens)
 {

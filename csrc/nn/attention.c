@@ -7,13 +7,13 @@
 #include "base/threads.h"
 #include "kernels/kernels.h"
 
-#define TILE_ROWS 192      /* queries whose scores are held at a time */
-#define TILE_FLOATS 110000 /* fewer of them when a row is long: the tile stays in L2 */
-#define KEY_CHUNK 48       /* keys whose p2c scores are made, then added transposed */
-#define VALUE_BLOCK 256    /* values that stream past a tile at a time */
+#define TILE_ROWS 192      /* queries whose scores are in a tile */
+#define TILE_FLOATS 110000 /* limit of a tile, so that it stays in L2 */
+#define KEY_CHUNK 48       /* keys whose p2c scores are computed and added transposed at a time */
+#define VALUE_BLOCK 256    /* values that a tile is multiplied with at a time */
 #define SPARE_ROWS 3       /* add_transposed works on four rows */
 
-/* One head of one sequence, and where its pieces lie. */
+/* One head of one sequence and its buffers. */
 struct task {
     const struct attention *attention;
     const struct attention_sequence *sequence;
@@ -22,7 +22,7 @@ struct task {
     size_t tile_rows, ld_tile, ld_part;
     float *keys;   // (ceil(S / width), depth, width)
     float *values; // (ceil(depth / width), S, width)
-    float *tile;   // (tile_rows + SPARE_ROWS, ld_tile): scores; column 0 stands behind `width` floats of room
+    float *tile;   // (tile_rows + SPARE_ROWS, ld_tile): scores; column 0 is preceded by `width` floats of room
     float *part;   // (KEY_CHUNK, ld_part): p2c scores, keys by queries
     float *scale;  // (tile_rows)
     float *far[2]; // panels of positions that repeat rows of the table, for keys and queries
@@ -48,7 +48,7 @@ static ptrdiff_t smaller(ptrdiff_t a, ptrdiff_t b)
     return a < b ? a : b;
 }
 
-/* Lag 0 stands at this position of the table. */
+/* The position of lag 0 in the table. */
 static ptrdiff_t origin(const struct distances *distances, enum side side)
 {
     return (ptrdiff_t)distances->span - (side == BY_KEY);
@@ -129,7 +129,7 @@ static void gather_panel(const struct task *t, enum side side, const float *tabl
     }
 }
 
-/* Finds the panels of all lags of the sequence: where every row is used once they are the table's own. */
+/* Finds the panels of all lags of the sequence. Panels whose rows are used once are read in place, in the table. */
 static void find_panels(struct task *t, enum side side)
 {
     const struct attention *a = t->attention;
@@ -175,8 +175,8 @@ static void pack_keys_and_values(const struct task *t)
 }
 
 /* For the rows [begin, end) of `rows` (tokens of one kind) and the tokens [low, high) of the other kind:
- * out[row - begin][other - low] = rows[row] . panel[other - row]. Every panel of lags is multiplied as it lies; the row
- * stride of ld + 1 puts each product under its own token. Up to width - 1 columns before and behind are spoilt. */
+ * out[row - begin][other - low] = rows[row] . panel[other - row]. Panels of lags are multiplied in place; the row
+ * stride of ld + 1 stores each product under its own token. Overwrites up to width - 1 columns before and after. */
 static void multiply_lags(const struct task *t, enum side side, const float *rows, size_t ld_rows, ptrdiff_t begin,
                           ptrdiff_t end, ptrdiff_t low, ptrdiff_t high, float *out, size_t ld_out)
 {

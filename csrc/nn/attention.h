@@ -15,7 +15,7 @@
 struct distances {
     size_t span;        /* the tables have 2 * span rows */
     ptrdiff_t direct;   /* up to this |distance|, row = distance + span */
-    ptrdiff_t reach;    /* beyond this |distance| the row does not change any more */
+    ptrdiff_t reach;    /* beyond this |distance| the row stays the same */
     const int32_t *row; // (2 * reach + 1) of the distances -reach to reach
 };
 
@@ -26,8 +26,8 @@ static inline size_t distance_row(const struct distances *distances, ptrdiff_t d
     return (size_t)distances->row[near + reach];
 }
 
-/* One layer's. A table is stored per head in panels of `panel_width` positions: that of the queries by row, that
- * of the keys from its last row to its first, so that both run with the columns of the product they make. */
+/* Attention of one layer. A table is stored per head in panels of `panel_width` positions: the position queries in the
+ * order of rows, the position keys from the last row to the first, as the columns of their products run. */
 struct attention {
     size_t heads, head_size;
     const struct distances *distances; /* NULL: plain attention */

@@ -6,7 +6,7 @@
 #include "kernels/kernels.h"
 
 #define NORM_ROWS 8   /* rows that a thread normalises at a time */
-#define OPERATIONS 20 /* about, for an element: what its memory takes counted too */
+#define OPERATIONS 20 /* approximate cost per element, including memory access */
 
 struct job {
     const struct norm *norm;

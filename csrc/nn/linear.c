@@ -23,7 +23,7 @@ static enum deberta_status choose(const char *forced)
         if (strcmp(forced, chosen->name) == 0)
             return DEBERTA_OK;
     }
-    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_MATMUL is '%s'; it may be 'own' or 'onednn'", forced);
+    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_MATMUL is '%s'; it must be 'own' or 'onednn'", forced);
 }
 
 enum deberta_status linear_start(void)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* oneDNN's path.
+/* The path through oneDNN.
  *
- * What is done here because oneDNN does not: its primitive cache has a lock that a fork copies as it is and is
- * destroyed when the process exits, so a fork and the exit wait until no thread is inside, and keep others out
- * (`gate`). When memory runs out inside, std::bad_alloc ends the process: a call fails with DEBERTA_MEMORY unless
- * RESERVE bytes, far more than a primitive takes, can be had. */
+ * oneDNN's primitive cache has a lock, which a fork copies in its current state and the exit of the process destroys. A
+ * fork and the exit therefore wait until no thread is inside oneDNN, and block others (`gate`). When memory runs out
+ * inside oneDNN, std::bad_alloc ends the process: a call fails with DEBERTA_MEMORY unless RESERVE bytes, far more than
+ * a primitive takes, are available. */
 #include <dnnl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -13,16 +13,16 @@
 #include "base/threads.h"
 #include "nn/linear.h"
 
-#define PRIMITIVES 256            /* oneDNN keeps that many compiled products */
+#define PRIMITIVES 256            /* compiled products that oneDNN keeps */
 #define LAYOUT_ROWS 64            /* the number of rows for which oneDNN chooses its layout of a weight */
 #define RESERVE ((size_t)8 << 20) /* bytes; a primitive takes 73 KB, the first one 3 MB */
 
 static dnnl_engine_t engine; /* one CPU engine for the process */
 
-/* Callers read-lock it, fork and exit write-lock it; no writer waits for ever, as later callers wait for it. */
+/* Callers read-lock it, fork and exit write-lock it. Readers that come later wait for a writer. */
 static pthread_rwlock_t gate = PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 
-/* Before a call into oneDNN that makes or runs anything: what it makes depends on the number of threads, too. */
+/* Before a call into oneDNN that makes or runs a primitive, which depends on the number of threads. */
 MUST_USE static enum deberta_status enter(void)
 {
     TRY(memory_spare(RESERVE));
@@ -46,7 +46,7 @@ static void open_gate(void)
     pthread_rwlock_unlock(&gate);
 }
 
-static void new_gate(void) /* in a child the threads that waited are not there */
+static void new_gate(void) /* the threads that waited do not exist in a child */
 {
     gate = (pthread_rwlock_t)PTHREAD_RWLOCK_WRITER_NONRECURSIVE_INITIALIZER_NP;
 }
@@ -68,7 +68,7 @@ static enum deberta_status start(void)
     if (status != dnnl_success)
         return failed("the CPU engine", status);
     if (pthread_atfork(close_gate, open_gate, new_gate) != 0)
-        return fail(DEBERTA_MEMORY, "out of memory: the handlers of a fork");
+        return fail(DEBERTA_MEMORY, "out of memory: cannot register the handlers of a fork");
     return DEBERTA_OK;
 }
 
@@ -80,7 +80,7 @@ const char *linear_onednn_version(void)
     return text;
 }
 
-/* The product of `rows` rows; layout NULL lets oneDNN choose that of the weights. */
+/* The product of `rows` rows; layout NULL: oneDNN chooses the layout of the weights. */
 static dnnl_status_t describe(const struct linear *m, size_t rows, const_dnnl_memory_desc_t layout,
                               dnnl_primitive_desc_t *out)
 {

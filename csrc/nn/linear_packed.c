@@ -4,14 +4,14 @@
 #include "base/threads.h"
 #include "nn/linear.h"
 
-#define ROW_BLOCK 192   /* rows whose activations stay in the cache while panels pass by */
-#define DEPTH_BLOCK 768 /* of k: a panel of that depth streams from L2 */
-#define PANEL_GROUP 4   /* panels whose output is finished (activated) while it is still in the cache */
+#define ROW_BLOCK 192   /* rows at a time, so that their activations stay in the cache */
+#define DEPTH_BLOCK 768 /* values of k at a time: a panel of this depth streams from L2 */
+#define PANEL_GROUP 4   /* panels at a time: the activation runs while their output is in the cache */
 
 struct packing {
     const struct weight *part;
     size_t in;
-    float *panels; /* where the part's first panel goes */
+    float *panels; /* of the part */
     float *rows;   // (workers, panel_width, in)
 };
 
@@ -53,7 +53,7 @@ struct application {
     size_t row_block, slices; /* rows of a task; slices of the panels */
 };
 
-/* Where a slice of the panels begins. */
+/* The first panel of a slice. */
 static size_t slice_begin(const struct linear *linear, size_t slice, size_t slices)
 {
     return slice * (linear->out_stride / kernels->panel_width) / slices;
@@ -64,8 +64,8 @@ static const float *panel_at(const struct linear *linear, size_t panel, size_t k
     return linear->packed + (panel * linear->in + k) * kernels->panel_width;
 }
 
-/* A few panels, until their output is finished: bias first, then k in ascending blocks, then the activation. `after` is
- * the panel that follows, to be fetched ahead. */
+/* Computes the output of a few panels: bias first, then k in ascending blocks, then the activation. `after` is the next
+ * panel, to prefetch. */
 static void apply_panels(const struct application *a, size_t row, size_t first, size_t last, const float *after)
 {
     const struct linear *m = a->linear;

@@ -27,7 +27,7 @@ void weight_read_row(const struct weight *weight, size_t r, size_t in, float *to
     weight_read(from, weight->dtype, in, weight->scale, to);
 }
 
-#define CHECKED 4096 /* numbers that are looked at together */
+#define CHECKED 4096 /* numbers checked at a time */
 
 static bool is_bad(const void *from, enum deberta_dtype dtype, size_t n)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Weights as a checkpoint holds them: read as float32, searched for NaN and infinity. */
+/* Weights of a checkpoint: reading as float32, search for NaN and infinity. */
 #ifndef DEBERTA_NN_WEIGHTS_H
 #define DEBERTA_NN_WEIGHTS_H
 
@@ -13,9 +13,8 @@ struct weight {
     const void *bias; // (rows) or NULL: zeros
     enum deberta_dtype dtype, bias_dtype;
     size_t rows;
-    size_t block,
-        step;    /* not 0: the rows lie in blocks of `block`, and block b begins `step` * b rows after the data */
-    float scale; /* multiplies weight and bias */
+    size_t block, step; /* not 0: rows come in blocks of `block`, and block b begins `step` * b rows after the data */
+    float scale;        /* multiplies weight and bias */
 };
 
 /* to[n] = scale * from[n] */
@@ -24,7 +23,7 @@ void weight_read(const void *from, enum deberta_dtype dtype, size_t n, float sca
 /* to[in] = scale * row r of the weight */
 void weight_read_row(const struct weight *weight, size_t r, size_t in, float *to);
 
-/* Where the first number is that is infinite or NaN, of n; n when all are finite. */
+/* The index of the first infinity or NaN among n numbers; n when all are finite. */
 size_t weight_first_bad(const void *from, enum deberta_dtype dtype, size_t n);
 
 #endif

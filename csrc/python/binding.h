@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the binding share: Python, NumPy, and the door to the core.
+/* Shared by the files of the binding: Python, NumPy and deberta.h.
  * Functions that return an int return -1 with a Python exception set when they fail. */
 #ifndef DEBERTA_PYTHON_BINDING_H
 #define DEBERTA_PYTHON_BINDING_H
@@ -21,9 +21,9 @@
 int binding_check(enum deberta_status status);
 
 int64_t binding_now(void); /* nanoseconds */
-/* Serves signals (Ctrl-C) some ten times a second in the main thread, which does not hold the GIL; true when a handler
- * raised. Python serves none in other threads, and would end a daemon thread that asks for the GIL while the process
- * exits. `last` points to the int64_t of the last time. */
+/* Handles signals (Ctrl-C) about ten times a second, without the GIL held, in the main thread; true if a handler
+ * raised. Does nothing in other threads: Python handles no signals there and ends a daemon thread that takes the GIL
+ * while the process exits. `last` points to the int64_t of the last time. */
 bool binding_interrupted(void *last);
 
 /* ---- convert.c ---- */
@@ -34,26 +34,26 @@ struct binding_texts {
     size_t count;
 };
 
-/* A sequence of str; `name` is the argument's. Released by binding_texts_release, also after a failure. */
+/* Reads a sequence of str, the argument `name`. Released by binding_texts_release, also after a failure. */
 int binding_texts_init(struct binding_texts *texts, PyObject *sequence, const char *name);
 void binding_texts_release(struct binding_texts *texts);
 
-/* A dict with the members of struct deberta_config; the strings stay its own. */
+/* Reads a dict with the members of struct deberta_config; the dict owns the strings. */
 int binding_config(PyObject *settings, struct deberta_config *config);
 
-/* A tuple of (name, dtype, shape, bytes, blocks, mapped): an array that PyMem_Free frees, or NULL with an exception
- * set. What it points to belongs to the tuple's items. */
+/* Reads a tuple of (name, dtype, shape, bytes, blocks, mapped) into an array, which PyMem_Free frees; NULL with an
+ * exception set on failure. The tuple's items own the data. */
 struct deberta_tensor *binding_tensors(PyObject *tuple);
 
-/* The array behind an argument: C-contiguous, aligned, of this NumPy type and of rank 1, with `size` items unless that
- * is -1. NULL for None. */
+/* The array of an argument: C-contiguous, aligned, of this NumPy type and rank 1, with `size` items unless `size` is
+ * -1. NULL for None. */
 int binding_vector(PyObject *argument, const char *name, int type, npy_intp size, PyArrayObject **array);
 
 /* ---- stages.c ---- */
 
 struct binding_stages {
     struct deberta_tokenizer_spec spec;
-    PyObject *owners;  /* a list of what the spec points to */
+    PyObject *owners;  /* a list of the objects that own the data of the spec */
     PyObject *nothing; /* an empty tuple */
 };
 
@@ -63,7 +63,7 @@ void binding_stages_release(struct binding_stages *stages);
 
 /* ---- lists.c ---- */
 
-/* Objects that lists of a tokenizer share, made when they are first met. Starts as {0}. */
+/* Objects that the lists of a tokenizer share, made on first use. Starts as {0}. */
 struct binding_shared {
     PyObject **numbers; /* the ints from 0 up to `count`, or NULL before binding_shared_init */
     size_t count;

@@ -17,7 +17,7 @@ static void name_the_surrogate(const char *name, Py_ssize_t row)
     Py_XDECREF(error);
     Py_XDECREF(traceback);
     PyErr_Format(PyExc_ValueError,
-                 "%s[%zd] has a lone surrogate at index %zd, which is no character; "
+                 "%s[%zd] has a lone surrogate at index %zd, which is not a character; "
                  "text.encode('utf-8', 'replace').decode() puts '?' in its place",
                  name, row, at);
 }
@@ -213,11 +213,11 @@ static int read_dtype(const char *name, const char *text, enum deberta_dtype *dt
             return 0;
         }
     }
-    PyErr_Format(PyExc_ValueError, "tensor %s has dtype \"%s\", which is none of F32, F16, BF16", name, text);
+    PyErr_Format(PyExc_ValueError, "tensor %s has dtype \"%s\", which is not F32, F16 or BF16", name, text);
     return -1;
 }
 
-/* Sets the shape, and `bytes` from bytes of an item to bytes of the tensor. */
+/* Sets the shape; changes `bytes` from bytes of an item to bytes of the tensor. */
 static int read_shape(PyObject *shape, struct deberta_tensor *tensor, size_t *bytes)
 {
     Py_ssize_t rank = PyTuple_GET_SIZE(shape);
@@ -229,7 +229,7 @@ static int read_shape(PyObject *shape, struct deberta_tensor *tensor, size_t *by
     for (Py_ssize_t i = 0; i < rank; i++) {
         size_t size = PyLong_AsSize_t(PyTuple_GET_ITEM(shape, i));
         if (PyErr_Occurred() || __builtin_mul_overflow(*bytes, size, bytes)) {
-            PyErr_Format(PyExc_ValueError, "tensor %s has an impossible shape %R", tensor->name, shape);
+            PyErr_Format(PyExc_ValueError, "tensor %s has the invalid shape %R", tensor->name, shape);
             return -1;
         }
         tensor->shape[i] = size;
@@ -237,14 +237,15 @@ static int read_shape(PyObject *shape, struct deberta_tensor *tensor, size_t *by
     return 0;
 }
 
-/* Sets how the rows lie, and `bytes` to what there must be from the first row to the last. */
+/* Sets block and step; changes `bytes` to the bytes from the first row to the last. */
 static int read_blocks(PyObject *blocks, struct deberta_tensor *tensor, size_t *bytes)
 {
     if (blocks == Py_None)
         return 0;
     Py_ssize_t block, step;
     if (!PyTuple_Check(blocks) || !PyArg_ParseTuple(blocks, "nn", &block, &step)) {
-        PyErr_Format(PyExc_TypeError, "tensor %s: blocks must be None or (rows of a block, rows from one to the next)",
+        PyErr_Format(PyExc_TypeError,
+                     "tensor %s: blocks must be None or (rows of a block, rows from one block to the next)",
                      tensor->name);
         return -1;
     }
@@ -252,8 +253,8 @@ static int read_blocks(PyObject *blocks, struct deberta_tensor *tensor, size_t *
     if (tensor->rank != 2 || rows == 0 || block < 1 || step < block || rows % (size_t)block != 0 ||
         __builtin_mul_overflow(rows / (size_t)block - 1, (size_t)step, &reach) ||
         __builtin_add_overflow(reach, (size_t)block, &reach) || __builtin_mul_overflow(reach, *bytes / rows, bytes)) {
-        PyErr_Format(PyExc_ValueError, "tensor %s of %zu rows cannot lie in blocks of %zd rows, %zd apart",
-                     tensor->name, rows, block, step);
+        PyErr_Format(PyExc_ValueError, "tensor %s of %zu rows cannot be in blocks of %zd rows, %zd apart", tensor->name,
+                     rows, block, step);
         return -1;
     }
     tensor->block = (size_t)block;
@@ -328,8 +329,8 @@ int binding_vector(PyObject *argument, const char *name, int type, npy_intp size
     } else {
         PyArrayObject *found = (PyArrayObject *)argument;
         if (PyArray_TYPE(found) != type || PyArray_NDIM(found) != 1 || !PyArray_ISCARRAY_RO(found))
-            PyErr_Format(PyExc_ValueError, "%s must be a contiguous array of %S of rank 1, not %s%S of rank %d", name,
-                         wanted, PyArray_ISCARRAY_RO(found) ? "" : "scattered ", PyArray_DESCR(found),
+            PyErr_Format(PyExc_ValueError, "%s must be a contiguous array of %S of rank 1, but is %s%S of rank %d",
+                         name, wanted, PyArray_ISCARRAY_RO(found) ? "" : "non-contiguous ", PyArray_DESCR(found),
                          PyArray_NDIM(found));
         else if (size >= 0 && PyArray_SIZE(found) != size)
             PyErr_Format(PyExc_ValueError, "%s must have %zd items, not %zd", name, size, PyArray_SIZE(found));

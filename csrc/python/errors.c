@@ -21,9 +21,9 @@ int binding_check(enum deberta_status status)
 {
     if (status == DEBERTA_OK)
         return 0;
-    if (status == DEBERTA_STOPPED) /* by a signal, whose exception is set */
+    if (status == DEBERTA_STOPPED) /* by a signal handler, whose exception is set */
         return -1;
-    /* A message may quote a file: what is not UTF-8 in it is replaced. */
+    /* A message can quote a file: invalid UTF-8 is replaced. */
     const char *message = deberta_message();
     PyObject *text = PyUnicode_DecodeUTF8(message, (Py_ssize_t)strlen(message), "replace");
     if (text)

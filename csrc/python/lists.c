@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Columns of tokens as lists of Python, a list for each row. Equal numbers and equal pairs are one object in all lists
- * as far as it is kept: a list that only counts references is made several times as fast as one of new objects. */
+/* Columns of tokens as Python lists, one per row. Equal numbers and equal short pairs are one shared object: a list
+ * that only counts references is several times as fast to make as one of new objects. */
 #include "python/binding.h"
 
 #include <string.h>
 
-#define PAIR_STARTS 1024 /* of the spans that are kept, */
-#define PAIR_SIZES 16    /* and how long they may be */
+#define PAIR_STARTS 1024 /* spans are shared if they start below this */
+#define PAIR_SIZES 16    /* and are shorter than this */
 
 int binding_shared_init(struct binding_shared *shared, size_t count)
 {
@@ -38,7 +38,7 @@ void binding_shared_release(struct binding_shared *shared)
     *shared = (struct binding_shared){0};
 }
 
-/* ---- what a token has in a column ---- */
+/* ---- values of a column ---- */
 
 static PyObject *number_of(struct binding_shared *shared, int32_t number)
 {
@@ -49,7 +49,7 @@ static PyObject *number_of(struct binding_shared *shared, int32_t number)
     return Py_XNewRef(shared->numbers[number]);
 }
 
-/* A tuple of two numbers can be part of no cycle: the garbage collector need not know it. */
+/* A tuple of two numbers is never part of a cycle: the garbage collector need not track it. */
 static PyObject *new_pair(struct binding_shared *shared, int32_t start, int32_t end)
 {
     PyObject *first = number_of(shared, start), *second = number_of(shared, end), *pair = PyTuple_New(2);
@@ -96,7 +96,7 @@ static PyObject *value_of(struct binding_shared *shared, const struct column *co
 
 /* ---- arguments ---- */
 
-/* Rows lie between offsets; shorter ones are filled up to a width. */
+/* Rows are between offsets; shorter ones are filled up to `width`. */
 struct layout {
     const int64_t *offsets;
     Py_ssize_t rows, width;
@@ -151,8 +151,7 @@ static int read_column(PyObject *item, const struct layout *layout, struct colum
     PyObject *values;
     *column = (struct column){0};
     if (!PyTuple_Check(item) || PyTuple_GET_SIZE(item) != 2) {
-        PyErr_Format(PyExc_TypeError, "a column must be a tuple of values and what rows are filled with, not %.200R",
-                     item);
+        PyErr_Format(PyExc_TypeError, "a column must be a tuple (values, filler), not %.200R", item);
         return -1;
     }
     values = PyTuple_GET_ITEM(item, 0);
@@ -210,7 +209,7 @@ static PyObject *list_rows(struct binding_shared *shared, const struct layout *l
     return rows;
 }
 
-/* Nothing that is made here can be garbage yet: to look for it again and again would take most of the time. */
+/* None of the new objects is garbage: with the collector on, searching them would take most of the time. */
 static PyObject *list_columns(struct binding_shared *shared, const struct layout *layout, PyObject *columns)
 {
     int collects = PyGC_Disable();

@@ -3,8 +3,8 @@
 
 #include <pthread.h>
 
-enum { IDLE_MAX = 16 };          /* contexts kept for the next call; a burst of more threads makes and frees its own */
-enum { IDLE_BYTES = 128 << 20 }; /* and those of unusually large calls go, too */
+enum { IDLE_MAX = 16 };          /* contexts kept for later calls; calls of more threads make and free their own */
+enum { IDLE_BYTES = 128 << 20 }; /* a larger context is freed, too */
 
 struct model_object {
     PyObject_HEAD
@@ -12,11 +12,11 @@ struct model_object {
     PyObject *words;    /* the item of the tensors that owns the word table */
     struct deberta_config config;
     struct deberta_model *model;
-    struct deberta_context *idle[IDLE_MAX]; /* guarded by idle_mutex, also where there is no GIL */
+    struct deberta_context *idle[IDLE_MAX]; /* guarded by idle_mutex, even without a GIL */
     int idle_count;
 };
 
-/* ---- contexts: one call's at a time ---- */
+/* ---- contexts: one call uses one ---- */
 
 static pthread_mutex_t idle_mutex = PTHREAD_MUTEX_INITIALIZER; /* of all models */
 
@@ -30,7 +30,7 @@ static void unlock_idle(void)
     pthread_mutex_unlock(&idle_mutex);
 }
 
-/* No fork comes while another thread holds the mutex: in the child nobody would give it back. */
+/* A fork waits for the mutex: in the child no thread would unlock it. */
 __attribute__((constructor)) static void watch_forks(void)
 {
     pthread_atfork(lock_idle, unlock_idle, unlock_idle);
@@ -59,7 +59,7 @@ static void give_context(struct model_object *self, struct deberta_context *cont
 
 /* ---- the object ---- */
 
-/* Builds the model, and keeps alive what it goes on reading. */
+/* Makes the model and keeps its word table alive. */
 static int build(struct model_object *self, PyObject *owner, const struct deberta_tensor *tensors)
 {
     enum deberta_status status;
@@ -73,7 +73,7 @@ static int build(struct model_object *self, PyObject *owner, const struct debert
     return binding_check(status);
 }
 
-/* A dict of its own with what the mapping `config` holds, read into `read`; NULL with an exception set. */
+/* A copy of the mapping `config` as a dict, read into `read`; NULL with an exception set on failure. */
 static PyObject *new_settings(PyObject *config, struct deberta_config *read)
 {
     if (!PyDict_Check(config) && (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys")))
@@ -204,7 +204,7 @@ static PyObject *new_output(int wanted, int rank, npy_intp *shape, float **data)
     return array;
 }
 
-/* NumPy refuses what exceeds its sizes. */
+/* NumPy raises for sizes beyond its limits. */
 static npy_intp dimension(size_t size)
 {
     return size < NPY_MAX_INTP ? (npy_intp)size : NPY_MAX_INTP;
@@ -274,19 +274,19 @@ static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *
     return result;
 }
 
-struct telling {
+struct shapes {
     PyObject *list; /* NULL: an exception is set */
 };
 
-static void tell(const char *name, size_t rows, size_t columns, void *data)
+static void append_shape(const char *name, size_t rows, size_t columns, void *data)
 {
-    struct telling *telling = data;
-    if (!telling->list)
+    struct shapes *shapes = data;
+    if (!shapes->list)
         return;
     PyObject *item = columns ? Py_BuildValue("s(nn)", name, (Py_ssize_t)rows, (Py_ssize_t)columns)
                              : Py_BuildValue("s(n)", name, (Py_ssize_t)rows);
-    if (!item || PyList_Append(telling->list, item) < 0)
-        Py_CLEAR(telling->list);
+    if (!item || PyList_Append(shapes->list, item) < 0)
+        Py_CLEAR(shapes->list);
     Py_XDECREF(item);
 }
 
@@ -295,11 +295,12 @@ PyObject *binding_parameters(PyObject *module, PyObject *config)
     (void)module;
     struct deberta_config read = {0};
     PyObject *settings = new_settings(config, &read);
-    struct telling telling = {NULL};
-    if (settings && (telling.list = PyList_New(0)) && binding_check(deberta_parameters(&read, tell, &telling)) < 0)
-        Py_CLEAR(telling.list);
+    struct shapes shapes = {NULL};
+    if (settings && (shapes.list = PyList_New(0)) &&
+        binding_check(deberta_parameters(&read, append_shape, &shapes)) < 0)
+        Py_CLEAR(shapes.list);
     Py_XDECREF(settings);
-    return telling.list;
+    return shapes.list;
 }
 
 static PyMethodDef methods[] = {
@@ -309,12 +310,12 @@ static PyMethodDef methods[] = {
          "        logits=True, last=False, hidden_states=False, attentions=False)\n--\n\n"
          "logits (N, C), or of a head of tokens (T, C), of the `selected` ones (K, C); the last layer (T, H), all "
          "hidden\n"
-         "states (L + 1, T, H) and flat attentions of a packed batch; None where not asked for.")},
+         "states (L + 1, T, H) and flat attentions of a packed batch; None for outputs that are off.")},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef properties[] = {
-    {"memory", model_memory, NULL, PyDoc_STR("Bytes that the model holds beside the tensors that it reads in place."),
+    {"memory", model_memory, NULL, PyDoc_STR("Bytes that the model holds, without the tensors that it reads in place."),
      NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
@@ -323,8 +324,8 @@ static PyType_Slot slots[] = {
     {Py_tp_doc, (void *)PyDoc_STR("Model(config, tensors)\n--\n\n"
                                   "An immutable network: config has the members of struct deberta_config, tensors are\n"
                                   "(name, dtype, shape, bytes, blocks, mapped) with dtype F32, F16 or BF16; blocks is\n"
-                                  "None or (rows of a block, rows from one block to the next); what is mapped is a\n"
-                                  "file's, and its pages are given back once they are read.")},
+                                  "None or (rows of a block, rows from one block to the next); mapped: the bytes are\n"
+                                  "a mapped file, whose pages are dropped after reading.")},
     {Py_tp_new, model_new},
     {Py_tp_dealloc, model_dealloc},
     {Py_tp_methods, methods},

@@ -46,7 +46,7 @@ static PyMethodDef methods[] = {
      PyDoc_STR("set_num_threads(count, /)\n--\n\nSets the threads of the whole process; 0 restores the default.")},
     {"isa", isa, METH_NOARGS, PyDoc_STR("isa()\n--\n\nThe instruction set in use: scalar, avx2 or avx512.")},
     {"linear_layers", linear_layers, METH_NOARGS,
-     PyDoc_STR("linear_layers()\n--\n\nWhose kernel multiplies in linear layers of new models: own or onednn.")},
+     PyDoc_STR("linear_layers()\n--\n\nThe implementation of linear layers in new models: own or onednn.")},
     {"onednn_version", onednn_version, METH_NOARGS,
      PyDoc_STR("onednn_version()\n--\n\nThe version of oneDNN in use, such as \"3.2.0\".")},
     {"parameters", binding_parameters, METH_O,

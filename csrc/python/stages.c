@@ -156,7 +156,7 @@ static int read_flags(const struct name *names, PyObject *tuple, const char *wha
 
 /* ---- stages, model, template ---- */
 
-/* Room for as many items as `sequence`, which becomes a tuple of `p`'s, has. */
+/* Room for the items of `sequence`, which becomes a tuple that `p` owns. */
 static void *allocate(struct binding_stages *p, PyObject *sequence, size_t item, PyObject **tuple, size_t *count)
 {
     *tuple = PySequence_Tuple(sequence);

@@ -19,7 +19,7 @@ void aligned_release(struct aligned *aligned)
 enum deberta_status aligned_reserve(struct aligned *aligned, size_t more)
 {
     if (aligned->most && (aligned->text.size > aligned->most || more > aligned->most - aligned->text.size))
-        return fail(DEBERTA_ARGUMENT, "it makes the text longer than %zu bytes", aligned->most);
+        return fail(DEBERTA_ARGUMENT, "the text becomes longer than %zu bytes", aligned->most);
     TRY(bytes_reserve(&aligned->text, more));
     return aligned->tracked ? spans_reserve(&aligned->spans, more) : DEBERTA_OK;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A text on its way through the stages, and for each of its bytes the characters of the given text that it came from.
+/* A text between two stages and, for each of its bytes, the characters of the given text that it comes from.
  *
- * A stage reads one aligned text and writes another. Keeping track costs time, so that it is done only when asked for:
- * everything here works without, too. Source of the rules: normalizer.rs and the like of huggingface/tokenizers. */
+ * A stage reads one aligned text and writes another. Tracking costs time and is optional: everything here works without
+ * it, too. Source of the rules: normalizer.rs and the like of huggingface/tokenizers. */
 #ifndef DEBERTA_TEXT_ALIGNED_H
 #define DEBERTA_TEXT_ALIGNED_H
 
@@ -10,7 +10,7 @@
 
 #include "base/array.h"
 
-/* [start, end) in code points of the given text, or in bytes of a word: the user says which. */
+/* [start, end) in code points of the given text or in bytes of a word, as the user defines. */
 struct span {
     uint32_t start, end;
 };
@@ -22,7 +22,7 @@ struct spans {
 
 struct aligned {
     bool tracked;       /* set by the owner before the first text */
-    size_t most;        /* bytes that it may have; 0: any number */
+    size_t most;        /* limit of its bytes; 0: none */
     struct bytes text;  /* valid UTF-8 */
     struct spans spans; /* one per byte of the text; empty unless tracked */
 };
@@ -45,12 +45,12 @@ MUST_USE static inline enum deberta_status spans_append(struct spans *spans, str
 void aligned_clear(struct aligned *aligned);
 void aligned_release(struct aligned *aligned);
 
-/* Room for as many bytes more; DEBERTA_ARGUMENT when the text may not have them. */
+/* Reserves `more` bytes; DEBERTA_ARGUMENT beyond the limit of the text. */
 MUST_USE enum deberta_status aligned_reserve(struct aligned *aligned, size_t more);
-/* Appends a text that stands for itself; `first` is the number of its first code point. Malformed bytes become U+FFFD.
+/* Appends a given text; `first` is the number of its first code point. Malformed bytes become U+FFFD.
  */
 MUST_USE enum deberta_status aligned_read(struct aligned *aligned, const char *text, size_t size, uint32_t first);
-/* Appends bytes that all came from `span`. */
+/* Appends bytes that all come from `span`. */
 MUST_USE enum deberta_status aligned_put(struct aligned *aligned, const char *text, size_t size, struct span span);
 /* Appends the bytes [start, end) of another text with their spans. */
 MUST_USE enum deberta_status aligned_copy(struct aligned *to, const struct aligned *from, size_t start, size_t end);

@@ -4,9 +4,9 @@
 #include "base/watch.h"
 #include "text/unicode/unicode.h"
 
-/* ---- making one ---- */
+/* ---- setting up ---- */
 
-/* The tokens of one kind, those for normalised text in the form that normalising gives them. `forms` holds these. */
+/* The added tokens of one kind. Those for normalised text get their normalised form, kept in `forms`. */
 static enum deberta_status choose_added(const struct stages *stages, const struct deberta_tokenizer_spec *spec,
                                         bool normalized, struct deberta_added_token *chosen, size_t *count,
                                         struct bytes *forms)
@@ -93,13 +93,13 @@ void stages_scratch_release(struct stages_scratch *scratch)
 
 /* ---- up to the pre-tokenizers ---- */
 
-/* Where the text that is being cut stands. */
+/* The state of cutting a text. */
 struct reading {
     const struct stages *stages;
     struct stages_scratch *scratch;
     const char *text;
     uint32_t code_points; /* before the next segment */
-    bool split_special;   /* special tokens are not looked for */
+    bool split_special;   /* special tokens are not found */
 };
 
 static uint32_t count_code_points(const char *text, size_t size)
@@ -110,7 +110,7 @@ static uint32_t count_code_points(const char *text, size_t size)
     return count;
 }
 
-/* Appends bytes [start, end) of the normalised segment to the text of the pieces, as one. */
+/* Appends bytes [start, end) of the normalised segment as one piece. */
 static enum deberta_status append_piece(struct stages_scratch *scratch, size_t start, size_t end, int32_t token)
 {
     struct cut *cut = &scratch->cut;
@@ -151,7 +151,7 @@ static enum deberta_status normalize_segment(struct reading *r, size_t start, si
     return DEBERTA_OK;
 }
 
-/* The text between two tokens that were found in the given text. */
+/* Cuts the text between two tokens found in the given text. */
 static enum deberta_status cut_segment(struct reading *r, size_t start, size_t end)
 {
     for (size_t i = start; r->stages->marks_apart && i < end;) {
@@ -180,7 +180,7 @@ static enum deberta_status cut_text(struct reading *r, size_t size)
     return DEBERTA_OK;
 }
 
-/* ---- from the words on ---- */
+/* ---- from words to tokens ---- */
 
 static enum deberta_status append_string(struct tokens *tokens, const char *text, size_t size)
 {
@@ -190,7 +190,7 @@ static enum deberta_status append_string(struct tokens *tokens, const char *text
     return ids_append(&tokens->string_end, (int32_t)tokens->strings.size);
 }
 
-/* Where bytes [start, end) of the text come from; of no bytes, where they would begin. */
+/* The span that bytes [start, end) come from; for an empty range, the place where it begins. */
 static struct span span_of(const struct aligned *text, size_t start, size_t end)
 {
     if (start < end)
@@ -201,8 +201,7 @@ static struct span span_of(const struct aligned *text, size_t start, size_t end)
     return (struct span){at, at};
 }
 
-/* An added token, and one of a unigram model that is not in its vocabulary, is the text itself; any other has its own
- * string. */
+/* The string of an added token, and of Unigram's unknown token, is the text itself; other tokens have their own. */
 static enum deberta_status describe(const struct stages *stages, const struct cut *cut, struct piece piece, int32_t id,
                                     struct span range, struct tokens *tokens)
 {
@@ -240,7 +239,7 @@ enum deberta_status stages_encode(const struct stages *stages, struct stages_scr
                                   bool split_special, struct tokens *tokens)
 {
     if (text.size >= INT32_MAX)
-        return fail(DEBERTA_ARGUMENT, "a text of %zu bytes is too long; it may have 2 GB", text.size);
+        return fail(DEBERTA_ARGUMENT, "a text of %zu bytes is too long; the limit is 2 GB", text.size);
     bool tracked = (tokens->wanted & DEBERTA_WANT_SPANS) || pretokenizers_need_spans(&stages->pretokenizers);
     scratch->text.tracked = scratch->spare.tracked = tracked;
     scratch->cut.text.tracked = scratch->spare_cut.text.tracked = tracked;

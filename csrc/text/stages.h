@@ -10,7 +10,7 @@
 #include "text/stages/pretokenizers.h"
 
 struct stages {
-    struct added_tokens raw, normalized; /* tokens that are looked for before and after normalising */
+    struct added_tokens raw, normalized; /* tokens that are found before and after normalising */
     bool marks_apart; /* every punctuation mark of the given text is normalised and encoded by itself */
     struct normalizers normalizers;
     struct pretokenizers pretokenizers;
@@ -25,13 +25,13 @@ struct stages_scratch {
     struct spans ranges;
 };
 
-/* Copies what it needs. When `spm` is not NULL, the model is that of sentencepiece, and the vocabulary is not read. */
+/* Copies its input. With `spm` the model is that of sentencepiece, and the vocabulary is ignored. */
 MUST_USE enum deberta_status stages_init(struct stages *stages, const struct deberta_tokenizer_spec *spec,
                                          const struct spm *spm);
 void stages_release(struct stages *stages);
 void stages_scratch_release(struct stages_scratch *scratch);
 
-/* Appends the tokens of a text; words are counted on from those that `tokens` holds. */
+/* Appends the tokens of a text; word numbers continue those in `tokens`. */
 MUST_USE enum deberta_status stages_encode(const struct stages *stages, struct stages_scratch *scratch,
                                            struct deberta_text text, bool split_special, struct tokens *tokens);
 

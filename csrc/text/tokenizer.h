@@ -10,10 +10,10 @@
 
 struct deberta_tokenizer {
     struct stages stages;
-    struct fast_path direct; /* the same in one pass, for ids alone, where it is in use */
+    struct fast_path direct; /* the same in one pass, for ids only, if it is in use */
     struct template template;
     size_t count;        /* ids */
-    char *pieces;        /* the strings of the ids, one after the other */
+    char *pieces;        /* the concatenated strings of the ids */
     size_t *piece_start; // (count + 1)
 };
 
@@ -25,7 +25,7 @@ struct tokenizer_scratch {
 
 void tokenizer_scratch_release(struct tokenizer_scratch *scratch);
 
-/* Appends the tokens of a text, without special tokens around it; words are counted on from those that are there. */
+/* Appends the tokens of a text, without special tokens around it; word numbers continue those in `tokens`. */
 MUST_USE enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokenizer,
                                                    struct tokenizer_scratch *scratch, struct deberta_text text,
                                                    bool split_special_tokens, struct tokens *tokens);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CHECK for the C tests: a program ends with status 1 at the first expression that is false, and tells where. */
+/* CHECK for the C tests: at the first false expression, a program prints its place and ends with status 1. */
 #ifndef CHECK_H
 #define CHECK_H
 

@@ -220,7 +220,7 @@ static void check_callers(void)
         CHECK(pthread_create(&threads[i], NULL, call_often, &crowd) == 0);
     for (int i = 0; i < CALLERS; i++)
         CHECK(pthread_join(threads[i], NULL) == 0);
-    CHECK(crowd.most <= LIMIT + CALLERS - 1); /* one came first; each of the others has itself */
+    CHECK(crowd.most <= LIMIT + CALLERS - 1); /* one takes the helpers; each of the others runs alone */
     struct crowd alone = {.meeting = LIMIT};
     parallel_for(LIMIT, 1, join_crowd, &alone); /* hangs unless all threads come */
     CHECK(alone.most == LIMIT);
@@ -248,7 +248,7 @@ static void check_environment(void)
 {
     static const struct {
         const char *own, *openmp;
-        int wanted; /* 0: whatever the machine has */
+        int wanted; /* 0: any number of the machine */
     } cases[] = {{"3", "5", 3},
                  {NULL, "5", 5},
                  {NULL, "4,2", 4},

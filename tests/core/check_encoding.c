@@ -13,7 +13,7 @@
 
 #define EVERYTHING (DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS | DEBERTA_WANT_SEQUENCES)
 
-/* So that a size that cannot be had is a failure, as it is without the sanitizer. */
+/* An impossible size must fail instead of aborting, as without the sanitizer. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
 {
@@ -173,9 +173,10 @@ static struct tokens three_tokens(void)
 static void check_tokens(void)
 {
     struct tokens from = three_tokens(), to = {.wanted = EVERYTHING};
-    CHECK(tokens_reserve(&to, 6) == DEBERTA_OK && tokens_tell(&to, &from, 2, 3) == DEBERTA_OK);
-    tokens_tell_special(&to);
-    CHECK(tokens_tell(&to, &from, 0, 0) == DEBERTA_OK && tokens_tell(&to, &from, 1, 3) == DEBERTA_OK);
+    CHECK(tokens_reserve(&to, 6) == DEBERTA_OK && tokens_append_columns(&to, &from, 2, 3) == DEBERTA_OK);
+    tokens_append_empty(&to);
+    CHECK(tokens_append_columns(&to, &from, 0, 0) == DEBERTA_OK &&
+          tokens_append_columns(&to, &from, 1, 3) == DEBERTA_OK);
     CHECK(to.ids.capacity >= 6 && to.ids.size == 0);
     CHECK(to.words.size == 4 && memcmp(to.words.data, (int32_t[]){1, -1, 0, 1}, 16) == 0);
     CHECK(to.string_end.size == 4 && memcmp(to.string_end.data, (int32_t[]){3, 3, 3, 6}, 16) == 0);
@@ -183,13 +184,13 @@ static void check_tokens(void)
     static const struct span spans[] = {{5, 6}, {0, 0}, {1, 4}, {5, 6}};
     CHECK(to.spans.size == 4 && memcmp(to.spans.data, spans, sizeof spans) == 0);
     from.strings.size = (size_t)INT32_MAX + 1;
-    CHECK(tokens_tell(&to, &from, 0, 2) == DEBERTA_MEMORY && to.strings.size == 6);
+    CHECK(tokens_append_columns(&to, &from, 0, 2) == DEBERTA_MEMORY && to.strings.size == 6);
     tokens_clear(&to);
     CHECK(to.spans.size == 0 && to.words.size == 0 && to.strings.size == 0 && to.string_end.size == 0);
     tokens_release(&to);
     CHECK(to.wanted == EVERYTHING && !to.ids.data);
     to.wanted = 0;
-    CHECK(tokens_reserve(&to, 3) == DEBERTA_OK && tokens_tell(&to, &from, 0, 3) == DEBERTA_OK);
+    CHECK(tokens_reserve(&to, 3) == DEBERTA_OK && tokens_append_columns(&to, &from, 0, 3) == DEBERTA_OK);
     CHECK(to.ids.data && !to.spans.data && !to.words.data && !to.string_end.data);
     tokens_release(&to);
 }
@@ -320,7 +321,7 @@ static void check_rows(void)
     deberta_tokenizer_free(t);
 }
 
-/* A string is there for tokens that may have another than their own, such as d, which is found before the rest. */
+/* Tokens whose text can differ from their own string have one, such as d, which is an added token. */
 static void check_string(const struct deberta_encodings *out, size_t token, const char *wanted)
 {
     size_t size = (size_t)(out->string_offsets[token + 1] - out->string_offsets[token]);
@@ -348,7 +349,7 @@ static void check_wanted(void)
     deberta_tokenizer_free(t);
 }
 
-/* Rows that came as words: of no words, of empty ones, of words that are several to the tokenizer. */
+/* Rows given as words: none, empty ones, and words that the tokenizer splits further. */
 static void check_words(void)
 {
     struct deberta_tokenizer *t = make();
@@ -377,7 +378,7 @@ static void check_words(void)
 
 /* ---- overflow ---- */
 
-/* A text of so many tokens, all letters different from their neighbours'. */
+/* A text of `count` tokens, each letter different from its neighbours. */
 static struct deberta_text letters(char *buffer, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -484,7 +485,7 @@ static void check_samples(void)
     deberta_tokenizer_free(t);
 }
 
-/* Windows of two texts multiply: what no memory can hold is refused before it is begun. */
+/* The windows of two texts multiply: fails at once if no memory can hold them. */
 static void check_too_many_windows(void)
 {
     enum { TOKENS = 300000 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every kernel of every level that the machine has, against plain formulas in double precision, with canaries
- * round what it may write. */
+/* Every kernel of every level that the machine has, against plain formulas in double precision, with canaries around
+ * what it may write. */
 #include "check.h"
 
 #include <float.h>
@@ -22,7 +22,7 @@ static float draw(void) /* uniform on [-1, 1) */
     return (float)((double)(seed >> 40) / (1 << 23) - 1.0);
 }
 
-static float *floats(size_t count) /* drawn, behind and before which ROOM canaries stand */
+static float *floats(size_t count) /* random numbers between ROOM canaries on each side */
 {
     float *block = aligned_alloc(64, (count + 2 * ROOM + 15) / 16 * 16 * sizeof(float));
     CHECK(block != NULL);
@@ -83,7 +83,7 @@ static void check_grouping(const struct kernels *k)
     for (size_t r = 0; r < rows; r++) {
         struct product one = p;
         one.a = a + r * depth, one.c = alone + r * width, one.rows = 1;
-        one.k = 50; /* in two parts: the second goes on where the first stopped */
+        one.k = 50; /* in two parts: the second continues the first */
         k->product(&one);
         one.a += 50, one.panel += 50 * width, one.k = depth - 50, one.accumulate = true;
         k->product(&one);

@@ -264,7 +264,7 @@ static void add(struct network *n, const char *name, size_t rows, size_t columns
                                             .data = drawn(rows * (columns ? columns : 1))};
 }
 
-/* Rows in blocks of H / 3 with as many foreign ones behind each, as v1 interleaves its projections. */
+/* Rows in blocks of H / 3, each followed by as many foreign rows, as in v1's interleaved projections. */
 static void scatter(struct deberta_tensor *tensor)
 {
     size_t block = H / 3, columns = tensor->shape[1];
@@ -344,7 +344,7 @@ static const int32_t ids[] = {1, 5, 2, 1, 7, 8, 9, 10, 11, 2, 1, 2, 1, 18, 0, 3,
 static const int64_t offsets[] = {0, 3, 10, 12, 17};
 static const struct deberta_batch batch = {.ids = ids, .offsets = offsets, .count = 4};
 
-/* A row of logits does not depend on what else is in the batch, nor on the outputs that are asked for. */
+/* A row of logits does not depend on other rows of the batch, nor on the other outputs. */
 static void check_rows(const struct deberta_model *model, struct deberta_context *context)
 {
     enum { T = 17 };
@@ -398,7 +398,7 @@ static void check_ragged(const struct deberta_model *model, struct deberta_conte
     }
 }
 
-/* A row of infinities leaves nothing behind, not even in the padding of the rows. */
+/* A row of infinities leaves no trace, not even in the padding of the rows. */
 static void check_after_infinity(struct network *n, struct deberta_context *context)
 {
     float *word = (float *)(uintptr_t)n->tensors[0].data, kept[H], logits[4 * C];
@@ -424,7 +424,7 @@ static bool third_time(void *data)
     return ++*(int *)data == 3;
 }
 
-/* Asked before each layer but the last, which is short: twice chunks of L - 1 layers, then stopped. */
+/* Called before each layer except the last, which is short: two chunks of L - 1 layers, then stopped. */
 static void check_stop(const struct deberta_model *model, struct deberta_context *context)
 {
     float logits[4 * C];
@@ -446,8 +446,8 @@ static bool meddle(void *data)
     return threads_count() != 4;
 }
 
-/* Whoever is asked between layers may set the number of threads: the call goes on with that which it made room for.
- * With hidden states all L layers are asked for. */
+/* The callback between layers may set the number of threads: the call goes on with the number it started with. With
+ * hidden states it is called before all L layers. */
 static void check_meddler(const struct deberta_model *model, struct deberta_context *context)
 {
     enum { T = 17 };
@@ -559,7 +559,7 @@ struct told {
     size_t count;
 };
 
-/* What is told of is there, in that shape. */
+/* Every tensor visited exists, in that shape. */
 static void is_there(const char *name, size_t rows, size_t columns, void *data)
 {
     struct told *told = data;
@@ -573,7 +573,7 @@ static void is_there(const char *name, size_t rows, size_t columns, void *data)
     told->count++;
 }
 
-/* Rows of logits are the same alone and in a batch, all or the wanted ones; canaries stand behind them. */
+/* Rows of logits are the same alone and in a batch, all or only the selected ones; canaries follow them. */
 static void check_answers(const struct deberta_model *model, struct deberta_context *context, enum deberta_head head)
 {
     enum { T = 17 };
@@ -601,7 +601,7 @@ static void check_answers(const struct deberta_model *model, struct deberta_cont
     }
 }
 
-/* Sequences shorter and longer than a block of rows give what they give alone, whoever shares a chunk or a thread. */
+/* Sequences shorter and longer than a block of rows give the same results alone and in any chunk and thread. */
 static void check_blocks(const struct deberta_model *model, struct deberta_context *context)
 {
     enum { MANY = 6, ROWS = 3 * (190 + 200) };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each normalizer on texts whose result is known; parity with the library is the Python tests' matter. */
+/* Each normalizer on texts whose result is known; the Python tests check parity with the library. */
 #include <stdio.h>
 #include <string.h>
 
@@ -13,7 +13,7 @@
 #define ACUTE "\xCC\x81" /* U+0301, class 230 */
 #define DOT "\xCC\xA3"   /* U+0323, below: class 220 */
 
-static struct spm spm; /* of which charsmap_stage and the type "Spm" make use */
+static struct spm spm; /* used by charsmap_stage and the type "Spm" */
 
 static struct normalizers make(const struct deberta_stage *stages, size_t count)
 {
@@ -25,7 +25,7 @@ static struct normalizers make(const struct deberta_stage *stages, size_t count)
     return made;
 }
 
-/* Writes a text, and behind it the span of each character: "ab 0-1 1-2". */
+/* Writes a text, then the span of each character: "ab 0-1 1-2". */
 static void write(const struct aligned *aligned, char *out, size_t room)
 {
     size_t used = (size_t)snprintf(out, room, "%.*s", (int)aligned->text.size, aligned->text.data);
@@ -112,7 +112,7 @@ static void check_forms(void)
     check(simple("NFC"), "e" ACUTE "x", "\xC3\xA9x", "0-1 2-3");
     check(simple("NFC"), "x" ACUTE, "x" ACUTE, "0-1 1-2");
     check(simple("NFC"), ACUTE "e", ACUTE "e", "0-1 1-2");
-    /* The mark that goes first takes a place; the other, once part of a character, has none of its own. */
+    /* The mark that comes first gets a span; the other, decomposed from a character, has none of its own. */
     check(simple("NFD"), "\xC3\xA9" DOT, "e" DOT ACUTE, "0-1 1-2 1-2");
     check(simple("NFC"), "e" ACUTE DOT, "\xE1\xBA\xB9" ACUTE, "0-1 2-3");
     check(simple("NFD"), "\xEA\xB0\x81", "\xE1\x84\x80\xE1\x85\xA1\xE1\x86\xA8", "0-1 0-1 0-1");
@@ -126,7 +126,7 @@ static void check_forms(void)
     check(simple("StripAccents"), ACUTE, "", "");
 }
 
-/* So many marks that order has to be made by more than swaps. */
+/* Enough marks to need more than swaps to sort them. */
 static void check_many_marks(void)
 {
     static char text[1 + 2 * 40000], wanted[sizeof text];
@@ -241,7 +241,7 @@ static void check_precompiled(void)
           "a\x01\x02"
           "b",
           "ab", "0-1 3-4");
-    /* What vanishes at the start is forgotten; what vanishes after an added character gives it a place. */
+    /* Characters removed at the start are not counted; those removed after an added character give it a span. */
     check(stage,
           "\x01"
           "ab\xC3\xA9",
@@ -271,7 +271,7 @@ static void check_precompiled(void)
 static void check_spm(void)
 {
     struct deberta_stage stage = charsmap_stage("Spm");
-    /* A character ends where what became the next one starts. */
+    /* The span of a character ends where that of the next one starts. */
     check(stage, "ab", MARK "ab", "0-0 0-1 1-2");
     check(stage, "  a \t b  ", MARK "a" MARK "b", "2-2 2-3 3-6 6-7");
     check(stage, "\xEF\xAC\x81x", MARK "fix", "0-0 0-0 0-1 1-2");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Each pre-tokenizer on texts whose pieces are known; parity with the library is the Python tests' matter. */
+/* Each pre-tokenizer on texts whose pieces are known; the Python tests check parity with the library. */
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +22,7 @@ static struct pretokenizers make(const struct deberta_stage *stages, size_t coun
     return made;
 }
 
-/* Puts a text into a cut as one piece that begins at the code point `from` of what was given. */
+/* Puts a text into a cut as one piece that begins at code point `from` of the given text. */
 static enum deberta_status read(struct cut *cut, const char *text, uint32_t from)
 {
     cut_clear(cut);
@@ -189,7 +189,7 @@ static void check_byte_level(void)
     check_cut(stages[0], "ab c", "ab c");
 }
 
-/* A token in the midst stays as it is, and its neighbours know where they began. */
+/* An added token in the middle stays unchanged, and its neighbours keep their spans. */
 static void check_tokens(void)
 {
     struct deberta_stage stages[] = {punctuation(DEBERTA_ISOLATED),

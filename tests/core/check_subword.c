@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The models on vocabularies made here: words worked out by hand, definitions by brute force, long words, bad
- * vocabularies, failing allocations. Parity with the library is the Python tests' matter. */
+ * vocabularies, failing allocations. The Python tests check parity with the library. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -105,7 +105,7 @@ static void encode(struct model *model, const char *word, size_t size, bool rang
     CHECK(!ranges || model->ranges.size == model->ids.size);
 }
 
-/* `wanted` is as "7:0-2 3:2-3". Asked three times, because a model may remember. */
+/* `wanted` is such as "7:0-2 3:2-3". Runs three times, because a model may have a cache. */
 static void check_word(struct model *model, const char *word, const char *wanted)
 {
     for (int round = 0; round < 3; round++) {
@@ -224,7 +224,7 @@ static void check_unknown(void)
     model_init(&model, &made, false);
     int x = 9 + 'x'; /* its byte lies below the missing one */
     char wanted[100];
-    snprintf(wanted, sizeof wanted, "1:0-1 %d:1-2 0:2-6", x); /* the unknown token waits for what comes after it */
+    snprintf(wanted, sizeof wanted, "1:0-1 %d:1-2 0:2-6", x); /* the unknown token comes after the byte */
     check_word(&model, "a" SMILE "x", wanted);
     snprintf(wanted, sizeof wanted, "%d:0-1 %d:1-2", 9 + 0xC3 - 1, 9 + 0xA9 - 1);
     check_word(&model, E_ACUTE, wanted);
@@ -283,7 +283,7 @@ static void check_byte_level(void)
     model_release(&model);
 }
 
-/* Every byte, alone and as a token's only byte, through the characters that stand for bytes. */
+/* Every byte, alone and as a token's only byte, through the characters of ByteLevel. */
 static void check_all_bytes(void)
 {
     static char characters[256][5];
@@ -411,7 +411,7 @@ static void check_bpe_definition(void)
     }
 }
 
-/* More words than are remembered. */
+/* More words than the cache holds. */
 static void check_many_words(void)
 {
     make_letters();
@@ -635,7 +635,7 @@ static void check_long_words(void)
                 text[i] = kind == 0 ? 'x' : kind == 1 ? 'a' : kind == 2 ? "ab"[i & 1] : "abc"[draw(3)];
             clock_t start = clock();
             encode(&model, text, size, true);
-            CHECK(clock() - start < 20 * CLOCKS_PER_SEC); /* far below this, but for the sanitizers */
+            CHECK(clock() - start < 20 * CLOCKS_PER_SEC); /* far below this, except with the sanitizers */
             size_t at = 0;
             for (size_t i = 0; i < model.ranges.size; at = model.ranges.data[i++].end)
                 CHECK(model.ranges.data[i].start == at && model.ranges.data[i].end > at);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tokenizer on small models built here; parity with other libraries is the Python tests' matter. */
+/* The tokenizer on small models built here; the Python tests check parity with other libraries. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -165,7 +165,7 @@ static void check_trie(void)
         CHECK(found == wanted);
     }
     trie_release(&trie);
-    static char alike[40][12]; /* the first eight bytes tell nothing */
+    static char alike[40][12]; /* the same first eight bytes */
     for (size_t i = 0; i < COUNT(alike); i++) {
         snprintf(alike[i], sizeof alike[i], "alikelike%zu", 39 - i);
         keys[i] = (struct trie_key){alike[i], strlen(alike[i]), (int32_t)i, 0};
@@ -280,16 +280,16 @@ static void check_small(void)
     check_ids(t, "a , b", IDS(4, 5, 4, 4, 13, 4, 6));
     check_ids(t, ",", IDS(4, 13));
     deberta_tokenizer_free(t);
-    t = make(&file, &fallback); /* without byte pieces it is sentencepiece's way with [UNK] */
+    t = make(&file, &fallback); /* without byte pieces, as sentencepiece with [UNK] */
     check_ids(t, "x\xE2\x80\x8B", IDS(4, 3));
     check_ids(t, "a [UNK] b", IDS(4, 5, 3, 4, 6));
     deberta_tokenizer_free(t);
-    t = make(&file, &fallback_punctuated); /* each mark and what lies between two is a text of its own */
+    t = make(&file, &fallback_punctuated); /* each mark and each part between marks is a separate text */
     check_ids(t, "a , b,x", IDS(4, 5, 4, 13, 4, 6, 4, 13, 4, 3));
     deberta_tokenizer_free(t);
 }
 
-/* What the file says of white space, and a charsmap with ASCII keys, which closes the short way. */
+/* White space options of the file, and a charsmap with ASCII keys, which turns the fast path off. */
 static void check_other_rules(void)
 {
     static const struct rule ascii[] = {{"x", "a"}}, two[] = {{"xy", "a"}};
@@ -313,7 +313,7 @@ static void check_other_rules(void)
     check_ids(t, "x xb", IDS(4, 5, 8));
     deberta_tokenizer_free(t);
     write_small(&file);
-    write_normalizer(&file, two, 1); /* no cluster of its own: never found, but not looked into either */
+    write_normalizer(&file, two, 1); /* not a cluster: never found as a whole, and its characters are not replaced */
     t = make(&file, &hf4);
     CHECK(!t->direct.has_plain);
     check_ids(t, "xy", IDS(4, 3));
@@ -343,7 +343,7 @@ static void check_bytes_and_user_defined(void)
 
 /* ---- properties ---- */
 
-/* A text of characters that meet in every way: words, spaces, keys, marks, tokens. */
+/* A random text of words, spaces, keys, marks and tokens. */
 static size_t draw_text(char *text, size_t pieces)
 {
     static const char *const parts[] = {"a",      "b", "c",    "ab", "x",    " ",        "  ",    "\t",
@@ -361,7 +361,7 @@ static size_t draw_text(char *text, size_t pieces)
     return size;
 }
 
-/* The short way round the normalizer gives what the long way gives, and that what the list of stages gives. */
+/* The fast path, the fast path without plain words and the stages give the same ids. */
 static void check_three_ways(void)
 {
     static struct file file;
@@ -510,7 +510,7 @@ static void check_charsmap_errors(void)
         }
 }
 
-/* Either it is refused, or it encodes without touching what is not its own. */
+/* The file is either invalid or encodes without a bad access. */
 static void try_file(const unsigned char *data, size_t size)
 {
     unsigned char *exact = malloc(size ? size : 1);

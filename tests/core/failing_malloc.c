@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Preloaded: the nth allocation of the process from fail_allocation(n) on fails, whoever makes it. */
+/* Preloaded: the nth allocation of the process after fail_allocation(n) fails, in any library. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <stddef.h>

@@ -17,7 +17,7 @@ static inline struct deberta_text text_of(const char *string)
 
 static uint32_t seed = 1;
 
-/* The same numbers in each run, from 0 up to and without `below`. */
+/* The same random numbers in each run, in [0, below). */
 static inline uint32_t draw(uint32_t below)
 {
     seed = seed * 1664525u + 1013904223u;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the fuzz targets share: reading an input, encoding with everything checked, and a driver. With libFuzzer, define
+/* Shared by the fuzz targets: reading an input, encoding with all checks, and a driver. With libFuzzer, define
  * FUZZ_ENGINE and link with -fsanitize=fuzzer. Otherwise a program replays the files that it is given and mutates
  * inputs of its own: DEBERTA_FUZZ_ROUNDS of them (4000), or for DEBERTA_FUZZ_SECONDS. */
 #ifndef FUZZ_H
@@ -16,7 +16,7 @@
 #include "text/unicode/unicode.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-/* Written by each target: its inputs number 0, 1, ..., sound ones. Returns the size. */
+/* Defined by each target: writes its valid input `number`. Returns the size. */
 size_t fuzz_seed(uint32_t number, uint8_t *data, size_t capacity);
 
 /* ---- reading an input ---- */
@@ -34,7 +34,7 @@ static inline uint8_t take(struct input *input)
     return *input->data++;
 }
 
-/* Invalid bytes become question marks: the door asks for valid UTF-8. */
+/* Invalid bytes become question marks: deberta.h requires valid UTF-8. */
 static inline struct deberta_text make_valid(char *text, size_t size)
 {
     for (size_t i = 0; i < size;) {
@@ -79,7 +79,7 @@ static inline void check_row(const struct deberta_encodings *out, size_t row, si
     }
 }
 
-/* Encodes a text, alone and beside itself, and checks what comes out. What is cut: `cut` mod 4 is the strategy. */
+/* Encodes a text, alone and beside itself, and checks the output. `cut` mod 4 is the truncation strategy. */
 static inline void encode(const struct deberta_tokenizer *tokenizer, struct deberta_text text, uint8_t cut)
 {
     struct deberta_rows rows = {&text, cut & 4 ? &text : NULL, NULL, NULL, 1};
@@ -87,7 +87,7 @@ static inline void encode(const struct deberta_tokenizer *tokenizer, struct debe
     struct deberta_encodings all, ids, parts;
     options.wanted = DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS | DEBERTA_WANT_SEQUENCES;
     enum deberta_status status = deberta_tokenizer_encode(tokenizer, &rows, &options, &all);
-    if (status == DEBERTA_ARGUMENT) /* an unknown character where there is no unknown token */
+    if (status == DEBERTA_ARGUMENT) /* an unknown character without an unknown token */
         return;
     CHECK(status == DEBERTA_OK);
     CHECK(all.count == 1 && all.offsets[0] == 0 && all.cut == 0);
@@ -129,7 +129,7 @@ static inline uint32_t draw(uint32_t below)
     return (random_state >> 8) % below;
 }
 
-/* Changes a few bytes, or cuts a stretch out, or says one twice. */
+/* Changes a few bytes, or removes or repeats a part. */
 static inline size_t mutate(uint8_t *data, size_t size, size_t capacity)
 {
     for (uint32_t changes = 1 + draw(4); changes > 0 && size > 1; changes--) {
@@ -158,7 +158,7 @@ static inline size_t mutate(uint8_t *data, size_t size, size_t capacity)
     return size;
 }
 
-/* In a block of just its size, so that the sanitizer sees a read past the end. */
+/* Copies the input to a block of its exact size, so that the sanitizer detects a read past the end. */
 static inline void run(const uint8_t *data, size_t size)
 {
     uint8_t *exact = malloc(size ? size : 1);

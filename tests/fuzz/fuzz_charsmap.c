@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: the input is what is cut, a text, and the charsmap that replaces in it: as tokenizers does, and within
- * an spm.model as sentencepiece does. */
+/* Fuzz target: the input is truncation, a text and a charsmap, which is applied as in tokenizers and, within an
+ * spm.model, as in sentencepiece. */
 #include "fuzz.h"
 #include "spm_writer.h"
 
@@ -55,7 +55,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char room[255];
     struct deberta_text text = take_text(&input, room);
     struct deberta_text charsmap = {(const char *)input.data, input.size};
-    if (charsmap.size > 48 * 1024) /* as much as spm_writer.h takes */
+    if (charsmap.size > 48 * 1024) /* the limit of spm_writer.h */
         return 0;
     as_tokenizers(charsmap, text, cut);
     as_sentencepiece(charsmap, text, cut);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: the input is what is cut, options, a text, and an spm.model that encodes it. */
+/* Fuzz target: the input is truncation, options, a text and the spm.model that encodes it. */
 #include "fuzz.h"
 #include "spm_writer.h"
 

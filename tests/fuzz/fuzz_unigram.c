@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fuzz target: pieces, stages and a text, as tokenizers encodes (tokenizers.h); and the same pieces in an spm.model, by
- * each of its rules. */
+/* Fuzz target: pieces, stages and a text (tokenizers.h); and the same pieces in an spm.model, with each rule. */
 #include "spm_writer.h"
 #include "tokenizers.h"
 

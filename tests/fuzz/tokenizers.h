@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A tokenizer whose vocabulary and stages an input chooses. The input is: what is cut, options, normalizers,
+/* A tokenizer whose vocabulary and stages an input chooses. The input is: truncation, options, normalizers,
  * pre-tokenizers (a byte each), a text, and lines: the tokens; after an empty line the merges, "left right" each. */
 #ifndef FUZZ_TOKENIZERS_H
 #define FUZZ_TOKENIZERS_H
@@ -171,7 +171,7 @@ static inline void fuzz_tokenizer(enum deberta_model_type type, struct input inp
     deberta_tokenizer_free(tokenizer);
 }
 
-/* A sound input: the stages go with its number. */
+/* A valid input; its stages depend on `number`. */
 static inline size_t write_seed(uint32_t number, const char *lines, uint8_t *data)
 {
     static const char text[] =

@@ -6,26 +6,26 @@
 
 #define NO_PAIR UINT64_MAX
 #define NO_RANK UINT32_MAX
-#define MAX_PROBES 256u  /* among merges of a real vocabulary, a pair is found after a few */
+#define MAX_PROBES 256u  /* slots to look at for a pair; a real vocabulary needs a few */
 #define MAX_AFFIX 256u   /* bytes of a prefix or suffix */
-#define SHORT 64u        /* symbols of which the next pair is found by looking at all */
-#define FAN 4u           /* children of an entry of the queue */
-#define WORD_BYTES 23u   /* of a word that is remembered, */
-#define WORD_IDS 7u      /* and ids */
-#define FEW_WORDS 64u    /* places for remembered words at first, */
-#define MANY_WORDS 4096u /* and at last: what a core's cache holds */
+#define SHORT 64u        /* limit of symbols for the quadratic search */
+#define FAN 4u           /* children per entry of the queue */
+#define WORD_BYTES 23u   /* bytes of a cached word, */
+#define WORD_IDS 7u      /* and its ids */
+#define FEW_WORDS 64u    /* slots of cached words at first, */
+#define MANY_WORDS 4096u /* and at most: fits in a core's cache */
 
 struct bpe_merge {
     uint64_t pair;
     uint32_t rank;
-    int32_t id; /* of what the two become */
+    int32_t id; /* of the joined token */
 };
 
 /* A part of a word. */
 struct bpe_symbol {
     int32_t id;
-    uint32_t rank;  /* of the pair with the symbol behind it, and */
-    int32_t joined; /* what the two become */
+    uint32_t rank;  /* of the pair with the next symbol, and */
+    int32_t joined; /* its joined token */
     uint32_t end;   /* in bytes of the word */
 };
 
@@ -34,10 +34,10 @@ struct bpe_link {
     uint32_t next, previous;
 };
 
-/* A word and what became of it. */
+/* A cached word and its ids. */
 struct bpe_word {
     struct word_key {
-        char text[WORD_BYTES]; /* zeros behind the word */
+        char text[WORD_BYTES]; /* zeros after the word */
         uint8_t size;          /* 0: a free place */
     } key;
     uint8_t count, ends[WORD_IDS];
@@ -46,7 +46,7 @@ struct bpe_word {
 
 /* ---- the characters of ByteLevel ---- */
 
-/* A byte that is a visible character of Latin-1 has that character; the other 68 have those from U+0100 on. */
+/* A byte that is a visible character of Latin-1 maps to it; the other 68 map to U+0100 and the following ones. */
 static uint32_t character_of(uint32_t byte)
 {
     if (byte <= 0x20)
@@ -56,7 +56,7 @@ static uint32_t character_of(uint32_t byte)
     return byte == 0xAD ? 0x143 : byte;
 }
 
-/* The byte that has the character, or -1. */
+/* The byte of a character, or -1. */
 static int byte_of(uint32_t character)
 {
     if (character < 0x100)
@@ -68,8 +68,7 @@ static int byte_of(uint32_t character)
     return character == 0x143 ? 0xAD : -1;
 }
 
-/* Writes the bytes that a token stands for, at most as many as it has, and returns how many; 0 when it can stand for
- * none. */
+/* Writes the bytes of a byte-level token, at most its own size, and returns their number; 0 if it is not one. */
 static size_t bytes_of(struct deberta_text token, char *bytes)
 {
     size_t size = 0;
@@ -110,7 +109,7 @@ static const struct bpe_merge *find_merge(const struct bpe *bpe, int32_t left, i
     return NULL;
 }
 
-/* Of two equal pairs the later one counts. */
+/* The later of two equal pairs counts. */
 static enum deberta_status insert_merge(struct bpe *bpe, struct bpe_merge merge)
 {
     size_t slot = first_slot(bpe, merge.pair);
@@ -121,7 +120,7 @@ static enum deberta_status insert_merge(struct bpe *bpe, struct bpe_merge merge)
         }
         slot = (slot + 1) & (bpe->merge_slots - 1);
     }
-    return fail(DEBERTA_FORMAT, "BPE: merge %u has too many like it: the ids of its tokens were chosen so", merge.rank);
+    return fail(DEBERTA_FORMAT, "BPE: merge %u: too many merges have the same hash", merge.rank);
 }
 
 static enum deberta_status out_of_vocabulary(size_t rank, struct deberta_text left, struct deberta_text right)
@@ -206,7 +205,7 @@ static enum deberta_status build_written(const struct deberta_vocabulary *vocabu
     return status;
 }
 
-/* Byte level: the word that would be this token. False when there is none. */
+/* Byte level: the word that this token is. False if there is none. */
 static bool word_of(const struct bpe *bpe, struct deberta_text token, char *bytes, size_t *size)
 {
     size_t suffix = bpe->ignore_merges ? 0 : bpe->suffix_size;
@@ -239,7 +238,7 @@ static enum deberta_status build_words(struct bpe *bpe, const struct deberta_voc
     return status;
 }
 
-/* The id of a character somewhere in a word, or -1. */
+/* The id of a character in a word, or -1. */
 static int32_t find_character(const struct bpe *bpe, const struct trie *written, const char *character, size_t size,
                               bool first, bool last)
 {
@@ -331,7 +330,7 @@ struct symbols {
     struct bpe_symbol *data;
     size_t size;
     uint32_t end;     /* of the last one */
-    uint32_t unknown; /* bytes of an unknown token that is not among them yet */
+    uint32_t unknown; /* bytes of an unknown token that is still to be added */
 };
 
 static inline void add(struct symbols *symbols, int32_t id, uint32_t bytes)
@@ -347,8 +346,8 @@ static inline void add_unknown(const struct bpe *bpe, struct symbols *symbols)
     symbols->unknown = 0;
 }
 
-/* A character with its prefix and suffix as <0xHH>, if there is one for each byte. They come before an unknown token
- * that is not among the symbols yet: so it is in tokenizers. */
+/* Adds a character with its prefix and suffix as <0xHH> tokens, if all bytes have one. As in tokenizers, they come
+ * before an unknown token that is still to be added. */
 static bool fall_back(const struct bpe *bpe, struct symbols *symbols, const char *character, size_t size, bool first,
                       bool last)
 {
@@ -364,7 +363,7 @@ static bool fall_back(const struct bpe *bpe, struct symbols *symbols, const char
     return true;
 }
 
-/* A character that is no token, of `bytes` bytes in the word. */
+/* Adds a character that is not a token, of `bytes` bytes in the word. */
 static void add_missing(const struct bpe *bpe, struct symbols *symbols, const char *character, size_t size, bool first,
                         bool last, uint32_t bytes)
 {
@@ -434,7 +433,7 @@ static inline void join(struct bpe_symbol *left, const struct bpe_symbol *right)
     left->end = right->end;
 }
 
-/* Time is quadratic, but small. */
+/* Quadratic, but fast for short words. */
 static void join_short(const struct bpe *bpe, struct symbols *symbols)
 {
     struct bpe_symbol *data = symbols->data;
@@ -456,7 +455,7 @@ static void join_short(const struct bpe *bpe, struct symbols *symbols)
     }
 }
 
-/* A heap of ranks << 32 | symbols. An entry is stale when the rank is no longer the symbol's. */
+/* A heap of ranks << 32 | symbols. An entry is stale if the symbol has another rank now. */
 struct queue {
     uint64_t *data;
     size_t size;
@@ -523,7 +522,7 @@ static void join_pair(struct joining *j, uint32_t left)
         enqueue_pair(j, j->links[left].previous);
 }
 
-/* Each join takes one entry from the queue and puts in two at most. */
+/* Each join takes one entry from the queue and adds at most two. */
 static enum deberta_status reserve_joining(struct bpe_scratch *scratch, size_t count)
 {
     void *links = scratch->links, *queue = scratch->queue;
@@ -554,7 +553,7 @@ static enum deberta_status join_long(const struct bpe *bpe, struct bpe_scratch *
     return DEBERTA_OK;
 }
 
-/* ---- words that were met before ---- */
+/* ---- the cache of words ---- */
 
 static enum deberta_status reserve_words(struct bpe_scratch *scratch)
 {
@@ -577,7 +576,7 @@ static struct word_key key_of(const char *word, size_t size)
     return key;
 }
 
-/* The only place where the word may be. */
+/* The only slot of the word. */
 static struct bpe_word *place_of(const struct bpe_scratch *scratch, const struct word_key *key)
 {
     uint64_t part[3];
@@ -610,7 +609,7 @@ static void remember(struct bpe_scratch *scratch, struct bpe_word *place, const 
 
 /* ---- encoding ---- */
 
-/* What the bytes of a word can become at most. */
+/* The most symbols that the bytes of a word can become. */
 static size_t most_symbols(const struct bpe *bpe, size_t size)
 {
     return bpe->byte_fallback ? size * (2 + bpe->prefix_size) + bpe->suffix_size : size;
@@ -619,7 +618,7 @@ static size_t most_symbols(const struct bpe *bpe, size_t size)
 static enum deberta_status append_symbols(const struct symbols *symbols, size_t size, struct output out)
 {
     for (size_t i = 0, start = 0, end; i < symbols->size; i++, start = end) {
-        end = min_size(symbols->data[i].end, size); /* what a prefix or suffix became has no room in the word */
+        end = min_size(symbols->data[i].end, size); /* bytes of a prefix or suffix are not in the word */
         TRY(output_append(out, symbols->data[i].id, start, end));
     }
     return DEBERTA_OK;
@@ -645,7 +644,7 @@ static enum deberta_status find_symbols(const struct bpe *bpe, struct bpe_scratc
     return DEBERTA_OK;
 }
 
-/* A word that is not known to be a token. */
+/* Encodes a word that is not known to encode to itself. */
 static enum deberta_status encode_parts(const struct bpe *bpe, struct bpe_scratch *scratch, const char *word,
                                         size_t size, struct output out)
 {
@@ -665,7 +664,7 @@ static enum deberta_status encode_parts(const struct bpe *bpe, struct bpe_scratc
     return append_symbols(&symbols, size, out);
 }
 
-/* The token that the word would be, or NULL. */
+/* The token with the text of the word, or NULL. */
 static struct bpe_token *find_token(const struct bpe *bpe, const char *word, size_t size)
 {
     uint32_t node = 0;

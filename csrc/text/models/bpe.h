@@ -12,14 +12,13 @@ struct bpe_merge; /* in bpe.c */
 
 struct bpe_token {
     int32_t id;
-    /* The token, met as a word, was found to be what joining makes of it. A race is harmless, for all threads find the
-     * same. */
+    /* A cache: the token as a word encodes to itself alone. A race is benign, as all threads write the same. */
     _Atomic bool encodes_to_itself;
 };
 
 struct bpe {
-    /* Numbers are places in `tokens`. The tokens as they are written; for byte level, as the bytes that they stand for,
-     * without the suffix, and only those that can be a whole word. */
+    /* From tokens to indices in `tokens`. With byte level, tokens are bytes without the suffix, and only those that can
+     * be a whole word. */
     struct trie trie;
     struct bpe_token *tokens;
     struct bpe_merge *merges; /* a hash table of pairs of ids */
@@ -27,12 +26,12 @@ struct bpe {
     bool byte_level, byte_fallback, fuse_unknown, ignore_merges;
     int32_t bytes[2][2][256]; /* byte level: the ids of single bytes: [not a word's first][a word's last], or -1 */
     int32_t fallback[256];    /* byte_fallback: the ids of <0xHH>, or -1 */
-    int32_t unknown;          /* or negative: a character that is no token is dropped */
+    int32_t unknown;          /* negative: a character that is not a token is dropped */
     char *prefix, *suffix;    /* continuing_subword_prefix, end_of_word_suffix */
     size_t prefix_size, suffix_size;
 };
 
-/* One thread's, for one model. */
+/* One thread's buffers for one model. */
 struct bpe_scratch {
     struct bpe_symbol *symbols;
     size_t symbol_capacity;
@@ -40,7 +39,7 @@ struct bpe_scratch {
     size_t link_capacity;
     uint64_t *queue;
     size_t queue_capacity;
-    struct bpe_word *words; /* those that were met and are no tokens, with their ids */
+    struct bpe_word *words; /* a cache of words that are not tokens, with their ids */
     size_t word_slots, words_met;
 };
 

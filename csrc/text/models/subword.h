@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The model of a tokenizer, whichever it is: one word in, the ids of its pieces out. */
+/* The model of a tokenizer, of any type: from a word to the ids of its pieces. */
 #ifndef DEBERTA_TEXT_SUBWORD_H
 #define DEBERTA_TEXT_SUBWORD_H
 
@@ -24,13 +24,13 @@ struct subword_scratch {
     struct bpe_scratch bpe;
 };
 
-/* `byte_level`: words are bytes for which the vocabulary has the characters of ByteLevel; BPE only. */
+/* `byte_level`: the vocabulary has the characters of ByteLevel for the bytes of words; BPE only. */
 MUST_USE enum deberta_status subword_init(struct subword *subword, const struct deberta_vocabulary *vocabulary,
                                           bool byte_level);
 void subword_release(struct subword *subword);
 void subword_scratch_release(struct subword_scratch *scratch);
 
-/* Appends the ids of a word of valid UTF-8, and unless `ranges` is NULL the bytes of the word that each stands for. */
+/* Appends the ids of a word of valid UTF-8 and, unless `ranges` is NULL, the bytes of the word that each covers. */
 MUST_USE enum deberta_status subword_encode(const struct subword *subword, struct subword_scratch *scratch,
                                             const char *word, size_t size, struct ids *ids, struct spans *ranges);
 

@@ -8,11 +8,11 @@
 
 #define BLOCK 256u
 #define NO_LABEL 256u
-#define MAX_UNITS ((size_t)1 << 23) /* what a link can address */
-#define OPEN_BLOCKS 8u              /* only the last blocks are searched for room: the older ones are nearly full */
+#define MAX_UNITS ((size_t)1 << 23) /* units that a link can address */
+#define OPEN_BLOCKS 8u              /* only the last blocks are searched for free units: older ones are nearly full */
 #define NONE UINT32_MAX
 
-/* What is needed only while building. Free units of open blocks form a ring. */
+/* State of building. Free units of open blocks form a ring. */
 struct builder {
     struct trie_unit *units;
     uint32_t *next, *previous;
@@ -136,7 +136,7 @@ static enum deberta_status push(struct builder *b, struct pending pending)
     return DEBERTA_OK;
 }
 
-/* The byte of a key at `depth`; most are read from its head, which lies at hand. */
+/* The byte of a key at `depth`; usually read from its head, without a cache miss. */
 static unsigned char byte_at(const struct trie_key *key, uint32_t depth)
 {
     if (depth < 8)
@@ -144,7 +144,7 @@ static unsigned char byte_at(const struct trie_key *key, uint32_t depth)
     return (unsigned char)key->text[depth];
 }
 
-/* Places the children of a node and leaves each on the stack. */
+/* Places the children of a node and pushes each on the stack. */
 static enum deberta_status expand(struct builder *b, const struct trie_key *keys, struct pending node)
 {
     if (node.first < node.last && keys[node.first].size == node.depth)
@@ -179,8 +179,8 @@ static enum deberta_status build(struct builder *b, const struct trie_key *keys,
 {
     TRY(add_block(b));
     ring_remove(b, 0);       /* the root */
-    b->base_taken[0] = true; /* stays the base of nodes without children: no unit of block 0 bears its own number as
-                                label then, so that a step from such a node always fails */
+    b->base_taken[0] = true; /* the base of nodes without children: no unit of block 0 has its own number as label, so
+                                that a step from such a node always fails */
     TRY(push(b, (struct pending){0, 0, (uint32_t)count, 0}));
     while (b->stack_size != 0)
         TRY(expand(b, keys, b->stack[--b->stack_size]));
@@ -202,7 +202,7 @@ static uint64_t head_of(const struct trie_key *key)
     return head;
 }
 
-/* For the few keys that share their first eight bytes. */
+/* For keys with the same first eight bytes. */
 static void insertion_sort(struct trie_key *keys, size_t count)
 {
     for (size_t i = 1; i < count; i++) {
@@ -214,7 +214,7 @@ static void insertion_sort(struct trie_key *keys, size_t count)
     }
 }
 
-/* Radix sort on the first eight bytes, a byte at a time, then a comparison sort of what these do not tell apart. */
+/* Radix sort on the first eight bytes, a byte at a time, then a comparison sort of keys that share them. */
 static enum deberta_status sort(struct trie_key *keys, size_t count)
 {
     void *block;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A set of byte strings, each with a number, as a double array: a step from a node along a byte is one load. */
+/* A map from byte strings to numbers as a double array: a step from a node along a byte is one load. */
 #ifndef DEBERTA_TEXT_TRIE_H
 #define DEBERTA_TEXT_TRIE_H
 
@@ -9,10 +9,10 @@
 
 #include "base/status.h"
 
-/* A unit is the node that its label leads to. The children of a node lie at its base XOR their label, in one aligned
- * block of 256 units, so that no step can leave the array. No two nodes share a base. */
+/* A unit is the node that its label leads to. The children of a node are at its base XOR their label, in one aligned
+ * block of 256 units, so that no step leaves the array. No two nodes share a base. */
 struct trie_unit {
-    uint32_t link;  /* base << 9 | label; label 256 marks a unit that is no node */
+    uint32_t link;  /* base << 9 | label; label 256 marks a unit that is not a node */
     int32_t number; /* of the string that ends here, or -1 */
 };
 
@@ -32,11 +32,11 @@ struct trie_key {
 MUST_USE enum deberta_status trie_sort(struct trie_key *keys, size_t count);
 /* Sorts the keys and builds. An empty string is never found. */
 MUST_USE enum deberta_status trie_init(struct trie *trie, struct trie_key *keys, size_t count);
-/* Of keys that trie_sort has sorted. */
+/* The same for keys from trie_sort. */
 MUST_USE enum deberta_status trie_init_sorted(struct trie *trie, const struct trie_key *keys, size_t count);
 void trie_release(struct trie *trie);
 
-/* Moves `node` along `byte`; false when no string goes on that way, and the node is then spoilt. */
+/* Moves `node` along `byte`; false if no string continues so: the node is then invalid. */
 static inline bool trie_step(const struct trie *trie, uint32_t *node, char byte)
 {
     uint32_t label = (unsigned char)byte;
@@ -54,7 +54,7 @@ static inline bool trie_walk(const struct trie *trie, uint32_t *node, const char
     return true;
 }
 
-/* The number of a string that is not empty, or -1. */
+/* The number of a non-empty string, or -1. */
 static inline int32_t trie_find(const struct trie *trie, const char *text, size_t size)
 {
     uint32_t node = 0;
@@ -63,7 +63,7 @@ static inline int32_t trie_find(const struct trie *trie, const char *text, size_
 
 /* The longest string that `text` begins with: its size, or 0. */
 size_t trie_longest(const struct trie *trie, const char *text, size_t size, int32_t *number);
-/* The numbers of the strings <0x00> to <0xFF>, which stand for bytes; -1 for those that are not there. */
+/* The numbers of the strings <0x00> to <0xFF>; -1 for missing ones. */
 void trie_find_bytes(const struct trie *trie, int32_t numbers[256]);
 
 #endif

@@ -9,9 +9,11 @@
 #include "text/unicode/unicode.h"
 
 #define UNSET UINT32_MAX
-#define SPAN 2048u /* bytes after which a text may be cut where no piece straddles: keeps the cells in the cache */
+#define SPAN                                                                                                           \
+    2048u /* bytes after which a text is cut at the next place that no piece spans, so that the cells stay in the      \
+             cache */
 #define PENALTY 10.0
-#define LOWEST (-100000.0) /* where sentencepiece (0.2.3, by its results) begins to count from zero again */
+#define LOWEST (-100000.0) /* the score at which sentencepiece (0.2.3, by its results) starts again from zero */
 
 /* ---- setting up ---- */
 
@@ -92,8 +94,8 @@ static bool matches(enum spm_type type)
     return type == SPM_NORMAL || type == SPM_USER_DEFINED;
 }
 
-/* sentencepiece lets the pieces that the user defined win by a score near zero: it takes the largest of all scores,
- * where it starts from FLT_MIN, which is above zero. */
+/* sentencepiece lets user-defined pieces win with a score near zero: the largest of all scores, with a maximum that
+ * starts at FLT_MIN, above zero. */
 static void set_scores(struct unigram *unigram, const struct spm *spm)
 {
     bool any = false;
@@ -113,7 +115,7 @@ static void set_scores(struct unigram *unigram, const struct spm *spm)
     unigram->unknown_score = (double)(smallest - (float)PENALTY);
 }
 
-/* All pieces must differ, also those that cannot match. */
+/* All pieces must differ, even those that cannot match. */
 static enum deberta_status build_trie_spm(struct unigram *unigram, const struct spm *spm, struct trie_key *keys)
 {
     size_t count = 0;
@@ -200,7 +202,7 @@ static bool have_bytes(const struct unigram *unigram, const char *text, size_t s
     return true;
 }
 
-/* A stretch of the text that is unknown, from its end to its start. */
+/* Appends the ids of an unknown part of the text, from its end to its start. */
 static enum deberta_status append_unknown(const struct unigram *unigram, const char *text, size_t start, size_t end,
                                           struct output out)
 {
@@ -217,12 +219,12 @@ static enum deberta_status append_unknown(const struct unigram *unigram, const c
         }
     }
     if (unigram->unknown < 0)
-        return fail(DEBERTA_ARGUMENT, "'%.*s' cannot be written with the pieces, and the model has no unk_id",
+        return fail(DEBERTA_ARGUMENT, "no pieces match '%.*s', and the model has no unk_id",
                     (int)min_size(end - start, 100), text + start);
     return output_append(out, unigram->unknown, start, end);
 }
 
-/* Where the unknown stretch starts whose last cell starts at `start`. Bytes of sentencepiece are a character's. */
+/* The start of the unknown part whose last cell starts at `start`. Byte pieces of sentencepiece cover one character. */
 static size_t stretch_start(const struct unigram *unigram, const struct unigram_cell *cells, size_t start)
 {
     if (unigram->rule == UNIGRAM_SENTENCEPIECE && unigram->byte_fallback)
@@ -232,7 +234,7 @@ static size_t stretch_start(const struct unigram *unigram, const struct unigram_
     return start;
 }
 
-/* An unknown token at `id` that continues the one before it is made one with it. */
+/* Merges an unknown token at `id` with an unknown token before it. */
 static void join_unknown(const struct unigram *unigram, size_t id, size_t range, struct output out)
 {
     struct ids *ids = out.ids;
@@ -246,8 +248,8 @@ static void join_unknown(const struct unigram *unigram, size_t id, size_t range,
     memmove(at, at + 1, (--out.ranges->size - range) * sizeof *at);
 }
 
-/* Follows the cells back from the end of a part of the text, [base, base + size), and appends. `first` is where the ids
- * of the text begin. */
+/* Follows the cells back from the end of a part of the text, [base, base + size), and appends the pieces. The ids of
+ * the text begin at `first`. */
 static enum deberta_status append_path(const struct unigram *unigram, const struct unigram_cell *cells,
                                        const char *text, size_t base, size_t size, size_t first, struct output out)
 {
@@ -276,7 +278,7 @@ struct frontier {
     size_t furthest; /* cells up to here are in use */
 };
 
-/* Ties keep what was found first. A sum in single precision is kept in a double. */
+/* In a tie the first result stays. A double holds sums in single precision. */
 static inline void relax(struct frontier *f, size_t end, double score, size_t start, int32_t id, bool single)
 {
     while (f->furthest < end)
@@ -287,7 +289,7 @@ static inline void relax(struct frontier *f, size_t end, double score, size_t st
         *cell = (struct unigram_cell){score, (uint32_t)start, id};
 }
 
-/* Enters every piece that the text begins with, and the unknown piece when none is the first character. */
+/* Adds every piece that the text begins with, and the unknown piece if none is exactly the first character. */
 static inline void advance(const struct unigram *unigram, struct frontier *f, size_t start, const char *text,
                            size_t size, size_t character, bool single)
 {
@@ -308,15 +310,14 @@ static inline void advance(const struct unigram *unigram, struct frontier *f, si
     relax(f, start + character, unknown, start, unigram->unknown, single);
 }
 
-/* What lies before `at` can be followed back for good: nothing straddles it. Which bytes an unknown stretch becomes is
- * known at its end only. */
+/* Whether the path up to `at` is final: no piece spans `at`. The bytes of an unknown part are known at its end only. */
 static inline bool can_cut(const struct unigram *unigram, const struct frontier *f, size_t at)
 {
     return f->furthest == at &&
            (unigram->rule == UNIGRAM_SENTENCEPIECE || !unigram->byte_fallback || f->cells[at].id != unigram->unknown);
 }
 
-/* Counts from the cell at `at`, whose sum has become so low that single precision grows coarse. */
+/* Subtracts the score of the cell at `at`, which is so low that single precision is coarse. */
 static void rebase(struct frontier *f, size_t at)
 {
     float lowest = (float)f->cells[at].score;
@@ -355,7 +356,7 @@ static inline enum deberta_status viterbi(const struct unigram *unigram, struct 
     return append_path(unigram, f.cells, text, base, size - base, first, out);
 }
 
-/* A word of which `piece` has the same bytes, or -1. */
+/* Encodes a word; `piece` is the piece with the same bytes, or -1. */
 static enum deberta_status encode_piece(const struct unigram *unigram, struct unigram_scratch *scratch,
                                         const char *word, size_t size, int32_t piece, struct output out)
 {
@@ -380,7 +381,7 @@ enum deberta_status unigram_encode(const struct unigram *unigram, struct unigram
     return encode_piece(unigram, scratch, text, size, piece, out);
 }
 
-/* The piece that U+2581 and the word are together, or -1. */
+/* The piece U+2581 + word, or -1. */
 static int32_t find_piece(const struct unigram *unigram, const char *word, size_t size)
 {
     uint32_t node = unigram->mark;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The unigram model: of all ways to write a text as pieces, the one with the largest sum of scores. */
+/* The unigram model: the segmentation of a text into pieces with the largest sum of scores. */
 #ifndef DEBERTA_TEXT_UNIGRAM_H
 #define DEBERTA_TEXT_UNIGRAM_H
 
@@ -8,7 +8,7 @@
 #include "text/models/trie.h"
 #include "text/spm/spm.h"
 
-/* Whose arithmetic, whose set of pieces and whose bytes for unknown characters to follow. */
+/* The library whose arithmetic, pieces and bytes of unknown characters to reproduce. */
 enum unigram_rule {
     UNIGRAM_TOKENIZERS,    /* words one by one, in double precision; every piece of the vocabulary can match */
     UNIGRAM_SENTENCEPIECE, /* whole sentences in single precision; only NORMAL and USER_DEFINED pieces match */
@@ -19,25 +19,24 @@ struct unigram {
     struct trie trie;
     double *scores; /* by id */
     double unknown_score;
-    int32_t unknown; /* or negative: a text that needs it is an error */
+    int32_t unknown; /* negative: a text that needs it is an error */
     bool byte_fallback;
     int32_t bytes[256]; /* the pieces <0xHH>, or -1; when byte_fallback */
     size_t longest;     /* bytes of the longest piece */
-    uint32_t mark;      /* the node of U+2581, */
+    uint32_t mark;      /* the node of U+2581 in the trie, */
     bool has_mark;      /* if there is one */
-    /* By id: a piece that was found, as a word, to be its own best writing. A race is harmless, for all threads find
-     * the same. */
+    /* A cache by id: the piece as a word encodes to itself alone. A race is benign, as all threads write the same. */
     _Atomic bool *encodes_to_itself;
 };
 
-/* The best way to write a text up to some byte: its score, and the piece that it ends with. */
+/* The best segmentation of a text up to a byte: its score and its last piece. */
 struct unigram_cell {
     double score;
     uint32_t start;
     int32_t id;
 };
 
-/* One thread's. */
+/* One thread's buffers. */
 struct unigram_scratch {
     struct unigram_cell *cells;
     size_t capacity;
@@ -52,8 +51,8 @@ void unigram_release(struct unigram *unigram);
 void unigram_scratch_release(struct unigram_scratch *scratch);
 
 /* Appends the ids of a text of valid UTF-8: a word, or for sentencepiece a whole sentence. Unless `ranges` is NULL,
- * also the bytes that each stands for. Unknown characters in a row are one token; as bytes, each byte has the range of
- * them all (tokenizers), or the last byte of a character has its range and those before it are empty (sentencepiece).
+ * also the bytes that each covers. Consecutive unknown characters are one token; as bytes, each byte has the range of
+ * them all (tokenizers), or the last byte of a character has its range and the others are empty (sentencepiece).
  */
 MUST_USE enum deberta_status unigram_encode(const struct unigram *unigram, struct unigram_scratch *scratch,
                                             const char *text, size_t size, struct ids *ids, struct spans *ranges);

@@ -4,7 +4,7 @@
 #include "text/rows/output.h"
 #include "text/unicode/unicode.h"
 
-/* Of sorted keys, those that begin with the prefix and go on, from behind it. */
+/* Copies the sorted keys that begin with the prefix and are longer, without the prefix. */
 static size_t keep_continuing(struct trie_key *keys, size_t count, struct deberta_text prefix)
 {
     size_t kept = 0;
@@ -62,7 +62,7 @@ static bool too_long(const struct wordpiece *wordpiece, const char *word, size_t
     return code_points > wordpiece->longest_word;
 }
 
-/* False when some part of the word is no piece; what was appended until then is to be forgotten. */
+/* *known is false if a part of the word is not a piece; the caller then removes the ids appended so far. */
 static enum deberta_status append_pieces(const struct wordpiece *wordpiece, const char *word, size_t size,
                                          struct output out, bool *known)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* WordPiece: the longest piece that a word begins with, again and again; a word that cannot be written so is unknown.
- * Source: models/wordpiece/mod.rs of huggingface/tokenizers. */
+/* WordPiece: the longest piece that the rest of a word begins with, repeatedly; a word that does not split so is
+ * unknown. Source: models/wordpiece/mod.rs of huggingface/tokenizers. */
 #ifndef DEBERTA_TEXT_WORDPIECE_H
 #define DEBERTA_TEXT_WORDPIECE_H
 
@@ -10,7 +10,7 @@
 
 struct wordpiece {
     struct trie starts;     /* every token of the vocabulary */
-    struct trie continuing; /* those that begin with the prefix, without it */
+    struct trie continuing; /* tokens with the prefix, without it */
     int32_t unknown;
     size_t longest_word; /* code points; a longer word is unknown */
 };

@@ -9,8 +9,8 @@
 #include "text/tokenizer.h"
 
 #define CHUNK_BYTES ((size_t)1 << 15)
-#define COPY_GRAIN 16 /* chunks whose ids are worth a thread to copy */
-#define ROW_BYTES 32  /* what a row costs beyond its text, counted as text */
+#define COPY_GRAIN 16 /* chunks per thread when ids are copied */
+#define ROW_BYTES 32  /* cost of a row beyond its text, in bytes of text */
 
 struct ends {
     int64_t *data;
@@ -21,11 +21,11 @@ struct chunk {
     size_t first, last; /* rows of the call */
     struct row_buffer rows;
     struct ends ends;   /* of each row, in tokens of `rows` */
-    struct ids samples; /* the row of the call that each belongs to, when overflow is asked for */
+    struct ids samples; /* the row of the call that each belongs to, with overflow */
     size_t cut;
     size_t rows_before, tokens_before, strings_before; /* in the chunks before it */
     enum deberta_status status;
-    char message[256]; /* of the thread that failed, for the caller's */
+    char message[256]; /* the message of the thread that failed */
 };
 
 struct worker {
@@ -62,7 +62,7 @@ static size_t row_bytes(const struct deberta_rows *rows, size_t row)
     return rows->seconds ? bytes + text_bytes(rows->seconds, rows->second_words, row) : bytes;
 }
 
-/* Fills `chunks`, if it is not NULL, and returns how many there are. */
+/* Fills `chunks` unless it is NULL; returns their number. */
 static size_t cut_into_chunks(const struct deberta_rows *rows, unsigned wanted, struct chunk *chunks)
 {
     size_t count = 0;
@@ -97,7 +97,7 @@ static enum deberta_status encode_text(const struct run *run, struct tokenizer_s
     return status == DEBERTA_ARGUMENT ? fail(status, "row %zu: %s", row, status_message()) : status;
 }
 
-/* Replaces `tokens` by those of a row's text. */
+/* Sets `tokens` to those of a row's text. */
 static enum deberta_status encode_side(const struct run *run, struct tokenizer_scratch *scratch, size_t row,
                                        const struct deberta_text *texts, const int64_t *words, struct tokens *tokens)
 {
@@ -123,7 +123,7 @@ static enum deberta_status write_row(const struct run *run, size_t row, const st
     return run->options->overflow ? ids_append(&chunk->samples, (int32_t)row) : DEBERTA_OK;
 }
 
-/* Windows are many where the stride is large: what cannot be had is refused before the first is written. */
+/* A large stride makes many windows: fails before the first is written if there is no memory for all. */
 static enum deberta_status reserve_windows(const struct run *run, size_t row, size_t firsts, size_t seconds,
                                            struct chunk *chunk)
 {
@@ -140,7 +140,8 @@ static struct stretch stretch_of(const struct run *run, const struct tokens *tex
     return (struct stretch){text, window.start, window.end};
 }
 
-/* What overflows: each further window of the first text with each of the second, then those of the second alone. */
+/* Appends the rows that overflow: each further window of the first text with each of the second, then those of the
+ * second with window 0 of the first. */
 static enum deberta_status write_overflow(const struct run *run, const struct worker *worker, size_t row,
                                           struct lengths kept, struct chunk *chunk)
 {
@@ -185,7 +186,7 @@ static void encode_chunk(size_t index, int worker, void *context)
         snprintf(chunk->message, sizeof chunk->message, "%s", status_message());
 }
 
-/* The first failure in the order of the texts, whichever thread came first. */
+/* The first failure in the order of the texts, so that it does not depend on threads. */
 static enum deberta_status first_failure(const struct run *run)
 {
     for (size_t i = 0; i < run->chunk_count; i++)
@@ -196,7 +197,7 @@ static enum deberta_status first_failure(const struct run *run)
 
 /* ---- all rows ---- */
 
-/* Does nothing for an array that is not wanted. */
+/* Does nothing for an unwanted array. */
 static void copy(void *to, size_t start, const void *from, size_t count, size_t item)
 {
     if (to && count != 0)
@@ -345,7 +346,7 @@ enum deberta_status deberta_tokenizer_encode(const struct deberta_tokenizer *tok
     struct watching before = watch_set((struct watching){.watch = &watch, .asks = options->stop != NULL});
     enum deberta_status status = run_all(&run, workers);
     watch_set(before);
-    if (watch.stopped) /* whatever else was wrong: the caller has its own reason */
+    if (watch.stopped) /* cancelling takes precedence over other failures */
         status = fail(DEBERTA_STOPPED, "stopped");
     run_release(&run, workers);
     if (status != DEBERTA_OK)

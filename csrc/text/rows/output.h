@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a model makes of a word: the ids of its pieces and, when asked for, the bytes of the word that each stands for.
+/* The output of a model for a word: ids of its pieces and, if wanted, the bytes of the word that each covers.
  */
 #ifndef DEBERTA_TEXT_OUTPUT_H
 #define DEBERTA_TEXT_OUTPUT_H
@@ -8,7 +8,7 @@
 
 struct output {
     struct ids *ids;
-    struct spans *ranges; /* NULL: not asked for */
+    struct spans *ranges; /* NULL: not wanted */
 };
 
 MUST_USE static inline enum deberta_status output_append(struct output out, int32_t id, size_t start, size_t end)

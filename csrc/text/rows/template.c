@@ -74,7 +74,7 @@ void row_buffer_release(struct row_buffer *rows)
     rows->types = rows->sequences = (struct bytes){0};
 }
 
-/* Ids and types, into room that was reserved. */
+/* Appends ids and types; the room is reserved. */
 static void put_tokens(const struct template_parts *parts, bool special, const struct stretch *first,
                        const struct stretch *second, struct row_buffer *rows)
 {
@@ -109,22 +109,22 @@ static void put_sequence(struct bytes *sequences, int number, size_t count)
     sequences->size += count;
 }
 
-/* All else that is wanted of the same tokens. */
-static enum deberta_status tell(const struct template_parts *parts, bool special, const struct stretch *first,
-                                const struct stretch *second, struct row_buffer *rows)
+/* Appends the other wanted columns of the same tokens. */
+static enum deberta_status append_columns(const struct template_parts *parts, bool special, const struct stretch *first,
+                                          const struct stretch *second, struct row_buffer *rows)
 {
     bool sequences = rows->tokens.wanted & DEBERTA_WANT_SEQUENCES;
     for (size_t i = 0; i < parts->size; i++) {
         int32_t id = parts->data[i].id;
         if (id >= 0) {
             if (special)
-                tokens_tell_special(&rows->tokens);
+                tokens_append_empty(&rows->tokens);
             if (sequences)
                 put_sequence(&rows->sequences, -1, special);
             continue;
         }
         const struct stretch *text = id == DEBERTA_SEQUENCE_A ? first : second;
-        TRY(tokens_tell(&rows->tokens, text->tokens, text->start, text->end));
+        TRY(tokens_append_columns(&rows->tokens, text->tokens, text->start, text->end));
         if (sequences)
             put_sequence(&rows->sequences, id == DEBERTA_SEQUENCE_B, text->end - text->start);
     }
@@ -138,5 +138,5 @@ enum deberta_status template_apply(const struct template *template, bool special
     size_t texts = first->end - first->start + (second ? second->end - second->start : 0);
     TRY(row_buffer_reserve(rows, texts + parts->special));
     put_tokens(parts, special, first, second, rows);
-    return rows->tokens.wanted ? tell(parts, special, first, second, rows) : DEBERTA_OK;
+    return rows->tokens.wanted ? append_columns(parts, special, first, second, rows) : DEBERTA_OK;
 }

@@ -32,7 +32,7 @@ enum deberta_status tokens_reserve(struct tokens *tokens, size_t more)
     return DEBERTA_OK;
 }
 
-/* Into room that was reserved. */
+/* The room is reserved. */
 static void put_ids(struct ids *to, const int32_t *from, size_t count)
 {
     memcpy(to->data + to->size, from, count * sizeof *from);
@@ -45,7 +45,7 @@ static void put_spans(struct spans *to, const struct span *from, size_t count)
     to->size += count;
 }
 
-/* There is at least one string, and room for the ends. */
+/* There is at least one string; the room for the ends is reserved. */
 static enum deberta_status append_strings(struct tokens *to, const struct tokens *from, size_t start, size_t end)
 {
     const int32_t *ends = from->string_end.data;
@@ -60,7 +60,7 @@ static enum deberta_status append_strings(struct tokens *to, const struct tokens
     return DEBERTA_OK;
 }
 
-enum deberta_status tokens_tell(struct tokens *to, const struct tokens *from, size_t start, size_t end)
+enum deberta_status tokens_append_columns(struct tokens *to, const struct tokens *from, size_t start, size_t end)
 {
     size_t count = end - start;
     if (count == 0)
@@ -72,7 +72,7 @@ enum deberta_status tokens_tell(struct tokens *to, const struct tokens *from, si
     return to->wanted & DEBERTA_WANT_STRINGS ? append_strings(to, from, start, end) : DEBERTA_OK;
 }
 
-void tokens_tell_special(struct tokens *to)
+void tokens_append_empty(struct tokens *to)
 {
     if (to->wanted & DEBERTA_WANT_SPANS)
         put_spans(&to->spans, &(struct span){0, 0}, 1);

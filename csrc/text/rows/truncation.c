@@ -29,8 +29,8 @@ enum deberta_status truncation_init(struct truncation *truncation, const struct 
     return DEBERTA_OK;
 }
 
-/* The longer text loses first; when both are too long they share the room, and the shorter, or of two equal ones the
- * first, gets the smaller half. */
+/* The longer text is shortened first. If both are too long they share the room, and the shorter one (the first, if
+ * equal) gets the smaller half. */
 static void longest_first(size_t room, struct lengths *lengths)
 {
     bool swapped = lengths->first > lengths->second;
@@ -43,7 +43,7 @@ static void longest_first(size_t room, struct lengths *lengths)
     *lengths = swapped ? (struct lengths){longer, shorter} : (struct lengths){shorter, longer};
 }
 
-/* Takes everything that is too much from one text, of which something must remain. */
+/* Removes the surplus from one text, which must keep at least one token. */
 static enum deberta_status only(size_t surplus, size_t row, const char *which, const char *strategy, size_t *length)
 {
     if (*length <= surplus)
@@ -80,7 +80,7 @@ static enum deberta_status shorten(const struct truncation *truncation, size_t r
     }
 }
 
-/* A text that overflows must keep more than the next window repeats. */
+/* A text that overflows must keep more tokens than the next window repeats. */
 static enum deberta_status check_overflow(const struct truncation *truncation, size_t row, const char *which,
                                           size_t length, size_t kept)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many tokens of each text a row keeps, and the windows into which the rest is cut: arithmetic alone. */
+/* Arithmetic: how many tokens of each text a row keeps, and the windows of the rest. */
 #ifndef DEBERTA_TEXT_TRUNCATION_H
 #define DEBERTA_TEXT_TRUNCATION_H
 
 #include "base/memory.h"
 #include "deberta/tokenizer.h"
 
-/* What the options of a call come to. */
+/* The truncation that the options of a call ask for. */
 struct truncation {
     enum deberta_truncation strategy;
     bool pair, left, overflow;
@@ -24,15 +24,15 @@ struct window {
     size_t start, end;
 };
 
-/* Refuses what is wrong before any text is seen: a max_length below the `special` tokens of a row, and a stride that
- * leaves no room for anything new. */
+/* Fails for wrong options before any text is read: a max_length below the `special` tokens of a row, or a stride that
+ * leaves no room for new tokens. */
 MUST_USE enum deberta_status truncation_init(struct truncation *truncation,
                                              const struct deberta_encode_options *options, bool pair, size_t special);
 
-/* Shortens the lengths to what fits; `row` names the texts in messages. */
+/* Shortens the lengths so that they fit; messages name `row`. */
 MUST_USE enum deberta_status truncation_apply(const struct truncation *truncation, size_t row, struct lengths *lengths);
 
-/* Into how many windows a text of `length` tokens falls of which a row holds `kept`: 1 unless it overflows. */
+/* The number of windows of a text of `length` tokens, of which a row holds `kept`: 1 unless it overflows. */
 static inline size_t truncation_windows(const struct truncation *truncation, size_t length, size_t kept)
 {
     if (!truncation->overflow || kept == length)
@@ -40,7 +40,7 @@ static inline size_t truncation_windows(const struct truncation *truncation, siz
     return 2 + (length - kept - 1) / (kept - truncation->stride);
 }
 
-/* Number 0 is what stays; each further one shares `stride` tokens with the one before it. */
+/* Window 0 is the truncated text; each further one shares `stride` tokens with the one before. */
 static inline struct window truncation_window(const struct truncation *truncation, size_t length, size_t kept,
                                               size_t number)
 {

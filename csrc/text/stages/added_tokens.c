@@ -7,7 +7,7 @@
 #include "base/memory.h"
 #include "text/unicode/unicode.h"
 
-/* By text, and by place where these are equal. */
+/* By text, then by index. */
 static int compare(const void *left, const void *right)
 {
     const struct trie_key *a = left, *b = right;
@@ -107,7 +107,7 @@ static bool stands_alone(const char *text, size_t size, size_t start, size_t end
     return end == size || !unicode_word(utf8_decode(text + end, size - end).code);
 }
 
-/* Takes the white space on the sides that the token asks for, on the left not beyond `from`. */
+/* Extends the match over the white space on the token's sides (lstrip, rstrip), on the left not beyond `from`. */
 static void widen(const struct added_token *token, const char *text, size_t size, size_t from, size_t *start,
                   size_t *end)
 {

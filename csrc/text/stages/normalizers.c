@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Most stages rewrite the text from its start: a run that they leave alone is copied, then a step changes what follows,
- * until the text ends. A text that is one such run is not even copied. */
+/* Most stages rewrite the text from its start: they copy the run that stays unchanged, then a step changes the next
+ * characters, until the text ends. A text that stays unchanged is not copied. */
 #include "text/stages/normalizers.h"
 
 #include <stdio.h>
@@ -11,14 +11,14 @@
 #include "text/unicode/normal_forms.h"
 #include "text/unicode/unicode.h"
 
-#define LONGEST 3 /* code points that a character becomes in a stage that changes characters one by one */
+#define LONGEST 3 /* most code points that a stage replaces one character by */
 
 /* Of a text that is not empty. */
 typedef enum deberta_status apply_of(const struct normalizer_stage *stage, struct aligned *text, struct aligned *spare);
 typedef size_t run_of(const struct normalizer_stage *stage, const char *text, size_t size);
 typedef enum deberta_status step_of(const struct normalizer_stage *stage, const struct aligned *from, size_t *at,
                                     struct aligned *to);
-/* Whether a character changes, and what it then becomes: the number of code points, which all stand in its place. */
+/* Whether a character changes, into how many code points, and which. */
 typedef bool touches_of(uint32_t code);
 typedef size_t change_of(uint32_t code, uint32_t out[LONGEST]);
 
@@ -31,17 +31,17 @@ struct expression {
 };
 
 struct normalizer_stage {
-    char name[24]; /* as the file has it */
+    char name[24]; /* as in the file */
     apply_of *apply;
     run_of *run; /* of a stage that rewrites */
     step_of *step;
     touches_of *touches; /* of a stage that changes characters one by one */
     change_of *change;
-    bool ascii[128]; /* whether it touches them */
-    bool plain;      /* it touches no printable ASCII */
+    bool ascii[128]; /* whether it changes these bytes */
+    bool plain;      /* it does not change printable ASCII */
     enum unicode_form form;
     unsigned flags;
-    const struct expression *expression; /* NULL: what is replaced is the pattern itself */
+    const struct expression *expression; /* NULL: the pattern is replaced literally */
     struct bytes pattern, content;
     struct spm_normalizer normalizer; /* of Precompiled and Spm */
 };
@@ -210,7 +210,7 @@ static size_t run_to_expression(const struct normalizer_stage *stage, const char
 {
     size_t at = 0;
     while (at < size) {
-        if (text[at] > ' ') { /* ASCII, and no space */
+        if (text[at] > ' ') { /* ASCII except the space */
             at++;
             continue;
         }
@@ -222,14 +222,14 @@ static size_t run_to_expression(const struct normalizer_stage *stage, const char
     return at;
 }
 
-/* For a pattern, which is what every match begins with. */
+/* The start of every match of the pattern. */
 static size_t run_to_pattern(const struct normalizer_stage *stage, const char *text, size_t size)
 {
     const char *found = size ? memmem(text, size, stage->pattern.data, stage->pattern.size) : NULL;
     return found ? (size_t)(found - text) : size;
 }
 
-/* What comes instead stands for the last character of the match. */
+/* The replacement gets the span of the last character of the match. */
 static enum deberta_status step_replace(const struct normalizer_stage *stage, const struct aligned *from, size_t *at,
                                         struct aligned *to)
 {
@@ -272,7 +272,8 @@ static enum deberta_status init_replace(struct normalizer_stage *stage, const st
         return fail(DEBERTA_FORMAT, "the normalizer 'Replace': the expression '%.*s' is not known",
                     (int)min_size(pattern->size, 200), pattern->size ? pattern->bytes : "");
     if (content->size != 0 && memchr(content->bytes, '$', content->size))
-        return fail(DEBERTA_FORMAT, "the normalizer 'Replace': a content with '$', which would stand for a group");
+        return fail(DEBERTA_FORMAT,
+                    "the normalizer 'Replace': a content with '$' (a group of the match) is not supported");
     if (stage->expression->any_space) {
         stage->run = run_to_expression;
         return DEBERTA_OK;
@@ -282,14 +283,14 @@ static enum deberta_status init_replace(struct normalizer_stage *stage, const st
 
 /* ---- Precompiled ---- */
 
-/* Replacements on their way from one text to another. A character takes the place at the cursor. That is where it
- * stands in the old text, unless characters vanished before anything was written: the library forgets these, and all
- * that follows stands too early. */
+/* State of the replacements. A character gets the span at the cursor, which is its own place in the old text, except
+ * when characters were removed before anything was written: tokenizers does not count these, and the spans of all later
+ * characters are too early. */
 struct replacing {
     const struct aligned *from;
     struct aligned *to;
     size_t cursor;
-    bool added; /* the last character that was written shares its place with the one before it */
+    bool added; /* the last written character shares its span with the one before */
 };
 
 static void advance(struct replacing *r)
@@ -305,7 +306,7 @@ static enum deberta_status place(struct replacing *r, const char *text, size_t s
     return DEBERTA_OK;
 }
 
-/* Characters [start, end) of the old text stay. */
+/* Copies characters [start, end) of the old text. */
 static enum deberta_status keep(struct replacing *r, size_t start, size_t end)
 {
     if (start == end)
@@ -322,8 +323,8 @@ static enum deberta_status keep(struct replacing *r, size_t start, size_t end)
     return DEBERTA_OK;
 }
 
-/* So many characters vanish after the last one that was written, which moves to the first of their places if it had
- * none of its own. */
+/* Removes `count` characters after the last written one, which gets the span of the first of them if it shared its
+ * span. */
 static void vanish(struct replacing *r, size_t count)
 {
     size_t last = r->to->text.size;
@@ -337,7 +338,7 @@ static void vanish(struct replacing *r, size_t count)
         advance(r);
 }
 
-/* So many characters of the old text become a replacement. */
+/* Replaces `count` characters of the old text. */
 static enum deberta_status substitute(struct replacing *r, size_t count, const struct replacement *replacement)
 {
     if (!r->to->tracked)
@@ -372,7 +373,7 @@ static enum deberta_status apply_precompiled(const struct normalizer_stage *stag
     const struct spm_normalizer *normalizer = &stage->normalizer;
     struct replacing r = {.from = text, .to = spare};
     const char *bytes = text->text.data;
-    size_t size = text->text.size, kept = 0, cluster = 0; /* from `kept` to `at` nothing changes */
+    size_t size = text->text.size, kept = 0, cluster = 0; /* [kept, at) stays unchanged */
     bool changed = false;
     aligned_clear(spare);
     for (size_t at = 0; at < size;) {
@@ -428,7 +429,7 @@ static enum deberta_status apply_strip(const struct normalizer_stage *stage, str
     return DEBERTA_OK;
 }
 
-/* What is prepended stands for the first character. */
+/* The prepended text gets the span of the first character. */
 static enum deberta_status apply_prepend(const struct normalizer_stage *stage, struct aligned *text,
                                          struct aligned *spare)
 {
@@ -439,13 +440,13 @@ static enum deberta_status apply_prepend(const struct normalizer_stage *stage, s
     return DEBERTA_OK;
 }
 
-/* The place before byte `at` of a text that is not empty. */
+/* The span before byte `at`; the text is not empty. */
 static uint32_t origin(const struct aligned *text, size_t at)
 {
     return at < text->text.size ? aligned_span(text, at).start : aligned_span(text, at - 1).end;
 }
 
-/* As sentencepiece has it: a byte ends where what became the next one starts. */
+/* As in sentencepiece: the span of a byte ends where that of the next one starts. */
 static enum deberta_status apply_spm(const struct normalizer_stage *stage, struct aligned *text, struct aligned *spare)
 {
     struct spans *spans = spare->tracked ? &spare->spans : NULL;
@@ -468,7 +469,7 @@ static bool is(const char *type, const char *name)
     return strcmp(type, name) == 0;
 }
 
-/* BertNormalizer is several stages; returns how many. */
+/* BertNormalizer becomes several stages; returns their number. */
 static size_t init_bert(struct normalizer_stage *stages, unsigned flags)
 {
     size_t count = 0;
@@ -567,7 +568,7 @@ void normalizers_release(struct normalizers *normalizers)
     *normalizers = (struct normalizers){0};
 }
 
-/* A text may grow that much; stages that double it, one after the other, would fill any memory. */
+/* The limit of a text: a series of stages that double it would fill any memory. */
 static size_t most_bytes(size_t size)
 {
     enum { GROWTH = 64, FREE = 1 << 20 };
@@ -580,7 +581,7 @@ static enum deberta_status apply_all(const struct normalizers *normalizers, stru
         const struct normalizer_stage *stage = &normalizers->stages[i];
         enum deberta_status status = stage->apply(stage, text, spare);
         if (status == DEBERTA_ARGUMENT)
-            return fail(status, "the normalizer '%s', the %zu. of %zu: %s; a text may grow 64-fold and by 1 MB",
+            return fail(status, "the normalizer '%s' (number %zu of %zu): %s; the limit is 64 times its size plus 1 MB",
                         stage->name, i + 1, normalizers->count, status_message());
         TRY(status);
     }

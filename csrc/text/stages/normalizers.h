@@ -14,13 +14,13 @@ struct normalizers {
     size_t count;
 };
 
-/* Copies what it needs of the stages. An unknown type or pattern is DEBERTA_FORMAT and names it. Where `spm` is not
- * NULL, the type "Spm" stands for sentencepiece's own way with that file; no tokenizer.json has it. */
+/* Copies the stages. An unknown type or pattern is DEBERTA_FORMAT; the message names it. With `spm`, the type "Spm"
+ * (not a type of tokenizer.json) is sentencepiece's own normalizer of that file. */
 MUST_USE enum deberta_status normalizers_init(struct normalizers *normalizers, const struct deberta_stage *stages,
                                               size_t count, const struct spm *spm);
 void normalizers_release(struct normalizers *normalizers);
 
-/* Replaces *text; `spare` is room of the same kind, whose content is lost. */
+/* Replaces *text; `spare` is a buffer of the same kind, whose content is lost. */
 MUST_USE enum deberta_status normalizers_apply(const struct normalizers *normalizers, struct aligned *text,
                                                struct aligned *spare);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A stage first changes spaces (Metaspace, ByteLevel), then cuts. To cut, it divides a piece into segments one after
- * the other and says of each whether it is what the stage looks for; the behavior says which segments stay together. */
+/* A stage first changes spaces (Metaspace, ByteLevel), then cuts. To cut, it divides a piece into segments, each of
+ * which matches or not; the behavior defines which segments stay together. */
 #include "text/stages/pretokenizers.h"
 
 #include <assert.h>
@@ -14,7 +14,7 @@ enum kind {
     LETTER,
     NUMBER,
     SPACE,
-    MARK, /* never in one segment with another character */
+    MARK, /* always a segment of its own */
     LONG, /* only in the table: a byte of a character that is not ASCII */
 };
 
@@ -26,7 +26,7 @@ enum prepending { NEVER, FIRST, ALWAYS };
 
 struct pretokenizer_stage {
     bool replaces;              /* spaces by the pattern */
-    enum prepending prepending; /* of the pattern, to pieces that do not begin with it */
+    enum prepending prepending; /* prepends the pattern to pieces that do not begin with it */
     segment_of *segment;        /* NULL: does not cut */
     kind_of *kind;
     unsigned char kinds[256]; /* of every byte, for speed */
@@ -118,7 +118,7 @@ static enum kind digit_kind(uint32_t code)
     return unicode_digit(code) ? MARK : OTHER;
 }
 
-/* memmem for a pattern of one character: that prepares itself at length, which does not pay for the next word's end. */
+/* memmem for a pattern of one character: memmem's own set-up takes too long for short words. */
 static const char *find_character(const char *text, size_t size, const char *pattern, size_t length)
 {
     for (size_t at = 0; at + length <= size; at++) {
@@ -179,13 +179,13 @@ static size_t segment_gpt2(const struct pretokenizer_stage *stage, const char *t
     size_t end = run(stage, text, size, SPACE), last = end - 1;
     while (utf8_continues(text[last]))
         last--;
-    /* The last space before something else belongs to that, or stands alone. */
+    /* The last space before another segment belongs to that segment or is a segment of its own. */
     return end == size || last == 0 ? end : last;
 }
 
 /* ---- cutting ---- */
 
-/* Whether a segment stays together with the one before it. */
+/* Whether a segment joins the one before it. */
 static bool joins(enum deberta_behavior behavior, bool before, bool matched)
 {
     switch (behavior) {
@@ -253,7 +253,7 @@ static bool prepends(const struct pretokenizer_stage *stage, const struct aligne
     return !marked && text[0] != ' ';
 }
 
-/* Where the next byte goes, in room that was reserved. */
+/* The place of the next byte; the room is reserved. */
 struct cursor {
     char *text;
     struct span *spans; /* NULL when not tracked */
@@ -282,7 +282,7 @@ static void close_room(struct aligned *text, const struct cursor *to)
     text->spans.size = text->tracked ? text->text.size : 0;
 }
 
-/* Writes a piece, or if `cuts` one for each mark, which it then begins with. */
+/* Writes a piece or, if `cuts`, one piece per mark, which begins with the mark. */
 static enum deberta_status replace_spaces(const struct pretokenizer_stage *stage, const struct aligned *from,
                                           const struct piece *piece, bool cuts, struct cut *to)
 {
@@ -337,7 +337,7 @@ static enum deberta_status apply(const struct pretokenizer_stage *stage, struct 
     const struct bytes *text = &cut->text.text;
     bool cuts = false;
     if (stage->replaces) {
-        /* Where the text has no mark of its own, those that are written now are all there are to cut at. */
+        /* If the text has no mark, only the marks written here are cut at. */
         cuts = stage->segment == segment_by_pattern && text->size != 0 && !find_pattern(stage, text->data, text->size);
         TRY(replace_all_spaces(stage, cut, cuts, spare));
         swap_cuts(cut, spare);

@@ -8,12 +8,12 @@
 struct unit {
     uint32_t code, class;
     uint32_t place; /* among the units, before marks are ordered */
-    uint32_t taken; /* characters of the text that it stands for; 0 for all but the first of a decomposition */
+    uint32_t taken; /* characters of the text that it comes from; 0 except for the first of a decomposition */
 };
 
 size_t normal_forms_run(enum unicode_form form, const char *text, size_t size)
 {
-    size_t at = 0, last = 0; /* last: where the character before starts */
+    size_t at = 0, last = 0; /* last: the start of the character before */
     while (at < size) {
         size_t ascii = ascii_run(text + at, size - at);
         at += ascii;
@@ -31,7 +31,7 @@ size_t normal_forms_run(enum unicode_form form, const char *text, size_t size)
     return size;
 }
 
-/* Where the first character of a text and those that join it end. */
+/* The end of the first character of a text and those that combine with it. */
 static size_t joined(const char *text, size_t size)
 {
     size_t end = utf8_decode(text, size).size;
@@ -80,7 +80,7 @@ static void order(struct unit *units, size_t count)
     }
 }
 
-/* Returns how many units are left. */
+/* Returns the number of units left. */
 static size_t compose(struct unit *units, size_t count)
 {
     struct unit *starter = NULL;

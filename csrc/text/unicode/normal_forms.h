@@ -6,12 +6,12 @@
 #include "text/aligned.h"
 #include "text/unicode/unicode.h"
 
-/* Bytes at the start that stay as they are, up to a character that changes, or that the next may join. */
+/* Bytes at the start that stay unchanged, up to a character that changes or that the next one may combine with. */
 size_t normal_forms_run(enum unicode_form form, const char *text, size_t size);
 
-/* Appends the form of the character of `from` at *at and of those that join it, and moves *at behind them.
- * What was decomposed comes from the character that it was part of, and what was composed from the first of its parts;
- * where marks change places, each takes the place of as many characters as it stands for, in the new order. */
+/* Appends the form of the character of `from` at *at and of those that combine with it, and moves *at after them. A
+ * decomposed part has the span of its character, a composed character that of its first part; reordered marks take the
+ * spans of their characters in the new order. */
 MUST_USE enum deberta_status form_apply(enum unicode_form form, const struct aligned *from, size_t *at,
                                         struct aligned *to);
 

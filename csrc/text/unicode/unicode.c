@@ -80,7 +80,7 @@ size_t printable_run(const char *text, size_t size)
 {
     size_t i = 0;
     for (; i + 8 <= size; i += 8) {
-        uint64_t word = load(text + i); /* bit 7 tells; what is carried comes from a byte that has told */
+        uint64_t word = load(text + i); /* bit 7 marks a byte to stop at; a carry comes only from a marked byte */
         if ((word | (word + EACH_BYTE) | (word - 0x20 * EACH_BYTE)) & 0x80 * EACH_BYTE)
             break;
     }
@@ -160,7 +160,7 @@ size_t unicode_lower(uint32_t code, uint32_t lower[2])
         lower[0] += code - 'A' < 26 ? 32 : 0;
         return 1;
     }
-    if (code == 0x130) { /* the only one that becomes two */
+    if (code == 0x130) { /* the only one with two code points */
         lower[0] = 'i';
         lower[1] = 0x307;
         return 2;
@@ -179,7 +179,7 @@ size_t unicode_lower(uint32_t code, uint32_t lower[2])
     return 1;
 }
 
-/* ---- normal forms: utf8proc's data, as far as the library has them ---- */
+/* ---- normal forms: from utf8proc's data ---- */
 
 bool unicode_changes(enum unicode_form form, uint32_t code)
 {

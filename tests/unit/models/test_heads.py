@@ -575,7 +575,7 @@ def test_losses_of_transformers(tmp_path, family):
 )
 def test_an_activation_is_named_by_its_key(tmp_path, head, key, base):
     auto = getattr(deberta_c, "AutoModel" + HEADS[head][0].removeprefix("Model"))
-    told = rf"config key {key} is 'foo', which is not known here; known are gelu"
+    told = rf"config key {key} is 'foo', which is not supported; supported are gelu"
     with pytest.raises(ValueError, match=f"^{told}"):
         auto.from_config(deberta_c.AutoConfig.from_dict({**base, key: "foo"}))
     directory = write_model(tmp_path / "model", base={**base, key: "foo"}, head=head)
