@@ -43,9 +43,9 @@ struct attention_sequence {
     const float *key;         // (S, heads * head_size)
     const float *value;       // (S, heads * head_size)
     const uint8_t *mask;      // (S) or NULL: keys that may be attended to; at least one
-    const uint8_t *pair_mask; // (S, S) or NULL: instead of mask, a row of keys for each query
     float *context;           // (queries, heads * head_size)
     float *probabilities;     // (heads, queries, S) or NULL
+    const uint8_t *pair_mask; // (S, S) or NULL: instead of mask, a row of keys for each query
 };
 
 /* Floats of scratch that a worker needs for sequences of up to `length` tokens. */

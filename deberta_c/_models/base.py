@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._columns.texts import RowName
 from deberta_c._models.outputs import ModelOutput, is_tensor, of_tensors
-from deberta_c._models.packing import Packed, pack, unpack_attentions, unpack_hidden
+from deberta_c._models.packing import Packed, is_pair_mask, pack, unpack_attentions, unpack_hidden
 from deberta_c._models.predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._models.tensor_names import PREFIXES
 from deberta_c._models.weights import WeightedModel
@@ -198,7 +198,7 @@ class PreTrainedModel(WeightedModel):
 
     def _pack(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
         settings = self._settings
-        if self.config.model_type != "bert" and attention_mask is not None and np.ndim(attention_mask) == 3:
+        if self.config.model_type != "bert" and attention_mask is not None and is_pair_mask(attention_mask):
             raise ValueError(
                 f"attention_mask has 3 dimensions; {type(self).__name__} takes (rows, tokens); "
                 "only BERT takes (rows, tokens, tokens)"

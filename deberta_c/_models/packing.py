@@ -49,7 +49,7 @@ def pack(
     if type_vocab_size == 0:
         types = None
     pairs = None
-    if attention_mask is not None and np.ndim(attention_mask) == 3:
+    if attention_mask is not None and is_pair_mask(attention_mask):
         pairs, attention_mask = _pairs(attention_mask, ids.shape), None
     valid = None if attention_mask is None else _mask(attention_mask, ids.shape)
     if width == 0 and rows:
@@ -71,6 +71,11 @@ def pack(
         _check_range("token_type_ids", kinds, span, ids.shape, type_vocab_size, "type_vocab_size")
         packed_types = kinds.astype(np.uint8)
     return Packed(flat.astype(np.int32), offsets, packed_types, mask, first, valid, (rows, width), pairs)
+
+
+def is_pair_mask(attention_mask: Any) -> bool:
+    """Whether a mask has a row of keys for each query: (N, S, S)."""
+    return _array("attention_mask", attention_mask).ndim == 3
 
 
 def unpack_hidden(packed: Packed, hidden: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:

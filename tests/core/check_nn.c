@@ -202,8 +202,14 @@ static void check_attention(const struct setting *s, const size_t *lengths, size
         uint8_t *mask = malloc(n);
         for (size_t j = 0; j < n; j++)
             mask[j] = j % 3 != 1;
-        sequences[i] = (struct attention_sequence){
-            n, q, drawn(n * ld), drawn(n * ld), drawn(n * ld), mask, drawn(q * ld), drawn(s->heads * q * n)};
+        sequences[i] = (struct attention_sequence){.length = n,
+                                                   .queries = q,
+                                                   .query = drawn(n * ld),
+                                                   .key = drawn(n * ld),
+                                                   .value = drawn(n * ld),
+                                                   .mask = mask,
+                                                   .context = drawn(q * ld),
+                                                   .probabilities = drawn(s->heads * q * n)};
         if (!s->masked)
             sequences[i].mask = NULL, free(mask);
         longest = max_size(longest, n);
