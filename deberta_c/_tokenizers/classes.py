@@ -22,6 +22,8 @@ _LIKE_BERT = frozenset((
     "DistilBertTokenizer", "ElectraTokenizer", "LayoutLMTokenizer", "LxmertTokenizer", "MobileBertTokenizer",
     "RealmTokenizer", "RetriBertTokenizer", "SqueezeBertTokenizer",
 ))  # fmt: skip
+# Classes of transformers 5 without a constructor of their own execute a tokenizer.json as written.
+_AS_WRITTEN_IN_5 = frozenset(("ConvBertTokenizer",))
 _LOWERED = {"do_lower_case": True, "strip_accents": None}
 _NORMALIZED: dict[str, Mapping[str, Any]] = {
     BERT: OPTIONS[BERT],
@@ -69,6 +71,11 @@ def usual_side(name: str) -> str:
     return "left" if name in _PADDED_LEFT else "right"
 
 
+def is_rebuilt(name: str, rule: str) -> bool:
+    """Whether a class takes only the vocabulary of a tokenizer.json, as most classes of transformers 5 do."""
+    return rule == "HF5" and kind_of(name) != FAST and name not in _AS_WRITTEN_IN_5
+
+
 def file_options(name: str, content: Mapping[str, Any], rule: str) -> dict[str, Any]:
     """The options that a class applies to the stages of a tokenizer.json, with their defaults.
 
@@ -77,7 +84,8 @@ def file_options(name: str, content: Mapping[str, Any], rule: str) -> dict[str, 
     """
     normalizer, cuts = content.get("normalizer"), content.get("pre_tokenizer")
     options: dict[str, Any] = {}
-    if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer":
+    as_written = rule == "HF5" and name in _AS_WRITTEN_IN_5
+    if isinstance(normalizer, dict) and normalizer.get("type") == "BertNormalizer" and not as_written:
         options |= _NORMALIZED.get(BERT if kind_of(name) == BERT else name, {})
     keeps_space = name == BACKEND or (name == FAST and rule == "HF5")
     if isinstance(cuts, dict) and "add_prefix_space" in cuts and cuts.get("type") == "ByteLevel" and not keeps_space:

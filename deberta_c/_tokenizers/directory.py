@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._base.errors import warn_caller
 from deberta_c._files.json import read_json
-from deberta_c._tokenizers.classes import BY_MODEL_TYPE, file_options, kind_of
+from deberta_c._tokenizers.classes import BY_MODEL_TYPE, file_options, is_rebuilt, kind_of
 from deberta_c._tokenizers.recipes import (
     BERT,
     FAST,
@@ -151,7 +151,7 @@ def open_tokenizer(directory: Path, kind: str | None, options: Mapping[str, Any]
         )
     json_path = directory / "tokenizer.json"
     if json_path.is_file() and rule != "SPM":
-        if kind != FAST and rule == "HF5":
+        if is_rebuilt(settings.class_name, rule):
             return _open_rebuilt(settings, kind, rule, json_path)
         return _open_literal(settings, kind, rule, json_path)
     if kind == V2:
