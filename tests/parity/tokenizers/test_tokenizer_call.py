@@ -40,7 +40,12 @@ def both(request, tmp_path_factory):
         v3((source / "spm.model").read_bytes()).save(str(folder / "tokenizer.json"))
         special = {"pad_token": "[PAD]", "cls_token": "[CLS]", "sep_token": "[SEP]", "unk_token": "[UNK]"}
         special |= {"mask_token": "[MASK]", "bos_token": "[CLS]", "eos_token": "[SEP]"}
-        config = {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": 24, **special}
+        config = {
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            "model_max_length": 24,
+            "model_input_names": ["input_ids", "attention_mask"],
+            **special,
+        }
         options = {}
     else:
         for path in source.iterdir():

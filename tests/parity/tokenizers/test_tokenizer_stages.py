@@ -294,7 +294,7 @@ def shown(tokenizer: Tokenizer) -> str:
 
 def check(tokenizer: Tokenizer, folder: Path, seed: int, count: int = 150) -> None:
     save(tokenizer, folder)
-    read = AutoTokenizer.from_pretrained(folder)
+    read = AutoTokenizer.from_pretrained(folder, compatibility="transformers5")
     for pairs in (False, True):
         firsts = texts(count, seed, IN_TEXTS)
         seconds = texts(count, seed + 1, IN_TEXTS) if pairs else None
@@ -448,7 +448,7 @@ def rewritten(tokenizer: Tokenizer, change: Callable[[dict], None], folder: Path
     file = json.loads(tokenizer.to_str())
     change(file)
     (folder / "tokenizer.json").write_text(json.dumps(file), encoding="utf-8")
-    return AutoTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder, compatibility="transformers5")
 
 
 def without_type(file: dict) -> None:
