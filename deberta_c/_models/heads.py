@@ -383,9 +383,8 @@ class SpanReader(PreTrainedModel):
 
         Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the least float32 for masked tokens, so that
         argmax finds none, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N) it
-        has the mean of both cross entropies; a position of S or more does not count, one that is masked is a
-        ValueError. Masked tokens do not compete, so
-        that the loss does not depend on padding; in transformers they do, and a padded batch has a greater loss there.
+        has the mean of both cross entropies; a position of S or more does not count, a masked one raises ValueError.
+        Masked tokens do not compete, so that the loss does not depend on padding; in transformers they do.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         ran = self._run(packed, output_hidden_states, output_attentions)
