@@ -66,6 +66,7 @@ TOKENIZER = [
     "clean_up_tokenization",
     "cls_token",
     "cls_token_id",
+    "compatibility",
     "convert_ids_to_tokens",
     "convert_tokens_to_ids",
     "convert_tokens_to_string",
