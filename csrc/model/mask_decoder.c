@@ -21,9 +21,9 @@ enum deberta_status mask_decoder_apply(const struct pass *pass, const struct chu
     struct pass silent = *pass;
     silent.outputs = &none;
     for (int i = 0; i < 2; i++) {
-        TRY(linear_apply(&layer->query, w->decoded, chunk->tokens, ACT_LINEAR, w->query));
+        TRY(encode_queries(m, layer, w->decoded, chunk->tokens, w->query));
         encode_attention(&silent, chunk, w, number, false);
-        TRY(encode_finish(m, layer, w->decoded, chunk->tokens, w));
+        TRY(encode_finish(pass, number, w->decoded, chunk->tokens, w));
     }
     memcpy(w->x, w->decoded, bytes);
     return DEBERTA_OK;

@@ -47,7 +47,13 @@ const char *linear_onednn_version(void);
 
 /* Packs the rows of all parts as one weight; `in` is their number of columns. */
 MUST_USE enum deberta_status linear_init(struct linear *linear, const struct weight *parts, size_t count, size_t in);
+/* The same on a path of the caller's choice. */
+MUST_USE enum deberta_status linear_init_on(struct linear *linear, const struct linear_path *path,
+                                            const struct weight *parts, size_t count, size_t in);
 void linear_release(struct linear *linear);
+/* Some output columns of a layer on the own path, as a layer over the same weights, never released: `first` and
+ * `columns` are multiples of the panel width. */
+struct linear linear_part(const struct linear *linear, size_t first, size_t columns);
 size_t linear_bytes(const struct linear *linear);
 
 /* out[rows][out_stride] = act(in[rows][in_stride] . weights^T + bias), shared among the threads when not called by one

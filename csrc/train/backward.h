@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The backward pass: from the gradient by the logits to the gradients of all parameters. */
+#ifndef DEBERTA_TRAIN_BACKWARD_H
+#define DEBERTA_TRAIN_BACKWARD_H
+
+#include "model/pass.h"
+#include "train/relative.h"
+
+/* Gradients of activations. Rows have the strides of the model. */
+struct gradients {
+    float *d_x;                            // (T, H): by the output of a layer, then by its input
+    float *d_rows;                         // (Q, H): the same for a last layer for first tokens
+    float *d_sum, *d_dropped;              // (T, H)
+    float *d_context;                      // (T, H)
+    float *d_query;                        // (T, H)
+    float *d_key_value;                    // (T, 2 H)
+    float *activated, *d_up;               // (block of T, I)
+    float *d_embedded;                     // (T, E), or NULL
+    float *d_logits;                       // (n, C)
+    float *pooled, *d_pooled;              // (n, D)
+    struct attention_gradients *sequences; // (N)
+    float *scratch;                        /* of linear layers, LayerNorm and attention, one after the other */
+    size_t scratch_floats;                 /* of attention, for each thread */
+};
+
+/* Lays the arrays out for a batch of this plan; an arena without memory only measures. */
+void gradients_lay_out(struct gradients *gradients, const struct deberta_model *model, const struct plan *plan,
+                       size_t head_rows, size_t threads, struct arena *arena);
+
+struct backward {
+    const struct pass *pass;
+    struct deberta_model *parameters; /* where gradients of parameters are added: arrays only */
+    struct relative *relative;
+    const struct gradients *work;
+    int32_t padding; /* id without a gradient, or -1 */
+};
+
+/* d_logits: (n, C) without padding. */
+MUST_USE enum deberta_status backward_run(const struct backward *backward, const float *d_logits);
+
+#endif

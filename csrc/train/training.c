@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deberta_training: a network whose weights change. */
+#include "deberta/train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/threads.h"
+#include "model/encoder.h"
+#include "model/forward.h"
+#include "model/shapes.h"
+#include "train/adamw.h"
+#include "train/backward.h"
+#include "train/parameters.h"
+
+struct deberta_training {
+    struct deberta_model *model;
+    struct parameters parameters;
+    struct deberta_context *context; /* of passes with a tape */
+    struct deberta_context *plain;   /* of evaluations */
+    struct deberta_dropout dropout;
+    int32_t padding;
+    uint64_t steps;
+    struct tape tape;           /* of the last forward pass */
+    bool taped;                 /* the tape waits for its backward pass */
+    struct deberta_batch batch; /* a copy of the last forward pass's batch, in `inputs` */
+    struct relative relative;
+    struct gradients gradients;
+    char *inputs; /* memory of the batch */
+    size_t inputs_bytes;
+    char *block; /* memory of the tape, the position rows and the gradients of activations */
+    size_t block_bytes;
+    int threads; /* that the block has scratch for */
+};
+
+/* ---- life ---- */
+
+static enum deberta_status init(struct deberta_training *t, const struct deberta_config *config,
+                                const struct deberta_tensor *tensors, size_t count)
+{
+    void *layers;
+    TRY(model_load(config, tensors, count, true, &t->model));
+    TRY(parameters_init(&t->parameters, t->model));
+    TRY(deberta_context_new(t->model, &t->context));
+    TRY(deberta_context_new(t->model, &t->plain));
+    TRY(memory_calloc(config->layers, sizeof(struct layer_tape), &layers));
+    t->tape.layers = layers;
+    return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_new(const struct deberta_config *config, const struct deberta_tensor *tensors,
+                                         size_t count, const struct deberta_dropout *dropout, int32_t padding,
+                                         struct deberta_training **out)
+{
+    *out = NULL;
+    if (config->conv_kernel_size > 0 || config->enhanced_mask_decoder)
+        return fail(DEBERTA_ARGUMENT, "training with %s is not supported yet",
+                    config->conv_kernel_size > 0 ? "conv_kernel_size above 0" : "the enhanced mask decoder");
+    if (config->head == DEBERTA_NO_HEAD)
+        return fail(DEBERTA_ARGUMENT, "a model without a head has no logits to train; open it with a head");
+    void *block;
+    TRY(memory_calloc(1, sizeof(struct deberta_training), &block));
+    struct deberta_training *t = block;
+    t->dropout = *dropout;
+    t->padding = padding;
+    enum deberta_status status = init(t, config, tensors, count);
+    if (status == DEBERTA_OK)
+        *out = t;
+    else
+        deberta_training_free(t);
+    return status;
+}
+
+void deberta_training_free(struct deberta_training *t)
+{
+    if (!t)
+        return;
+    deberta_context_free(t->context);
+    deberta_context_free(t->plain);
+    parameters_release(&t->parameters);
+    deberta_model_free(t->model);
+    memory_free(t->tape.layers);
+    memory_free(t->inputs);
+    memory_free(t->block);
+    memory_free(t);
+}
+
+size_t deberta_training_memory(const struct deberta_training *t)
+{
+    return t->model->bytes + 3 * t->parameters.block_bytes + t->inputs_bytes + t->block_bytes +
+           deberta_context_memory(t->context) + deberta_context_memory(t->plain);
+}
+
+void deberta_training_set_cancel(struct deberta_training *t, bool (*stop)(void *data), void *data)
+{
+    deberta_context_set_cancel(t->context, stop, data);
+    deberta_context_set_cancel(t->plain, stop, data);
+}
+
+/* ---- memory of a pass ---- */
+
+static void *place_input(struct arena *arena, const void *from, size_t bytes)
+{
+    if (!from)
+        return NULL;
+    void *to = arena_floats(arena, (bytes + sizeof(float) - 1) / sizeof(float));
+    return to ? memcpy(to, from, bytes) : NULL;
+}
+
+static struct deberta_batch place_batch(const struct deberta_batch *from, size_t pairs, struct arena *arena)
+{
+    size_t tokens = (size_t)from->offsets[from->count];
+    struct deberta_batch batch = {.count = from->count};
+    batch.ids = place_input(arena, from->ids, tokens * sizeof *from->ids);
+    batch.types = place_input(arena, from->types, tokens);
+    batch.mask = place_input(arena, from->mask, tokens);
+    batch.pair_mask = place_input(arena, from->pair_mask, pairs);
+    batch.offsets = place_input(arena, from->offsets, (from->count + 1) * sizeof *from->offsets);
+    batch.first = place_input(arena, from->first, from->count * sizeof *from->first);
+    batch.selected = place_input(arena, from->selected, tokens);
+    return batch;
+}
+
+/* Makes a block of at least `bytes`. */
+static enum deberta_status make_room(char **block, size_t *size, size_t bytes)
+{
+    if (bytes <= *size)
+        return DEBERTA_OK;
+    void *new;
+    TRY(memory_calloc(bytes, 1, &new));
+    memory_free(*block);
+    *block = new;
+    *size = bytes;
+    return DEBERTA_OK;
+}
+
+static enum deberta_status copy_batch(struct deberta_training *t, const struct deberta_batch *batch)
+{
+    size_t pairs = t->context->plan.total_pairs;
+    struct arena arena = {0};
+    place_batch(batch, pairs, &arena);
+    TRY(make_room(&t->inputs, &t->inputs_bytes, arena.used));
+    arena = (struct arena){.base = t->inputs};
+    t->batch = place_batch(batch, pairs, &arena);
+    return DEBERTA_OK;
+}
+
+static void lay_out(struct deberta_training *t, const struct plan *plan, size_t head_rows, size_t threads,
+                    struct arena *arena)
+{
+    tape_lay_out(&t->tape, t->model, plan->max_tokens, plan->max_sequences, head_rows, arena);
+    relative_lay_out(&t->relative, t->model, arena);
+    gradients_lay_out(&t->gradients, t->model, plan, head_rows, threads, arena);
+}
+
+static enum deberta_status prepare(struct deberta_training *t, const struct plan *plan, size_t head_rows)
+{
+    struct arena arena = {0};
+    t->threads = threads_of_call();
+    size_t threads = (size_t)t->threads;
+    lay_out(t, plan, head_rows, threads, &arena);
+    TRY(make_room(&t->block, &t->block_bytes, arena.used));
+    arena = (struct arena){.base = t->block};
+    lay_out(t, plan, head_rows, threads, &arena);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status project_positions(struct deberta_training *t, size_t length, const struct tape *tape)
+{
+    relative_begin(&t->relative, t->model, length);
+    for (size_t i = 0; i < t->model->config.layers; i++)
+        TRY(relative_project(&t->relative, t->model, i, tape));
+    return DEBERTA_OK;
+}
+
+/* ---- passes ---- */
+
+static struct pass pass_of(const struct deberta_training *t, const struct deberta_outputs *outputs)
+{
+    return (struct pass){t->model, t->context, &t->batch, outputs, &t->tape};
+}
+
+enum deberta_status deberta_training_forward(struct deberta_training *t, const struct deberta_batch *batch,
+                                             uint64_t seed, float *logits)
+{
+    struct deberta_outputs outputs = {.logits = logits};
+    struct plan *plan = &t->context->plan;
+    t->taped = false;
+    TRY(forward_check(t->model, batch, &outputs));
+    TRY(context_prepare_whole(t->context, batch));
+    TRY(copy_batch(t, batch));
+    t->tape.seed = seed;
+    t->tape.hidden_dropout = t->dropout.hidden;
+    t->tape.attention_dropout = t->dropout.attention;
+    t->tape.pooler_dropout = t->dropout.pooler;
+    t->tape.head_dropout = t->dropout.head;
+    t->tape.only_first = encode_only_first(t->model, &outputs);
+    TRY(prepare(t, plan, deberta_output_shapes(&t->model->config, batch).logit_rows));
+    TRY(project_positions(t, plan->max_length, &t->tape));
+    struct pass pass = pass_of(t, &outputs);
+    TRY(encode_chunk(&pass, &plan->chunks[0], context_workspace(t->context, 0), true));
+    t->taped = true;
+    return DEBERTA_OK;
+}
+
+struct deberta_shapes deberta_training_shapes(const struct deberta_training *t)
+{
+    return t->batch.count ? deberta_output_shapes(&t->model->config, &t->batch) : (struct deberta_shapes){0};
+}
+
+enum deberta_status deberta_training_backward(struct deberta_training *t, const float *d_logits)
+{
+    if (!t->taped)
+        return fail(DEBERTA_ARGUMENT, "backward needs a forward pass before it, and uses it once");
+    t->taped = false;
+    struct deberta_outputs none = {0};
+    struct pass pass = pass_of(t, &none);
+    threads_restore(t->threads);
+    struct backward backward = {&pass, &t->parameters.gradients, &t->relative, &t->gradients, t->padding};
+    return backward_run(&backward, d_logits);
+}
+
+enum deberta_status deberta_training_evaluate(struct deberta_training *t, const struct deberta_batch *batch,
+                                              const struct deberta_outputs *outputs)
+{
+    t->taped = false; /* the position tables are overwritten */
+    TRY(forward_check(t->model, batch, outputs));
+    TRY(context_prepare_whole(t->context, batch));
+    TRY(prepare(t, &(struct plan){.max_length = 1}, 0));
+    TRY(project_positions(t, t->context->plan.max_length, NULL));
+    return deberta_model_forward(t->model, t->plain, batch, outputs);
+}
+
+/* ---- updates ---- */
+
+static double gradient_norm(const struct deberta_training *t)
+{
+    double squares = 0.0;
+    for (size_t i = 0; i < t->parameters.count; i++) {
+        const struct parameter *p = &t->parameters.list[i];
+        if (p->trainable)
+            squares += sum_squares(p->gradient, p->floats);
+    }
+    return sqrt(squares);
+}
+
+static void zero_gradients(struct deberta_training *t)
+{
+    for (size_t i = 0; i < t->parameters.count; i++)
+        memset(t->parameters.list[i].gradient, 0, t->parameters.list[i].floats * sizeof(float));
+}
+
+enum deberta_status deberta_training_update(struct deberta_training *t, const struct deberta_update *update,
+                                            double *norm)
+{
+    *norm = gradient_norm(t) * fabs(update->scale);
+    if (isfinite(*norm)) {
+        double clip = update->max_norm > 0.0 ? fmin(1.0, update->max_norm / (*norm + 1e-6)) : 1.0;
+        t->steps++;
+        for (size_t i = 0; i < t->parameters.count; i++) {
+            const struct parameter *p = &t->parameters.list[i];
+            if (!p->trainable)
+                continue;
+            struct adamw adamw = adamw_step(update, clip * update->scale, (double)p->rate, p->decays, t->steps);
+            adamw_apply(&adamw, p->value, p->gradient, p->first, p->second, p->floats);
+        }
+    }
+    zero_gradients(t);
+    return DEBERTA_OK;
+}
+
+/* ---- parameters ---- */
+
+size_t deberta_training_count(const struct deberta_training *t)
+{
+    return t->parameters.count;
+}
+
+struct deberta_parameter deberta_training_parameter(const struct deberta_training *t, size_t index)
+{
+    const struct parameter *p = &t->parameters.list[index];
+    return (struct deberta_parameter){p->name, p->rows, p->columns, p->trainable, p->decays, p->rate};
+}
+
+void deberta_training_set_options(struct deberta_training *t, size_t index, bool trainable, bool decays, float rate)
+{
+    struct parameter *p = &t->parameters.list[index];
+    p->trainable = trainable;
+    p->decays = decays;
+    p->rate = rate;
+}
+
+static float *part_of(const struct parameter *p, enum deberta_parameter_part part)
+{
+    switch (part) {
+    case DEBERTA_GRADIENT:
+        return p->gradient;
+    case DEBERTA_FIRST_MOMENT:
+        return p->first;
+    case DEBERTA_SECOND_MOMENT:
+        return p->second;
+    case DEBERTA_VALUE:
+    default:
+        return p->value;
+    }
+}
+
+enum deberta_status deberta_training_read(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
+                                          float *out)
+{
+    const struct parameter *p = &t->parameters.list[index];
+    parameter_read(p, part_of(p, part), out);
+    return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_write(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
+                                           const float *in)
+{
+    const struct parameter *p = &t->parameters.list[index];
+    parameter_write(p, part_of(p, part), in);
+    t->taped = false;
+    return DEBERTA_OK;
+}
+
+uint64_t deberta_training_steps(const struct deberta_training *t)
+{
+    return t->steps;
+}
+
+void deberta_training_set_steps(struct deberta_training *t, uint64_t steps)
+{
+    t->steps = steps;
+}
