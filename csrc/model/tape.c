@@ -10,12 +10,20 @@ struct dropout tape_dropout(const struct tape *tape, enum dropout_place place, s
     return dropout_site(probability, tape->seed, layer * DROPOUT_PLACES + (size_t)place);
 }
 
+struct tape tape_of_step(const struct tape *tape, size_t step)
+{
+    struct tape of_step = *tape;
+    of_step.layers += step;
+    of_step.seed += step; /* dropout of its own */
+    return of_step;
+}
+
 static void lay_out_layer(struct layer_tape *l, const struct deberta_model *m, size_t tokens, size_t rows,
-                          bool only_first, struct arena *arena)
+                          bool own_queries, struct arena *arena)
 {
     size_t h = m->hidden_stride, positions = config_relative_rows(&m->config) * h;
     *l = (struct layer_tape){.input = arena_floats(arena, tokens * h)};
-    l->first = only_first ? arena_floats(arena, rows * h) : NULL;
+    l->first = own_queries ? arena_floats(arena, rows * h) : NULL;
     l->query = arena_floats(arena, rows * h);
     l->key_value = arena_floats(arena, tokens * 2 * h);
     l->context = arena_floats(arena, rows * h);
@@ -26,6 +34,19 @@ static void lay_out_layer(struct layer_tape *l, const struct deberta_model *m, s
     l->positions = positions ? arena_floats(arena, positions) : NULL;
     l->position_keys = positions && m->config.c2p ? arena_floats(arena, positions) : NULL;
     l->position_queries = positions && m->config.p2c ? arena_floats(arena, positions) : NULL;
+}
+
+/* The second step of the mask decoder reads the keys, values and positions of the first. */
+static void lay_out_second_step(struct tape *tape, const struct deberta_model *m, size_t tokens, struct arena *arena)
+{
+    struct layer_tape *second = &tape->layers[m->config.layers];
+    const struct layer_tape *first = second - 1;
+    lay_out_layer(second, m, tokens, tokens, true, arena);
+    second->input = first->input;
+    second->key_value = first->key_value;
+    second->positions = first->positions;
+    second->position_keys = first->position_keys;
+    second->position_queries = first->position_queries;
 }
 
 static void lay_out_head(struct head_tape *head, const struct deberta_model *m, size_t rows, struct arena *arena)
@@ -45,10 +66,17 @@ void tape_lay_out(struct tape *tape, const struct deberta_model *m, size_t token
     bool projected = m->config.embedding_size != m->config.hidden_size;
     tape->embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
     tape->embedding_sum = arena_floats(arena, tokens * m->hidden_stride);
+    bool convolved = m->config.conv_kernel_size > 0;
+    float **conv[] = {&tape->conv_input, &tape->conv_dense, &tape->conv_sum};
+    for (size_t i = 0; i < sizeof conv / sizeof *conv; i++)
+        *conv[i] = convolved ? arena_floats(arena, tokens * m->hidden_stride) : NULL;
     for (size_t i = 0; i < m->config.layers; i++) {
-        bool only_first = tape->only_first && i + 1 == m->config.layers;
-        lay_out_layer(&tape->layers[i], m, tokens, only_first ? sequences : tokens, only_first, arena);
+        bool last = i + 1 == m->config.layers, only_first = last && tape->only_first;
+        lay_out_layer(&tape->layers[i], m, tokens, only_first ? sequences : tokens,
+                      only_first || (last && m->config.enhanced_mask_decoder), arena);
     }
+    if (m->config.enhanced_mask_decoder)
+        lay_out_second_step(tape, m, tokens, arena);
     tape->head_rows = head_rows;
     lay_out_head(&tape->head, m, head_rows, arena);
 }

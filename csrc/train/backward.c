@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "model/convolution.h"
 #include "model/encoder.h"
 #include "model/shapes.h"
 #include "nn/elementwise.h"
@@ -38,7 +39,8 @@ void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const
     size_t per_sequence = round_up(sizeof(struct attention_gradients), sizeof(float)) / sizeof(float);
     bool projected = m->config.embedding_size != m->config.hidden_size;
     *g = (struct gradients){.d_x = arena_floats(arena, tokens * h)};
-    g->d_rows = arena_floats(arena, max_size(sequences, head_rows) * h);
+    size_t own_rows = m->config.enhanced_mask_decoder ? tokens : max_size(sequences, head_rows);
+    g->d_rows = arena_floats(arena, own_rows * h);
     g->d_sum = arena_floats(arena, tokens * h);
     g->d_dropped = arena_floats(arena, tokens * h);
     g->d_context = arena_floats(arena, tokens * h);
@@ -47,6 +49,9 @@ void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const
     g->activated = arena_floats(arena, block * width);
     g->d_up = arena_floats(arena, block * width);
     g->d_embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
+    bool convolved = m->config.conv_kernel_size > 0;
+    g->unfolded = convolved ? arena_floats(arena, block * m->conv.in_stride) : NULL;
+    g->d_input = convolved ? arena_floats(arena, tokens * h) : NULL;
     g->d_logits = arena_floats(arena, head_rows * max_size(m->head_out.out_stride, m->head_stride));
     g->pooled = arena_floats(arena, head_rows * m->head_stride);
     g->d_pooled = arena_floats(arena, head_rows * m->head_stride);
@@ -86,6 +91,13 @@ static void dropout_backward(const struct backward *b, enum dropout_place place,
     struct dropout dropout = tape_dropout(b->pass->tape, place, number);
     dropout_apply(&dropout, d, NULL, rows, columns, stride, 0, out);
     pass_clear_padding(out, rows, columns, stride);
+}
+
+/* Row `row` of a table += d. */
+static void add_row(float *table, size_t row, size_t stride, size_t width, const float *d)
+{
+    for (size_t i = 0; i < width; i++)
+        table[row * stride + i] += d[i];
 }
 
 /* ---- a layer ---- */
@@ -188,16 +200,19 @@ static void clear_positions(const struct backward *b)
     memset(r->d_queries + r->first * ld, 0, r->count * ld * sizeof(float));
 }
 
-/* From the gradient by the layer's output, `d_out` (rows, H), to that by its input, g->d_x (T, H). `d_out` is g->d_rows
- * in a layer for first tokens only, else g->d_x. */
-static void layer_backward(const struct backward *b, const struct chunk *chunk, size_t number, bool only_first)
+/* From the gradient by a layer's output to that by its input, both g->d_x (T, H). Where queries are of other rows, for
+ * first tokens or in a mask decoder, from that by its output to that by these rows, both g->d_rows (Q, H), and to
+ * g->d_x through keys and values, which is added to if `accumulate`. */
+static void layer_backward(const struct backward *b, const struct chunk *chunk, size_t number, bool only_first,
+                           bool accumulate)
 {
     const struct deberta_model *m = b->pass->model;
     const struct layer *layer = &m->layers[number], *gradient = &b->parameters->layers[number];
     const struct layer_tape *tape = &b->pass->tape->layers[number];
     const struct gradients *g = b->work;
     size_t rows = only_first ? chunk->count : chunk->tokens, h = m->config.hidden_size, ld = m->hidden_stride;
-    float *d_out = only_first ? g->d_rows : g->d_x;
+    bool own_queries = tape->first;
+    float *d_out = own_queries ? g->d_rows : g->d_x;
 
     normalisation_backward(b, &layer->final_norm, &gradient->final_norm, tape->final_sum, d_out, rows, g->d_sum);
     dropout_backward(b, DROPOUT_FEED_FORWARD, number, g->d_sum, rows, h, ld, g->d_dropped);
@@ -211,10 +226,11 @@ static void layer_backward(const struct backward *b, const struct chunk *chunk, 
     clear_positions(b);
     attention_gradient(b, chunk, number, only_first);
     scale_apply(model_score_scale(&m->config), g->d_query, rows * ld);
-    weights_backward(b, &layer->query, &gradient->query, only_first ? tape->first : tape->input, g->d_query, rows);
+    weights_backward(b, &layer->query, &gradient->query, own_queries ? tape->first : tape->input, g->d_query, rows);
     weights_backward(b, &layer->key_value, &gradient->key_value, tape->input, g->d_key_value, chunk->tokens);
     linear_backward_input(&layer->query, g->d_query, rows, true, d_out, g->scratch);
-    linear_backward_input(&layer->key_value, g->d_key_value, chunk->tokens, !only_first, g->d_x, g->scratch);
+    linear_backward_input(&layer->key_value, g->d_key_value, chunk->tokens, !own_queries || accumulate, g->d_x,
+                          g->scratch);
     positions_backward(b, number);
 }
 
@@ -226,6 +242,49 @@ static void add_to_first_rows(const struct backward *b, const struct chunk *chun
         float *row = to + (size_t)b->pass->batch->offsets[i] * ld;
         for (size_t c = 0; c < ld; c++)
             row[c] += rows[i * ld + c];
+    }
+}
+
+/* ---- the convolution ---- */
+
+/* Adds n rows of gradients (n, K H) to the rows (T, H) that convolution_unfold took them from. */
+static void fold(const struct pass *pass, size_t row, size_t n, const float *unfolded, float *to)
+{
+    const struct deberta_model *m = pass->model;
+    const int64_t *offsets = pass->batch->offsets;
+    size_t h = m->config.hidden_size, kernel = m->config.conv_kernel_size, sequence = 0;
+    for (size_t i = 0; i < n; i++) {
+        int64_t token = (int64_t)(row + i);
+        while (offsets[sequence + 1] <= token)
+            sequence++;
+        for (size_t k = 0; k < kernel; k++) {
+            int64_t from = token + (int64_t)k - (int64_t)(kernel / 2);
+            if (from >= offsets[sequence] && from < offsets[sequence + 1])
+                add_row(to, (size_t)from, m->hidden_stride, h, unfolded + i * m->conv.in_stride + k * h);
+        }
+    }
+}
+
+/* g->d_x: from the gradient by the output of the convolution to that by the first layer's output; g->d_input: by the
+ * convolution's input. */
+static void convolution_backward(const struct backward *b, const struct chunk *chunk)
+{
+    const struct deberta_model *m = b->pass->model, *p = b->parameters;
+    const struct tape *tape = b->pass->tape;
+    const struct gradients *g = b->work;
+    size_t ld = m->hidden_stride, tokens = chunk->tokens;
+    normalisation_backward(b, &m->conv_norm, &p->conv_norm, tape->conv_sum, g->d_x, tokens, g->d_x);
+    memcpy(g->d_dropped, g->d_x, tokens * ld * sizeof(float));
+    activation_backward(m->act.conv, tape->conv_dense, tokens, ld, g->d_dropped);
+    dropout_backward(b, DROPOUT_CONVOLUTION, 0, g->d_dropped, tokens, m->config.hidden_size, ld, g->d_dropped);
+    memset(g->d_input, 0, tokens * ld * sizeof(float));
+    for (size_t row = 0; row < tokens; row += BLOCK_ROWS) {
+        size_t n = min_size(BLOCK_ROWS, tokens - row);
+        const float *d_out = g->d_dropped + row * ld;
+        convolution_unfold(b->pass, chunk, tape->conv_input, row, n, g->unfolded);
+        weights_backward(b, &m->conv, &p->conv, g->unfolded, d_out, n);
+        linear_backward_input(&m->conv, d_out, n, false, g->unfolded, g->scratch);
+        fold(b->pass, row, n, g->unfolded, g->d_input);
     }
 }
 
@@ -289,12 +348,6 @@ static void tokens_backward(const struct backward *b, const struct chunk *chunk)
 
 /* ---- the ends ---- */
 
-static void add_row(float *table, size_t row, size_t width, const float *d)
-{
-    for (size_t i = 0; i < width; i++)
-        table[row * width + i] += d[i];
-}
-
 /* Adds the gradients of the tables, from those of the rows that are summed from them. */
 static void tables_backward(const struct backward *b, const float *d, size_t stride)
 {
@@ -306,11 +359,11 @@ static void tables_backward(const struct backward *b, const float *d, size_t str
         for (size_t t = (size_t)batch->offsets[i]; t < (size_t)batch->offsets[i + 1]; t++, position++) {
             const float *row = d + t * stride;
             if (batch->ids[t] != b->padding)
-                add_row(p->words, (size_t)batch->ids[t], width, row);
+                add_row(p->words, (size_t)batch->ids[t], width, width, row);
             if (m->config.position_biased_input)
-                add_row(at(p->absolute), position, width, row);
+                add_row(at(p->absolute), position, width, width, row);
             if (m->type)
-                add_row(at(p->type), batch->types ? batch->types[t] : 0, width, row);
+                add_row(at(p->type), batch->types ? batch->types[t] : 0, width, width, row);
         }
     }
 }
@@ -348,33 +401,75 @@ static void relative_backward(const struct backward *b)
         normalisation_backward(b, &m->relative_norm, &p->relative_norm, r->table + first, r->d_normalised + first,
                                r->count, r->d_normalised + first);
     for (size_t row = r->first; row < r->first + r->count; row++)
-        add_row(at(p->relative), row, h, r->d_normalised + row * ld);
+        add_row(at(p->relative), row, h, h, r->d_normalised + row * ld);
 }
 
 /* ---- the whole ---- */
+
+/* The steps of the mask decoder: from the gradient by the last one's output, g->d_x, to that by the last layer's input.
+ */
+static void mask_decoder_backward(const struct backward *b, const struct chunk *chunk)
+{
+    const struct deberta_model *m = b->pass->model;
+    const struct deberta_batch *batch = b->pass->batch;
+    const struct gradients *g = b->work;
+    size_t ld = m->hidden_stride, h = m->config.hidden_size;
+    memcpy(g->d_rows, g->d_x, chunk->tokens * ld * sizeof(float));
+    for (size_t step = 2; step-- > 0;) {
+        struct tape tape = tape_of_step(b->pass->tape, step);
+        struct pass pass = *b->pass;
+        struct backward of_step = *b;
+        pass.tape = &tape;
+        of_step.pass = &pass;
+        layer_backward(&of_step, chunk, m->config.layers - 1, false, step == 0);
+    }
+    add_apply(g->d_rows, g->d_x, chunk->tokens * ld);
+    for (size_t i = 0; i < batch->count; i++) {
+        size_t position = batch->first ? (size_t)batch->first[i] : 0;
+        for (size_t t = (size_t)batch->offsets[i]; t < (size_t)batch->offsets[i + 1]; t++, position++)
+            add_row(at(b->parameters->absolute), position, h, h, g->d_rows + t * ld);
+    }
+}
+
+/* From the gradient by the rows that the head reads, in g->d_rows, to that by the output of the encoder. */
+static void choice_backward(const struct backward *b, const struct chunk *chunk)
+{
+    const struct pass *pass = b->pass;
+    const struct gradients *g = b->work;
+    if (head_reads_tokens(pass->model->config.head)) {
+        tokens_backward(b, chunk);
+    } else if (!pass->tape->only_first) {
+        memset(g->d_x, 0, chunk->tokens * pass->model->hidden_stride * sizeof(float));
+        add_to_first_rows(b, chunk, g->d_rows, g->d_x);
+    }
+}
 
 enum deberta_status backward_run(const struct backward *b, const float *d_logits)
 {
     const struct pass *pass = b->pass;
     const struct chunk *chunk = &pass->context->plan.chunks[0];
     const struct gradients *g = b->work;
+    const struct relative *r = b->relative;
     size_t ld = pass->model->hidden_stride, layers = pass->model->config.layers;
-    bool only_first = pass->tape->only_first;
-    if (b->relative->rows > 0)
-        memset(b->relative->d_normalised + b->relative->first * ld, 0, b->relative->count * ld * sizeof(float));
+    bool only_first = pass->tape->only_first, decoder = pass->model->config.enhanced_mask_decoder;
+    if (r->rows > 0)
+        memset(r->d_normalised + r->first * ld, 0, r->count * ld * sizeof(float));
     head_backward(b, d_logits);
-    if (head_reads_tokens(pass->model->config.head)) {
-        tokens_backward(b, chunk);
-    } else if (!only_first) {
-        memset(g->d_x, 0, chunk->tokens * ld * sizeof(float));
-        add_to_first_rows(b, chunk, g->d_rows, g->d_x);
-    }
+    choice_backward(b, chunk);
     for (size_t i = layers; i-- > 0;) {
+        bool last = i + 1 == layers;
         TRY(encode_check_cancelled(pass->context));
-        layer_backward(b, chunk, i, only_first && i + 1 == layers);
-        if (only_first && i + 1 == layers)
+        if (i == 0 && g->d_input)
+            convolution_backward(b, chunk);
+        if (last && decoder)
+            mask_decoder_backward(b, chunk);
+        else
+            layer_backward(b, chunk, i, last && only_first, false);
+        if (last && only_first)
             add_to_first_rows(b, chunk, g->d_rows, g->d_x);
     }
+    if (g->d_input)
+        add_apply(g->d_input, g->d_x, chunk->tokens * ld);
     embeddings_backward(b, chunk);
     relative_backward(b);
     return DEBERTA_OK;

@@ -43,7 +43,7 @@ static enum deberta_status init(struct deberta_training *t, const struct deberta
     TRY(parameters_init(&t->parameters, t->model));
     TRY(deberta_context_new(t->model, &t->context));
     TRY(deberta_context_new(t->model, &t->plain));
-    TRY(memory_calloc(config->layers, sizeof(struct layer_tape), &layers));
+    TRY(memory_calloc(config->layers + 1, sizeof(struct layer_tape), &layers));
     t->tape.layers = layers;
     return DEBERTA_OK;
 }
@@ -53,9 +53,6 @@ enum deberta_status deberta_training_new(const struct deberta_config *config, co
                                          struct deberta_training **out)
 {
     *out = NULL;
-    if (config->conv_kernel_size > 0 || config->enhanced_mask_decoder)
-        return fail(DEBERTA_ARGUMENT, "training with %s is not supported yet",
-                    config->conv_kernel_size > 0 ? "conv_kernel_size above 0" : "the enhanced mask decoder");
     if (config->head == DEBERTA_NO_HEAD)
         return fail(DEBERTA_ARGUMENT, "a model without a head has no logits to train; open it with a head");
     void *block;
@@ -186,6 +183,7 @@ enum deberta_status deberta_training_forward(struct deberta_training *t, const s
     struct deberta_outputs outputs = {.logits = logits};
     struct plan *plan = &t->context->plan;
     t->taped = false;
+    t->projected = 0;
     TRY(forward_check(t->model, batch, &outputs));
     TRY(context_prepare_whole(t->context, batch));
     TRY(copy_batch(t, batch));
@@ -220,14 +218,26 @@ enum deberta_status deberta_training_backward(struct deberta_training *t, const 
     return backward_run(&backward, d_logits);
 }
 
+static size_t longest(const struct deberta_batch *batch)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        length = max_size(length, (size_t)(batch->offsets[i + 1] - batch->offsets[i]));
+    return length;
+}
+
 enum deberta_status deberta_training_evaluate(struct deberta_training *t, const struct deberta_batch *batch,
                                               const struct deberta_outputs *outputs)
 {
-    t->taped = false; /* the position tables are overwritten */
     TRY(forward_check(t->model, batch, outputs));
-    TRY(context_prepare_whole(t->context, batch));
-    TRY(prepare(t, &(struct plan){.max_length = 1}, 0));
-    TRY(project_positions(t, t->context->plan.max_length, NULL));
+    size_t length = longest(batch);
+    threads_count();
+    if (length > t->projected) {
+        t->taped = false; /* the position tables are overwritten */
+        TRY(prepare(t, &(struct plan){.max_length = 1}, 0));
+        TRY(project_positions(t, length, NULL));
+        t->projected = length;
+    }
     return deberta_model_forward(t->model, t->plain, batch, outputs);
 }
 
@@ -253,6 +263,8 @@ static void zero_gradients(struct deberta_training *t)
 enum deberta_status deberta_training_update(struct deberta_training *t, const struct deberta_update *update,
                                             double *norm)
 {
+    t->taped = false;
+    t->projected = 0;
     *norm = gradient_norm(t) * fabs(update->scale);
     if (isfinite(*norm)) {
         double clip = update->max_norm > 0.0 ? fmin(1.0, update->max_norm / (*norm + 1e-6)) : 1.0;
@@ -319,6 +331,7 @@ enum deberta_status deberta_training_write(struct deberta_training *t, size_t in
     const struct parameter *p = &t->parameters.list[index];
     parameter_write(p, part_of(p, part), in);
     t->taped = false;
+    t->projected = 0;
     return DEBERTA_OK;
 }
 
