@@ -88,6 +88,7 @@ class Training:
         pooler_dropout: float = ...,
         head_dropout: float = ...,
         padding: int = ...,
+        tied: bool = ...,
     ) -> Training: ...
     @property
     def names(self) -> tuple[str, ...]: ...

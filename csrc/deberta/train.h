@@ -34,11 +34,16 @@ struct deberta_update {
     bool bias_correction;
 };
 
-/* Reads all tensors as float32: none of their data is needed afterwards. `padding` is the id whose row of the word
- * table gets no gradient, or -1. */
+struct deberta_training_options {
+    struct deberta_dropout dropout;
+    int32_t padding; /* the id whose row of the word table gets no gradient where it is read, or -1 */
+    bool tied;       /* "head.out.weight" is the word table: one parameter under two names */
+};
+
+/* Reads all tensors as float32: none of their data is needed afterwards. */
 MUST_USE enum deberta_status deberta_training_new(const struct deberta_config *config,
                                                   const struct deberta_tensor *tensors, size_t count,
-                                                  const struct deberta_dropout *dropout, int32_t padding,
+                                                  const struct deberta_training_options *options,
                                                   struct deberta_training **out);
 void deberta_training_free(struct deberta_training *training);
 /* Bytes of weights, gradients, moments and activations. */

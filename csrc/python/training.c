@@ -12,14 +12,18 @@ struct training_object {
 
 static PyObject *training_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"config",         "tensors",      "hidden_dropout", "attention_dropout",
-                            "pooler_dropout", "head_dropout", "padding",        NULL};
+    static char *names[] = {
+        "config", "tensors", "hidden_dropout", "attention_dropout", "pooler_dropout", "head_dropout", "padding",
+        "tied",   NULL};
     PyObject *config, *tensors, *settings = NULL, *owner = NULL;
-    struct deberta_dropout dropout = {0};
-    int padding = -1;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffi:Training", names, &config, &tensors,
-                                     &dropout.hidden, &dropout.attention, &dropout.pooler, &dropout.head, &padding))
+    struct deberta_training_options options = {.padding = -1};
+    struct deberta_dropout *dropout = &options.dropout;
+    int tied = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffip:Training", names, &config, &tensors,
+                                     &dropout->hidden, &dropout->attention, &dropout->pooler, &dropout->head,
+                                     &options.padding, &tied))
         return NULL;
+    options.tied = tied;
     struct training_object *self = (struct training_object *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
@@ -29,8 +33,7 @@ static PyObject *training_new(PyTypeObject *type, PyObject *arguments, PyObject 
     if (made) {
         enum deberta_status status;
         Py_BEGIN_ALLOW_THREADS
-        status = deberta_training_new(&self->config, table, (size_t)PyTuple_GET_SIZE(owner), &dropout, padding,
-                                      &self->training);
+        status = deberta_training_new(&self->config, table, (size_t)PyTuple_GET_SIZE(owner), &options, &self->training);
         Py_END_ALLOW_THREADS
         made = binding_check(status) == 0;
     }
@@ -386,9 +389,10 @@ static PyGetSetDef properties[] = {
 static PyType_Slot slots[] = {
     {Py_tp_doc,
      (void *)PyDoc_STR("Training(config, tensors, *, hidden_dropout=0.0, attention_dropout=0.0, pooler_dropout=0.0,\n"
-                       "         head_dropout=0.0, padding=-1)\n--\n\n"
+                       "         head_dropout=0.0, padding=-1, tied=False)\n--\n\n"
                        "A network whose weights change, with gradients and moments; config and tensors as those of\n"
-                       "Model. padding: the id whose row of the word table gets no gradient. One call at a time.")},
+                       "Model. padding: the id whose row of the word table gets no gradient where it is read; tied:\n"
+                       "head.out.weight is the word table. One call at a time.")},
     {Py_tp_new, training_new},
     {Py_tp_dealloc, training_dealloc},
     {Py_tp_methods, methods},

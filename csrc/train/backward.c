@@ -56,6 +56,10 @@ void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const
     g->pooled = arena_floats(arena, head_rows * m->head_stride);
     g->d_pooled = arena_floats(arena, head_rows * m->head_stride);
     g->sequences = (struct attention_gradients *)(void *)arena_floats(arena, sequences * per_sequence);
+    const struct attention *attention = &m->layers[0].attention;
+    g->sums = attention->distances
+                  ? arena_floats(arena, attention_position_sums(attention, plan->max_length, sequences))
+                  : NULL;
     g->scratch_floats = attention_backward_scratch(&m->layers[0].attention, plan->max_length);
     size_t scratch = max_size(threads * max_size(linear_scratch(m), g->scratch_floats),
                               norm_scratch(m, max_size(max_size(tokens, head_rows), config_relative_rows(&m->config))));
@@ -148,8 +152,10 @@ static void attention_gradient(const struct backward *b, const struct chunk *chu
                                             .queries = tape->position_queries,
                                             .d_keys = b->relative->d_keys,
                                             .d_queries = b->relative->d_queries,
-                                            .ld = ld};
-    attention_backward(&attention, &positions, w.sequences, g->sequences, chunk->count, g->scratch, g->scratch_floats);
+                                            .ld = ld,
+                                            .sums = g->sums};
+    attention_backward(&attention, b->relative->rows > 0 ? &positions : NULL, w.sequences, g->sequences, chunk->count,
+                       g->scratch, g->scratch_floats);
     pass_clear_padding(g->d_query, only_first ? chunk->count : chunk->tokens, m->config.hidden_size, ld);
     pass_clear_padding(g->d_key_value, 2 * chunk->tokens, m->config.hidden_size, ld);
 }

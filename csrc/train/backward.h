@@ -8,17 +8,20 @@
 
 /* Gradients of activations. Rows have the strides of the model. */
 struct gradients {
-    float *d_x;                            // (T, H): by the output of a layer, then by its input
-    float *d_rows;                         // (Q, H): the same for a last layer for first tokens
-    float *d_sum, *d_dropped;              // (T, H)
-    float *d_context;                      // (T, H)
-    float *d_query;                        // (T, H)
-    float *d_key_value;                    // (T, 2 H)
-    float *activated, *d_up;               // (block of T, I)
-    float *d_embedded;                     // (T, E), or NULL
-    float *d_logits;                       // (n, C)
-    float *pooled, *d_pooled;              // (n, D)
+    float *d_x;               // (T, H): by the output of a layer, then by its input
+    float *d_rows;            // (Q, H): the same by the rows that a last layer for first tokens or a mask decoder reads
+    float *d_sum, *d_dropped; // (T, H)
+    float *d_context;         // (T, H)
+    float *d_query;           // (T, H)
+    float *d_key_value;       // (T, 2 H)
+    float *activated, *d_up;  // (block of T, I)
+    float *d_embedded;        // (T, E), or NULL
+    float *unfolded;          // (block of T, K H), or NULL: rows of the convolution, then their gradient
+    float *d_input;           // (T, H), or NULL: by what the convolution reads
+    float *d_logits;          // (n, C)
+    float *pooled, *d_pooled; // (n, D)
     struct attention_gradients *sequences; // (N)
+    float *sums;                           /* of attention's positions, or NULL */
     float *scratch;                        /* of linear layers, LayerNorm and attention, one after the other */
     size_t scratch_floats;                 /* of attention, for each thread */
 };

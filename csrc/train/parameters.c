@@ -62,25 +62,25 @@ static void lay_out(const struct deberta_model *m, struct deberta_model *g, stru
 /* ---- the list ---- */
 
 /* Where the values or gradients of a parameter lie. */
-struct place {
+struct location {
     float *values;
     bool panels;
 };
 
 /* A part of a linear layer with `rows` outputs; all parts of a fused one have as many. */
-static struct place panels_of(const struct linear *linear, size_t part, size_t rows)
+static struct location panels_of(const struct linear *linear, size_t part, size_t rows)
 {
-    return (struct place){linear->packed + part * round_up(rows, kernels->panel_width) * linear->in, true};
+    return (struct location){linear->packed + part * round_up(rows, kernels->panel_width) * linear->in, true};
 }
 
-static struct place bias_of(const struct linear *linear, size_t part, size_t rows)
+static struct location bias_of(const struct linear *linear, size_t part, size_t rows)
 {
-    return (struct place){linear->bias + part * round_up(rows, kernels->panel_width), false};
+    return (struct location){linear->bias + part * round_up(rows, kernels->panel_width), false};
 }
 
-static struct place values_of(const float *values)
+static struct location values_of(const float *values)
 {
-    return (struct place){(float *)(uintptr_t)values, false};
+    return (struct location){(float *)(uintptr_t)values, false};
 }
 
 #define PANELS(linear, part) panels_of(&(linear), part, outputs)
@@ -93,8 +93,8 @@ static size_t floats_of(size_t rows, size_t columns, bool panels)
 }
 
 /* Only counts when there is no list yet. */
-static void append(struct parameters *p, const char *name, size_t rows, size_t columns, struct place value,
-                   struct place gradient)
+static void append(struct parameters *p, const char *name, size_t rows, size_t columns, struct location value,
+                   struct location gradient)
 {
     struct parameter *new = p->list ? &p->list[p->count] : NULL;
     p->count++;
@@ -123,7 +123,7 @@ static void list_model(struct parameters *p)
     if (needed) {                                                                                                      \
         const size_t outputs = rows;                                                                                   \
         m = &p->gradients;                                                                                             \
-        struct place gradient = place;                                                                                 \
+        struct location gradient = place;                                                                              \
         m = p->model;                                                                                                  \
         append(p, name, outputs, columns, place, gradient);                                                            \
     }
@@ -140,7 +140,7 @@ static void list_layer(struct parameters *p, size_t number)
     if (needed) {                                                                                                      \
         const size_t outputs = rows;                                                                                   \
         l = &p->gradients.layers[number];                                                                              \
-        struct place gradient = place;                                                                                 \
+        struct location gradient = place;                                                                              \
         l = &p->model->layers[number];                                                                                 \
         snprintf(full, sizeof full, "deberta.encoder.layer.%zu.%s", number, name);                                     \
         append(p, full, outputs, columns, place, gradient);                                                            \

@@ -18,11 +18,11 @@ struct deberta_training {
     struct parameters parameters;
     struct deberta_context *context; /* of passes with a tape */
     struct deberta_context *plain;   /* of evaluations */
-    struct deberta_dropout dropout;
-    int32_t padding;
+    struct deberta_training_options options;
     uint64_t steps;
-    struct tape tape;           /* of the last forward pass */
-    bool taped;                 /* the tape waits for its backward pass */
+    struct tape tape; /* of the last forward pass */
+    bool taped;       /* the tape waits for its backward pass */
+    size_t projected; /* the position tables are those of evaluations, for sequences of up to this length; 0: not */
     struct deberta_batch batch; /* a copy of the last forward pass's batch, in `inputs` */
     struct relative relative;
     struct gradients gradients;
@@ -49,17 +49,19 @@ static enum deberta_status init(struct deberta_training *t, const struct deberta
 }
 
 enum deberta_status deberta_training_new(const struct deberta_config *config, const struct deberta_tensor *tensors,
-                                         size_t count, const struct deberta_dropout *dropout, int32_t padding,
+                                         size_t count, const struct deberta_training_options *options,
                                          struct deberta_training **out)
 {
     *out = NULL;
+    if (options->tied && (config->num_labels != config->vocab_size || config->head_size != config->embedding_size))
+        return fail(DEBERTA_ARGUMENT, "the output layer (%zu, %zu) cannot be the word table (%zu, %zu)",
+                    config->num_labels, config->head_size, config->vocab_size, config->embedding_size);
     if (config->head == DEBERTA_NO_HEAD)
         return fail(DEBERTA_ARGUMENT, "a model without a head has no logits to train; open it with a head");
     void *block;
     TRY(memory_calloc(1, sizeof(struct deberta_training), &block));
     struct deberta_training *t = block;
-    t->dropout = *dropout;
-    t->padding = padding;
+    t->options = *options;
     enum deberta_status status = init(t, config, tensors, count);
     if (status == DEBERTA_OK)
         *out = t;
@@ -170,6 +172,25 @@ static enum deberta_status project_positions(struct deberta_training *t, size_t 
     return DEBERTA_OK;
 }
 
+/* ---- a word table that is the output layer, too ---- */
+
+/* The output layer holds the table, in panels; m->words has the rows that a batch reads, and their gradients. */
+static void exchange_words(struct deberta_training *t, const struct deberta_batch *batch, bool gradients)
+{
+    size_t width = kernels->panel_width, columns = t->model->config.embedding_size;
+    for (int64_t i = 0; t->options.tied && i < batch->offsets[batch->count]; i++) {
+        size_t id = (size_t)batch->ids[i], first = id / width * columns * width + id % width;
+        float *row = (gradients ? t->parameters.gradients.words : t->model->words) + id * columns;
+        float *panel = (gradients ? t->parameters.gradients.head_out.packed : t->model->head_out.packed) + first;
+        for (size_t c = 0; c < columns; c++) {
+            if (gradients)
+                panel[c * width] += row[c], row[c] = 0.0f;
+            else
+                row[c] = panel[c * width];
+        }
+    }
+}
+
 /* ---- passes ---- */
 
 static struct pass pass_of(const struct deberta_training *t, const struct deberta_outputs *outputs)
@@ -187,11 +208,12 @@ enum deberta_status deberta_training_forward(struct deberta_training *t, const s
     TRY(forward_check(t->model, batch, &outputs));
     TRY(context_prepare_whole(t->context, batch));
     TRY(copy_batch(t, batch));
+    exchange_words(t, batch, false);
     t->tape.seed = seed;
-    t->tape.hidden_dropout = t->dropout.hidden;
-    t->tape.attention_dropout = t->dropout.attention;
-    t->tape.pooler_dropout = t->dropout.pooler;
-    t->tape.head_dropout = t->dropout.head;
+    t->tape.hidden_dropout = t->options.dropout.hidden;
+    t->tape.attention_dropout = t->options.dropout.attention;
+    t->tape.pooler_dropout = t->options.dropout.pooler;
+    t->tape.head_dropout = t->options.dropout.head;
     t->tape.only_first = encode_only_first(t->model, &outputs);
     TRY(prepare(t, plan, deberta_output_shapes(&t->model->config, batch).logit_rows));
     TRY(project_positions(t, plan->max_length, &t->tape));
@@ -214,8 +236,10 @@ enum deberta_status deberta_training_backward(struct deberta_training *t, const 
     struct deberta_outputs none = {0};
     struct pass pass = pass_of(t, &none);
     threads_restore(t->threads);
-    struct backward backward = {&pass, &t->parameters.gradients, &t->relative, &t->gradients, t->padding};
-    return backward_run(&backward, d_logits);
+    struct backward backward = {&pass, &t->parameters.gradients, &t->relative, &t->gradients, t->options.padding};
+    TRY(backward_run(&backward, d_logits));
+    exchange_words(t, &t->batch, true);
+    return DEBERTA_OK;
 }
 
 static size_t longest(const struct deberta_batch *batch)
@@ -230,6 +254,7 @@ enum deberta_status deberta_training_evaluate(struct deberta_training *t, const 
                                               const struct deberta_outputs *outputs)
 {
     TRY(forward_check(t->model, batch, outputs));
+    exchange_words(t, batch, false);
     size_t length = longest(batch);
     threads_count();
     if (length > t->projected) {
@@ -243,12 +268,17 @@ enum deberta_status deberta_training_evaluate(struct deberta_training *t, const 
 
 /* ---- updates ---- */
 
+static bool is_updated(const struct deberta_training *t, const struct parameter *p)
+{
+    return p->trainable && !(t->options.tied && p->value == t->model->words);
+}
+
 static double gradient_norm(const struct deberta_training *t)
 {
     double squares = 0.0;
     for (size_t i = 0; i < t->parameters.count; i++) {
         const struct parameter *p = &t->parameters.list[i];
-        if (p->trainable)
+        if (is_updated(t, p))
             squares += sum_squares(p->gradient, p->floats);
     }
     return sqrt(squares);
@@ -271,7 +301,7 @@ enum deberta_status deberta_training_update(struct deberta_training *t, const st
         t->steps++;
         for (size_t i = 0; i < t->parameters.count; i++) {
             const struct parameter *p = &t->parameters.list[i];
-            if (!p->trainable)
+            if (!is_updated(t, p))
                 continue;
             struct adamw adamw = adamw_step(update, clip * update->scale, (double)p->rate, p->decays, t->steps);
             adamw_apply(&adamw, p->value, p->gradient, p->first, p->second, p->floats);
@@ -302,6 +332,16 @@ void deberta_training_set_options(struct deberta_training *t, size_t index, bool
     p->rate = rate;
 }
 
+/* The parameter that holds the values of another: of a tied word table, the output layer. */
+static const struct parameter *parameter_at(const struct deberta_training *t, size_t index)
+{
+    const struct parameter *list = t->parameters.list, *p = &list[index];
+    for (size_t i = 0; t->options.tied && p->value == t->model->words && i < t->parameters.count; i++)
+        if (list[i].value == t->model->head_out.packed)
+            return &list[i];
+    return p;
+}
+
 static float *part_of(const struct parameter *p, enum deberta_parameter_part part)
 {
     switch (part) {
@@ -320,7 +360,7 @@ static float *part_of(const struct parameter *p, enum deberta_parameter_part par
 enum deberta_status deberta_training_read(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
                                           float *out)
 {
-    const struct parameter *p = &t->parameters.list[index];
+    const struct parameter *p = parameter_at(t, index);
     parameter_read(p, part_of(p, part), out);
     return DEBERTA_OK;
 }
@@ -328,7 +368,7 @@ enum deberta_status deberta_training_read(struct deberta_training *t, size_t ind
 enum deberta_status deberta_training_write(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
                                            const float *in)
 {
-    const struct parameter *p = &t->parameters.list[index];
+    const struct parameter *p = parameter_at(t, index);
     parameter_write(p, part_of(p, part), in);
     t->taped = false;
     t->projected = 0;
