@@ -21,7 +21,7 @@ from deberta_c._base.about import __version__, default_model, sample_messages, s
 from deberta_c._base.threads import threads
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, delimiter_hint, format_of, read_chunks, shown
-from deberta_c._columns.texts import find_surrogate, texts_of
+from deberta_c._columns.texts import raise_for_surrogate, texts_of
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
@@ -95,7 +95,7 @@ def _run(words: list[str]) -> int:
     if at < len(words):
         word = words[at]
         if word not in _COMMANDS:
-            if problem := _explain_word(word):
+            if problem := _problem_with_word(word):
                 print(f"deberta_c: {problem}", file=sys.stderr)
                 return 2
             words.insert(0, "text")
@@ -129,7 +129,7 @@ def _first_word(words: list[str]) -> int:
     return at
 
 
-def _explain_word(word: str) -> str | None:
+def _problem_with_word(word: str) -> str | None:
     """What is wrong with a text that looks like a mistyped command or a file; None where it looks like a text."""
     if len(word.split()) != 1:
         return None
@@ -415,7 +415,7 @@ def _cells(chunk: Chunk, name: str, source: str, reads: Format, na: str) -> list
             f"{place(int(missing.argmax()))}: the text is missing; give --na empty to score such as empty texts, or "
             "--na skip to leave their labels empty"
         )
-    find_surrogate(texts, place)
+    raise_for_surrogate(texts, place)
     return cells
 
 

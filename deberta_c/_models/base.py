@@ -27,7 +27,7 @@ _OF_TOKENIZERS = frozenset(
 )
 
 
-class Ran(NamedTuple):
+class CoreOutputs(NamedTuple):
     """What the core gave for a batch: `logits` as they are, the others at their padded places or None."""
 
     logits: NDArray[np.float32] | None
@@ -169,7 +169,7 @@ class PreTrainedModel(WeightedModel):
         where = repr(self.name_or_path) if self.name_or_path else f"seed={self._seed}"
         return (
             f"{type(self).__name__}({where}, {settings['layers']} layers x {settings['hidden_size']}, "
-            f"{settings['heads']} heads, {self._size:,} parameters{self._described()})"
+            f"{settings['heads']} heads, {self._size:,} parameters{self._repr_suffix()})"
         )
 
     def _encoder(self) -> Any:
@@ -178,7 +178,7 @@ class PreTrainedModel(WeightedModel):
         base: PreTrainedModel = kind.__new__(kind)
         base.config, base.name_or_path = self.config, self.name_or_path
         base._seed, base._tokenizer, base._loaded = self._seed, self._tokenizer, base._settable()
-        base._made_by = _base_again, (self,)
+        base._made_by = _base_of, (self,)
         plan = base._plan(self._opened.config, {}, {})
         found = dict(self._weights())
         pooled = plan.settings["head"] == "pooler" and all(source.file in found for source in base._wanted(plan))
@@ -186,7 +186,7 @@ class PreTrainedModel(WeightedModel):
         base._load(plan, found, {}, self._core if shared else None)
         return base
 
-    def _described(self) -> str:
+    def _repr_suffix(self) -> str:
         """What the representation tells of the head."""
         return ""
 
@@ -223,13 +223,13 @@ class PreTrainedModel(WeightedModel):
         logits: bool = True,
         last: bool = False,
         selected: NDArray[np.uint8] | None = None,
-    ) -> Ran:
+    ) -> CoreOutputs:
         """The core's outputs; those of no row at all are empty. None means what the configuration says."""
         settings = self._settings
         hidden_states = bool(self.config.output_hidden_states if hidden_states is None else hidden_states)
         attentions = bool(self.config.output_attentions if attentions is None else attentions)
         if len(packed.offsets) == 1:
-            return self._nothing(packed, hidden_states, attentions, logits=logits, last=last)
+            return self._empty_outputs(packed, hidden_states, attentions, logits=logits, last=last)
         found, end, hidden, weights = self._core.forward(
             packed.ids,
             packed.offsets,
@@ -243,32 +243,39 @@ class PreTrainedModel(WeightedModel):
             hidden_states=hidden_states,
             attentions=attentions,
         )
-        return Ran(
+        return CoreOutputs(
             found,
             None if end is None else unpack_hidden(packed, end[None])[0],
             None if hidden is None else unpack_hidden(packed, hidden),
             None if weights is None else unpack_attentions(packed, weights, settings["layers"], settings["heads"]),
         )
 
-    def _given(
-        self, kind: Callable[..., ModelOutput], ran: Ran, return_dict: bool | None, input_ids: Any, **values: Any
+    def _as_output(
+        self,
+        kind: Callable[..., ModelOutput],
+        outputs: CoreOutputs,
+        return_dict: bool | None,
+        input_ids: Any,
+        **values: Any,
     ) -> Any:
         """What a call returns: an output of tensors when `input_ids` is one, or the tuple of its values.
 
         Whether it has names is as `return_dict` says, or else the configuration.
         """
-        output = kind(**values, hidden_states=ran.hidden_states, attentions=ran.attentions)
+        output = kind(**values, hidden_states=outputs.hidden_states, attentions=outputs.attentions)
         if is_tensor(input_ids):
             output = of_tensors(output)
         named = self.config.use_return_dict if return_dict is None else return_dict
         return output.to_tuple() if named is False else output
 
-    def _nothing(self, packed: Packed, hidden_states: bool, attentions: bool, *, logits: bool, last: bool) -> Ran:
+    def _empty_outputs(
+        self, packed: Packed, hidden_states: bool, attentions: bool, *, logits: bool, last: bool
+    ) -> CoreOutputs:
         settings, width = self._settings, packed.shape[1]
         columns = settings["hidden_size"] if settings["head"] == "pooler" else settings["num_labels"]
         state = np.empty((0, width, settings["hidden_size"]), np.float32)
         weights = np.empty((0, settings["heads"], width, width), np.float32)
-        return Ran(
+        return CoreOutputs(
             np.empty((0, columns), np.float32) if logits else None,
             state if last else None,
             (state,) * (settings["layers"] + 1) if hidden_states else None,
@@ -310,5 +317,5 @@ def network_of(model: PreTrainedModel) -> tuple[_core.Model, Mapping[str, Any]]:
     return model._core, model._settings
 
 
-def _base_again(model: PreTrainedModel) -> Any:
+def _base_of(model: PreTrainedModel) -> Any:
     return model.base_model

@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.suggest import unknown_option
-from deberta_c._columns.texts import Missing, RowName, the_only
+from deberta_c._columns.texts import Missing, RowName, single_name
 from deberta_c._files.checkpoint import Tensor
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
 from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
-from deberta_c._models.opening import Plan, untrained
+from deberta_c._models.opening import Plan, untrained_head_text
 from deberta_c._models.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
@@ -40,10 +40,10 @@ from deberta_c._models.tensor_names import (
     REPLACED,
     SPANS,
     TOKENS,
-    Adapted,
+    MatchedWeights,
 )
 from deberta_c._tokenizers.rows import Rows
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, warn_of_cuts
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer, raise_for_bad_row, warn_of_cuts
 
 C = TypeVar("C", bound=Callable[..., Any])
 
@@ -65,7 +65,7 @@ class Encoder(PreTrainedModel):
 
     _head = "none"
     _layers: ClassVar[Mapping[str, str]] = {}
-    _lack = "pooler_output will be None"
+    _missing_head_text = "pooler_output will be None"
     _needs_head = False
 
     def __init_subclass__(cls) -> None:
@@ -89,18 +89,18 @@ class Encoder(PreTrainedModel):
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         has_pooler = self._settings["head"] == "pooler"
-        ran = self._run(packed, output_hidden_states, output_attentions, logits=has_pooler, last=True)
-        assert ran.last is not None
-        pooled = {"pooler_output": ran.logits} if self._head == "pooler" else {}
+        outputs = self._run(packed, output_hidden_states, output_attentions, logits=has_pooler, last=True)
+        assert outputs.last is not None
+        pooled = {"pooler_output": outputs.logits} if self._head == "pooler" else {}
         kind = BaseModelOutputWithPooling if pooled else BaseModelOutput
-        return self._given(kind, ran, return_dict, input_ids, last_hidden_state=ran.last, **pooled)
+        return self._as_output(kind, outputs, return_dict, input_ids, last_hidden_state=outputs.last, **pooled)
 
     def _states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `_logits_of_rows`."""
         check_rows(rows, self._settings, row_name)
         return run_batches(self._core, rows, BATCH_TOKENS, states=True)
 
-    def _reported(self, name: str) -> str:
+    def _transformers_name(self, name: str) -> str:
         """Names of a bare encoder have no prefix."""
         return name.removeprefix(PREFIXES[self.config.model_type])
 
@@ -113,7 +113,7 @@ class _Labelled(PreTrainedModel):
         """The names of the labels, an array (num_labels) in the order of the logits, as scikit-learn calls it."""
         return np.array(self.labels(), np.object_)
 
-    def _described(self) -> str:
+    def _repr_suffix(self) -> str:
         labels = list(self.config.id2label.values())
         shown = repr(labels) if len(labels) <= 6 else f"[{', '.join(map(repr, labels[:5]))}, ...]"
         return f", {self.num_labels} labels {shown}"
@@ -123,7 +123,7 @@ class SequenceClassifier(_Labelled):
     """A head that classifies rows."""
 
     _head = "sequence"
-    _lack = untrained("classifier")
+    _missing_head_text = untrained_head_text("classifier")
 
     @_with_errors
     def __call__(
@@ -150,13 +150,13 @@ class SequenceClassifier(_Labelled):
         of a regression stay (N, 1), also where transformers flattens them.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits, loss = ran.logits, None
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits, loss = outputs.logits, None
         assert logits is not None
         if labels is not None:
             infer = self.config.model_type == "bert"
             loss = classification_loss(logits, labels, self.config.problem_type, infer=infer)
-        return self._given(SequenceClassifierOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(SequenceClassifierOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
     def predict(
         self,
@@ -190,7 +190,7 @@ class SequenceClassifier(_Labelled):
         >>> model.predict(["See you at home", None], na="skip").shape
         (2, 2)
         """
-        _refuse(self.predict, unknown)
+        _raise_for_unknown(self.predict, unknown)
         return self._logits_of_column(
             texts,
             text_pairs,
@@ -224,7 +224,7 @@ class SequenceClassifier(_Labelled):
         >>> float(model.predict_proba(["See you at home"]).sum().round(3))
         1.0
         """
-        _refuse(self.predict_proba, unknown)
+        _raise_for_unknown(self.predict_proba, unknown)
         function = self.probability_function()
         if function is None:
             raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
@@ -264,7 +264,7 @@ class SequenceClassifier(_Labelled):
         >>> model.predict_labels(["See you at home", None], na="skip").tolist()
         ['ham', None]
         """
-        _refuse(self.predict_labels, unknown)
+        _raise_for_unknown(self.predict_labels, unknown)
         several = self.config.problem_type == "multi_label_classification"
         if not several and (self.probability_function() is None or self.num_labels == 1):
             raise ValueError("this model scores rows and has no labels to choose from; call predict or predict_proba")
@@ -303,11 +303,11 @@ class SequenceClassifier(_Labelled):
         try:
             rows = tokenizer._encode_for_model([text], None, options)
         except ValueError:
-            explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
+            raise_for_bad_row(tokenizer, [text], None, options, (single_name(name), single_name(name)))
             raise
         if rows.cut and max_length is None:
             warn_of_cuts(1, "1 text", options["max_length"])
-        check_rows(rows, self._settings, the_only(name))
+        check_rows(rows, self._settings, single_name(name))
         logits = self._core.forward(rows.ids, rows.offsets, types=rows.types)[0]
         assert logits is not None
         return logits
@@ -330,7 +330,7 @@ class TokenClassifier(_Labelled):
 
     _head = "tokens"
     _layers = TOKENS
-    _lack = untrained("classifier of tokens")
+    _missing_head_text = untrained_head_text("classifier of tokens")
 
     @_with_errors
     def __call__(
@@ -352,10 +352,10 @@ class TokenClassifier(_Labelled):
         nor masked; transformers counts masked ones, too, unless they are labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits = _padded(packed, ran.logits)
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, outputs.logits)
         loss = None if labels is None else token_loss(logits, labels, packed.valid)
-        return self._given(TokenClassifierOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(TokenClassifierOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
 
 class SpanReader(PreTrainedModel):
@@ -363,7 +363,7 @@ class SpanReader(PreTrainedModel):
 
     _head = "tokens"
     _layers = SPANS
-    _lack = untrained("reader of answers")
+    _missing_head_text = untrained_head_text("reader of answers")
 
     @_with_errors
     def __call__(
@@ -387,8 +387,8 @@ class SpanReader(PreTrainedModel):
         Masked tokens do not compete, so that the loss does not depend on padding; in transformers they do.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits = _padded(packed, ran.logits)
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, outputs.logits)
         if packed.valid is not None:
             logits[~packed.valid] = np.finfo(np.float32).min  # no answer begins or ends there
         start, end = (np.ascontiguousarray(part) for part in np.moveaxis(logits, 2, 0))
@@ -396,7 +396,7 @@ class SpanReader(PreTrainedModel):
         if start_positions is not None and end_positions is not None:
             loss = span_loss(start, end, start_positions, end_positions, packed.valid)
         values = {"loss": loss, "start_logits": start, "end_logits": end}
-        return self._given(QuestionAnsweringModelOutput, ran, return_dict, input_ids, **values)
+        return self._as_output(QuestionAnsweringModelOutput, outputs, return_dict, input_ids, **values)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         if config.num_labels != 2:
@@ -411,7 +411,7 @@ class Chooser(PreTrainedModel):
     """A head that scores choices."""
 
     _head = "sequence"
-    _lack = untrained("model for choices")
+    _missing_head_text = untrained_head_text("model for choices")
 
     @_with_errors
     def __call__(
@@ -432,11 +432,11 @@ class Chooser(PreTrainedModel):
         `labels` (N), the numbers of the right choices, it has their cross entropy.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        assert ran.logits is not None
-        logits = ran.logits.reshape(np.shape(input_ids)[:2])
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        assert outputs.logits is not None
+        logits = outputs.logits.reshape(np.shape(input_ids)[:2])
         loss = None if labels is None else choice_loss(logits, labels)
-        return self._given(MultipleChoiceModelOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(MultipleChoiceModelOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
     def _pack(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
         ids = flatten_choices("input_ids", input_ids)
@@ -456,7 +456,7 @@ class NextSentencePredictor(PreTrainedModel):
 
     _head = "sequence"
     _layers = NEXT_SENTENCE
-    _lack = untrained("predictor of the next sentence")
+    _missing_head_text = untrained_head_text("predictor of the next sentence")
 
     @_with_errors
     def __call__(
@@ -478,10 +478,11 @@ class NextSentencePredictor(PreTrainedModel):
         entropy.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        assert ran.logits is not None
-        loss = None if labels is None else choice_loss(ran.logits, labels)
-        return self._given(NextSentencePredictorOutput, ran, return_dict, input_ids, loss=loss, logits=ran.logits)
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = outputs.logits
+        assert logits is not None
+        loss = None if labels is None else choice_loss(logits, labels)
+        return self._as_output(NextSentencePredictorOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
@@ -492,7 +493,7 @@ class MaskedLanguageModel(PreTrainedModel):
     """A head that guesses tokens."""
 
     _head = "masked_lm"
-    _lack = untrained("masked language model")
+    _missing_head_text = untrained_head_text("masked language model")
 
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0, enhanced_mask_decoder: bool | None = None) -> None:
         self._make(config, seed, {"enhanced_mask_decoder": enhanced_mask_decoder})
@@ -524,34 +525,36 @@ class MaskedLanguageModel(PreTrainedModel):
         chosen = None if positions is None else check_positions(positions, packed)
         some = chosen is None or bool(chosen.any())
         selected = None if chosen is None or not some else selected_tokens(packed, chosen)
-        ran = self._run(packed, output_hidden_states, output_attentions, logits=some, selected=selected)
+        outputs = self._run(packed, output_hidden_states, output_attentions, logits=some, selected=selected)
         loss = None
         if chosen is None:
-            logits = _padded(packed, ran.logits)
+            logits = _padded(packed, outputs.logits)
             loss = None if labels is None else token_loss(logits, labels, packed.valid)
         else:
-            logits = np.empty((0, self._settings["num_labels"]), np.float32) if ran.logits is None else ran.logits
+            logits = outputs.logits
+            if logits is None:
+                logits = np.empty((0, self._settings["num_labels"]), np.float32)
             loss = None if labels is None else chosen_loss(logits, labels, chosen)
-        return self._given(MaskedLMOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(MaskedLMOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
-    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
+    def _unexpected(self, matched: MatchedWeights) -> tuple[str, ...]:
         """A decoder that is not tied has a bias of its own, beside which files may have the other."""
-        return tuple(name for name in super()._unexpected(adapted) if name != BIAS)
+        return tuple(name for name in super()._unexpected(matched) if name != BIAS)
 
-    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _loading_info(self, matched: MatchedWeights, found: Mapping[str, Tensor]) -> dict[str, Any]:
         """The head of transformers has both biases, whichever it adds."""
-        information = super()._loading_info(adapted, found)
+        information = super()._loading_info(matched, found)
         if self._opened.layers is PREDICTIONS:
             information["missing_keys"] |= {BIAS, DECODER + ".bias"} - found.keys()
         return information
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
-        asked = options.get("enhanced_mask_decoder")
-        _check_asked(asked, config)
-        legacy = bool(config.get("legacy", True)) and not asked
+        option = options.get("enhanced_mask_decoder")
+        _check_decoder_option(option, config)
+        legacy = bool(config.get("legacy", True)) and not option
         if any(name.startswith("lm_predictions.lm_head.") for name in found):
             legacy = legacy and any(name.startswith("cls.predictions.") for name in found)
-        enhanced = _decodes_twice(config, found, legacy) if asked is None else asked
+        enhanced = _decodes_twice(config, found, legacy) if option is None else option
         if legacy != config.get("legacy", True):
             config = type(config).from_dict({**config.to_dict(), "legacy": legacy})
         if not legacy:
@@ -567,7 +570,7 @@ class ReplacedTokenDetector(PreTrainedModel):
 
     _head = "replaced_tokens"
     _layers = REPLACED
-    _lack = untrained("detector of replaced tokens")
+    _missing_head_text = untrained_head_text("detector of replaced tokens")
 
     @_with_errors
     def __call__(
@@ -589,13 +592,13 @@ class ReplacedTokenDetector(PreTrainedModel):
         binary cross entropy of the tokens that are neither masked nor labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits = _padded(packed, ran.logits)[:, :, 0]
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, outputs.logits)[:, :, 0]
         loss = None if labels is None else replaced_loss(logits, labels, packed.valid)
-        return self._given(PreTrainingOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(PreTrainingOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
 
-def _refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
+def _raise_for_unknown(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
     """Raises the TypeError for arguments that a method does not take."""
     if unknown:
         raise unknown_option(method.__name__, unknown, list(signature(method).parameters)[:-1])
@@ -618,11 +621,11 @@ def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy
     )
 
 
-def _check_asked(asked: Any, config: PreTrainedConfig) -> None:
+def _check_decoder_option(option: Any, config: PreTrainedConfig) -> None:
     """TypeError or ValueError for an `enhanced_mask_decoder` that makes no sense for this family."""
-    if asked is not None and not isinstance(asked, bool):
-        raise TypeError(f"enhanced_mask_decoder is {asked!r}; it must be None, True or False")
-    if asked and config.model_type == "bert":
+    if option is not None and not isinstance(option, bool):
+        raise TypeError(f"enhanced_mask_decoder is {option!r}; it must be None, True or False")
+    if option and config.model_type == "bert":
         raise ValueError("enhanced_mask_decoder is True, but BERT has none; leave it out")
 
 

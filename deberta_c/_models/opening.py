@@ -24,7 +24,7 @@ from deberta_c._files.hub import hub_options, model_files, resolve
 from deberta_c._files.shared_open import reopened
 from deberta_c._models.config import OUTPUTS, AutoConfig, PreTrainedConfig, check_problem, config_class, read_config
 from deberta_c._models.initial import initial_weights
-from deberta_c._models.tensor_names import DECODER, Adapted, adapt, named, sources, tie
+from deberta_c._models.tensor_names import DECODER, MatchedWeights, by_current_name, match_weights, sources, tie
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 M = TypeVar("M", bound="OpenedModel")
@@ -61,7 +61,7 @@ class OpenedModel:
     _encoders: ClassVar[dict[type[PreTrainedConfig], type[Any]]] = {}  # of each family the class without a head
     _head: ClassVar[str]  # of the core
     _layers: ClassVar[Mapping[str, str]]  # of the head, as files call them
-    _lack: ClassVar[str]  # what it means that tensors of the head are missing
+    _missing_head_text: ClassVar[str]  # what it means that tensors of the head are missing
     _ignored: ClassVar[str] = r"(^|\.)position_ids$"  # what no model needs, but many files have
     _needs_head: ClassVar[bool] = True
 
@@ -147,13 +147,13 @@ class OpenedModel:
         model._seed = None
         model._made_by = _reopen, (cls, str(folder), options)
         try:
-            found = named(read_checkpoint(folder, variant), own.model_type)
-            adapted = model._open(model._plan(own, found, options), found, str(folder), options)
+            found = by_current_name(read_checkpoint(folder, variant), own.model_type)
+            matched = model._open(model._plan(own, found, options), found, str(folder), options)
         except ValueError as error:
             message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
             raise ValueError(message) from error
-        model._warn(adapted)
-        return (model, model._loading_info(adapted, found)) if output_loading_info else model
+        model._warn(matched)
+        return (model, model._loading_info(matched, found)) if output_loading_info else model
 
     @property
     def num_labels(self) -> int:
@@ -250,7 +250,7 @@ class OpenedModel:
         """The tensors that are used, each once, under the names of today's files."""
         return self._draw(self._opened) if self._files is None else self._files
 
-    def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> Adapted:
+    def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> MatchedWeights:
         """Gives the core what was found, and remembers what the model is."""
         self.config, self.name_or_path = deepcopy(plan.config), where
         self.config.name_or_path = where
@@ -260,11 +260,11 @@ class OpenedModel:
 
     def _load(
         self, plan: Plan, found: dict[str, Tensor], options: dict[str, Any], core: _core.Model | None = None
-    ) -> Adapted:
+    ) -> MatchedWeights:
         """Gives the core what was found, or takes one that has it."""
         self._opened, self._options, self._base = plan, options, None
         tied = self._tie(plan.config, found)
-        adapted = adapt(
+        matched = match_weights(
             self._wanted(plan),
             found,
             plan.settings,
@@ -273,23 +273,26 @@ class OpenedModel:
             quantizer=_quantizer(plan.config),
         )
         # What the core runs with, whatever happens to `config`.
-        self._settings = plan.settings if adapted.complete else {**plan.settings, "head": "none"}
-        self._missing = tuple(map(self._reported, adapted.missing + [item.name for item in adapted.mismatched]))
-        self._size = sum(prod(tensor.shape) for tensor in adapted.files.values())
-        self._files = adapted.files if self._made_by[0] is not _draw_again else None
-        self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in adapted.files)
+        self._settings = plan.settings if matched.complete else {**plan.settings, "head": "none"}
+        self._missing = tuple(
+            map(self._transformers_name, matched.missing + [item.name for item in matched.mismatched])
+        )
+        self._size = sum(prod(tensor.shape) for tensor in matched.files.values())
+        self._files = matched.files if self._made_by[0] is not _draw_again else None
+        self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in matched.files)
         try:
-            self._core = _core.Model(self._settings, adapted.tensors) if core is None else core
+            self._core = _core.Model(self._settings, matched.tensors) if core is None else core
         except ValueError as error:
-            raise ValueError(_in_names_of_the_files(str(error), adapted)) from error
-        return adapted
+            raise ValueError(_with_names_of_files(str(error), matched)) from error
+        return matched
 
-    def _warn(self, adapted: Adapted) -> None:
+    def _warn(self, matched: MatchedWeights) -> None:
         where = repr(self.name_or_path)
         if self._missing:
-            text = f"{where} lacks {', '.join(map(describe, self._missing))}: {self._lack}{self._other_task()}"
+            missing = ", ".join(map(describe, self._missing))
+            text = f"{where} lacks {missing}: {self._missing_head_text}{self._other_task()}"
             warn_caller(MissingHeadWarning(text, tensors=self._missing))
-        unexpected = self._unexpected(adapted)
+        unexpected = self._unexpected(matched)
         if unexpected:
             more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
             shown = ", ".join(map(describe, unexpected[:8] if more else unexpected)) + more
@@ -302,18 +305,18 @@ class OpenedModel:
             )
             warn_caller(UntiedWeightsWarning(text, tensors=self._untied))
 
-    def _reported(self, name: str) -> str:
+    def _transformers_name(self, name: str) -> str:
         """What transformers calls the tensor `name` of this model, in reports and in files."""
         return name
 
-    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
-        return tuple(sorted(name for name in adapted.unexpected if not re.search(self._ignored, name)))
+    def _unexpected(self, matched: MatchedWeights) -> tuple[str, ...]:
+        return tuple(sorted(name for name in matched.unexpected if not re.search(self._ignored, name)))
 
-    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _loading_info(self, matched: MatchedWeights, found: Mapping[str, Tensor]) -> dict[str, Any]:
         return {
-            "missing_keys": set(map(self._reported, adapted.missing)),
-            "unexpected_keys": set(self._unexpected(adapted)),
-            "mismatched_keys": {(self._reported(name), *shapes) for name, *shapes in adapted.mismatched},
+            "missing_keys": set(map(self._transformers_name, matched.missing)),
+            "unexpected_keys": set(self._unexpected(matched)),
+            "mismatched_keys": {(self._transformers_name(name), *shapes) for name, *shapes in matched.mismatched},
             "error_msgs": [],
         }
 
@@ -338,7 +341,7 @@ class OpenedModel:
         return f"; this checkpoint is a {name[:80]}: open it with AutoModelFor{task}"
 
 
-def untrained(what: str) -> str:
+def untrained_head_text(what: str) -> str:
     """What it means for a model that its head is missing."""
     return (
         f"it is not a trained {what}, and running it raises an error; fine-tune it with transformers, or load a "
@@ -352,13 +355,13 @@ def _quantizer(config: PreTrainedConfig) -> str:
     return str(settings.get("quant_method") or "bitsandbytes")[:80] if isinstance(settings, dict) else ""
 
 
-def _in_names_of_the_files(message: str, adapted: Adapted) -> str:
+def _with_names_of_files(message: str, matched: MatchedWeights) -> str:
     """A message of the core about a setting or a number in a weight, in words of config.json and the weights' file."""
     found = _NAN.search(message)
-    if found is None or found["name"] not in adapted.names:
+    if found is None or found["name"] not in matched.names:
         # Of the heads only the pooler has an activation of its own.
         return re.sub(r"^(?=\w+ is )", "config key ", re.sub("^head_act", "pooler_hidden_act", message))
-    source, tensor = adapted.names[found["name"]]
+    source, tensor = matched.names[found["name"]]
     place = f" at index {found['index']}" if source.stored == source.shape else ""
     return f"tensor {tensor!r} holds {found['value']}{place}; the file is damaged, copy it again"
 

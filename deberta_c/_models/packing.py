@@ -161,7 +161,7 @@ def offsets_of(lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.integer[Any]]:
     array = _array(name, value)
     if array.dtype.kind not in "iu" and array.size:
-        _find_huge(name, value)
+        _raise_if_huge(name, value)
         remedy = "; tokenize the texts first, or call predict" if array.dtype.kind in "UOST" else ""
         raise TypeError(f"{name} has dtype {array.dtype}; it must hold integers{remedy}")
     if array.ndim != 2:
@@ -210,12 +210,12 @@ def _array(name: str, value: Any) -> NDArray[Any]:
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} has rows of different lengths; tokenize with padding=True") from error
     if array.dtype.kind == "O":
-        _find_huge(name, value)
+        _raise_if_huge(name, value)
         raise ValueError(f"{name} holds objects of Python; give integers, as the tokenizer returns them")
     return array
 
 
-def _find_huge(name: str, value: Any) -> None:
+def _raise_if_huge(name: str, value: Any) -> None:
     """Raises the ValueError that names an int of Python which fits into no array of integers."""
     for place, item in np.ndenumerate(np.asarray(value, object)):
         if isinstance(item, int) and not -(2**63) <= item < 2**63:

@@ -17,7 +17,7 @@ from deberta_c._columns.texts import Missing, RowName, can_be_read_twice, pieces
 from deberta_c._models.packing import offsets_of
 from deberta_c._tokenizers.inputs import members, unzip
 from deberta_c._tokenizers.rows import Rows
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, explain, warn_of_cuts
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, raise_for_bad_row, warn_of_cuts
 
 BATCH_TOKENS = 4096
 _WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
@@ -141,7 +141,7 @@ class _Encoder(NamedTuple):
         try:
             rows = self.tokenizer._encode_for_model(firsts, seconds, self.options)
         except ValueError:
-            explain(self.tokenizer, window.firsts, window.seconds, self.options, names)
+            raise_for_bad_row(self.tokenizer, window.firsts, window.seconds, self.options, names)
             raise
         remedy = "" if "truncation" in self.options else "truncation=True and "
         check_rows(rows, self.settings, lambda index: names[0](int(chosen[index])), remedy)

@@ -87,7 +87,7 @@ class Mismatch(NamedTuple):
     expected: tuple[int, ...]
 
 
-class Adapted(NamedTuple):
+class MatchedWeights(NamedTuple):
     """The tensors of the core, and what was found on the way, under the names of files written today.
 
     `files` are the tensors that are used, each once. When the head is incomplete, `missing` and `mismatched` tell what
@@ -135,7 +135,7 @@ def _wrapped(name: str) -> bool:
     return _unwrapped(name) != name
 
 
-def named(tensors: Iterable[Tensor], family: str) -> dict[str, Tensor]:
+def by_current_name(tensors: Iterable[Tensor], family: str) -> dict[str, Tensor]:
     """Tensors by their names of today; ValueError when two have the same.
 
     A name without the prefix of a wrapper comes before one with it, which then stays as it is.
@@ -191,7 +191,7 @@ def sources(family: str, settings: Mapping[str, Any], head: Mapping[str, str], g
     return found
 
 
-def adapt(
+def match_weights(
     wanted: Iterable[Source],
     found: Mapping[str, Tensor],
     settings: Mapping[str, Any],
@@ -199,20 +199,20 @@ def adapt(
     *,
     skip_mismatched: bool = False,
     quantizer: str = "",
-) -> Adapted:
-    """Makes the core's tensors of what `named` found and `tie` tied.
+) -> MatchedWeights:
+    """Makes the core's tensors of what `by_current_name` found and `tie` tied.
 
     Errors: ValueError names, as the file does, tensors of the encoder that are missing, and those whose shape or type
     is wrong; with `skip_mismatched`, those of the head with another shape are left out. `quantizer` is what config.json
     says of the one that made the weights small.
     """
-    result = Adapted([], {}, [], [], [], {})
-    lost: list[str] = []
+    result = MatchedWeights([], {}, [], [], [], {})
+    missing: list[str] = []
     for source in wanted:
         of_head, tensor = source.name.startswith("head."), found.get(source.file)
         name = tied.get(source.file, source.file)
         if tensor is None:
-            (result.missing if of_head else lost).append(name)
+            (result.missing if of_head else missing).append(name)
             continue
         check_weight(tensor, _quantized(found, quantizer))
         if tensor.shape == source.stored:
@@ -226,9 +226,9 @@ def adapt(
                 f"tensor {tensor.name!r} has shape {_written(tensor.shape)}, but config.json asks for "
                 f"{_written(source.stored)}"
             )
-    if lost:
+    if missing:
         why = _quantized(found, quantizer) or "the files are incomplete, or config.json is another model's"
-        raise ValueError(f"it lacks {_listed(lost)}; {why}")
+        raise ValueError(f"it lacks {_listed(missing)}; {why}")
     if not result.complete:
         result.tensors[:] = [tensor for tensor in result.tensors if not tensor[0].startswith("head.")]
     used = {id(tensor) for tensor in result.files.values()} | {id(found.get(item.name)) for item in result.mismatched}
@@ -261,8 +261,8 @@ def _quantized(found: Mapping[str, Tensor], quantizer: str) -> str:
 
 def _encoder_name(name: str, family: str) -> str:
     bare = name.removeprefix("deberta.")
-    for pattern, renamed in _RENAMED[family]:
-        bare = re.sub(pattern, renamed, bare)
+    for pattern, replacement in _RENAMED[family]:
+        bare = re.sub(pattern, replacement, bare)
     return PREFIXES[family] + bare
 
 

@@ -67,7 +67,7 @@ class WeightedModel(OpenedModel):
         self._require_head()
         if not is_main_process:
             return
-        tensors = [tensor._replace(name=self._reported(name)) for name, tensor in self._weights().items()]
+        tensors = [tensor._replace(name=self._transformers_name(name)) for name, tensor in self._weights().items()]
         config = self._saved_config()
         config.update(architectures=[type(self).__name__], dtype=_common_type(tensors))
         with new_files(save_directory, stale=lambda name: holds_weights(name, variant)) as place:
@@ -84,7 +84,7 @@ class WeightedModel(OpenedModel):
         What is stored as bfloat16 is a float32 copy.
         """
         for name, tensor in self._weights().items():
-            yield self._reported(name), as_array(tensor)
+            yield self._transformers_name(name), as_array(tensor)
 
     def parameters(self) -> Iterator[NDArray[Any]]:
         """The arrays of `named_parameters`."""

@@ -21,8 +21,8 @@ from deberta_c._columns.texts import (
     items_of,
     pieces_of,
     rows_of,
+    single_name,
     texts_of,
-    the_only,
 )
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.predict import progress_bar
@@ -32,7 +32,7 @@ from deberta_c._tokenizers.tokenizer import (
     PreTrainedTokenizerFast,
     as_tokenizer,
     check_padding,
-    explain,
+    raise_for_bad_row,
     warn_of_cuts,
 )
 
@@ -78,7 +78,7 @@ class Pipeline(ABC, Generic[M]):
     other_names: ClassVar[tuple[str, ...]] = ()  # of the task
     opener: ClassVar[Any]  # the Auto class that opens a directory for it
     takes: ClassVar[type[PreTrainedModel]]
-    _takes: ClassVar[tuple[str, ...]]  # its options
+    _option_names: ClassVar[tuple[str, ...]]  # its options
     _single: ClassVar[tuple[type, ...]] = (str,)  # types of a single text
     _kinds: ClassVar[str] = "a str or a column of them"
 
@@ -104,38 +104,40 @@ class Pipeline(ABC, Generic[M]):
         self._plan = self._make_plan({})
 
     @abstractmethod
-    def _planned(self, options: Mapping[str, Any]) -> Plan:
+    def _new_plan(self, options: Mapping[str, Any]) -> Plan:
         """The plan of a call with these options, which are known ones."""
 
-    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options without former names."""
         return options
 
     def _known(self, options: dict[str, Any]) -> dict[str, Any]:
         """The options themselves under today's names; TypeError for one that the pipeline does not have."""
-        options = self._renamed({name: value for name, value in options.items() if name != "num_workers"})
-        if options.keys() - {*self._takes, *_SHARED}:
-            raise unknown_option(f"a pipeline for {self.task!r}", options, (*self._takes, *_SHARED, "batch_size"))
+        options = self._with_current_names({name: value for name, value in options.items() if name != "num_workers"})
+        if options.keys() - {*self._option_names, *_SHARED}:
+            raise unknown_option(
+                f"a pipeline for {self.task!r}", options, (*self._option_names, *_SHARED, "batch_size")
+            )
         check_na(options.get("na"))
         return options
 
     def _make_plan(self, options: Mapping[str, Any]) -> Plan:
-        return self._planned({**self._options, **options})
+        return self._new_plan({**self._options, **options})
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
         """Answers `inputs`; options replace those that were given before, `batch_size` among them."""
         if not options:
-            return self._answered(inputs, self._plan, self._options, self._batch_size)
+            return self._answer_inputs(inputs, self._plan, self._options, self._batch_size)
         batch_size = options.pop("batch_size", None)
         options = self._known(options)
-        return self._answered(
+        return self._answer_inputs(
             inputs,
             self._make_plan(options) if options else self._plan,
             {**self._options, **options},
             self._batch_size if batch_size is None else check_batch_size(batch_size),
         )
 
-    def _answered(self, inputs: Any, plan: Plan, options: Mapping[str, Any], batch_size: int) -> Any:
+    def _answer_inputs(self, inputs: Any, plan: Plan, options: Mapping[str, Any], batch_size: int) -> Any:
         if isinstance(inputs, self._single):
             return plan.one(inputs)
         progress = bool(options.get("progress"))
@@ -197,9 +199,9 @@ class TokenPlan(ABC, Generic[M]):
 
     def one(self, inputs: Any) -> Any:
         """The answer to a text that stands alone."""
-        rows = self._encode([inputs], the_only("inputs"))
+        rows = self._encode([inputs], single_name("inputs"))
         self._warn(rows.cut, "1 text")
-        return self.answers([inputs], rows, the_only("inputs"))[0]
+        return self.answers([inputs], rows, single_name("inputs"))[0]
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
         """The answers for a column whose first row is number `start` for the user."""
@@ -232,7 +234,7 @@ class TokenPlan(ABC, Generic[M]):
         try:
             return self.tokenizer._encode_for_model(texts, None, self._encoding)
         except ValueError:
-            explain(self.tokenizer, texts, None, self._encoding, (row_name, row_name))
+            raise_for_bad_row(self.tokenizer, texts, None, self._encoding, (row_name, row_name))
             raise
 
     def _warn(self, cut: int, texts: str) -> None:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.about import default_model
 from deberta_c._base.errors import warn_caller
-from deberta_c._columns.texts import Missing, RowName, rows_of, the_only
+from deberta_c._columns.texts import Missing, RowName, rows_of, single_name
 from deberta_c._files.hub import HUB, hub_options
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
@@ -53,17 +53,17 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     takes = SequenceClassifier
     _single = (str, Mapping)
     _kinds = "a str, a column of them or a dict"
-    _takes = ("top_k", "function_to_apply", "truncation", "max_length", "padding", "return_all_scores")
+    _option_names = ("top_k", "function_to_apply", "truncation", "max_length", "padding", "return_all_scores")
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
     def _make_plan(self, options: Mapping[str, Any]) -> "_Plan":
-        plan = self._planned({**self._options, **options})
+        plan = self._new_plan({**self._options, **options})
         plan.nested = "top_k" in options
         return plan
 
-    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
         """All labels were asked for by `return_all_scores` once; False asks for nothing."""
         if "return_all_scores" in options:
             warn_caller(UserWarning("return_all_scores has become top_k: give top_k=None for the scores of all labels"))
@@ -101,7 +101,7 @@ class _Plan:
     def one(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             first, second = _pair(inputs, "inputs")
-            return self._many([first], None if second is None else [second], the_only("inputs"))[0]
+            return self._many([first], None if second is None else [second], single_name("inputs"))[0]
         logits = self.model._logits_of_text(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
         answer = self.answers(logits)[0]
         return answer if self.nested else [answer]
@@ -254,7 +254,7 @@ def pipeline(
     """
     found = _class_for(task, model)
     _require_cpu_map(options.pop("device_map", None))
-    opening = _taken(options)
+    opening = _pop_opening_options(options)
     if model is None:
         model = _default_for(task)
     if isinstance(model, (str, Path)):
@@ -269,7 +269,7 @@ def pipeline(
     return found(model, tokenizer, device=device, batch_size=batch_size, **options)
 
 
-def _taken(options: dict[str, Any]) -> dict[str, Any]:
+def _pop_opening_options(options: dict[str, Any]) -> dict[str, Any]:
     """Takes the options that choose what is opened out of the others."""
     opening = {name: value for name in (*_OPENING, *HUB) if (value := options.pop(name, None)) is not None}
     return {**opening, **(options.pop("model_kwargs", None) or {})}

@@ -51,9 +51,9 @@ class FeatureExtractionPipeline(Pipeline[Encoder]):
     task = "feature-extraction"
     opener = AutoModel
     takes = Encoder
-    _takes = ("pooling", "return_tensors", "truncation", "tokenize_kwargs")
+    _option_names = ("pooling", "return_tensors", "truncation", "tokenize_kwargs")
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
 

@@ -50,9 +50,9 @@ class FillMaskPipeline(Pipeline[MaskedLanguageModel]):
     opener = AutoModelForMaskedLM
     takes = MaskedLanguageModel
 
-    _takes = ("top_k", "targets", "tokenizer_kwargs")
+    _option_names = ("top_k", "targets", "tokenizer_kwargs")
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
     def __call__(self, inputs: Any, **options: Any) -> Any:

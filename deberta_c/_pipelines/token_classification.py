@@ -69,12 +69,19 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
     opener = AutoModelForTokenClassification
     takes = TokenClassifier
 
-    _takes = ("aggregation_strategy", "ignore_labels", "stride", "trim_offsets", "is_split_into_words", "delimiter")
+    _option_names = (
+        "aggregation_strategy",
+        "ignore_labels",
+        "stride",
+        "trim_offsets",
+        "is_split_into_words",
+        "delimiter",
+    )
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
-    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
+    def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
         """Groups were asked for by `grouped_entities` and `ignore_subwords` once."""
         grouped, whole = options.pop("grouped_entities", None), options.pop("ignore_subwords", None)
         if grouped is None and whole is None:

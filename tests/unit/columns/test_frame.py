@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from deberta_c._columns.texts import find_surrogate, is_missing, rows_of, texts_of
+from deberta_c._columns.texts import is_missing, raise_for_surrogate, rows_of, texts_of
 
 TEXTS = ["one", "", "drei ü", "四"]
 
@@ -122,9 +122,9 @@ def test_is_missing():
 
 
 def test_the_surrogate_is_found():
-    find_surrogate(["fine", "\U0001f600"], rows_of("texts"))
+    raise_for_surrogate(["fine", "\U0001f600"], rows_of("texts"))
     with pytest.raises(ValueError, match=r"texts\[2\] has a lone surrogate at index 1"):
-        find_surrogate(["fine", "", "a\ud83d"], rows_of("texts"))
+        raise_for_surrogate(["fine", "", "a\ud83d"], rows_of("texts"))
 
 
 def test_columns_import_nothing():

@@ -11,7 +11,7 @@ import pytest
 import deberta_c
 from deberta_c._files.checkpoint import check_weight, read_checkpoint
 from deberta_c._files.safetensors import read_safetensors
-from deberta_c._models.tensor_names import named
+from deberta_c._models.tensor_names import by_current_name
 from tests.support.tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, write_model
 from tests.support.torch_bytes import zip_of
 
@@ -247,7 +247,7 @@ def test_a_plain_name_comes_before_a_wrapped_one(tmp_path):
     both = {"module.classifier.weight": A, "model.classifier.weight": A}
     (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(both))
     with pytest.raises(ValueError, match=r"are both 'classifier.weight'"):
-        named(read_checkpoint(tmp_path), "bert")
+        by_current_name(read_checkpoint(tmp_path), "bert")
 
 
 @pytest.mark.parametrize("base", [TINY, V1, CONV, BERT])
