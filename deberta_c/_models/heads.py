@@ -1,4 +1,4 @@
-"""The heads: what a call takes, what the core is asked for, and what is returned."""
+"""The heads: the arguments of a call, the outputs that the core computes, and the result."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import cleandoc, signature
@@ -49,13 +49,13 @@ C = TypeVar("C", bound=Callable[..., Any])
 
 
 _ERRORS = """
-Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask values, rows
-without a token); TypeError for a wrong dtype or an unknown argument; RuntimeError when the head is missing.
+Errors: ValueError names the argument, the position and the value (shapes, ids outside the vocabulary, mask values,
+rows without a token); TypeError for a wrong dtype or an unknown argument; RuntimeError if the head is missing.
 """
 
 
 def _with_errors(call: C) -> C:
-    """Ends the docstring of a `__call__` with the paragraph of errors that all heads share."""
+    """Appends the paragraph of errors, which all heads share, to the docstring of a `__call__`."""
     call.__doc__ = cleandoc(call.__doc__ or "") + "\n" + _ERRORS
     return call
 
@@ -83,7 +83,7 @@ class Encoder(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `BaseModelOutput`, for BERT a `BaseModelOutputWithPooling`, or a tuple with `return_dict=False`.
         """
@@ -101,7 +101,7 @@ class Encoder(PreTrainedModel):
         return run_batches(self._core, rows, BATCH_TOKENS, states=True)
 
     def _transformers_name(self, name: str) -> str:
-        """Names of a bare encoder have no prefix."""
+        """Tensors of an encoder without a head have no prefix."""
         return name.removeprefix(PREFIXES[self.config.model_type])
 
 
@@ -110,7 +110,7 @@ class _Labelled(PreTrainedModel):
 
     @property
     def classes_(self) -> NDArray[np.object_]:
-        """The names of the labels, an array (num_labels) in the order of the logits, as scikit-learn calls it."""
+        """The names of the labels, an array (num_labels) in the order of the logits, under the name of scikit-learn."""
         return np.array(self.labels(), np.object_)
 
     def _repr_suffix(self) -> str:
@@ -138,16 +138,16 @@ class SequenceClassifier(_Labelled):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
-        Masks may have padding on either side and holes; the head reads the first token that is not masked, where
+        A mask may have padding on either side and holes. The head reads the first token that is not masked;
         transformers reads column 0. Returns a `SequenceClassifierOutput`, or a tuple with `return_dict=False`.
 
-        With `labels` it has the loss of the configuration's `problem_type`. "regression": mean squared error,
-        "single_label_classification": cross entropy with classes (N), -100 left out, "multi_label_classification":
-        binary cross entropy with 0 and 1 (N, C). Without a `problem_type` it is a regression when there is one label,
-        a cross entropy for classes (N), and for labels (N, C) a soft cross entropy, with BERT a binary one. The logits
-        of a regression stay (N, 1), also where transformers flattens them.
+        With `labels`, the output has the loss of the configuration's `problem_type`. "regression": mean squared error;
+        "single_label_classification": cross entropy with classes (N), -100 is ignored; "multi_label_classification":
+        binary cross entropy with 0 and 1 (N, C). Without a `problem_type`, one label means regression, classes (N)
+        cross entropy, and labels (N, C) soft cross entropy, or binary cross entropy with BERT. The logits of a
+        regression are (N, 1), also where transformers flattens them.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         outputs = self._run(packed, output_hidden_states, output_attentions)
@@ -174,16 +174,16 @@ class SequenceClassifier(_Labelled):
         """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
 
         A column is a list, Series, pyarrow array, ndarray, data set or iterator; pairs are two columns, or a list of
-        tuples of two texts. It is read in windows of 8,192 rows, so that
-        beyond the column and the result memory does not grow with the number of rows. Each distinct text of a window
-        is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
-        megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
-        pd.NA) does: "raise", "empty" (an empty text) or "skip" (a row of NaN). `progress=True` shows a bar by tqdm,
-        or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer; the warning that
-        counts the texts cut comes when all rows are done.
+        tuples of two texts. The column is read in windows of 8,192 rows, so apart from the column and the result,
+        memory does not grow with the number of rows. Each distinct text of a window is computed once, in batches of
+        about `batch_tokens` tokens, and again in later windows only after about ten megabytes of other texts. Ctrl-C
+        works between layers. `na` decides about missing values (None, NaN, pd.NA): "raise" an error, "empty" treats
+        them as empty texts, "skip" returns NaN rows. `progress=True` shows a bar by tqdm if it is installed, otherwise
+        a line on stderr. `truncation` and `max_length` work as in a call of the tokenizer; one warning at the end
+        counts the texts that were cut.
 
-        Errors: TypeError and ValueError name the row and the remedy, before anything is computed for what is no str
-        or missing, unless it comes from an iterator; RuntimeError when the head is missing.
+        Errors: TypeError and ValueError name the row and the remedy; rows that are not a str, or missing, raise before
+        anything is computed, unless they come from an iterator. RuntimeError if the head is missing.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -217,7 +217,7 @@ class SequenceClassifier(_Labelled):
     ) -> NDArray[np.float32]:
         """Probabilities, float32 (N, num_labels): softmax, or sigmoid for multi-label models and a single logit.
 
-        Arguments and errors are those of `predict`; a regression model raises ValueError, for it has none.
+        Arguments and errors are those of `predict`; a regression model has no probabilities and raises ValueError.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -253,11 +253,11 @@ class SequenceClassifier(_Labelled):
         tokenizer: PreTrainedTokenizerFast | None = None,
         **unknown: Any,
     ) -> NDArray[np.object_]:
-        """The likeliest label of each row, an array of str (N), whatever the order of the labels in the logits.
+        """The most likely label of each row, an array of str (N), whatever the order of the labels in the logits.
 
-        Of a multi-label model each row has a list of the labels whose probability is above 0.5. With `na="skip"` the
-        label of a missing text is None. Arguments and errors are those of `predict`; a model of a regression or of a
-        single label raises ValueError, for it has nothing to choose from.
+        With a multi-label model each row is a list of the labels whose probability is above 0.5. With `na="skip"` the
+        label of a missing text is None. Arguments and errors are those of `predict`; a regression model or a model with
+        one label raises ValueError, because there is no label to choose.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -287,7 +287,7 @@ class SequenceClassifier(_Labelled):
         return answers
 
     def probability_function(self) -> str | None:
-        """What makes probabilities of the logits: "softmax", "sigmoid", or None for regression."""
+        """The function that turns logits into probabilities: "softmax", "sigmoid", or None for regression."""
         if self.config.problem_type == "regression":
             return None
         if self.config.problem_type == "multi_label_classification" or self.num_labels == 1:
@@ -297,7 +297,7 @@ class SequenceClassifier(_Labelled):
     def _logits_of_text(
         self, text: str, name: str, tokenizer: PreTrainedTokenizerFast, truncation: bool | str, max_length: int | None
     ) -> NDArray[np.float32]:
-        """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
+        """Logits (1, num_labels) of one text, without the windows of a column; messages call it `name`."""
         self._require_head()
         options = tokenizer._encode_options(truncation, max_length)
         try:
@@ -319,7 +319,7 @@ class SequenceClassifier(_Labelled):
         tokenizer: PreTrainedTokenizerFast | None,
         **arguments: Any,
     ) -> NDArray[np.float32]:
-        """What `predict` returns; `arguments` are those of the function of that name in `_predict`."""
+        """The result of `predict`; `arguments` are those of the function of that name in `_predict`."""
         self._require_head()
         tokenizer = self.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
         return predict(self._core, self._settings, tokenizer, texts, text_pairs, **arguments)
@@ -345,11 +345,11 @@ class TokenClassifier(_Labelled):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `TokenClassifierOutput`, whose logits (N, S, C) are zero for masked tokens, or a tuple with
-        `return_dict=False`. With `labels` (N, S) it has the cross entropy of the tokens that are neither labelled -100
-        nor masked; transformers counts masked ones, too, unless they are labelled -100.
+        `return_dict=False`. With `labels` (N, S), the output has the cross entropy of the tokens that are neither
+        labelled -100 nor masked; transformers also counts masked tokens, unless they are labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         outputs = self._run(packed, output_hidden_states, output_attentions)
@@ -379,12 +379,12 @@ class SpanReader(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
-        Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the least float32 for masked tokens, so that
-        argmax finds none, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N) it
-        has the mean of both cross entropies; a position of S or more does not count, a masked one raises ValueError.
-        Masked tokens do not compete, so that the loss does not depend on padding; in transformers they do.
+        Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the lowest float32 for masked tokens, so that
+        argmax never chooses one, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N)
+        it has the mean of both cross entropies; a position of S or more is ignored, a masked one raises ValueError.
+        Masked tokens do not compete, so padding never affects the loss; in transformers they compete.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         outputs = self._run(packed, output_hidden_states, output_attentions)
@@ -426,7 +426,7 @@ class Chooser(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over N questions with the same number of choices: arrays or lists (N, choices, S).
+        """Runs the network on N questions with the same number of choices: arrays or lists (N, choices, S).
 
         Returns a `MultipleChoiceModelOutput` with logits (N, choices), or a tuple with `return_dict=False`. With
         `labels` (N), the numbers of the right choices, it has their cross entropy.
@@ -452,7 +452,7 @@ class Chooser(PreTrainedModel):
 
 
 class NextSentencePredictor(PreTrainedModel):
-    """A head that tells whether the second text of a pair follows the first."""
+    """A head that predicts whether the second text of a pair follows the first."""
 
     _head = "sequence"
     _layers = NEXT_SENTENCE
@@ -471,7 +471,7 @@ class NextSentencePredictor(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `NextSentencePredictorOutput` with logits (N, 2), the first for a text that follows, or a tuple with
         `return_dict=False`. With `labels` (N), 0 for a text that follows and 1 for any other, it has their cross
@@ -490,7 +490,7 @@ class NextSentencePredictor(PreTrainedModel):
 
 
 class MaskedLanguageModel(PreTrainedModel):
-    """A head that guesses tokens."""
+    """A head that predicts the tokens in the place of masks."""
 
     _head = "masked_lm"
     _missing_head_text = untrained_head_text("masked language model")
@@ -512,14 +512,14 @@ class MaskedLanguageModel(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `MaskedLMOutput`, whose logits (N, S, V) are zero for masked tokens, or a tuple with
         `return_dict=False`. With `positions`, a boolean (N, S) array such as `input_ids == tokenizer.mask_token_id`,
         only the logits (K, V) of the K chosen tokens are computed, row by row, which saves most of the time and memory
-        for a large vocabulary. With `labels` (N, S) it has the cross entropy of the tokens that are not labelled
-        -100, not masked and, if there are `positions`, chosen; transformers counts masked ones, too, unless they are
-        labelled -100.
+        for a large vocabulary. With `labels` (N, S), the output has the cross entropy of the tokens that are not
+        labelled -100, not masked and, with `positions`, chosen; transformers also counts masked tokens, unless they
+        are labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         chosen = None if positions is None else check_positions(positions, packed)
@@ -538,11 +538,11 @@ class MaskedLanguageModel(PreTrainedModel):
         return self._as_output(MaskedLMOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
     def _unexpected(self, matched: MatchedWeights) -> tuple[str, ...]:
-        """A decoder that is not tied has a bias of its own, beside which files may have the other."""
+        """A decoder that is not tied has its own bias; the other bias in the files is expected then."""
         return tuple(name for name in super()._unexpected(matched) if name != BIAS)
 
     def _loading_info(self, matched: MatchedWeights, found: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The head of transformers has both biases, whichever it adds."""
+        """The head of transformers has both biases, although it adds only one."""
         information = super()._loading_info(matched, found)
         if self._opened.layers is PREDICTIONS:
             information["missing_keys"] |= {BIAS, DECODER + ".bias"} - found.keys()
@@ -566,7 +566,7 @@ class MaskedLanguageModel(PreTrainedModel):
 
 
 class ReplacedTokenDetector(PreTrainedModel):
-    """A head that tells which tokens were replaced."""
+    """A head that detects which tokens were replaced."""
 
     _head = "replaced_tokens"
     _layers = REPLACED
@@ -585,7 +585,7 @@ class ReplacedTokenDetector(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `PreTrainingOutput` with logits (N, S), above 0 where a token seems replaced and 0 for masked tokens,
         or a tuple with `return_dict=False`. With `labels` (N, S), 1 for replaced and 0 for original tokens, it has the
@@ -599,7 +599,7 @@ class ReplacedTokenDetector(PreTrainedModel):
 
 
 def _raise_for_unknown(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
-    """Raises the TypeError for arguments that a method does not take."""
+    """TypeError for an argument that a method does not have."""
     if unknown:
         raise unknown_option(method.__name__, unknown, list(signature(method).parameters)[:-1])
 
@@ -611,7 +611,7 @@ def _padded(packed: Packed, logits: NDArray[np.float32] | None) -> NDArray[np.fl
 
 
 def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy: bool) -> bool:
-    """Whether files are those of a model that was trained with the enhanced mask decoder."""
+    """Whether the files are of a model that was trained with the enhanced mask decoder."""
     return (
         not legacy
         and config.get("position_biased_input") is False
@@ -622,15 +622,15 @@ def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy
 
 
 def _check_decoder_option(option: Any, config: PreTrainedConfig) -> None:
-    """TypeError or ValueError for an `enhanced_mask_decoder` that makes no sense for this family."""
+    """TypeError or ValueError if `enhanced_mask_decoder` is invalid for this family."""
     if option is not None and not isinstance(option, bool):
         raise TypeError(f"enhanced_mask_decoder is {option!r}; it must be None, True or False")
     if option and config.model_type == "bert":
-        raise ValueError("enhanced_mask_decoder is True, but BERT has none; leave it out")
+        raise ValueError("enhanced_mask_decoder is True, but BERT has no such decoder; leave it out")
 
 
 def _check_width(config: PreTrainedConfig) -> None:
-    """ValueError when LM_HEAD cannot multiply with the word table."""
+    """ValueError if LM_HEAD cannot multiply with the word table."""
     embedding = config.get("embedding_size") or config.hidden_size
     if embedding != config.hidden_size:
         raise ValueError(
@@ -641,7 +641,7 @@ def _check_width(config: PreTrainedConfig) -> None:
 
 
 def _check_decoder(config: PreTrainedConfig, found: Mapping[str, Tensor]) -> None:
-    """ValueError, with the reason, when the enhanced mask decoder cannot run."""
+    """ValueError with the reason if the enhanced mask decoder cannot run."""
     if config.get("position_biased_input") is not False:
         raise ValueError(
             "enhanced_mask_decoder is True, but positions are added at the input already (config key "

@@ -192,7 +192,7 @@ def test_positions(open_case, head, family):
         model(ids, mask, positions=ids)
     with pytest.raises(ValueError, match=r"positions has shape \(4,\), but input_ids \(4, 13\)"):
         model(ids, mask, positions=positions[:, 0])
-    with pytest.raises(ValueError, match=r"positions\[0, 4\] is True, but attention_mask is 0 there"):
+    with pytest.raises(ValueError, match=r"positions\[0, 4\] is True, but this token is masked"):
         model(ids, mask, positions=mask == 0)
 
 
@@ -279,7 +279,7 @@ def test_a_decoder_is_asked_for_by_true_or_false(tmp_path, asked):
 
 def test_bert_has_no_decoder(tmp_path):
     directory = write_model(tmp_path / "model", base=BERT, head="legacy_lm")
-    told = "enhanced_mask_decoder is True, but BERT has none; leave it out"
+    told = "enhanced_mask_decoder is True, but BERT has no such decoder; leave it out"
     with pytest.raises(ValueError, match=told):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=True)
     with pytest.raises(ValueError, match=told):

@@ -45,7 +45,7 @@ def test_two_readings_of_a_configuration_are_equal(tiny, tmp_path):
 
 def test_a_label_that_is_not_there(tiny):
     config = deberta_c.AutoConfig.from_pretrained(tiny)
-    with pytest.raises(KeyError, match=r"'sports' is none of the labels; they are .*'spam': 1"):
+    with pytest.raises(KeyError, match=r"'sports' is not a label; the labels are .*'spam': 1"):
         _ = config.label2id["sports"]
     assert config.label2id.get("sports") is None
     assert json.loads(config.to_json_string())["label2id"] == config.label2id
