@@ -201,7 +201,7 @@ def test_encodings(classify, tmp_path, capsys):
             "in.csv",
             "text,predicted_label\na,b\n",
             (),
-            "has the column 'predicted_label', which is to be written; rename it",
+            "has the column 'predicted_label', which will be written; rename it",
         ),
         ("in.jsonl", "{\n", (), "line 1 is not JSON"),
         ("in.jsonl", '{"text": "a"}\n[1]\n', (), "line 2 is a JSON list"),
@@ -396,9 +396,12 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train"], "'train' is no command; there are classify, demo, bench, show-config, text; to classify it as a"),
-        (["trian", "in.csv", "--out", "x"], "'trian' is no command; there are"),
-        (["clasify", "in.csv"], "'clasify' is no command; did you mean 'classify', or to classify it as a text"),
+        (
+            ["train"],
+            "'train' is not a command; there are classify, demo, bench, show-config, text; to classify it as a",
+        ),
+        (["trian", "in.csv", "--out", "x"], "'trian' is not a command; there are"),
+        (["clasify", "in.csv"], "'clasify' is not a command; did you mean 'classify', or to classify it as a text"),
         (["Classify"], "did you mean 'classify'"),
         (["predict", "in.csv"], "did you mean 'classify'"),
         (["show_config"], "did you mean 'show-config'"),
@@ -611,7 +614,7 @@ def test_utf_16_without_a_mark(classify, tmp_path, capsys):
 def test_outputs_that_cannot_be(classify, tmp_path, capsys):
     source = write_csv(tmp_path / "in.csv")
     for target, message in (
-        ("out.txt", "has room for labels alone; give --labels-only"),
+        ("out.txt", "can only contain labels; give --labels-only"),
         ("o.parquet.gz", "compressed in itself"),
     ):
         assert classify(source, out=target)[0] == 1
@@ -623,7 +626,7 @@ def test_labels_of_one_name(make_model, tmp_path, capsys):
     source, target = write_csv(tmp_path / "in.csv"), tmp_path / "out.csv"
     arguments = ["classify", str(source), "--model", str(model), "--out", str(target), "--na", "skip"]
     assert main([*arguments, "--all-scores"]) == 1
-    assert "two labels are called 'a'; rename one in id2label" in capsys.readouterr().err
+    assert "two labels are named 'a'; rename one in id2label" in capsys.readouterr().err
     assert main(arguments) == 0
 
 

@@ -123,7 +123,9 @@ def test_spans():
     expected = (entropy(start[:2], [1, 0]) + entropy(end[2:, :2], [0])) / 2
     found = span_loss(start, end, [1, 0, 4], [4, 4, 0], valid)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    with pytest.raises(ValueError, match=r"end_positions\[2\] is 3, a masked token of that row; give 4 to ignore the row"):
+    with pytest.raises(
+        ValueError, match=r"end_positions\[2\] is 3, a masked token of that row; give 4 to ignore the row"
+    ):
         span_loss(start, end, [1, 0, 1], [4, 4, 3], valid)
     assert np.isnan(span_loss(start, end, [4, 4, 4], [1, 1, 1], None))
 

@@ -83,7 +83,9 @@ def test_pairs_in_windows(model, windows_of_two):
     for columns in ((firsts, seconds), (iter(firsts), seconds), (firsts, iter(seconds)), (iter(firsts), iter(seconds))):
         np.testing.assert_allclose(model.predict(*columns, na="skip"), whole, atol=TOLERANCE)
     for short in (iter(["a"]), iter(["a"] * 2), iter(["a"] * 3)):
-        with pytest.raises(ValueError, match=r"^text_pairs has more rows than texts, which has [123]; give two columns"):
+        with pytest.raises(
+            ValueError, match=r"^text_pairs has more rows than texts, which has [123]; give two columns"
+        ):
             model.predict(short, ["b"] * 4)
     with pytest.raises(ValueError, match=r"^texts has more rows than text_pairs, which has 0; give two columns"):
         model.predict(iter(["a"]), iter([]))

@@ -162,7 +162,7 @@ def test_options_of_transformers(pipe):
     with pytest.warns(UserWarning, match="ignored by a pipeline: framework, use_fast") as caught:
         pipeline(pipe.task, pipe.model, framework="tf", use_fast=False)
     assert (len(caught), caught[0].filename) == (1, __file__)
-    with pytest.warns(UserWarning, match="for the model is open already: revision"):
+    with pytest.warns(UserWarning, match="because the model is open already: revision"):
         pipeline(pipe.task, pipe.model, revision="main")
     with pytest.warns(UserWarning, match="trust_remote_code is ignored") as caught:
         pipeline(pipe.task, folder, trust_remote_code=True)
