@@ -94,7 +94,7 @@ def test_int8_may_differ_and_says_by_how_much():
     assert result["difference"][peers.OnnxRuntimeInt8.name] == pytest.approx(0.25)
 
 
-def test_peers_take_turns_and_the_best_go_on():
+def test_peers_alternate_and_the_best_continue():
     log = []
     work = run.time_case(cases.case("256 messages"), fakes(log), 1000, sleep=lambda _: None)
     checked = [entry for entry in log if entry[2] == run.CHECKED_ROWS]
@@ -152,7 +152,7 @@ def test_a_worker_that_fails_is_named(tmp_path, capfd):
     assert "config.json" in capfd.readouterr().err
 
 
-def test_models_that_cannot_be_opened_are_left_out_by_name(monkeypatch):
+def test_models_that_cannot_be_opened_are_named_and_skipped(monkeypatch):
     assert run.refusal("v3-large") is None
     assert run.refusal("bert-base") is None
     monkeypatch.setitem(run.CONFIGS, "t5", {"model_type": "t5"})
@@ -198,7 +198,7 @@ def test_parts_of_a_run_are_merged():
     assert json.loads(json.dumps(found)) == found
 
 
-def test_tables_tell_medians_intervals_and_goals():
+def test_tables_show_medians_intervals_and_goals():
     lines = report.tables(results()).splitlines()
     header = [cell.strip() for cell in lines[0].split("|")]
     rows = {
@@ -292,7 +292,7 @@ def tokenizer_results():
     return {"parts": {"v3": {"machine": machine, "lines": lines}, "load": {"machine": machine, "lines": load}}}
 
 
-def test_tokenizer_tables_tell_rates_and_goals():
+def test_tokenizer_tables_show_rates_and_goals():
     text = tokenization.table(tokenizer_results())
     assert (
         "| v3 | English | ids | 1 | 21.0 | - | 2.0 | - | 12.0 | 10.5x (10x, met) | - | 1.8x (2x, missed) | 10.0 | "

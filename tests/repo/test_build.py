@@ -38,7 +38,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("word", MISSING)
-def test_what_is_missing_is_told_in_one_line(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named_in_one_line(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", lame_compiler(tmp_path, word))
     with pytest.raises(SystemExit) as error:
         build_core.check_machine()
@@ -48,7 +48,7 @@ def test_what_is_missing_is_told_in_one_line(word: str, tmp_path: Path, monkeypa
     assert [part for part in MISSING[word] if part not in message] == []
 
 
-def test_a_machine_that_lacks_nothing_passes() -> None:
+def test_a_complete_machine_passes() -> None:
     build_core.check_machine()
 
 

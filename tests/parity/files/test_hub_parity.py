@@ -121,5 +121,5 @@ def test_downloaded_once_and_found_again(hub, tmp_path):
         ("org/tiny", {}, {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set: leave that out once"),
     ],
 )
-def test_what_cannot_be_had(hub, tmp_path, name, options, variables, message):
+def test_models_that_cannot_be_fetched(hub, tmp_path, name, options, variables, message):
     assert re.search(message, run(hub, tmp_path, name, variables, **options))

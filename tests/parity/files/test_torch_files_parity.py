@@ -114,7 +114,7 @@ def test_files_without_checksums(tmp_path):
     ],
     ids=["wrapped", "module", "list", "sparse", "numpy", "complex", "number"],
 )
-def test_what_is_no_state_dict(tmp_path, zipped, content, message):
+def test_values_that_are_not_state_dicts(tmp_path, zipped, content, message):
     path = tmp_path / "pytorch_model.bin"
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=message) as caught:

@@ -229,7 +229,7 @@ def test_tied_and_untied_decoder(tmp_path, saved, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_saved_and_loaded_there(tmp_path, saved, name):
+def test_saved_and_loaded_by_transformers(tmp_path, saved, name):
     """What deberta_c saves are the files' names and numbers; transformers lacks nothing and computes the same."""
     head, changes = MODELS[name]
     config = tiny(**changes)

@@ -96,7 +96,7 @@ def test_other_vocabularies(tmp_path, family, head):
 
 @pytest.mark.parametrize("variant", [None, "fp16"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_shards_are_read_there_and_here(tmp_path, family, variant):
+def test_shards_are_read_by_both(tmp_path, family, variant):
     config = config_of(**FAMILIES[family])
     Pair.save(tmp_path / "m", config)
     ours, theirs = load_ours(tmp_path / "m", config), load_theirs(tmp_path / "m")

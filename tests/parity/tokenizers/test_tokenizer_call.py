@@ -270,7 +270,7 @@ def everything(batch: Any, row: int, characters: int) -> list[Any]:
 @pytest.mark.parametrize(
     "options", [{}, {"padding": True}, {"add_special_tokens": False}, {"truncation": True, "max_length": 9}]
 )
-def test_what_an_encoding_tells(both, inputs, options):
+def test_attributes_and_methods_of_an_encoding(both, inputs, options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found, expected = (tokenizer(*INPUTS[inputs], **options) for tokenizer in both)

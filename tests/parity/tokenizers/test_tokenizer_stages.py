@@ -485,7 +485,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("part", UNKNOWN)
-def test_unknown_parts_are_refused_by_name(part, kinds, tmp_path):
+def test_unknown_parts_are_named(part, kinds, tmp_path):
     for stage in UNKNOWN[part]:
         tokenizer = plain(kinds, "Unigram")
         setattr(tokenizer, part, stage)

@@ -1,4 +1,4 @@
-"""The command line, as a user calls it: files in and out, errors, and no half-written output."""
+"""The command line: files in and out, errors, and no half-written output."""
 
 import csv
 import gzip
@@ -272,7 +272,7 @@ def test_interruption_leaves_no_output(classify, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def heeded_ctrl_c():
-    """SIGINT is not ignored by child processes, as it is where a shell runs the tests in the background."""
+    """Child processes handle SIGINT, also if a shell runs the tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -307,7 +307,7 @@ def test_signal_handlers_are_given_back():
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)] == before
 
 
-def test_text_on_the_spot(tiny, model, capsys):
+def test_texts_on_the_command_line(tiny, model, capsys):
     assert main(["hello world", "--model", str(tiny)]) == 0
     (answer,) = deberta_c.pipeline(model=model)("hello world")
     assert capsys.readouterr().out == f"{answer['label']}\t{answer['score']:.4f}\thello world\n"
@@ -346,7 +346,7 @@ def test_show_config_and_help(capsys):
 
 
 def test_default_model_answers_at_once(tmp_path):
-    """From a cold start in under half a second of the processor, in a folder of no importance."""
+    """From a cold start in under half a second of processor time, in an unrelated folder."""
     command = [sys.executable, "-m", "deberta_c", "WINNER! Claim your free prize now, call 0900 555 0142"]
     before = os.times()
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -411,7 +411,7 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
         (["mesages.csv.gz"], "there is no file"),
     ],
 )
-def test_mistyped_commands_are_no_texts(capsys, words, message):
+def test_mistyped_commands_are_not_texts(capsys, words, message):
     assert main(words) == 2
     shown = capsys.readouterr()
     assert message in shown.err
@@ -587,7 +587,7 @@ def test_tables_without_rows(classify, tmp_path, kind):
         ("in.txt", b"a\n\nb\n", "line 2, column 'text': the text is missing"),
     ],
 )
-def test_files_that_are_not_as_they_should_be(classify, tmp_path, capsys, name, content, message):
+def test_broken_files(classify, tmp_path, capsys, name, content, message):
     (tmp_path / name).write_bytes(content)
     status, target = classify(tmp_path / name, "--na", "raise")
     assert status == 1
@@ -611,7 +611,7 @@ def test_utf_16_without_a_mark(classify, tmp_path, capsys):
     assert classify(tmp_path / "in.csv", "--encoding", "utf-16-le")[0] == 0
 
 
-def test_outputs_that_cannot_be(classify, tmp_path, capsys):
+def test_invalid_outputs(classify, tmp_path, capsys):
     source = write_csv(tmp_path / "in.csv")
     for target, message in (
         ("out.txt", "can only contain labels; give --labels-only"),

@@ -1,4 +1,4 @@
-"""Columns of every kind become lists of str, and missing values are told from texts."""
+"""Columns of every kind become lists of str, and missing values are found."""
 
 import subprocess
 import sys
@@ -100,12 +100,12 @@ def test_the_column_itself_is_not_changed():
         (np.array([1.5]), TypeError, r"texts\[0\] is 1.5"),
     ],
 )
-def test_what_is_no_column(column, error, message):
+def test_values_that_are_not_columns(column, error, message):
     with pytest.raises(error, match=message):
         texts_of(column, "texts")
 
 
-def test_a_frame_is_no_column():
+def test_a_frame_is_not_a_column():
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match=r'frame\["text"\]'):
         texts_of(pandas.DataFrame({"text": ["a"]}), "texts")

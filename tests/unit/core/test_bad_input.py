@@ -1,4 +1,4 @@
-"""Wrong arrays, hostile files, odd texts: each gives an error that names it, none crashes, and the next call works."""
+"""Wrong arrays, hostile files, odd texts: each raises an error that names it, none crashes, the next call works."""
 
 import json
 import struct
@@ -176,7 +176,7 @@ def test_a_header_that_lies_about_a_weight(make_model):
         "classifier.bias",
     ],
 )
-def test_weights_that_are_no_numbers_are_told(make_model, name, value):
+def test_weights_that_are_not_finite_raise(make_model, name, value):
     directory = make_model()
     tensors = tiny_tensors(json.loads((directory / "config.json").read_text()))
     tensors[name].ravel()[2] = value

@@ -219,7 +219,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_sizes(name):
-    """What files of each published size hold, in numbers."""
+    """The number of parameters of each published size."""
     family, keys, numbers = PUBLISHED[name]
     config = AutoConfig.from_dict({"model_type": family, **keys})
     config._check()
@@ -280,7 +280,7 @@ def test_heads_of_the_core():
         (BertConfig, {"model_type": "albert"}, "model_type is 'albert'; this version runs"),
     ],
 )
-def test_what_is_not_run_is_named(kind, keys, message):
+def test_unsupported_configurations_are_named(kind, keys, message):
     with pytest.raises(ValueError, match=message):
         kind(**keys)._check()
 

@@ -1,4 +1,4 @@
-"""Losses against torch where it is installed, and by hand; labels that make no sense are told."""
+"""Losses against torch if it is installed, and by hand; errors for invalid labels."""
 
 import tracemalloc
 
@@ -73,7 +73,7 @@ def test_large_logits_do_not_overflow():
 @pytest.mark.parametrize("infer", [False, True])
 @pytest.mark.parametrize("problem", [None, SINGLE, MULTIPLE, REGRESSION])
 def test_torch(problem, infer):
-    """The very functions that the models of transformers call."""
+    """The functions that the models of transformers call."""
     torch = pytest.importorskip("torch")
     logits = torch.tensor(LOGITS)
     soft = problem in (MULTIPLE, REGRESSION)
@@ -160,14 +160,14 @@ def test_spans():
         (lambda: cross_entropy(LOGITS, CLASSES + 1), ValueError, "a class 4"),
     ],
 )
-def test_labels_that_make_no_sense(function, error, told):
+def test_invalid_labels(function, error, told):
     with pytest.raises(error, match=told):
         function()
 
 
 @pytest.mark.parametrize("function", ["cross_entropy", "token_loss"])
 def test_a_large_vocabulary_takes_little_memory(function):
-    """A fraction of the logits, whatever their number; the mean is that of all rows at once."""
+    """Memory stays a fraction of the logits; the mean equals that of all rows at once."""
     logits = RANDOM.standard_normal((200, 30_011)).astype(np.float32)
     classes = RANDOM.integers(30_011, size=200)
     classes[::3] = -100

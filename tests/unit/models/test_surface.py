@@ -1,4 +1,4 @@
-"""What models and configurations show of themselves: arrays, the encoder under a head, other sizes."""
+"""Attributes of models and configurations: arrays, the encoder under a head, other sizes."""
 
 import json
 import pickle
@@ -43,7 +43,7 @@ def test_two_readings_of_a_configuration_are_equal(tiny, tmp_path):
     assert deberta_c.PretrainedConfig is deberta_c.PreTrainedConfig
 
 
-def test_a_label_that_is_not_there(tiny):
+def test_a_label_that_does_not_exist(tiny):
     config = deberta_c.AutoConfig.from_pretrained(tiny)
     with pytest.raises(KeyError, match=r"'sports' is not a label; the labels are .*'spam': 1"):
         _ = config.label2id["sports"]

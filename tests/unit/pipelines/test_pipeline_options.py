@@ -1,4 +1,4 @@
-"""What all pipelines take: constructors, missing values, progress, data sets, options of transformers."""
+"""Options of all pipelines: constructors, missing values, progress, data sets, options of transformers."""
 
 import copy
 import pickle
@@ -21,7 +21,7 @@ HEADS = {
 
 
 class Texts:
-    """A data set as those of torch are: a length and items, and no IndexError at its end."""
+    """A data set like those of torch: a length and items, and no IndexError at its end."""
 
     def __init__(self, texts):
         self.texts = texts

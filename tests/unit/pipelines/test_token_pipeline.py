@@ -1,4 +1,4 @@
-"""The token classification pipeline: labels of tokens and of the entities that they make."""
+"""The token classification pipeline: labels of tokens and of entities."""
 
 import pickle
 
@@ -13,7 +13,7 @@ LABELS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 CONFIG = {**TINY, "initializer_range": 0.5, "id2label": dict(enumerate(LABELS))}
 TEXTS = ["hello world", "see you at home, call now!", "", "free entry at the abc"]
 
-# What the model is made to say of each token: the logits of the labels.
+# The logits of the labels that the model returns for each token.
 SAID = {
     "▁see": [9, 0, 0, 0, 0],
     "▁hello": [0, 5, 0, 0, 0],
@@ -39,7 +39,7 @@ def tag(tagger, tokenizer):
 
 @pytest.fixture
 def told(tag, tokenizer, monkeypatch):
-    """The pipeline with a model that says what SAID tells."""
+    """The pipeline with a model that returns the logits of SAID."""
 
     def say(self, rows, row_name, selected=None):
         for row, (begin, end) in enumerate(zip(rows.offsets[:-1], rows.offsets[1:], strict=True)):
@@ -59,7 +59,7 @@ def brief(answers):
 
 
 def tokens(model, tokenizer, text, ignored=("O",)):
-    """The answer without aggregation, of the logits in double precision."""
+    """The result without aggregation, from the logits in double precision."""
     encoding = tokenizer(text, return_offsets_mapping=True)
     logits = model(input_ids=[encoding.input_ids]).logits[0].astype(np.float64)
     answers = []
@@ -83,7 +83,7 @@ def test_tokens(tag, tagger, tokenizer):
     assert [type(value) for value in tag(TEXTS[1])[0].values()] == [str, float, int, str, int, int]
 
 
-def test_labels_that_are_left_out(tag, tagger, tokenizer):
+def test_ignored_labels(tag, tagger, tokenizer):
     for ignored in ([], ["I-PER", "O"], LABELS):
         assert tag(TEXTS[1], ignore_labels=ignored) == tokens(tagger, tokenizer, TEXTS[1], ignored)
     some = pipeline("ner", model=tagger, tokenizer=tokenizer, ignore_labels=[])

@@ -1,4 +1,4 @@
-"""What the call of a tokenizer gives beside ids: spans, words, windows, padding; and its other methods."""
+"""Results of a tokenizer call besides ids: spans, words, windows, padding; and its other methods."""
 
 import copy
 import json
@@ -358,7 +358,7 @@ def test_pad(bert):
         ({"input_ids": [[1], [1, 2]], "labels": [[1], [1, 2]]}, {"return_tensors": "np"}, ValueError, "rows of labels"),
     ],
 )
-def test_what_cannot_be_padded(bert, encoded, options, error, message):
+def test_columns_that_cannot_be_padded(bert, encoded, options, error, message):
     with pytest.raises(error, match=message):
         bert.pad(encoded, **options)
 
@@ -481,7 +481,7 @@ def test_extra_special_tokens_are_a_list(own, tokens):
     assert len(own) == size
 
 
-def test_what_is_no_id(bert):
+def test_values_that_are_not_ids(bert):
     for wrong in ("a", None, 1.5):
         with pytest.raises(TypeError, match=r"ids is .*; give an id or a list of ids"):
             bert.convert_ids_to_tokens(wrong)
