@@ -94,7 +94,7 @@ class TokenizerFiles:
     config: Mapping[str, Any] = field(repr=False)
     """tokenizer_config.json as it is."""
     content: Callable[[], dict[str, Any]] = field(repr=False)
-    """Reads the vocabulary again and makes a tokenizer.json of everything, but for SPM."""
+    """Reads the vocabulary again and builds a tokenizer.json of everything, except for SPM."""
     _known: Callable[[], tuple[tuple[AddedToken, ...], int]] = field(repr=False)
 
     @cached_property

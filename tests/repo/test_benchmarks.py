@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark measures what it says: the works, the count of FLOPs, the order of check and clock, the tables."""
+"""The benchmark measures what it claims: the works, the number of FLOPs, checks before timing, the tables."""
 
 import json
 import sys
@@ -60,7 +60,7 @@ def test_flops_against_a_count_by_hand():
 
 
 class FakeWorker:
-    """A peer that answers at once: logits by the first id and length of each row, off by `error`."""
+    """A peer without delay: logits from the first id and length of each row, plus `error`."""
 
     def __init__(self, name, seconds, log, error=0.0):
         self.name, self.seconds, self.log, self.error = name, seconds, log, error

@@ -1,4 +1,4 @@
-"""docs/environment.md lists the environment variables that the sources read, and no others of ours."""
+"""docs/environment.md lists the environment variables that the sources read, and no other DEBERTA_C variables."""
 
 import re
 from pathlib import Path

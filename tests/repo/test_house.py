@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of the code: who may include whom, what is exported, what no file may hold."""
+"""The structure of the code: includes, imports, exports, and what no file may contain."""
 
 import ast
 import re
@@ -34,7 +34,7 @@ ONLY_IN = {
 
 def tracked(*patterns: str) -> list[Path]:
     if not (ROOT / ".git").exists() or not shutil.which("git"):
-        pytest.skip("this is no git checkout")
+        pytest.skip("not a git checkout")
     listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 

@@ -1,4 +1,4 @@
-"""What a directory says about added and special tokens, and what is written, as transformers 5 reads it."""
+"""Added and special tokens of a directory, and written files, against transformers 5."""
 
 import json
 import shutil

@@ -293,10 +293,10 @@ def test_signals_end_the_work_at_once_and_leave_no_file(tmp_path, tiny, number, 
         process.stderr.read(1)  # the first line of progress
         process.send_signal(number)
         start = time.monotonic()
-        told = process.stderr.read()
+        outputs = process.stderr.read()
     assert process.returncode == status
-    assert b"stopped by " + signal.Signals(number).name.encode() in told
-    assert b"Traceback" not in told
+    assert b"stopped by " + signal.Signals(number).name.encode() in outputs
+    assert b"Traceback" not in outputs
     assert time.monotonic() - start < 10
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
@@ -426,7 +426,7 @@ def test_texts_are_texts(tiny, capsys, text):
 
 
 def test_options_in_any_order(tiny, tmp_path, capsys):
-    told = []
+    outputs = []
     for words in (
         ["hello", "--model", str(tiny), "--threads", "1"],
         ["--threads", "1", "--model", str(tiny), "hello"],
@@ -435,8 +435,8 @@ def test_options_in_any_order(tiny, tmp_path, capsys):
         ["--model", str(tiny), "text", "hello"],
     ):
         assert main(words) == 0
-        told.append(capsys.readouterr().out)
-    assert len(set(told)) == 1
+        outputs.append(capsys.readouterr().out)
+    assert len(set(outputs)) == 1
     write_csv(tmp_path / "in.csv")
     assert main(["--model", str(tiny), "classify", str(tmp_path / "in.csv"), "--na", "skip"]) == 0
     assert len(list(csv.reader(io.StringIO(capsys.readouterr().out)))) == 5

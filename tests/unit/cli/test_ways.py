@@ -76,8 +76,8 @@ def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np
     ]
 
     def of(answers: list[list[dict[str, Any]]]) -> np.ndarray:
-        told = [{answer["label"]: answer["score"] for answer in row} for row in answers]
-        return np.array([[row[label] for label in labels] for row in told])
+        scores = [{answer["label"]: answer["score"] for answer in row} for row in answers]
+        return np.array([[row[label] for label in labels] for row in scores])
 
     def one(first: str, second: list[str] | None) -> np.ndarray:
         return model(**tokenizer([first], second, return_tensors="np")).logits
@@ -124,10 +124,10 @@ def test_one_way_agrees_with_another(
     ways = all_ways(folder, seconds, tmp_path)
     capsys.readouterr()
     for way, scores in ways.items():
-        apart = np.abs(scores - ways["call"]).max(axis=1)
+        difference = np.abs(scores - ways["call"]).max(axis=1)
         if seconds and way.startswith("pipeline of"):
-            apart = apart[[bool(second) for second in seconds]]
-        assert apart.max() < 1e-6, way
+            difference = difference[[bool(second) for second in seconds]]
+        assert difference.max() < 1e-6, way
     assert np.ptp(ways["call"], axis=0).max() > 1e-3
 
 

@@ -63,7 +63,7 @@ def test_forward_shapes(core: _core.Model, parts: tuple[dict[str, Any], list[Any
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"ids": IDS.astype(np.int64)}, "ids must be a contiguous array of int32 of rank 1, but is int64 of rank 1"),
         ({"ids": IDS[None]}, "ids must be .* but is int32 of rank 2"),
@@ -82,9 +82,9 @@ def test_forward_shapes(core: _core.Model, parts: tuple[dict[str, Any], list[Any
         ({"first": np.zeros(6, np.int32)}, "first must have 2 items, not 6"),
     ],
 )
-def test_forward_refuses(core: _core.Model, arguments: dict[str, Any], told: str) -> None:
+def test_forward_refuses(core: _core.Model, arguments: dict[str, Any], message: str) -> None:
     before = core.forward(IDS, OFFSETS)[0]
-    with pytest.raises((TypeError, ValueError), match=told):
+    with pytest.raises((TypeError, ValueError), match=message):
         core.forward(**{"ids": IDS, "offsets": OFFSETS, **arguments})
     np.testing.assert_array_equal(core.forward(IDS, OFFSETS)[0], before)
 
@@ -105,7 +105,7 @@ def test_config_must_be_whole(parts: tuple[dict[str, Any], list[Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda n, d, s, b: (n, "F64", s, b, None, False), 'dtype "F64", which is not F32, F16 or BF16'),
         (lambda n, d, s, b: (n, d, (s[0], s[1] - 1), b, None, False), "needs .* bytes, not"),
@@ -124,10 +124,10 @@ def test_config_must_be_whole(parts: tuple[dict[str, Any], list[Any]]) -> None:
         (lambda n, d, s, b: n, r"tensors\[0\] must be a tuple"),
     ],
 )
-def test_tensors_are_checked(parts: tuple[dict[str, Any], list[Any]], change: Callable[..., Any], told: str) -> None:
+def test_tensors_are_checked(parts: tuple[dict[str, Any], list[Any]], change: Callable[..., Any], message: str) -> None:
     config, tensors = parts
     name_, dtype, shape, data, _, _ = next(tensor for tensor in tensors if len(tensor[2]) == 2)
-    with pytest.raises((TypeError, ValueError), match=told):
+    with pytest.raises((TypeError, ValueError), match=message):
         _core.Model(config, [change(name_, dtype, shape, np.array(data)), *tensors])
 
 
@@ -158,10 +158,10 @@ def test_rows_in_blocks(parts: tuple[dict[str, Any], list[Any]]) -> None:
     for name, dtype, shape, data, _, _ in tensors:
         if name.endswith("query_proj.weight"):
             blocks = data.reshape(2, -1)
-            apart = np.stack([blocks, np.full_like(blocks, 127), np.full_like(blocks, 127)], axis=1)
-            end = apart.size - 2 * blocks.shape[1]
+            in_blocks = np.stack([blocks, np.full_like(blocks, 127), np.full_like(blocks, 127)], axis=1)
+            end = in_blocks.size - 2 * blocks.shape[1]
             rows = shape[0] // 2
-            scattered.append((name, dtype, shape, apart.ravel()[:end], (rows, 3 * rows), False))
+            scattered.append((name, dtype, shape, in_blocks.ravel()[:end], (rows, 3 * rows), False))
         else:
             scattered.append((name, dtype, shape, data, None, False))
     np.testing.assert_array_equal(_core.Model(config, scattered).forward(IDS, OFFSETS)[0], expected)
@@ -225,7 +225,7 @@ def test_a_tokenizer_from_stages() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "told"),
+    ("changes", "error", "message"),
     [
         ({"normalizers": [3]}, TypeError, "a stage"),
         ({"normalizers": [{"type": "Sounds"}]}, ValueError, "Sounds"),
@@ -245,8 +245,8 @@ def test_a_tokenizer_from_stages() -> None:
         ({"single": [(-3, 0)]}, TypeError, "must be an id"),
     ],
 )
-def test_stages_are_checked(changes: dict[str, Any], error: type[Exception], told: str) -> None:
-    with pytest.raises(error, match=told):
+def test_stages_are_checked(changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         _core.Tokenizer.from_pipeline(**described(**changes))
 
 

@@ -175,9 +175,9 @@ def test_wrong_shapes_are_named_as_the_file_has_them(tmp_path):
         (CONV, "deberta.encoder.conv.conv.weight", (16, 16, 3), r"\(16, 16, 3\).*asks for \(16, 8, 3\)"),
         (BERT, "bert.encoder.layer.0.attention.self.key.bias", (1, 16), r"\(1, 16\).*asks for \(16\)"),
     ]
-    for number, (base, name, shape, told) in enumerate(cases):
+    for number, (base, name, shape, expected) in enumerate(cases):
         directory = write_model(tmp_path / str(number), base=base, add={name: np.ones(shape, np.float32)})
-        with pytest.raises(ValueError, match=f"tensor '{name}' has shape {told}"):
+        with pytest.raises(ValueError, match=f"tensor '{name}' has shape {expected}"):
             deberta_c.AutoModel.from_pretrained(directory)
 
 
@@ -355,10 +355,10 @@ def test_weights_that_are_no_longer_tied(tmp_path):
     with pytest.warns(UntiedWeightsWarning):
         again = deberta_c.AutoModelForMaskedLM.from_pretrained(tmp_path / "saved")
     np.testing.assert_array_equal(again(ROWS[:1]).logits, model(ROWS[:1]).logits)
-    apart = {f"{DECODER}.weight": other, f"{DECODER}.bias": tensors["cls.predictions.bias"]}
+    separate = {f"{DECODER}.weight": other, f"{DECODER}.bias": tensors["cls.predictions.bias"]}
     opened(
         tmp_path / "apart", "AutoModelForMaskedLM", {**BERT, "tie_word_embeddings": False}, "legacy_lm",
-        add=apart, drop=("cls.predictions.bias",),
+        add=separate, drop=("cls.predictions.bias",),
     )  # fmt: skip
     with pytest.warns(MissingHeadWarning, match=f"lacks '{DECODER}.weight', '{DECODER}.bias'") as caught:
         deberta_c.AutoModelForMaskedLM.from_pretrained(

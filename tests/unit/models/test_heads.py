@@ -220,7 +220,7 @@ def test_which_decoder_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"head": "lm"}, "the files lack deberta.embeddings.position_embeddings.weight; give enh.*=False"),
         ({"head": "legacy_lm"}, r"lack deberta.embeddings.position_emb.*lm_predictions.lm_head.dense.weight"),
@@ -228,21 +228,21 @@ def test_which_decoder_is_taken(tmp_path):
         ({"head": "decoder", "position_biased_input": True}, "positions are added at the input already"),
     ],
 )
-def test_a_decoder_that_cannot_run(tmp_path, changes, told):
+def test_a_decoder_that_cannot_run(tmp_path, changes, message):
     directory = write_model(tmp_path / "model", **changes)
-    with pytest.raises(ValueError, match=f"enhanced_mask_decoder is True, but .*{told}"):
+    with pytest.raises(ValueError, match=f"enhanced_mask_decoder is True, but .*{message}"):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=True)
 
 
 @pytest.mark.parametrize("family", ["v1", "v2"])
 def test_the_head_that_multiplies_with_the_word_table_needs_its_width(tmp_path, family):
-    told = "embedding_size is 8, .* multiplies with the word table and needs hidden_size, which is 16; .*legacy=True"
+    message = "embedding_size is 8, .* multiplies with the word table and needs hidden_size, which is 16; .*legacy=True"
     directory = write_model(tmp_path / "model", base=BASES[family], head="decoder", embedding_size=8)
     for options in ({}, {"enhanced_mask_decoder": True}, {"enhanced_mask_decoder": False}):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             deberta_c.AutoModelForMaskedLM.from_pretrained(directory, **options)
     config = deberta_c.AutoConfig.from_pretrained(directory, legacy=False)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         deberta_c.AutoModelForMaskedLM.from_config(config)
     config.legacy = True
     assert deberta_c.AutoModelForMaskedLM.from_config(config)(ROWS[:1]).logits.shape == (1, 4, 128)
@@ -270,19 +270,19 @@ def test_both_heads_in_one_file(tmp_path):
 @pytest.mark.parametrize("asked", [1, 0, "yes", "", [], np.True_])
 def test_a_decoder_is_asked_for_by_true_or_false(tmp_path, asked):
     directory = write_model(tmp_path / "model", head="decoder")
-    told = r"enhanced_mask_decoder is .*; it must be None, True or False"
-    with pytest.raises(TypeError, match=told):
+    message = r"enhanced_mask_decoder is .*; it must be None, True or False"
+    with pytest.raises(TypeError, match=message):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=asked)
-    with pytest.raises(TypeError, match=told):
+    with pytest.raises(TypeError, match=message):
         deberta_c.DebertaV2ForMaskedLM(deberta_c.DebertaV2Config.from_dict(TINY), enhanced_mask_decoder=asked)
 
 
 def test_bert_has_no_decoder(tmp_path):
     directory = write_model(tmp_path / "model", base=BERT, head="legacy_lm")
-    told = "enhanced_mask_decoder is True, but BERT has no such decoder; leave it out"
-    with pytest.raises(ValueError, match=told):
+    message = "enhanced_mask_decoder is True, but BERT has no such decoder; leave it out"
+    with pytest.raises(ValueError, match=message):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=True)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         deberta_c.BertForMaskedLM(deberta_c.BertConfig.from_dict(BERT), enhanced_mask_decoder=True)
     deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=False)
 
@@ -575,11 +575,11 @@ def test_losses_of_transformers(tmp_path, family):
 )
 def test_an_activation_is_named_by_its_key(tmp_path, head, key, base):
     auto = getattr(deberta_c, "AutoModel" + HEADS[head][0].removeprefix("Model"))
-    told = rf"config key {key} is 'foo', which is not supported; supported are gelu"
-    with pytest.raises(ValueError, match=f"^{told}"):
+    message = rf"config key {key} is 'foo', which is not supported; supported are gelu"
+    with pytest.raises(ValueError, match=f"^{message}"):
         auto.from_config(deberta_c.AutoConfig.from_dict({**base, key: "foo"}))
     directory = write_model(tmp_path / "model", base={**base, key: "foo"}, head=head)
-    with pytest.raises(ValueError, match=f"model': {told}"):
+    with pytest.raises(ValueError, match=f"model': {message}"):
         auto.from_pretrained(directory)
 
 

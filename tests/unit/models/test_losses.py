@@ -131,7 +131,7 @@ def test_spans():
 
 
 @pytest.mark.parametrize(
-    ("function", "error", "told"),
+    ("function", "error", "message"),
     [
         (lambda: classification_loss(LOGITS, CLASSES[:5], None, infer=False), ValueError, r"shape \(5,\); .* \(6, 4\)"),
         (lambda: classification_loss(LOGITS, CLASSES[:5], None, infer=True), ValueError, r"shape \(5,\); .* \(6,\)"),
@@ -160,8 +160,8 @@ def test_spans():
         (lambda: cross_entropy(LOGITS, CLASSES + 1), ValueError, "a class 4"),
     ],
 )
-def test_invalid_labels(function, error, told):
-    with pytest.raises(error, match=told):
+def test_invalid_labels(function, error, message):
+    with pytest.raises(error, match=message):
         function()
 
 

@@ -256,10 +256,10 @@ def test_constructors_of_auto_classes(tiny):
 
 def test_another_task_is_named(tmp_path):
     home = write_model(tmp_path / "m", head="tokens", architectures=["DebertaV2ForTokenClassification"])
-    told = r"this checkpoint is a DebertaV2ForTokenClassification: open it with AutoModelForTokenClassification"
-    with pytest.warns(deberta_c.MissingHeadWarning, match=told):
+    message = r"this checkpoint is a DebertaV2ForTokenClassification: open it with AutoModelForTokenClassification"
+    with pytest.warns(deberta_c.MissingHeadWarning, match=message):
         model = deberta_c.AutoModelForSequenceClassification.from_pretrained(home)
-    with pytest.raises(RuntimeError, match=told):
+    with pytest.raises(RuntimeError, match=message):
         model(IDS)
 
 

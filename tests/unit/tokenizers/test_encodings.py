@@ -330,8 +330,8 @@ def test_pad(bert):
     assert list(arrays) == ["input_ids"]
     assert bert.pad({"input_ids": [[A], [A, B]]}, padding=False).input_ids == [[A], [A, B]]
     assert bert.pad({"input_ids": []}).input_ids == []
-    told = bert.pad(bert("a", return_length=True), padding="max_length", max_length=4)
-    assert told == {**bert("a", padding="max_length", max_length=4), "length": [3]}
+    padded = bert.pad(bert("a", return_length=True), padding="max_length", max_length=4)
+    assert padded == {**bert("a", padding="max_length", max_length=4), "length": [3]}
     assert bert.pad([dict(bert("a", return_length=True)), {**bert("a b"), "length": 7}]).length == [[3], 7]
     given = {"input_ids": [[A], [A, B]]}
     bert.pad(given)
