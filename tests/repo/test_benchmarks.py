@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deberta_c
-from benchmarks import cases, results_by_isa
+from benchmarks import cases, common
 from benchmarks.peers import peers, report, run
 from benchmarks.peers.models import CONFIGS
 from benchmarks.tokenization import run as tokenization
@@ -224,12 +224,34 @@ def test_tables_show_medians_intervals_and_goals():
     assert "v3-base, v3-large: a CPU (avx2), 2 threads, 2026-01-02; numpy 2.0." in text
 
 
+def test_measures_alternate_and_the_warm_up_is_dropped():
+    log = []
+    measures = {name: (lambda name=name: log.append(name) or len(log)) for name in "ab"}
+    assert common.alternate(measures, rounds=2, warm_up=1) == {"a": [3, 5], "b": [4, 6]}
+    assert "".join(log) == "ababab"
+    assert common.seconds(lambda: None) < 1
+
+
+def test_parts_are_saved_with_their_machine_and_the_others_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "FOLDER", tmp_path)
+    common.write("some", common.isa(), {"parts": {"old": 1, "new": 2}})
+    common.measure_parts("some", {"new": lambda: [3]}, lambda: {"cpu": "a CPU"})
+    assert common.read("some", common.isa()) == {
+        "parts": {"old": 1, "new": {"machine": {"cpu": "a CPU"}, "lines": [3]}}
+    }
+
+
+def test_short_calls_run_the_package_of_this_checkout():
+    """The folder that `neighbours` puts on the path of its processes."""
+    assert (common.ROOT / "deberta_c" / "__init__.py").is_file()
+
+
 def test_a_run_replaces_only_the_results_of_its_instruction_set(tmp_path, monkeypatch):
-    monkeypatch.setattr(results_by_isa, "FOLDER", tmp_path)
+    monkeypatch.setattr(common, "FOLDER", tmp_path)
     for isa, value in (("avx512", 1), ("avx2", 2), ("avx512", 3)):
-        results_by_isa.write("linear", isa, {"value": value})
-    assert [results_by_isa.read("linear", isa) for isa in ("scalar", "avx2")] == [{}, {"value": 2}]
-    shown = results_by_isa.tables("linear", lambda results: f"| {results['value']} |")
+        common.write("linear", isa, {"value": value})
+    assert [common.read("linear", isa) for isa in ("scalar", "avx2")] == [{}, {"value": 2}]
+    shown = common.tables("linear", lambda results: f"| {results['value']} |")
     assert shown == "**AVX2**\n\n| 2 |\n\n**AVX-512**\n\n| 3 |"
 
 
