@@ -46,7 +46,7 @@ struct deberta_model {
 MUST_USE enum deberta_status model_load(const struct deberta_config *config, const struct deberta_tensor *tensors,
                                         size_t count, bool trainable, struct deberta_model **out);
 
-/* 1 / sqrt(head size * terms), the inverse of the divisor of the scores: a score is a sum of so many products. */
+/* 1 / sqrt(head size * terms), the inverse of the divisor of the scores: a score is the sum of `terms` products. */
 float model_score_scale(const struct deberta_config *config);
 
 #endif
