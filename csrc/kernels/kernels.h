@@ -39,8 +39,8 @@ enum activation {
 
 /* c[rows][columns] = (init + a[rows][k] . panel[k][columns]) * row_scale */
 struct product {
-    const float *a; /* (rows, k) with row stride lda */
-    size_t lda;
+    const float *a;   /* (rows, k): element (r, k) at r * lda + k * step */
+    size_t lda, step; /* step 0: 1; a transposed matrix has lda 1 and its row stride as step */
     const float *panel; /* (k, panel_width) */
     size_t k;
     float *c; /* (rows, columns) with row stride ldc */
@@ -68,6 +68,17 @@ struct product {
                   size_t rows, size_t n, size_t ld, float *out))                                                       \
     /* x[rows][columns] = act(x) in place; columns up to the next multiple of MAX_PANEL may change */                  \
     K(activate, (enum activation act, float *x, size_t ld, size_t rows, size_t columns))                               \
+    /* d[rows][columns] *= act'(x); columns of d up to the next multiple of MAX_PANEL may change */                    \
+    K(activate_backward,                                                                                               \
+      (enum activation act, const float *x, size_t ld_x, float *d, size_t ld_d, size_t rows, size_t columns))          \
+    /* The gradients of layernorm at x, the sum that it normalised, from that of its output. d_x may be d_out; d_gain    \
+     * and d_bias (n) grow by the sums over these rows. */                                                             \
+    K(layernorm_backward, (const float *x, const float *d_out, const float *gain, float eps, size_t rows, size_t n,    \
+                           size_t ld, float *d_x, float *d_gain, float *d_bias))                                       \
+    /* out[i] = (hash(key, index + i) >= threshold ? x[i] * scale : 0) + residual[i]; residual or NULL. The hash is the  \
+     * same at every level. out may be x or residual. */                                                               \
+    K(dropout, (const float *x, const float *residual, size_t n, uint64_t index, uint64_t key, uint32_t threshold,     \
+                float scale, float *out))                                                                              \
     K(convert_f16, (const uint16_t *from, size_t n, float *to))                                                        \
     K(convert_bf16, (const uint16_t *from, size_t n, float *to))
 

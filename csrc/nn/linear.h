@@ -61,4 +61,19 @@ size_t linear_bytes(const struct linear *linear);
 MUST_USE enum deberta_status linear_apply(const struct linear *linear, const float *in, size_t rows,
                                           enum activation act, float *out);
 
+/* The backward pass, of layers with the path `linear_packed`. Its bits do not depend on the number of threads. */
+
+/* The floats that one worker needs; `scratch` below is (threads_count(), linear_backward_scratch()), 64-byte aligned.
+ */
+size_t linear_backward_scratch(const struct linear *linear);
+
+/* d_in[rows][in_stride] (+)= d_out[rows][out_stride] . weights */
+void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
+                           float *scratch);
+
+/* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias. Padding
+ * columns of d_out must be zero: then those of the gradients stay zero. */
+void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
+                             float *d_packed, float *d_bias, float *scratch);
+
 #endif
