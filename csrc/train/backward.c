@@ -25,10 +25,10 @@ static size_t linear_scratch(const struct deberta_model *m)
     return floats;
 }
 
-static size_t norm_scratch(const struct deberta_model *m, size_t rows)
+static size_t norm_scratch(const struct deberta_model *m)
 {
-    size_t floats = norm_backward_scratch(&m->embedding_norm, rows);
-    return m->head_norm.gain ? max_size(floats, norm_backward_scratch(&m->head_norm, rows)) : floats;
+    size_t floats = norm_backward_scratch(&m->embedding_norm);
+    return m->head_norm.gain ? max_size(floats, norm_backward_scratch(&m->head_norm)) : floats;
 }
 
 void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const struct plan *plan, size_t head_rows,
@@ -61,8 +61,7 @@ void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const
                   ? arena_floats(arena, attention_position_sums(attention, plan->max_length, sequences))
                   : NULL;
     g->scratch_floats = attention_backward_scratch(&m->layers[0].attention, plan->max_length);
-    size_t scratch = max_size(threads * max_size(linear_scratch(m), g->scratch_floats),
-                              norm_scratch(m, max_size(max_size(tokens, head_rows), config_relative_rows(&m->config))));
+    size_t scratch = max_size(threads * max_size(linear_scratch(m), g->scratch_floats), norm_scratch(m));
     g->scratch = arena_floats(arena, scratch);
 }
 
