@@ -52,6 +52,16 @@ struct product {
     const float *next;      /* a panel to prefetch, or NULL */
 };
 
+/* One step of Adam for the elements of an array. Of the gradient g * scale, m and v are the running means of itself and of
+ * its square; value = keep * value - step * m / (root * sqrt(v) + epsilon). */
+struct adamw {
+    float scale;            /* of gradients: clipping, micro-batches */
+    float keep_m, take_m;   /* beta1, 1 - beta1 */
+    float keep_v, take_v;   /* beta2, 1 - beta2 */
+    float keep, step, root; /* decoupled decay; learning rate and bias corrections */
+    float epsilon;
+};
+
 /* name, parameters */
 #define KERNEL_LIST(K)                                                                                                 \
     K(product, (const struct product *product))                                                                        \
@@ -79,6 +89,9 @@ struct product {
      * same at every level. out may be x or residual. */                                                               \
     K(dropout, (const float *x, const float *residual, size_t n, uint64_t index, uint64_t key, uint32_t threshold,     \
                 float scale, float *out))                                                                              \
+    K(adamw, (float *value, const float *gradient, float *m, float *v, size_t n, const struct adamw *step))            \
+    /* *sum += the squares of x, in double precision */                                                                \
+    K(sum_squares, (const float *x, size_t n, double *sum))                                                            \
     K(convert_f16, (const uint16_t *from, size_t n, float *to))                                                        \
     K(convert_bf16, (const uint16_t *from, size_t n, float *to))
 
