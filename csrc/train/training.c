@@ -16,6 +16,7 @@
 struct deberta_training {
     struct deberta_model *model;
     struct parameters parameters;
+    struct adamw_array *arrays;      // (parameters.count), for an update
     struct deberta_context *context; /* of passes with a tape */
     struct deberta_context *plain;   /* of evaluations */
     struct deberta_training_options options;
@@ -38,9 +39,11 @@ struct deberta_training {
 static enum deberta_status init(struct deberta_training *t, const struct deberta_config *config,
                                 const struct deberta_tensor *tensors, size_t count)
 {
-    void *layers;
+    void *layers, *arrays;
     TRY(model_load(config, tensors, count, true, &t->model));
     TRY(parameters_init(&t->parameters, t->model));
+    TRY(memory_alloc(t->parameters.count, sizeof(struct adamw_array), &arrays));
+    t->arrays = arrays;
     TRY(deberta_context_new(t->model, &t->context));
     TRY(deberta_context_new(t->model, &t->plain));
     TRY(memory_calloc(config->layers + 1, sizeof(struct layer_tape), &layers));
@@ -78,6 +81,7 @@ void deberta_training_free(struct deberta_training *t)
     deberta_context_free(t->plain);
     parameters_release(&t->parameters);
     deberta_model_free(t->model);
+    memory_free(t->arrays);
     memory_free(t->tape.layers);
     memory_free(t->inputs);
     memory_free(t->block);
@@ -273,41 +277,56 @@ static bool is_updated(const struct deberta_training *t, const struct parameter 
     return p->trainable && !(t->options.tied && p->value == t->model->words);
 }
 
-static double gradient_norm(const struct deberta_training *t)
+/* The arrays of the parameters that updates change; of the others only the gradients, as zeros. */
+static size_t list_arrays(struct deberta_training *t, const struct adamw_settings *settings)
 {
-    double squares = 0.0;
+    size_t count = 0;
     for (size_t i = 0; i < t->parameters.count; i++) {
         const struct parameter *p = &t->parameters.list[i];
         if (is_updated(t, p))
-            squares += sum_squares(p->gradient, p->floats);
+            t->arrays[count++] = (struct adamw_array){
+                .value = p->value,
+                .gradient = p->gradient,
+                .m = p->first,
+                .v = p->second,
+                .count = p->floats,
+                .step = adamw_step(settings, (double)p->rate, p->decays ? 1.0 : 0.0),
+            };
+        else if (!p->trainable)
+            memset(p->gradient, 0, p->floats * sizeof(float));
     }
-    return sqrt(squares);
+    return count;
 }
 
-static void zero_gradients(struct deberta_training *t)
+static void zero_gradients(const struct adamw_array *arrays, size_t count)
 {
-    for (size_t i = 0; i < t->parameters.count; i++)
-        memset(t->parameters.list[i].gradient, 0, t->parameters.list[i].floats * sizeof(float));
+    for (size_t i = 0; i < count; i++)
+        memset(arrays[i].gradient, 0, arrays[i].count * sizeof(float));
 }
 
 enum deberta_status deberta_training_update(struct deberta_training *t, const struct deberta_update *update,
                                             double *norm)
 {
+    struct adamw_settings settings = {.rate = update->learning_rate,
+                                      .beta1 = update->beta1,
+                                      .beta2 = update->beta2,
+                                      .epsilon = update->epsilon,
+                                      .decay = update->weight_decay,
+                                      .step = (long)t->steps + 1,
+                                      .bias_correction = update->bias_correction};
     t->taped = false;
     t->projected = 0;
-    *norm = gradient_norm(t) * fabs(update->scale);
-    if (isfinite(*norm)) {
-        double clip = update->max_norm > 0.0 ? fmin(1.0, update->max_norm / (*norm + 1e-6)) : 1.0;
-        t->steps++;
-        for (size_t i = 0; i < t->parameters.count; i++) {
-            const struct parameter *p = &t->parameters.list[i];
-            if (!is_updated(t, p))
-                continue;
-            struct adamw adamw = adamw_step(update, clip * update->scale, (double)p->rate, p->decays, t->steps);
-            adamw_apply(&adamw, p->value, p->gradient, p->first, p->second, p->floats);
-        }
+    threads_count();
+    size_t count = list_arrays(t, &settings);
+    *norm = sqrt(adamw_squares(t->arrays, count)) * fabs(update->scale);
+    if (!isfinite(*norm)) {
+        zero_gradients(t->arrays, count);
+        return DEBERTA_OK;
     }
-    zero_gradients(t);
+    settings.scale = update->scale * adamw_clip(*norm, update->max_norm);
+    list_arrays(t, &settings);
+    adamw_update(t->arrays, count);
+    t->steps++;
     return DEBERTA_OK;
 }
 
