@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct dropout;
+
 /* Which row of the position tables serves a distance. */
 struct distances {
     size_t span;        /* the tables have 2 * span rows */
@@ -34,6 +36,7 @@ struct attention {
     const float *position_keys;        // (heads, panels, head_size, panel_width) or NULL
     const float *position_queries;     // (heads, panels, head_size, panel_width) or NULL
     size_t ld_query, ld_key, ld_value, ld_context;
+    const struct dropout *dropout; /* of the probabilities; NULL: none */
 };
 
 struct attention_sequence {
@@ -46,6 +49,7 @@ struct attention_sequence {
     float *context;           // (queries, heads * head_size)
     float *probabilities;     // (heads, queries, S) or NULL
     const uint8_t *pair_mask; // (S, S) or NULL: instead of mask, a row of keys for each query
+    uint64_t first_pair;      /* index of dropout of the first probability; they follow by (head, query, key) */
 };
 
 /* Floats of scratch that a worker needs for sequences of up to `length` tokens. */
