@@ -70,6 +70,9 @@ struct adamw {
     /* Softmax numerators in place: exp(x - max) over n values of each row, zero where mask is 0; inverse_sum[row] =     \
      * 1 / their sum. A row must have room up to the next multiple of MAX_PANEL. */ \
     K(softmax, (float *tile, size_t ld, size_t rows, size_t n, const uint8_t *mask, float *inverse_sum))               \
+    /* The gradient of softmax in place: p, the numerators that softmax left, becomes the probabilities; d, the gradient at   \
+     * them, becomes that at the scores, p * (d - sum of p * d). d is finite up to the next multiple of MAX_PANEL. */ \
+    K(softmax_backward, (float *p, float *d, size_t ld, size_t rows, size_t n, const float *inverse_sum)) \
     /* tile[row][key] += part[key][row] */                                                                             \
     K(add_transposed,                                                                                                  \
       (const float *part, size_t ld_part, size_t keys, size_t rows, float *tile, size_t ld_tile))                      \

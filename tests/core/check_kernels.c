@@ -108,6 +108,33 @@ static void check_softmax(const struct kernels *k, size_t n, bool masked)
     release(tile, rows * ld), release(before, rows * ld);
 }
 
+/* Rows of n values, of which p holds numerators of softmax with zeros behind. */
+static void check_softmax_backward(const struct kernels *k, size_t n)
+{
+    size_t rows = 3, ld = n + MAX_PANEL;
+    float *p = floats(rows * ld), *d = floats(rows * ld), inverse[3];
+    k->softmax(p, ld, rows, n, NULL, inverse);
+    double *probabilities = malloc(rows * n * sizeof *probabilities), *wanted = malloc(rows * n * sizeof *wanted);
+    for (size_t r = 0; r < rows; r++) {
+        double mean = 0.0;
+        for (size_t i = 0; i < n; i++) {
+            probabilities[r * n + i] = (double)p[r * ld + i] * (double)inverse[r];
+            mean += probabilities[r * n + i] * (double)d[r * ld + i];
+        }
+        for (size_t i = 0; i < n; i++)
+            wanted[r * n + i] = probabilities[r * n + i] * ((double)d[r * ld + i] - mean);
+    }
+    k->softmax_backward(p, d, ld, rows, n, inverse);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < n; i++) {
+            CHECK(fabs((double)p[r * ld + i] - probabilities[r * n + i]) < 1e-7);
+            CHECK(fabs((double)d[r * ld + i] - wanted[r * n + i]) < 1e-6);
+        }
+    }
+    free(probabilities), free(wanted);
+    release(p, rows * ld), release(d, rows * ld);
+}
+
 static void check_add_transposed(const struct kernels *k, size_t keys, size_t rows)
 {
     size_t ld_part = rows + 9, ld_tile = keys + 7, part_rows = keys + 3, tile_rows = rows + 3;
@@ -330,6 +357,7 @@ int main(void)
         for (size_t n = 1; n <= 67; n++) {
             check_softmax(k, n, false);
             check_softmax(k, n, true);
+            check_softmax_backward(k, n);
             check_add_transposed(k, n, 1 + n % 13);
             check_layernorm(k, n, n % 2 == 0);
             check_layernorm_backward(k, n, n % 2 == 0);
