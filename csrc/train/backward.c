@@ -354,26 +354,26 @@ static void tokens_backward(const struct backward *b, const struct chunk *chunk)
 /* ---- the ends ---- */
 
 /* Adds the gradients of the tables, from those of the rows that are summed from them. */
-static void tables_backward(const struct backward *b, const float *d, size_t stride)
+static enum deberta_status tables_backward(const struct backward *b, float *d, size_t stride)
 {
     const struct deberta_model *m = b->pass->model, *p = b->parameters;
     const struct deberta_batch *batch = b->pass->batch;
-    size_t width = m->config.embedding_size;
+    size_t width = m->config.embedding_size, tokens = (size_t)batch->offsets[batch->count];
     for (size_t i = 0; i < batch->count; i++) {
         size_t position = batch->first ? (size_t)batch->first[i] : 0;
         for (size_t t = (size_t)batch->offsets[i]; t < (size_t)batch->offsets[i + 1]; t++, position++) {
-            const float *row = d + t * stride;
-            if (batch->ids[t] != b->padding)
-                add_row(p->words, (size_t)batch->ids[t], width, width, row);
             if (m->config.position_biased_input)
-                add_row(at(p->absolute), position, width, width, row);
+                add_row(at(p->absolute), position, width, width, d + t * stride);
             if (m->type)
-                add_row(at(p->type), batch->types ? batch->types[t] : 0, width, width, row);
+                add_row(at(p->type), batch->types ? batch->types[t] : 0, width, width, d + t * stride);
+            if (batch->ids[t] == b->padding)
+                memset(d + t * stride, 0, width * sizeof(float));
         }
     }
+    return rows_add(b->words, batch->ids, tokens, d, stride);
 }
 
-static void embeddings_backward(const struct backward *b, const struct chunk *chunk)
+static enum deberta_status embeddings_backward(const struct backward *b, const struct chunk *chunk)
 {
     const struct deberta_model *m = b->pass->model;
     const struct gradients *g = b->work;
@@ -385,13 +385,11 @@ static void embeddings_backward(const struct backward *b, const struct chunk *ch
     dropout_backward(b, DROPOUT_EMBEDDINGS, 0, g->d_x, chunk->tokens, m->config.hidden_size, ld, g->d_x);
     normalisation_backward(b, &m->embedding_norm, &b->parameters->embedding_norm, b->pass->tape->embedding_sum, g->d_x,
                            chunk->tokens, g->d_sum);
-    if (!g->d_embedded) {
-        tables_backward(b, g->d_sum, ld);
-        return;
-    }
+    if (!g->d_embedded)
+        return tables_backward(b, g->d_sum, ld);
     weights_backward(b, &m->projection, &b->parameters->projection, b->pass->tape->embedded, g->d_sum, chunk->tokens);
     linear_backward_input(&m->projection, g->d_sum, chunk->tokens, false, g->d_embedded, g->scratch);
-    tables_backward(b, g->d_embedded, m->embedding_stride);
+    return tables_backward(b, g->d_embedded, m->embedding_stride);
 }
 
 /* Adds the gradient of the position table, through its LayerNorm. */
@@ -475,7 +473,6 @@ enum deberta_status backward_run(const struct backward *b, const float *d_logits
     }
     if (g->d_input)
         add_apply(g->d_input, g->d_x, chunk->tokens * ld);
-    embeddings_backward(b, chunk);
     relative_backward(b);
-    return DEBERTA_OK;
+    return embeddings_backward(b, chunk);
 }

@@ -5,6 +5,7 @@
 
 #include "model/pass.h"
 #include "train/relative.h"
+#include "train/rows.h"
 
 /* Gradients of activations. Rows have the strides of the model. */
 struct gradients {
@@ -33,6 +34,7 @@ void gradients_lay_out(struct gradients *gradients, const struct deberta_model *
 struct backward {
     const struct pass *pass;
     struct deberta_model *parameters; /* where gradients of parameters are added: arrays only */
+    struct rows *words;               /* gets the gradients of the word table */
     struct relative *relative;
     const struct gradients *work;
     int32_t padding; /* id without a gradient, or -1 */

@@ -43,7 +43,6 @@ static void lay_out_layer(const struct layer *of, struct layer *gradient, struct
 static void lay_out(const struct deberta_model *m, struct deberta_model *g, struct arena *arena)
 {
     const struct deberta_config *c = &m->config;
-    g->words = arena_floats(arena, c->vocab_size * c->embedding_size);
     g->absolute = m->absolute ? arena_floats(arena, c->max_positions * c->embedding_size) : NULL;
     g->type = m->type ? arena_floats(arena, c->type_vocab_size * c->embedding_size) : NULL;
     g->relative = m->relative ? arena_floats(arena, config_relative_rows(c) * c->hidden_size) : NULL;
@@ -100,15 +99,16 @@ static void append(struct parameters *p, const char *name, size_t rows, size_t c
     p->count++;
     if (!new)
         return;
-    size_t offset = (size_t)(gradient.values - p->gradient_block);
+    bool dense = gradient.values; /* not the word table: see train/rows.h */
+    size_t offset = dense ? (size_t)(gradient.values - p->gradient_block) : 0;
     *new = (struct parameter){.rows = rows,
                               .columns = columns,
                               .panels = value.panels,
                               .floats = floats_of(rows, columns, value.panels),
                               .value = value.values,
                               .gradient = gradient.values,
-                              .first = p->first_block + offset,
-                              .second = p->second_block + offset,
+                              .first = dense ? p->first_block + offset : NULL,
+                              .second = dense ? p->second_block + offset : NULL,
                               .trainable = true,
                               .decays = columns > 0,
                               .rate = 1.0f};

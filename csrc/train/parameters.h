@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parameters of a network in training, each with its gradient and moments. These have the layout of the weights:
- * gradients are a model whose arrays hold them, and moments lie like the gradients in blocks of their own. */
+/* The parameters of a network in training, each with its gradient and moments, except for the word table, whose rows
+ * have theirs in train/rows.h. They have the layout of the weights: gradients are a model whose arrays hold them, and
+ * moments lie like the gradients in blocks of their own. */
 #ifndef DEBERTA_TRAIN_PARAMETERS_H
 #define DEBERTA_TRAIN_PARAMETERS_H
 
@@ -11,10 +12,10 @@
 
 struct parameter {
     char name[112];
-    size_t rows, columns; /* columns 0: a vector */
-    bool panels;          /* of `panel_width` rows, else row-major */
-    size_t floats;        /* of its values, padding included */
-    float *value, *gradient, *first, *second;
+    size_t rows, columns;                     /* columns 0: a vector */
+    bool panels;                              /* of `panel_width` rows, else row-major */
+    size_t floats;                            /* of its values, padding included */
+    float *value, *gradient, *first, *second; /* the last three are NULL for the word table */
     bool trainable, decays;
     float rate;
 };

@@ -13,10 +13,14 @@
 #include "train/backward.h"
 #include "train/parameters.h"
 
+enum { WORDS = 0 }; /* the index of the word table among the parameters */
+
 struct deberta_training {
     struct deberta_model *model;
     struct parameters parameters;
-    struct adamw_array *arrays;      // (parameters.count), for an update
+    struct rows words;
+    struct adamw_array *arrays; // (parameters.count), for an update
+    struct adamw word_step;
     struct deberta_context *context; /* of passes with a tape */
     struct deberta_context *plain;   /* of evaluations */
     struct deberta_training_options options;
@@ -42,6 +46,7 @@ static enum deberta_status init(struct deberta_training *t, const struct deberta
     void *layers, *arrays;
     TRY(model_load(config, tensors, count, true, &t->model));
     TRY(parameters_init(&t->parameters, t->model));
+    TRY(rows_init(&t->words, t->model->words, config->vocab_size, config->embedding_size));
     TRY(memory_alloc(t->parameters.count, sizeof(struct adamw_array), &arrays));
     t->arrays = arrays;
     TRY(deberta_context_new(t->model, &t->context));
@@ -79,6 +84,7 @@ void deberta_training_free(struct deberta_training *t)
         return;
     deberta_context_free(t->context);
     deberta_context_free(t->plain);
+    rows_release(&t->words);
     parameters_release(&t->parameters);
     deberta_model_free(t->model);
     memory_free(t->arrays);
@@ -176,23 +182,40 @@ static enum deberta_status project_positions(struct deberta_training *t, size_t 
     return DEBERTA_OK;
 }
 
-/* ---- a word table that is the output layer, too ---- */
+/* ---- the word table ---- */
 
-/* The output layer holds the table, in panels; m->words has the rows that a batch reads, and their gradients. */
-static void exchange_words(struct deberta_training *t, const struct deberta_batch *batch, bool gradients)
+/* The row of an id in the panels of the output layer; its items are a panel's width apart. */
+static float *panel_row(float *packed, size_t columns, int32_t id)
 {
-    size_t width = kernels->panel_width, columns = t->model->config.embedding_size;
-    for (int64_t i = 0; t->options.tied && i < batch->offsets[batch->count]; i++) {
-        size_t id = (size_t)batch->ids[i], first = id / width * columns * width + id % width;
-        float *row = (gradients ? t->parameters.gradients.words : t->model->words) + id * columns;
-        float *panel = (gradients ? t->parameters.gradients.head_out.packed : t->model->head_out.packed) + first;
-        for (size_t c = 0; c < columns; c++) {
-            if (gradients)
-                panel[c * width] += row[c], row[c] = 0.0f;
-            else
-                row[c] = panel[c * width];
-        }
+    size_t width = kernels->panel_width, row = (size_t)id;
+    return packed + row / width * columns * width + row % width;
+}
+
+/* Makes the rows of the table that a batch reads current. A tied table is in the output layer, in panels. */
+static void read_words(struct deberta_training *t, const struct deberta_batch *batch)
+{
+    size_t columns = t->words.columns, tokens = (size_t)batch->offsets[batch->count];
+    if (!t->options.tied)
+        rows_catch_up(&t->words, batch->ids, tokens);
+    for (size_t i = 0; t->options.tied && i < tokens; i++) {
+        const float *from = panel_row(t->model->head_out.packed, columns, batch->ids[i]);
+        float *to = t->words.value + (size_t)batch->ids[i] * columns;
+        for (size_t c = 0; c < columns; c++)
+            to[c] = from[c * kernels->panel_width];
     }
+}
+
+/* Adds the gradients of a tied table to those of the output layer. */
+static void move_word_gradients(struct deberta_training *t)
+{
+    size_t columns = t->words.columns;
+    for (size_t slot = 0; slot < t->words.used; slot++) {
+        const float *from = t->words.gradient + slot * columns;
+        float *to = panel_row(t->parameters.gradients.head_out.packed, columns, t->words.ids[slot]);
+        for (size_t c = 0; c < columns; c++)
+            to[c * kernels->panel_width] += from[c];
+    }
+    rows_drop_gradients(&t->words);
 }
 
 /* ---- passes ---- */
@@ -212,7 +235,7 @@ enum deberta_status deberta_training_forward(struct deberta_training *t, const s
     TRY(forward_check(t->model, batch, &outputs));
     TRY(context_prepare_whole(t->context, batch));
     TRY(copy_batch(t, batch));
-    exchange_words(t, batch, false);
+    read_words(t, batch);
     t->tape.seed = seed;
     t->tape.hidden_dropout = t->options.dropout.hidden;
     t->tape.attention_dropout = t->options.dropout.attention;
@@ -240,9 +263,11 @@ enum deberta_status deberta_training_backward(struct deberta_training *t, const 
     struct deberta_outputs none = {0};
     struct pass pass = pass_of(t, &none);
     threads_restore(t->threads);
-    struct backward backward = {&pass, &t->parameters.gradients, &t->relative, &t->gradients, t->options.padding};
+    struct backward backward = {&pass,         &t->parameters.gradients, &t->words, &t->relative,
+                                &t->gradients, t->options.padding};
     TRY(backward_run(&backward, d_logits));
-    exchange_words(t, &t->batch, true);
+    if (t->options.tied)
+        move_word_gradients(t);
     return DEBERTA_OK;
 }
 
@@ -258,7 +283,7 @@ enum deberta_status deberta_training_evaluate(struct deberta_training *t, const 
                                               const struct deberta_outputs *outputs)
 {
     TRY(forward_check(t->model, batch, outputs));
-    exchange_words(t, batch, false);
+    read_words(t, batch);
     size_t length = longest(batch);
     threads_count();
     if (length > t->projected) {
@@ -272,28 +297,26 @@ enum deberta_status deberta_training_evaluate(struct deberta_training *t, const 
 
 /* ---- updates ---- */
 
-static bool is_updated(const struct deberta_training *t, const struct parameter *p)
+static bool is_words(const struct deberta_training *t, const struct parameter *p)
 {
-    return p->trainable && !(t->options.tied && p->value == t->model->words);
+    return p->value == t->model->words;
 }
 
-/* The arrays of the parameters that updates change; of the others only the gradients, as zeros. */
+/* The arrays that updates change; of parameters that they leave the gradients are zeroed here. */
 static size_t list_arrays(struct deberta_training *t, const struct adamw_settings *settings)
 {
     size_t count = 0;
     for (size_t i = 0; i < t->parameters.count; i++) {
         const struct parameter *p = &t->parameters.list[i];
-        if (is_updated(t, p))
-            t->arrays[count++] = (struct adamw_array){
-                .value = p->value,
-                .gradient = p->gradient,
-                .m = p->first,
-                .v = p->second,
-                .count = p->floats,
-                .step = adamw_step(settings, (double)p->rate, p->decays ? 1.0 : 0.0),
-            };
-        else if (!p->trainable)
+        struct adamw step = adamw_step(settings, (double)p->rate, p->decays ? 1.0 : 0.0);
+        if (is_words(t, p))
+            t->word_step = step;
+        else if (p->trainable)
+            t->arrays[count++] = (struct adamw_array){p->value, p->gradient, p->first, p->second, p->floats, step};
+        else
             memset(p->gradient, 0, p->floats * sizeof(float));
+        if (is_words(t, p) && !p->trainable)
+            rows_drop_gradients(&t->words);
     }
     return count;
 }
@@ -318,13 +341,17 @@ enum deberta_status deberta_training_update(struct deberta_training *t, const st
     t->projected = 0;
     threads_count();
     size_t count = list_arrays(t, &settings);
-    *norm = sqrt(adamw_squares(t->arrays, count)) * fabs(update->scale);
+    t->arrays[count] = rows_gradients(&t->words);
+    *norm = sqrt(adamw_squares(t->arrays, count + 1)) * fabs(update->scale);
     if (!isfinite(*norm)) {
         zero_gradients(t->arrays, count);
+        rows_drop_gradients(&t->words);
         return DEBERTA_OK;
     }
     settings.scale = update->scale * adamw_clip(*norm, update->max_norm);
     list_arrays(t, &settings);
+    if (!t->options.tied && t->parameters.list[WORDS].trainable)
+        TRY(rows_update(&t->words, &t->word_step));
     adamw_update(t->arrays, count);
     t->steps++;
     return DEBERTA_OK;
@@ -351,46 +378,70 @@ void deberta_training_set_options(struct deberta_training *t, size_t index, bool
     p->rate = rate;
 }
 
-/* The parameter that holds the values of another: of a tied word table, the output layer. */
-static const struct parameter *parameter_at(const struct deberta_training *t, size_t index)
+/* The parameter that holds the values: of a tied word table, the output layer. */
+static const struct parameter *holder(const struct deberta_training *t, size_t index)
 {
-    const struct parameter *list = t->parameters.list, *p = &list[index];
-    for (size_t i = 0; t->options.tied && p->value == t->model->words && i < t->parameters.count; i++)
+    const struct parameter *list = t->parameters.list;
+    for (size_t i = 0; t->options.tied && index == WORDS && i < t->parameters.count; i++)
         if (list[i].value == t->model->head_out.packed)
             return &list[i];
-    return p;
+    return &list[index];
 }
 
-static float *part_of(const struct parameter *p, enum deberta_parameter_part part)
+static float *part_of(const struct deberta_training *t, const struct parameter *p, enum deberta_parameter_part part)
 {
+    bool words = is_words(t, p);
     switch (part) {
     case DEBERTA_GRADIENT:
         return p->gradient;
     case DEBERTA_FIRST_MOMENT:
-        return p->first;
+        return words ? t->words.m : p->first;
     case DEBERTA_SECOND_MOMENT:
-        return p->second;
+        return words ? t->words.v : p->second;
     case DEBERTA_VALUE:
     default:
         return p->value;
     }
 }
 
+static void read_word_gradients(const struct deberta_training *t, float *out)
+{
+    size_t columns = t->words.columns;
+    memset(out, 0, t->words.count * columns * sizeof *out);
+    for (size_t slot = 0; slot < t->words.used; slot++)
+        memcpy(out + (size_t)t->words.ids[slot] * columns, t->words.gradient + slot * columns, columns * sizeof *out);
+}
+
 enum deberta_status deberta_training_read(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
                                           float *out)
 {
-    const struct parameter *p = parameter_at(t, index);
-    parameter_read(p, part_of(p, part), out);
+    const struct parameter *p = holder(t, index);
+    threads_count();
+    if (is_words(t, p))
+        rows_catch_up_all(&t->words);
+    if (is_words(t, p) && part == DEBERTA_GRADIENT)
+        read_word_gradients(t, out);
+    else
+        parameter_read(p, part_of(t, p, part), out);
     return DEBERTA_OK;
 }
 
 enum deberta_status deberta_training_write(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
                                            const float *in)
 {
-    const struct parameter *p = parameter_at(t, index);
-    parameter_write(p, part_of(p, part), in);
+    const struct parameter *p = holder(t, index);
+    if (part == DEBERTA_GRADIENT)
+        return fail(DEBERTA_ARGUMENT, "gradients cannot be written");
     t->taped = false;
     t->projected = 0;
+    threads_count();
+    if (is_words(t, p))
+        rows_catch_up_all(&t->words);
+    if (is_words(t, p) && part != DEBERTA_VALUE)
+        rows_set_moments(&t->words, part == DEBERTA_FIRST_MOMENT ? in : t->words.m,
+                         part == DEBERTA_SECOND_MOMENT ? in : t->words.v);
+    else
+        parameter_write(p, part_of(t, p, part), in);
     return DEBERTA_OK;
 }
 

@@ -71,20 +71,29 @@ def logits_of_torch(theirs, inputs):
     return logits[torch.from_numpy(inputs["attention_mask"]) != 0] if logits.ndim == 3 else logits
 
 
-def expected_gradient(theirs, source, heads):
-    """The gradient that torch has for a tensor of the core."""
-    parameters = dict(theirs.named_parameters(remove_duplicate=False))
-    gradient = parameters[source.file].grad
-    if gradient is None:
-        return np.zeros(source.shape, np.float32)
-    gradient = gradient.numpy()
-    if gradient.ndim == 3:
-        return gradient.transpose(0, 2, 1).reshape(source.shape)
+def as_core(array, source, heads):
+    """A tensor of the file as the core has it."""
+    if array.ndim == 3:
+        return array.transpose(0, 2, 1).reshape(source.shape)
     if source.file.endswith(".self.in_proj.weight"):
         part = ("query", "key", "value").index(source.name.split("_proj")[0].rpartition(".")[2])
-        size = gradient.shape[0] // heads // 3
-        return gradient.reshape(heads, 3, size, -1)[:, part].reshape(heads * size, -1)
-    return gradient
+        size = array.shape[0] // heads // 3
+        return array.reshape(heads, 3, size, -1)[:, part].reshape(heads * size, -1)
+    return array
+
+
+def parameter_of_torch(theirs, source):
+    return dict(theirs.named_parameters(remove_duplicate=False))[source.file]
+
+
+def expected_gradient(theirs, source, heads):
+    """The gradient that torch has for a tensor of the core."""
+    gradient = parameter_of_torch(theirs, source).grad
+    return np.zeros(source.shape, np.float32) if gradient is None else as_core(gradient.numpy(), source, heads)
+
+
+def expected_value(theirs, source, heads):
+    return as_core(parameter_of_torch(theirs, source).detach().numpy(), source, heads)
 
 
 @pytest.mark.parametrize("layout", ["right", "holes"])
