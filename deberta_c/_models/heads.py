@@ -531,9 +531,8 @@ class MaskedLanguageModel(PreTrainedModel):
             logits = _padded(packed, outputs.logits)
             loss = None if labels is None else token_loss(logits, labels, packed.valid)
         else:
-            logits = outputs.logits
-            if logits is None:
-                logits = np.empty((0, self._settings["num_labels"]), np.float32)
+            none = np.empty((0, self._settings["num_labels"]), np.float32)
+            logits = none if outputs.logits is None else outputs.logits
             loss = None if labels is None else chosen_loss(logits, labels, chosen)
         return self._as_output(MaskedLMOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
