@@ -16,6 +16,7 @@
 #include "deberta/machine.h"
 #include "deberta/model.h"
 #include "deberta/tokenizer.h"
+#include "deberta/train.h"
 
 const char *deberta_message(void);
 

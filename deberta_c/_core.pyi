@@ -75,3 +75,74 @@ class Model:
     ) -> tuple[
         NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None
     ]: ...
+
+@final
+class Training:
+    def __new__(
+        cls,
+        config: Mapping[str, Any],
+        tensors: Sequence[tuple[str, str, tuple[int, ...], NDArray[np.uint8], tuple[int, int] | None, bool]],
+        *,
+        hidden_dropout: float = ...,
+        attention_dropout: float = ...,
+        pooler_dropout: float = ...,
+        head_dropout: float = ...,
+        padding: int = ...,
+        tied: bool = ...,
+    ) -> Training: ...
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def memory(self) -> int: ...
+    @property
+    def steps(self) -> int: ...
+    @steps.setter
+    def steps(self, value: int, /) -> None: ...
+    def forward(
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        *,
+        types: NDArray[np.uint8] | None = ...,
+        mask: NDArray[np.uint8] | None = ...,
+        pair_mask: NDArray[np.uint8] | None = ...,
+        first: NDArray[np.int32] | None = ...,
+        selected: NDArray[np.uint8] | None = ...,
+        seed: int = ...,
+    ) -> NDArray[np.float32]: ...
+    def backward(self, d_logits: NDArray[np.float32], /) -> None: ...
+    def evaluate(
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        *,
+        types: NDArray[np.uint8] | None = ...,
+        mask: NDArray[np.uint8] | None = ...,
+        pair_mask: NDArray[np.uint8] | None = ...,
+        first: NDArray[np.int32] | None = ...,
+        selected: NDArray[np.uint8] | None = ...,
+        logits: bool = ...,
+        last: bool = ...,
+        hidden_states: bool = ...,
+        attentions: bool = ...,
+    ) -> tuple[
+        NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None
+    ]: ...
+    def update(
+        self,
+        learning_rate: float,
+        *,
+        beta1: float = ...,
+        beta2: float = ...,
+        epsilon: float = ...,
+        weight_decay: float = ...,
+        max_norm: float = ...,
+        scale: float = ...,
+        bias_correction: bool = ...,
+    ) -> float: ...
+    def parameter(self, name: str, /) -> NDArray[np.float32]: ...
+    def gradient(self, name: str, /) -> NDArray[np.float32]: ...
+    def moments(self, name: str, /) -> tuple[NDArray[np.float32], NDArray[np.float32]]: ...
+    def set_parameter(self, name: str, values: NDArray[np.float32], /) -> None: ...
+    def set_moments(self, name: str, first: NDArray[np.float32], second: NDArray[np.float32], /) -> None: ...
+    def set_options(self, name: str, *, trainable: bool = ..., rate: float = ..., decay: bool = ...) -> None: ...

@@ -66,6 +66,17 @@ enum deberta_status memory_calloc(size_t count, size_t size, void **block)
     return DEBERTA_OK;
 }
 
+enum deberta_status memory_sparse(size_t count, size_t size, void **block)
+{
+    *block = allowed() ? calloc(max_size(count, 1), size) : NULL;
+    if (!*block)
+        return out_of_memory(count, size);
+    uintptr_t begin = round_up((uintptr_t)*block, HUGE_PAGE), end = (uintptr_t)*block + count * size;
+    if (begin < end) /* a write would fill a huge page with zeros; without the hint only memory is lost */
+        (void)madvise((void *)begin, end - begin, MADV_NOHUGEPAGE);
+    return DEBERTA_OK;
+}
+
 enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block)
 {
     void *larger;

@@ -39,8 +39,8 @@ enum activation {
 
 /* c[rows][columns] = (init + a[rows][k] . panel[k][columns]) * row_scale */
 struct product {
-    const float *a; /* (rows, k) with row stride lda */
-    size_t lda;
+    const float *a;   /* (rows, k): element (r, k) at r * lda + k * step */
+    size_t lda, step; /* step 0: 1; a transposed matrix has lda 1 and its row stride as step */
     const float *panel; /* (k, panel_width) */
     size_t k;
     float *c; /* (rows, columns) with row stride ldc */
@@ -52,6 +52,16 @@ struct product {
     const float *next;      /* a panel to prefetch, or NULL */
 };
 
+/* One step of Adam for the elements of an array. Of the gradient g * scale, m and v are the running means of itself and of
+ * its square; value = keep * value - step * m / (root * sqrt(v) + epsilon). */
+struct adamw {
+    float scale;            /* of gradients: clipping, micro-batches */
+    float keep_m, take_m;   /* beta1, 1 - beta1 */
+    float keep_v, take_v;   /* beta2, 1 - beta2 */
+    float keep, step, root; /* decoupled decay; learning rate and bias corrections */
+    float epsilon;
+};
+
 /* name, parameters */
 #define KERNEL_LIST(K)                                                                                                 \
     K(product, (const struct product *product))                                                                        \
@@ -60,6 +70,9 @@ struct product {
     /* Softmax numerators in place: exp(x - max) over n values of each row, zero where mask is 0; inverse_sum[row] =     \
      * 1 / their sum. A row must have room up to the next multiple of MAX_PANEL. */ \
     K(softmax, (float *tile, size_t ld, size_t rows, size_t n, const uint8_t *mask, float *inverse_sum))               \
+    /* The gradient of softmax in place: p, the numerators that softmax left, becomes the probabilities; d, the gradient at   \
+     * them, becomes that at the scores, p * (d - sum of p * d). d is finite up to the next multiple of MAX_PANEL. */ \
+    K(softmax_backward, (float *p, float *d, size_t ld, size_t rows, size_t n, const float *inverse_sum)) \
     /* tile[row][key] += part[key][row] */                                                                             \
     K(add_transposed,                                                                                                  \
       (const float *part, size_t ld_part, size_t keys, size_t rows, float *tile, size_t ld_tile))                      \
@@ -68,6 +81,20 @@ struct product {
                   size_t rows, size_t n, size_t ld, float *out))                                                       \
     /* x[rows][columns] = act(x) in place; columns up to the next multiple of MAX_PANEL may change */                  \
     K(activate, (enum activation act, float *x, size_t ld, size_t rows, size_t columns))                               \
+    /* d[rows][columns] *= act'(x); columns of d up to the next multiple of MAX_PANEL may change */                    \
+    K(activate_backward,                                                                                               \
+      (enum activation act, const float *x, size_t ld_x, float *d, size_t ld_d, size_t rows, size_t columns))          \
+    /* The gradients of layernorm at x, the sum that it normalised, from that of its output. d_x may be d_out; d_gain    \
+     * and d_bias (n) grow by the sums over these rows. */                                                             \
+    K(layernorm_backward, (const float *x, const float *d_out, const float *gain, float eps, size_t rows, size_t n,    \
+                           size_t ld, float *d_x, float *d_gain, float *d_bias))                                       \
+    /* out[i] = (hash(key, index + i) >= threshold ? x[i] * scale : 0) + residual[i]; residual or NULL. The hash is the  \
+     * same at every level. out may be x or residual. */                                                               \
+    K(dropout, (const float *x, const float *residual, size_t n, uint64_t index, uint64_t key, uint32_t threshold,     \
+                float scale, float *out))                                                                              \
+    K(adamw, (float *value, const float *gradient, float *m, float *v, size_t n, const struct adamw *step))            \
+    /* *sum += the squares of x, in double precision */                                                                \
+    K(sum_squares, (const float *x, size_t n, double *sum))                                                            \
     K(convert_f16, (const uint16_t *from, size_t n, float *to))                                                        \
     K(convert_bf16, (const uint16_t *from, size_t n, float *to))
 

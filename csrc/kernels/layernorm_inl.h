@@ -40,3 +40,39 @@ static void layernorm(const float *x, const float *residual, const float *gain, 
             to[i] = (to[i] - mean) * scale * gain[i] + bias[i];
     }
 }
+
+/* With y = (x - mean) / sigma and g = gain * d_out: d_x = (g - mean(g) - y mean(g y)) / sigma. Lanes beyond n hold the
+ * mean as x and zero as all else, so that they add nothing. */
+static void layernorm_backward(const float *x, const float *d_out, const float *gain, float eps, size_t rows, size_t n,
+                               size_t ld, float *d_x, float *d_gain, float *d_bias)
+{
+    for (size_t row = 0; row < rows; row++) {
+        const float *from = x + row * ld, *slope = d_out + row * ld;
+        float *to = d_x + row * ld;
+        vf total = {0}, squares = {0}, total_g = {0}, total_gy = {0};
+        for (size_t i = 0; i < n; i += VEC)
+            total += vf_load_lanes(from + i, n - i, 0.0f);
+        const float mean = vf_sum(total) / (float)n;
+        for (size_t i = 0; i < n; i += VEC) {
+            vf value = vf_load_lanes(from + i, n - i, mean) - mean;
+            squares = vf_fma(value, value, squares);
+        }
+        const float scale = 1.0f / __builtin_sqrtf(vf_sum(squares) / (float)n + eps);
+
+        for (size_t i = 0; i < n; i += VEC) {
+            vf y = (vf_load_lanes(from + i, n - i, mean) - mean) * scale;
+            vf d = vf_load_lanes(slope + i, n - i, 0.0f), g = d * vf_load_lanes(gain + i, n - i, 0.0f);
+            total_g += g;
+            total_gy = vf_fma(g, y, total_gy);
+            vf_store_lanes(d_gain + i, vf_fma(d, y, vf_load_lanes(d_gain + i, n - i, 0.0f)), n - i);
+            vf_store_lanes(d_bias + i, vf_load_lanes(d_bias + i, n - i, 0.0f) + d, n - i);
+        }
+        const float mean_g = vf_sum(total_g) / (float)n, mean_gy = vf_sum(total_gy) / (float)n;
+
+        for (size_t i = 0; i < n; i += VEC) {
+            vf y = (vf_load_lanes(from + i, n - i, mean) - mean) * scale;
+            vf g = vf_load_lanes(slope + i, n - i, 0.0f) * vf_load_lanes(gain + i, n - i, 0.0f);
+            vf_store_lanes(to + i, (g - mean_g - y * mean_gy) * scale, n - i);
+        }
+    }
+}

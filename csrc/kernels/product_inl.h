@@ -32,7 +32,7 @@ INLINE void product_group(const int rows, const struct product *p, const float *
             sum[r][0] = sum[r][1] = (vf){0};
     }
 
-    const size_t lda = p->lda;
+    const size_t lda = p->lda, step = p->step ? p->step : 1;
     const float *panel = p->panel;
     const float *base[BASES];
 #pragma GCC unroll 4
@@ -53,7 +53,7 @@ INLINE void product_group(const int rows, const struct product *p, const float *
         }
 #pragma GCC unroll 4
         for (int g = 0; g < (rows + ROWS_PER_BASE - 1) / ROWS_PER_BASE; g++)
-            STEP(base[g], 1);
+            STEP(base[g], step);
     }
 
     if (row_scale) {

@@ -25,3 +25,19 @@ static void softmax(float *tile, size_t ld, size_t rows, size_t n, const uint8_t
         inverse_sum[row] = 1.0f / vf_sum(sum);
     }
 }
+
+static void softmax_backward(float *p, float *d, size_t ld, size_t rows, size_t n, const float *inverse_sum)
+{
+    for (size_t row = 0; row < rows; row++, p += ld, d += ld) {
+        const vf scale = vf_set(inverse_sum[row]);
+        vf sum = {0};
+        for (size_t i = 0; i < n; i += VEC) {
+            vf probability = vf_load(p + i) * scale;
+            vf_store(p + i, probability);
+            sum = vf_fma(probability, vf_load(d + i), sum);
+        }
+        const vf mean = vf_set(vf_sum(sum));
+        for (size_t i = 0; i < n; i += VEC)
+            vf_store(d + i, vf_load(p + i) * (vf_load(d + i) - mean));
+    }
+}

@@ -3,7 +3,9 @@
 #include "kernels/elementary_inl.h"
 
 #include "kernels/activate_inl.h"
+#include "kernels/adamw_inl.h"
 #include "kernels/convert_inl.h"
+#include "kernels/dropout_inl.h"
 #include "kernels/layernorm_inl.h"
 #include "kernels/product_inl.h"
 #include "kernels/softmax_inl.h"

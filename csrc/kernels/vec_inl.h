@@ -10,6 +10,7 @@
 
 typedef float vf __attribute__((vector_size(VEC * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VEC * 4), may_alias));
+typedef uint32_t vu __attribute__((vector_size(VEC * 4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(VEC * 4), aligned(4), may_alias));
 
 INLINE vf vf_load(const float *from)
@@ -40,9 +41,28 @@ INLINE vf vf_load_part(const float *from, size_t n)
     return value;
 }
 
+/* The first n values; lanes beyond them are `fill`. */
+INLINE vf vf_load_lanes(const float *from, size_t n, float fill)
+{
+    if (n >= VEC)
+        return vf_load(from);
+    vf value = (vf){0} + fill;
+    memcpy(&value, from, n * sizeof(float));
+    return value;
+}
+
 INLINE void vf_store_part(float *to, vf value, size_t n)
 {
     memcpy(to, &value, n * sizeof(float));
+}
+
+/* The first n lanes. */
+INLINE void vf_store_lanes(float *to, vf value, size_t n)
+{
+    if (n >= VEC)
+        vf_store(to, value);
+    else
+        vf_store_part(to, value, n);
 }
 
 INLINE float vf_sum(vf value)

@@ -33,6 +33,13 @@ enum deberta_status context_prepare(struct deberta_context *context, const struc
     return make_room(context, threads);
 }
 
+enum deberta_status context_prepare_whole(struct deberta_context *context, const struct deberta_batch *batch)
+{
+    size_t threads = (size_t)threads_count();
+    TRY(plan_make_whole(&context->plan, &context->model->config, batch));
+    return make_room(context, threads);
+}
+
 struct workspace context_workspace(const struct deberta_context *context, int worker)
 {
     struct arena arena = {.base = (char *)context->block + (size_t)worker * context->workspace_bytes};

@@ -20,6 +20,9 @@ struct deberta_context {
 /* Cuts the batch and makes room for it; allocates only when no earlier batch was as large. */
 MUST_USE enum deberta_status context_prepare(struct deberta_context *context, const struct deberta_batch *batch);
 
+/* The same for a pass with a tape: one chunk. */
+MUST_USE enum deberta_status context_prepare_whole(struct deberta_context *context, const struct deberta_batch *batch);
+
 /* The activations of a worker. */
 struct workspace context_workspace(const struct deberta_context *context, int worker);
 

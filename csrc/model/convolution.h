@@ -9,4 +9,9 @@
 MUST_USE enum deberta_status convolution_apply(const struct pass *pass, const struct chunk *chunk,
                                                const struct workspace *w);
 
+/* Each of n rows of `unfolded` (n, K H) holds the K rows of `input` (T, H) around a token, from token `row` of the
+ * chunk on, with zeros outside its sequence. */
+void convolution_unfold(const struct pass *pass, const struct chunk *chunk, const float *input, size_t row, size_t n,
+                        float *unfolded);
+
 #endif

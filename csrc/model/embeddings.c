@@ -37,6 +37,14 @@ static void embed_sequence(size_t index, int worker, void *context)
     }
 }
 
+static void keep(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
+{
+    const struct deberta_model *m = pass->model;
+    memcpy(pass->tape->embedding_sum, w->x, chunk->tokens * m->hidden_stride * sizeof(float));
+    if (w->embedded)
+        memcpy(pass->tape->embedded, w->embedded, chunk->tokens * m->embedding_stride * sizeof(float));
+}
+
 enum deberta_status embeddings_apply(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
 {
     const struct deberta_model *m = pass->model;
@@ -48,7 +56,13 @@ enum deberta_status embeddings_apply(const struct pass *pass, const struct chunk
     pass_clear_padding(e.out, chunk->tokens, m->config.embedding_size, e.stride);
     if (w->embedded)
         TRY(linear_apply(&m->projection, w->embedded, chunk->tokens, ACT_LINEAR, w->x));
+    if (pass->tape)
+        keep(pass, chunk, w);
     norm_apply(&m->embedding_norm, NULL, w->x, chunk->tokens);
+    if (pass->tape) {
+        struct dropout dropout = tape_dropout(pass->tape, DROPOUT_EMBEDDINGS, 0);
+        dropout_apply(&dropout, w->x, NULL, chunk->tokens, m->config.hidden_size, m->hidden_stride, 0, w->x);
+    }
     for (size_t t = 0; pass->batch->mask && t < chunk->tokens; t++)
         if (!pass->batch->mask[chunk->token + t])
             memset(w->x + t * m->hidden_stride, 0, m->hidden_stride * sizeof(float));

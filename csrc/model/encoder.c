@@ -6,6 +6,7 @@
 #include "model/embeddings.h"
 #include "model/head.h"
 #include "model/mask_decoder.h"
+#include "nn/elementwise.h"
 
 /* Copies the chunk's rows to their place in an output (T, H); masked rows become zeros. */
 static void store(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, float *output)
@@ -30,13 +31,11 @@ void encode_store(const struct pass *pass, const struct chunk *chunk, const stru
         store(pass, chunk, w, pass->outputs->last);
 }
 
-void encode_attention(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
+void encode_sequences(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
                       bool only_first)
 {
-    const struct deberta_model *m = pass->model;
     const struct deberta_batch *batch = pass->batch;
-    size_t ld = m->hidden_stride, heads = m->config.heads;
-    pass_clear_padding(w->context, only_first ? chunk->count : chunk->tokens, m->config.hidden_size, ld);
+    size_t ld = pass->model->hidden_stride, heads = pass->model->config.heads;
     for (size_t i = 0; i < chunk->count; i++) {
         size_t sequence = chunk->sequence + i, token = (size_t)batch->offsets[sequence];
         size_t row = token - chunk->token, query = only_first ? i : row;
@@ -50,6 +49,7 @@ void encode_attention(const struct pass *pass, const struct chunk *chunk, const 
             .value = w->key_value + row * 2 * ld + ld,
             .mask = batch->mask ? batch->mask + token : NULL,
             .pair_mask = batch->pair_mask ? batch->pair_mask + plan->pairs[sequence] : NULL,
+            .first_pair = plan->pairs[sequence] * heads,
             .context = w->context + query * ld,
             .probabilities =
                 pass->outputs->attentions
@@ -57,33 +57,106 @@ void encode_attention(const struct pass *pass, const struct chunk *chunk, const 
                     : NULL,
         };
     }
-    attention_apply(&m->layers[number].attention, w->sequences, chunk->count, pass->context->scratch,
-                    pass->context->scratch_floats);
 }
 
-enum deberta_status encode_finish(const struct deberta_model *m, const struct layer *layer, float *x, size_t rows,
+void encode_attention(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
+                      bool only_first)
+{
+    const struct deberta_model *m = pass->model;
+    pass_clear_padding(w->context, only_first ? chunk->count : chunk->tokens, m->config.hidden_size, m->hidden_stride);
+    encode_sequences(pass, chunk, w, number, only_first);
+    struct attention attention = m->layers[number].attention;
+    struct dropout dropout;
+    if (pass->tape) {
+        dropout = tape_dropout(pass->tape, DROPOUT_PROBABILITIES, number);
+        attention.dropout = &dropout;
+    }
+    attention_apply(&attention, w->sequences, chunk->count, pass->context->scratch, pass->context->scratch_floats);
+}
+
+/* x = LayerNorm(x + y). A tape drops some of y, and keeps the sum. */
+static void add_and_normalise(const struct pass *pass, enum dropout_place place, size_t number, const struct norm *norm,
+                              const struct workspace *w, float *x, size_t rows, float *sum)
+{
+    if (!pass->tape) {
+        norm_apply(norm, w->y, x, rows);
+        return;
+    }
+    struct dropout dropout = tape_dropout(pass->tape, place, number);
+    dropout_apply(&dropout, w->y, x, rows, norm->size, norm->stride, 0, sum);
+    norm_forward(norm, sum, x, rows);
+}
+
+/* The feed-forward network of a block of rows, up to its last product; `up` keeps what the activation reads, or is
+ * NULL. */
+static enum deberta_status feed_forward(const struct deberta_model *m, const struct layer *layer, const float *x,
+                                        size_t rows, const struct workspace *w, float *up, float *y)
+{
+    if (up) {
+        TRY(linear_apply(&layer->up, x, rows, ACT_LINEAR, up));
+        activation_apply(m->act.hidden, up, rows, layer->up.out_stride, w->up);
+    } else {
+        TRY(linear_apply(&layer->up, x, rows, m->act.hidden, w->up));
+    }
+    return linear_apply(&layer->down, w->up, rows, ACT_LINEAR, y);
+}
+
+enum deberta_status encode_finish(const struct pass *pass, size_t number, float *x, size_t rows,
                                   const struct workspace *w)
 {
+    const struct deberta_model *m = pass->model;
+    const struct layer *layer = &m->layers[number];
+    const struct layer_tape *tape = pass->tape ? &pass->tape->layers[number] : NULL;
+    size_t block = workspace_block_rows(rows), ld = m->hidden_stride, width = layer->up.out_stride;
     TRY(linear_apply(&layer->output, w->context, rows, ACT_LINEAR, w->y));
-    norm_apply(&layer->attention_norm, w->y, x, rows);
-    size_t block = workspace_block_rows(rows), ld = m->hidden_stride;
-    for (size_t row = 0; row < rows; row += block) {
-        size_t n = min_size(block, rows - row);
-        TRY(linear_apply(&layer->up, x + row * ld, n, m->act.hidden, w->up));
-        TRY(linear_apply(&layer->down, w->up, n, ACT_LINEAR, w->y + row * ld));
-    }
-    norm_apply(&layer->final_norm, w->y, x, rows);
+    add_and_normalise(pass, DROPOUT_ATTENTION, number, &layer->attention_norm, w, x, rows,
+                      tape ? tape->attention_sum : NULL);
+    if (tape)
+        memcpy(tape->attended, x, rows * ld * sizeof *x);
+    for (size_t row = 0; row < rows; row += block)
+        TRY(feed_forward(m, layer, x + row * ld, min_size(block, rows - row), w, tape ? tape->up + row * width : NULL,
+                         w->y + row * ld));
+    add_and_normalise(pass, DROPOUT_FEED_FORWARD, number, &layer->final_norm, w, x, rows,
+                      tape ? tape->final_sum : NULL);
     return DEBERTA_OK;
+}
+
+enum deberta_status encode_queries(const struct deberta_model *m, const struct layer *layer, const float *x,
+                                   size_t rows, float *query)
+{
+    TRY(linear_apply(&layer->query, x, rows, ACT_LINEAR, query));
+    if (m->trainable)
+        scale_apply(model_score_scale(&m->config), query, rows * m->hidden_stride);
+    return DEBERTA_OK;
+}
+
+struct workspace encode_workspace(const struct pass *pass, const struct workspace *w, size_t number)
+{
+    struct workspace of_layer = *w;
+    if (pass->tape) {
+        of_layer.query = pass->tape->layers[number].query;
+        of_layer.key_value = pass->tape->layers[number].key_value;
+        of_layer.context = pass->tape->layers[number].context;
+    }
+    return of_layer;
+}
+
+static void keep(const struct pass *pass, size_t rows, const float *x, float *to)
+{
+    memcpy(to, x, rows * pass->model->hidden_stride * sizeof *to);
 }
 
 enum deberta_status encode_layer(const struct pass *pass, const struct chunk *chunk, const struct workspace *w,
                                  size_t number)
 {
     const struct layer *layer = &pass->model->layers[number];
-    TRY(linear_apply(&layer->query, w->x, chunk->tokens, ACT_LINEAR, w->query));
-    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
-    encode_attention(pass, chunk, w, number, false);
-    return encode_finish(pass->model, layer, w->x, chunk->tokens, w);
+    struct workspace own = encode_workspace(pass, w, number);
+    if (pass->tape)
+        keep(pass, chunk->tokens, w->x, pass->tape->layers[number].input);
+    TRY(encode_queries(pass->model, layer, w->x, chunk->tokens, own.query));
+    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value));
+    encode_attention(pass, chunk, &own, number, false);
+    return encode_finish(pass, number, w->x, chunk->tokens, &own);
 }
 
 static void take_first_rows(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
@@ -100,15 +173,20 @@ static enum deberta_status run_last_layer(const struct pass *pass, const struct 
 {
     size_t number = pass->model->config.layers - 1;
     const struct layer *layer = &pass->model->layers[number];
+    struct workspace own = encode_workspace(pass, w, number);
     take_first_rows(pass, chunk, w);
-    TRY(linear_apply(&layer->query, w->first, chunk->count, ACT_LINEAR, w->query));
-    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, w->key_value));
-    encode_attention(pass, chunk, w, number, true);
-    return encode_finish(pass->model, layer, w->first, chunk->count, w);
+    if (pass->tape) {
+        keep(pass, chunk->tokens, w->x, pass->tape->layers[number].input);
+        keep(pass, chunk->count, w->first, pass->tape->layers[number].first);
+    }
+    TRY(encode_queries(pass->model, layer, w->first, chunk->count, own.query));
+    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value));
+    encode_attention(pass, chunk, &own, number, true);
+    return encode_finish(pass, number, w->first, chunk->count, &own);
 }
 
 /* The callback may do anything, even another forward pass on this thread. */
-static enum deberta_status check_cancelled(const struct deberta_context *context)
+enum deberta_status encode_check_cancelled(const struct deberta_context *context)
 {
     if (!context->stop)
         return DEBERTA_OK;
@@ -118,11 +196,8 @@ static enum deberta_status check_cancelled(const struct deberta_context *context
     return stop ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
 }
 
-/* Whether the last layer is needed for the first token of each sequence only. */
-static bool only_first_rows(const struct pass *pass)
+bool encode_only_first(const struct deberta_model *m, const struct deberta_outputs *outputs)
 {
-    const struct deberta_model *m = pass->model;
-    const struct deberta_outputs *outputs = pass->outputs;
     return !outputs->last && !outputs->hidden && !outputs->attentions && !head_reads_tokens(m->config.head) &&
            !(m->config.conv_kernel_size > 0 && m->config.layers == 1);
 }
@@ -131,12 +206,12 @@ enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *ch
                                  bool cancellable)
 {
     const struct deberta_config *config = &pass->model->config;
-    bool only_first = only_first_rows(pass), decoder = config->enhanced_mask_decoder;
+    bool only_first = encode_only_first(pass->model, pass->outputs), decoder = config->enhanced_mask_decoder;
     TRY(embeddings_apply(pass, chunk, &w));
     encode_store(pass, chunk, &w, 0);
     for (size_t i = 0; i < config->layers - (only_first || decoder); i++) {
         if (cancellable)
-            TRY(check_cancelled(pass->context));
+            TRY(encode_check_cancelled(pass->context));
         TRY(encode_layer(pass, chunk, &w, i));
         if (i == 0 && w.input)
             TRY(convolution_apply(pass, chunk, &w));

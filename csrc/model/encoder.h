@@ -13,15 +13,28 @@ MUST_USE enum deberta_status encode_chunk(const struct pass *pass, const struct 
 /* A layer of the whole chunk: w->x. */
 MUST_USE enum deberta_status encode_layer(const struct pass *pass, const struct chunk *chunk, const struct workspace *w,
                                           size_t number);
+/* The workspace of a layer: with a tape, arrays that it keeps are the tape's. */
+struct workspace encode_workspace(const struct pass *pass, const struct workspace *w, size_t number);
+/* Fills w->sequences for attention. */
+void encode_sequences(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
+                      bool only_first);
 /* Attention of the whole chunk, from w->query and w->key_value to w->context; of each sequence's first query only, if
  * only the first rows are needed. */
 void encode_attention(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
                       bool only_first);
+/* query (rows, H): the queries of x (rows, H), divided by the divisor of the scores. */
+MUST_USE enum deberta_status encode_queries(const struct deberta_model *m, const struct layer *layer, const float *x,
+                                            size_t rows, float *query);
 /* The rest of a layer after attention: x (rows, H) is the layer's input and becomes its output; w->context is the
  * output of attention. */
-MUST_USE enum deberta_status encode_finish(const struct deberta_model *m, const struct layer *layer, float *x,
-                                           size_t rows, const struct workspace *w);
+MUST_USE enum deberta_status encode_finish(const struct pass *pass, size_t number, float *x, size_t rows,
+                                           const struct workspace *w);
+/* Whether these outputs need the last layer for the first token of each sequence only. */
+bool encode_only_first(const struct deberta_model *model, const struct deberta_outputs *outputs);
 /* Writes w->x to hidden state `number` and to the last hidden state, if these are outputs. */
 void encode_store(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number);
+
+/* DEBERTA_STOPPED if the caller cancels. The callback may do anything, even another forward pass on this thread. */
+MUST_USE enum deberta_status encode_check_cancelled(const struct deberta_context *context);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/threads.h"
 #include "model/encoder.h"
+#include "model/forward.h"
 #include "model/params.h"
 
 #define ROWS_KEPT 512 /* rows of the word table that are read before its pages are dropped */
@@ -76,8 +77,8 @@ static enum deberta_status check_pairs(const struct deberta_batch *batch)
     return DEBERTA_OK;
 }
 
-static enum deberta_status check_batch(const struct deberta_model *model, const struct deberta_batch *batch,
-                                       const struct deberta_outputs *outputs)
+enum deberta_status forward_check(const struct deberta_model *model, const struct deberta_batch *batch,
+                                  const struct deberta_outputs *outputs)
 {
     if (outputs->logits && model->config.head == DEBERTA_NO_HEAD)
         return fail(DEBERTA_ARGUMENT, "the model has no head, so it has no logits");
@@ -124,9 +125,9 @@ enum deberta_status deberta_model_forward(const struct deberta_model *model, str
 {
     if (context->model != model)
         return fail(DEBERTA_ARGUMENT, "the context was made for another model");
-    TRY(check_batch(model, batch, outputs));
+    TRY(forward_check(model, batch, outputs));
     TRY(context_prepare(context, batch));
-    struct run run = {.pass = {model, context, batch, outputs}};
+    struct run run = {.pass = {model, context, batch, outputs, NULL}};
     if (context->plan.one_chunk_per_thread)
         parallel_for(context->plan.count, 1, run_chunk, &run);
     else

@@ -38,6 +38,11 @@ static void place_all(struct deberta_model *m, const struct model_tensors *t, co
 {
     m->absolute = place(arena, t->absolute);
     m->type = place(arena, t->type);
+    if (m->trainable) {
+        m->words = (float *)(uintptr_t)place(arena, t->word);
+        m->relative = place(arena, t->relative);
+        m->relative_norm = place_norm(m, arena, t->relative_gain, t->relative_bias, m->config.hidden_size);
+    }
     m->embedding_norm = place_norm(m, arena, t->gain, t->bias, m->config.hidden_size);
     m->conv_norm = place_norm(m, arena, t->conv_gain, t->conv_shift, m->config.hidden_size);
     m->head_norm = place_norm(m, arena, t->head_gain, t->head_shift, m->config.head_size);
@@ -77,28 +82,42 @@ static struct weight weight_of(const struct deberta_tensor *weight, const struct
                            .scale = scale};
 }
 
+static enum deberta_status init_linear(struct deberta_model *m, struct linear *linear, const struct weight *parts,
+                                       size_t count, size_t in)
+{
+    TRY(linear_init_on(linear, m->trainable ? &linear_packed : linear_chosen(), parts, count, in));
+    m->bytes += linear_bytes(linear);
+    return DEBERTA_OK;
+}
+
 static enum deberta_status load_linear(struct deberta_model *m, struct linear *linear,
                                        const struct deberta_tensor *weight, const struct deberta_tensor *bias,
                                        float scale)
 {
     struct weight part = weight_of(weight, bias, scale);
-    TRY(linear_init(linear, &part, 1, weight->shape[1]));
-    m->bytes += linear_bytes(linear);
-    return DEBERTA_OK;
+    return init_linear(m, linear, &part, 1, weight->shape[1]);
 }
 
-/* 1 / sqrt(head size * terms): a score is the sum of `terms` products. */
-static float score_scale(const struct deberta_config *c)
+float model_score_scale(const struct deberta_config *c)
 {
     return (float)(1.0 / sqrt((double)(c->hidden_size / c->heads * c->attention_terms)));
 }
 
+/* What the weights of queries are multiplied with. */
+static float folded_scale(const struct deberta_model *m)
+{
+    return m->trainable ? 1.0f : model_score_scale(&m->config);
+}
+
 static enum deberta_status load_linears(struct deberta_model *m, struct layer *layer, const struct layer_tensors *t)
 {
-    TRY(load_linear(m, &layer->query, t->query, t->query_bias, score_scale(&m->config)));
+    TRY(load_linear(m, &layer->query, t->query, t->query_bias, folded_scale(m)));
     struct weight parts[] = {weight_of(t->key, t->key_bias, 1.0f), weight_of(t->value, t->value_bias, 1.0f)};
-    TRY(linear_init(&layer->key_value, parts, 2, m->config.hidden_size));
-    m->bytes += linear_bytes(&layer->key_value);
+    TRY(init_linear(m, &layer->key_value, parts, 2, m->config.hidden_size));
+    if (m->trainable && t->position_key)
+        TRY(load_linear(m, &layer->position_key, t->position_key, t->position_key_bias, 1.0f));
+    if (m->trainable && t->position_query)
+        TRY(load_linear(m, &layer->position_query, t->position_query, t->position_query_bias, 1.0f));
     TRY(load_linear(m, &layer->output, t->output, t->output_bias, 1.0f));
     TRY(load_linear(m, &layer->up, t->up, t->up_bias, 1.0f));
     return load_linear(m, &layer->down, t->down, t->down_bias, 1.0f);
@@ -174,22 +193,24 @@ static enum deberta_status load_tables(struct deberta_model *m, const struct rel
     const struct deberta_config *c = &m->config;
     size_t floats = position_table_floats(&m->distances, c->heads, c->hidden_size / c->heads);
     void *block;
-    TRY(memory_alloc(floats * (size_t)(c->c2p + c->p2c), sizeof(float), &block));
+    TRY(memory_calloc(floats * (size_t)(c->c2p + c->p2c), sizeof(float), &block));
     m->bytes += floats * (size_t)(c->c2p + c->p2c) * sizeof(float);
     layer->position_tables = block;
     float *keys = block, *queries = keys + (c->c2p ? floats : 0);
+    layer->attention.position_keys = c->c2p ? keys : NULL;
+    layer->attention.position_queries = c->p2c ? queries : NULL;
+    if (m->trainable)
+        return DEBERTA_OK;
     if (c->c2p) {
         struct weight weight = c->share_att_key ? weight_of(t->key, t->key_bias, 1.0f)
                                                 : weight_of(t->position_key, t->position_key_bias, 1.0f);
         TRY(project(m, r, r->descending, weight, keys));
-        layer->attention.position_keys = keys;
     }
     if (c->p2c) {
-        float scale = score_scale(c);
+        float scale = model_score_scale(c);
         struct weight weight = c->share_att_key ? weight_of(t->query, t->query_bias, scale)
                                                 : weight_of(t->position_query, t->position_query_bias, scale);
         TRY(project(m, r, r->ascending, weight, queries));
-        layer->attention.position_queries = queries;
     }
     return DEBERTA_OK;
 }
@@ -201,7 +222,7 @@ static enum deberta_status load_positions(struct deberta_model *m, const struct 
         return DEBERTA_OK;
     TRY(positions_init(&m->distances, m->config.position_buckets, m->config.max_relative_positions));
     m->bytes += (size_t)(2 * m->distances.reach + 1) * sizeof *m->distances.row;
-    return load_relative(m, t, relative);
+    return m->trainable ? DEBERTA_OK : load_relative(m, t, relative);
 }
 
 /* ---- the whole ---- */
@@ -247,6 +268,11 @@ static enum deberta_status load(struct deberta_model *m, const struct checkpoint
     m->word = *tensors.word;
     m->word.name = NULL; /* the name is the caller's */
     TRY(load_vectors(m, &tensors, layers));
+    if (m->trainable) {
+        m->word.data = m->words;
+        m->word.dtype = DEBERTA_F32;
+        m->word.mapped = false;
+    }
     TRY(load_ends(m, &tensors));
     struct relative relative = {.rows = config_relative_rows(&m->config)};
     enum deberta_status status = load_positions(m, &tensors, &relative);
@@ -268,8 +294,8 @@ static void init_layers(struct deberta_model *m)
                                                     .ld_context = stride};
 }
 
-enum deberta_status deberta_model_new(const struct deberta_config *config, const struct deberta_tensor *tensors,
-                                      size_t count, struct deberta_model **out)
+enum deberta_status model_load(const struct deberta_config *config, const struct deberta_tensor *tensors, size_t count,
+                               bool trainable, struct deberta_model **out)
 {
     *out = NULL;
     TRY(config_check(config));
@@ -277,6 +303,7 @@ enum deberta_status deberta_model_new(const struct deberta_config *config, const
     TRY(memory_calloc(1, sizeof(struct deberta_model), &block));
     struct deberta_model *m = block;
     m->config = *config;
+    m->trainable = trainable;
     m->hidden_stride = round_up(config->hidden_size, kernels->panel_width);
     m->embedding_stride = round_up(config->embedding_size, kernels->panel_width);
     m->head_stride = round_up(config->head_size, kernels->panel_width);
@@ -302,6 +329,12 @@ enum deberta_status deberta_model_new(const struct deberta_config *config, const
     return status;
 }
 
+enum deberta_status deberta_model_new(const struct deberta_config *config, const struct deberta_tensor *tensors,
+                                      size_t count, struct deberta_model **out)
+{
+    return model_load(config, tensors, count, false, out);
+}
+
 void deberta_model_free(struct deberta_model *model)
 {
     if (!model)
@@ -313,6 +346,8 @@ void deberta_model_free(struct deberta_model *model)
         linear_release(&layer->output);
         linear_release(&layer->up);
         linear_release(&layer->down);
+        linear_release(&layer->position_key);
+        linear_release(&layer->position_query);
         memory_free(layer->position_tables);
     }
     linear_release(&model->projection);

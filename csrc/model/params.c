@@ -115,7 +115,7 @@ void params_drop_pages(const struct deberta_tensor *tensor)
 
 void params_drop_pages_layer(const struct layer_tensors *t)
 {
-#define P(member, name, rows, columns, needed) params_drop_pages(t->member);
+#define P(member, name, rows, columns, needed, place) params_drop_pages(t->member);
     PARAMS_OF_LAYER(P)
 #undef P
 }
@@ -136,18 +136,10 @@ static enum deberta_status find(const struct checkpoint *checkpoint, const struc
     return check_numbers(*w->found);
 }
 
-/* The letters of the lists. */
-#define LETTERS(config)                                                                                                \
-    const struct deberta_config *c = config;                                                                           \
-    const size_t V = c->vocab_size, E = c->embedding_size, H = c->hidden_size, A = H, I = c->intermediate_size;        \
-    const size_t R = config_relative_rows(c), M = c->max_positions, Y = c->type_vocab_size, C = c->num_labels;         \
-    const size_t K = c->conv_kernel_size * H, D = c->head_size;                                                        \
-    (void)V, (void)E, (void)A, (void)I, (void)R, (void)M, (void)Y, (void)C, (void)K, (void)D
-
 enum deberta_status params_of_model(const struct checkpoint *checkpoint, struct model_tensors *out)
 {
-    LETTERS(checkpoint->config);
-#define P(member, name, rows, columns, needed)                                                                         \
+    CONFIG_LETTERS(checkpoint->config);
+#define P(member, name, rows, columns, needed, place)                                                                  \
     TRY(find(checkpoint, &(struct wanted){name, rows, columns, needed, &out->member}));
     PARAMS_OF_MODEL(P)
 #undef P
@@ -156,9 +148,9 @@ enum deberta_status params_of_model(const struct checkpoint *checkpoint, struct 
 
 enum deberta_status params_of_layer(const struct checkpoint *checkpoint, size_t number, struct layer_tensors *out)
 {
-    LETTERS(checkpoint->config);
+    CONFIG_LETTERS(checkpoint->config);
     char full[160];
-#define P(member, name, rows, columns, needed)                                                                         \
+#define P(member, name, rows, columns, needed, place)                                                                  \
     snprintf(full, sizeof full, "deberta.encoder.layer.%zu.%s", number, name);                                         \
     TRY(find(checkpoint, &(struct wanted){full, rows, columns, needed, &out->member}));
     PARAMS_OF_LAYER(P)
@@ -171,15 +163,15 @@ enum deberta_status deberta_parameters(const struct deberta_config *config,
                                        void *data)
 {
     TRY(config_check(config));
-    LETTERS(config);
+    CONFIG_LETTERS(config);
     char full[160];
-#define P(member, name, rows, columns, needed)                                                                         \
+#define P(member, name, rows, columns, needed, place)                                                                  \
     if (needed)                                                                                                        \
         visit(name, rows, columns, data);
     PARAMS_OF_MODEL(P)
 #undef P
     for (size_t i = 0; i < config->layers; i++) {
-#define P(member, name, rows, columns, needed)                                                                         \
+#define P(member, name, rows, columns, needed, place)                                                                  \
     snprintf(full, sizeof full, "deberta.encoder.layer.%zu.%s", i, name);                                              \
     if (needed)                                                                                                        \
         visit(full, rows, columns, data);

@@ -6,12 +6,14 @@
 #include <string.h>
 
 #include "model/context.h"
+#include "model/tape.h"
 
 struct pass {
     const struct deberta_model *model;
     const struct deberta_context *context;
     const struct deberta_batch *batch;
     const struct deberta_outputs *outputs;
+    const struct tape *tape; /* NULL: nothing is kept, and there is no dropout */
 };
 
 /* Zeros the padding of each row: oneDNN multiplies it by zero weights, and NaN would stay NaN. */

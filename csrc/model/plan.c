@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/plan.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,16 +72,20 @@ static double imbalance(struct plan *plan, size_t threads)
     return busiest * (double)threads / total;
 }
 
-static void cut_for(struct plan *plan, const struct deberta_config *config, const struct deberta_batch *batch,
-                    size_t threads)
+static void count_pairs(struct plan *plan, const struct deberta_batch *batch)
 {
-    size_t tokens = (size_t)batch->offsets[batch->count];
     plan->total_pairs = plan->max_length = 0;
     for (size_t i = 0; i < batch->count; i++) {
         plan->pairs[i] = plan->total_pairs;
         plan->total_pairs += length_of(batch, i) * length_of(batch, i);
         plan->max_length = max_size(plan->max_length, length_of(batch, i));
     }
+}
+
+static void cut_for(struct plan *plan, const struct deberta_config *config, const struct deberta_batch *batch,
+                    size_t threads)
+{
+    size_t tokens = (size_t)batch->offsets[batch->count];
     size_t share = tokens / (2 * threads);
     cut(plan, config, batch, min_size(CHUNK_TOKENS, max_size(share, LEAST_TOKENS)));
     qsort(plan->chunks, plan->count, sizeof *plan->chunks, dearer_first);
@@ -116,7 +121,18 @@ enum deberta_status plan_make(struct plan *plan, const struct deberta_config *co
                               size_t threads)
 {
     TRY(make_room(plan, batch->count, threads));
+    count_pairs(plan, batch);
     cut_for(plan, config, batch, threads);
+    return DEBERTA_OK;
+}
+
+enum deberta_status plan_make_whole(struct plan *plan, const struct deberta_config *config,
+                                    const struct deberta_batch *batch)
+{
+    TRY(make_room(plan, batch->count, 1));
+    count_pairs(plan, batch);
+    cut(plan, config, batch, SIZE_MAX);
+    plan->one_chunk_per_thread = false;
     return DEBERTA_OK;
 }
 

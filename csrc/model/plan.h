@@ -28,6 +28,9 @@ struct plan {
 /* Cuts the batch for `threads` threads; allocates only when no earlier batch was as large. */
 MUST_USE enum deberta_status plan_make(struct plan *plan, const struct deberta_config *config,
                                        const struct deberta_batch *batch, size_t threads);
+/* One chunk that all threads share: the whole batch. */
+MUST_USE enum deberta_status plan_make_whole(struct plan *plan, const struct deberta_config *config,
+                                             const struct deberta_batch *batch);
 void plan_release(struct plan *plan);
 
 #endif

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct dropout;
+
 /* Which row of the position tables serves a distance. */
 struct distances {
     size_t span;        /* the tables have 2 * span rows */
@@ -34,6 +36,7 @@ struct attention {
     const float *position_keys;        // (heads, panels, head_size, panel_width) or NULL
     const float *position_queries;     // (heads, panels, head_size, panel_width) or NULL
     size_t ld_query, ld_key, ld_value, ld_context;
+    const struct dropout *dropout; /* of the probabilities; NULL: none */
 };
 
 struct attention_sequence {
@@ -46,6 +49,7 @@ struct attention_sequence {
     float *context;           // (queries, heads * head_size)
     float *probabilities;     // (heads, queries, S) or NULL
     const uint8_t *pair_mask; // (S, S) or NULL: instead of mask, a row of keys for each query
+    uint64_t first_pair;      /* index of dropout of the first probability; they follow by (head, query, key) */
 };
 
 /* Floats of scratch that a worker needs for sequences of up to `length` tokens. */
@@ -55,6 +59,37 @@ size_t attention_scratch(const struct attention *attention, size_t length);
  * scratch: (threads, scratch_floats). */
 void attention_apply(const struct attention *attention, const struct attention_sequence *sequences, size_t count,
                      float *scratch, size_t scratch_floats);
+
+/* The projected positions that the tables hold, as rows, and their gradients. NULL where there is no such term. */
+struct attention_positions {
+    const float *keys;    // (2 * span, heads * head_size), in the order of distances, as the other three
+    const float *queries; // (2 * span, heads * head_size)
+    float *d_keys;        // (2 * span, heads * head_size), grows
+    float *d_queries;     // (2 * span, heads * head_size), grows
+    size_t ld;            /* of all four */
+    float *sums;          // (attention_position_sums), scratch
+};
+
+/* Gradients of one sequence, with the layout of what they belong to. */
+struct attention_gradients {
+    const float *d_context; // (queries, heads * head_size)
+    float *d_query;         // (queries, heads * head_size), overwritten as the next two
+    float *d_key;           // (S, heads * head_size)
+    float *d_value;         // (S, heads * head_size)
+};
+
+/* Floats of scratch that a worker needs for the gradients of sequences of up to `length` tokens. */
+size_t attention_backward_scratch(const struct attention *attention, size_t length);
+
+/* Floats of attention_positions.sums for `count` sequences of up to `length` tokens. */
+size_t attention_position_sums(const struct attention *attention, size_t length, size_t count);
+
+/* The gradients of all sequences at their (scaled) queries, keys, values and positions, shared among the threads.
+ * The probabilities are computed again; contexts are not read. positions: NULL for plain attention.
+ * scratch: (threads, scratch_floats). */
+void attention_backward(const struct attention *attention, const struct attention_positions *positions,
+                        const struct attention_sequence *sequences, const struct attention_gradients *gradients,
+                        size_t count, float *scratch, size_t scratch_floats);
 
 /* Packs (2 * span, heads * head_size) projected positions into a table; `rows` has row stride ld and must already
  * be in the order of the table's positions. */

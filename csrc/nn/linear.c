@@ -58,7 +58,13 @@ static enum deberta_status read_bias(struct linear *linear, const struct weight 
 
 enum deberta_status linear_init(struct linear *linear, const struct weight *parts, size_t count, size_t in)
 {
-    *linear = (struct linear){.path = chosen, .in = in, .in_stride = round_up(in, kernels->panel_width)};
+    return linear_init_on(linear, chosen, parts, count, in);
+}
+
+enum deberta_status linear_init_on(struct linear *linear, const struct linear_path *path, const struct weight *parts,
+                                   size_t count, size_t in)
+{
+    *linear = (struct linear){.path = path, .in = in, .in_stride = round_up(in, kernels->panel_width)};
     for (size_t i = 0; i < count; i++)
         linear->out_stride += round_up(parts[i].rows, kernels->panel_width);
     enum deberta_status status = read_bias(linear, parts, count);
@@ -67,6 +73,16 @@ enum deberta_status linear_init(struct linear *linear, const struct weight *part
     if (status != DEBERTA_OK)
         linear_release(linear);
     return status;
+}
+
+struct linear linear_part(const struct linear *linear, size_t first, size_t columns)
+{
+    return (struct linear){.path = linear->path,
+                           .in = linear->in,
+                           .in_stride = linear->in_stride,
+                           .out_stride = columns,
+                           .packed = linear->packed + first * linear->in,
+                           .bias = linear->bias + first};
 }
 
 void linear_release(struct linear *linear)

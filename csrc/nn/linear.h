@@ -47,12 +47,33 @@ const char *linear_onednn_version(void);
 
 /* Packs the rows of all parts as one weight; `in` is their number of columns. */
 MUST_USE enum deberta_status linear_init(struct linear *linear, const struct weight *parts, size_t count, size_t in);
+/* The same on a path of the caller's choice. */
+MUST_USE enum deberta_status linear_init_on(struct linear *linear, const struct linear_path *path,
+                                            const struct weight *parts, size_t count, size_t in);
 void linear_release(struct linear *linear);
+/* Some output columns of a layer on the own path, as a layer over the same weights, never released: `first` and
+ * `columns` are multiples of the panel width. */
+struct linear linear_part(const struct linear *linear, size_t first, size_t columns);
 size_t linear_bytes(const struct linear *linear);
 
 /* out[rows][out_stride] = act(in[rows][in_stride] . weights^T + bias), shared among the threads when not called by one
  * of theirs. */
 MUST_USE enum deberta_status linear_apply(const struct linear *linear, const float *in, size_t rows,
                                           enum activation act, float *out);
+
+/* The backward pass, of layers with the path `linear_packed`. Its bits do not depend on the number of threads. */
+
+/* The floats that one worker needs; `scratch` below is (threads_count(), linear_backward_scratch()), 64-byte aligned.
+ */
+size_t linear_backward_scratch(const struct linear *linear);
+
+/* d_in[rows][in_stride] (+)= d_out[rows][out_stride] . weights */
+void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
+                           float *scratch);
+
+/* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias. Padding
+ * columns of d_out must be zero: then those of the gradients stay zero. */
+void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
+                             float *d_packed, float *d_bias, float *scratch);
 
 #endif

@@ -49,6 +49,24 @@ struct deberta_tensor *binding_tensors(PyObject *tuple);
  * -1. NULL for None. */
 int binding_vector(PyObject *argument, const char *name, int type, npy_intp size, PyArrayObject **array);
 
+/* ---- batch.c ---- */
+
+/* A copy of the mapping `config` as a dict, read into `read`; NULL with an exception set on failure. */
+PyObject *binding_settings(PyObject *config, struct deberta_config *read);
+
+/* Arguments of a forward pass: arrays or None, and which outputs are computed. */
+struct binding_inputs {
+    PyObject *ids, *offsets, *types, *mask, *pair_mask, *first, *selected;
+    int logits, last, hidden_states, attentions;
+};
+
+/* The batch reads the memory of the arrays. */
+int binding_batch(const struct binding_inputs *inputs, struct deberta_batch *batch);
+
+/* (logits, last layer, hidden states, attentions), each an array or None, and their memory in `outputs`. */
+PyObject *binding_outputs(const struct deberta_config *config, const struct binding_inputs *inputs,
+                          const struct deberta_batch *batch, struct deberta_outputs *outputs);
+
 /* ---- stages.c ---- */
 
 struct binding_stages {
@@ -76,9 +94,9 @@ void binding_shared_release(struct binding_shared *shared);
 /* Tokenizer.rows. */
 PyObject *binding_rows(struct binding_shared *shared, PyObject *arguments, PyObject *keywords);
 
-/* ---- tokenizer.c, model.c ---- */
+/* ---- tokenizer.c, model.c, training.c ---- */
 
-extern PyType_Spec binding_tokenizer_spec, binding_model_spec;
+extern PyType_Spec binding_tokenizer_spec, binding_model_spec, binding_training_spec;
 
 /* A method of the module. */
 PyObject *binding_parameters(PyObject *module, PyObject *config);

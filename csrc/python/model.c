@@ -73,17 +73,6 @@ static int build(struct model_object *self, PyObject *owner, const struct debert
     return binding_check(status);
 }
 
-/* A copy of the mapping `config` as a dict, read into `read`; NULL with an exception set on failure. */
-static PyObject *new_settings(PyObject *config, struct deberta_config *read)
-{
-    if (!PyDict_Check(config) && (!PyMapping_Check(config) || !PyObject_HasAttrString(config, "keys")))
-        return PyErr_Format(PyExc_TypeError, "config must be a mapping, not %.100s", Py_TYPE(config)->tp_name);
-    PyObject *settings = PyDict_New();
-    if (settings && (PyDict_Update(settings, config) < 0 || binding_config(settings, read) < 0))
-        Py_CLEAR(settings);
-    return settings;
-}
-
 static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
     static char *names[] = {"config", "tensors", NULL};
@@ -95,7 +84,7 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
         return NULL;
     struct deberta_tensor *table = NULL;
     PyObject *owner = NULL;
-    bool made = (self->settings = new_settings(config, &self->config)) && (owner = PySequence_Tuple(tensors)) &&
+    bool made = (self->settings = binding_settings(config, &self->config)) && (owner = PySequence_Tuple(tensors)) &&
                 (table = binding_tensors(owner)) && build(self, owner, table) == 0;
     PyMem_Free(table);
     Py_XDECREF(owner);
@@ -125,113 +114,6 @@ static PyObject *model_memory(PyObject *self, void *unused)
 
 /* ---- forward ---- */
 
-struct inputs {
-    PyObject *ids, *offsets, *types, *mask, *pair_mask, *first, *selected;
-    int logits, last, hidden_states, attentions;
-};
-
-static int check_offsets(const int64_t *offsets, size_t count, npy_intp tokens)
-{
-    if (offsets[0] != 0 || offsets[count] != tokens) {
-        PyErr_Format(PyExc_ValueError, "offsets must go from 0 to the number of ids, %zd, not from %lld to %lld",
-                     tokens, (long long)offsets[0], (long long)offsets[count]);
-        return -1;
-    }
-    for (size_t i = 0; i < count; i++) {
-        if (offsets[i] >= offsets[i + 1]) {
-            PyErr_Format(PyExc_ValueError,
-                         "offsets must be strictly increasing, but offsets[%zu] is %lld and the next %lld", i,
-                         (long long)offsets[i], (long long)offsets[i + 1]);
-            return -1;
-        }
-    }
-    return 0;
-}
-
-/* How many pairs of tokens the sequences have; NPY_MAX_INTP where the number does not fit. */
-static npy_intp count_pairs(const int64_t *offsets, npy_intp rows)
-{
-    npy_intp pairs = 0, square;
-    for (npy_intp i = 0; i < rows; i++) {
-        npy_intp length = (npy_intp)(offsets[i + 1] - offsets[i]);
-        if (__builtin_mul_overflow(length, length, &square) || __builtin_add_overflow(pairs, square, &pairs))
-            return NPY_MAX_INTP;
-    }
-    return pairs;
-}
-
-static int read_batch(const struct inputs *inputs, struct deberta_batch *batch)
-{
-    PyArrayObject *ids, *offsets, *types, *mask, *pair_mask, *first, *selected;
-    if (binding_vector(inputs->ids, "ids", NPY_INT32, -1, &ids) < 0 ||
-        binding_vector(inputs->offsets, "offsets", NPY_INT64, -1, &offsets) < 0)
-        return -1;
-    if (!ids || !offsets || PyArray_SIZE(offsets) == 0) {
-        PyErr_SetString(PyExc_ValueError, "ids and offsets must be arrays, and offsets must start with 0");
-        return -1;
-    }
-    npy_intp tokens = PyArray_SIZE(ids), rows = PyArray_SIZE(offsets) - 1;
-    if (check_offsets(PyArray_DATA(offsets), (size_t)rows, tokens) < 0 ||
-        binding_vector(inputs->types, "types", NPY_UINT8, tokens, &types) < 0 ||
-        binding_vector(inputs->mask, "mask", NPY_UINT8, tokens, &mask) < 0 ||
-        binding_vector(inputs->pair_mask, "pair_mask", NPY_UINT8, count_pairs(PyArray_DATA(offsets), rows),
-                       &pair_mask) < 0 ||
-        binding_vector(inputs->first, "first", NPY_INT32, rows, &first) < 0 ||
-        binding_vector(inputs->selected, "selected", NPY_UINT8, tokens, &selected) < 0)
-        return -1;
-    *batch = (struct deberta_batch){
-        .ids = PyArray_DATA(ids),
-        .types = types ? PyArray_DATA(types) : NULL,
-        .mask = mask ? PyArray_DATA(mask) : NULL,
-        .pair_mask = pair_mask ? PyArray_DATA(pair_mask) : NULL,
-        .offsets = PyArray_DATA(offsets),
-        .first = first ? PyArray_DATA(first) : NULL,
-        .selected = selected ? PyArray_DATA(selected) : NULL,
-        .count = (size_t)rows,
-    };
-    return 0;
-}
-
-/* An uninitialised float32 array, or None when it is not `wanted`. */
-static PyObject *new_output(int wanted, int rank, npy_intp *shape, float **data)
-{
-    *data = NULL;
-    if (!wanted)
-        return Py_NewRef(Py_None);
-    PyObject *array = PyArray_SimpleNew(rank, shape, NPY_FLOAT32);
-    if (array)
-        *data = PyArray_DATA((PyArrayObject *)array);
-    return array;
-}
-
-/* NumPy raises for sizes beyond its limits. */
-static npy_intp dimension(size_t size)
-{
-    return size < NPY_MAX_INTP ? (npy_intp)size : NPY_MAX_INTP;
-}
-
-/* (logits, last layer, hidden states, attentions), each an array or None, and their memory in `outputs`. */
-static PyObject *new_outputs(const struct deberta_config *config, const struct inputs *inputs,
-                             const struct deberta_batch *batch, struct deberta_outputs *outputs)
-{
-    struct deberta_shapes shapes = deberta_output_shapes(config, batch);
-    npy_intp logits_shape[] = {(npy_intp)shapes.logit_rows, (npy_intp)shapes.logit_columns};
-    npy_intp hidden_shape[] = {(npy_intp)config->layers + 1, (npy_intp)shapes.tokens, (npy_intp)config->hidden_size};
-    npy_intp attention_shape[] = {dimension(shapes.probabilities)};
-    PyObject *logits = new_output(inputs->logits, 2, logits_shape, &outputs->logits);
-    PyObject *last = new_output(inputs->last, 2, hidden_shape + 1, &outputs->last);
-    PyObject *hidden = new_output(inputs->hidden_states, 3, hidden_shape, &outputs->hidden);
-    PyObject *attentions = new_output(inputs->attentions, 1, attention_shape, &outputs->attentions);
-    PyObject *result = NULL;
-    if (logits && last && hidden && attentions)
-        result = PyTuple_Pack(4, logits, last, hidden, attentions);
-    Py_XDECREF(logits);
-    Py_XDECREF(last);
-    Py_XDECREF(hidden);
-    Py_XDECREF(attentions);
-    return result;
-}
-
 static enum deberta_status forward(struct model_object *self, const struct deberta_batch *batch,
                                    const struct deberta_outputs *outputs)
 {
@@ -252,7 +134,7 @@ static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *
     static char *names[] = {"ids",      "offsets", "types", "mask",          "pair_mask",  "first",
                             "selected", "logits",  "last",  "hidden_states", "attentions", NULL};
     struct model_object *self = (struct model_object *)object;
-    struct inputs inputs = {
+    struct binding_inputs inputs = {
         .types = Py_None, .mask = Py_None, .pair_mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1};
     if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOpppp:forward", names, &inputs.ids, &inputs.offsets,
                                      &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first, &inputs.selected,
@@ -260,9 +142,9 @@ static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *
         return NULL;
     struct deberta_batch batch;
     struct deberta_outputs outputs;
-    if (read_batch(&inputs, &batch) < 0)
+    if (binding_batch(&inputs, &batch) < 0)
         return NULL;
-    PyObject *result = new_outputs(&self->config, &inputs, &batch, &outputs);
+    PyObject *result = binding_outputs(&self->config, &inputs, &batch, &outputs);
     if (!result)
         return NULL;
     enum deberta_status status;
@@ -294,7 +176,7 @@ PyObject *binding_parameters(PyObject *module, PyObject *config)
 {
     (void)module;
     struct deberta_config read = {0};
-    PyObject *settings = new_settings(config, &read);
+    PyObject *settings = binding_settings(config, &read);
     struct shapes shapes = {NULL};
     if (settings && (shapes.list = PyList_New(0)) &&
         binding_check(deberta_parameters(&read, append_shape, &shapes)) < 0)

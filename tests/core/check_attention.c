@@ -10,23 +10,17 @@
 #include "model/positions.h"
 #include "nn/attention.h"
 #include "paths.h"
+#include "position_tables.h"
 
 struct setting {
     size_t heads, depth, buckets, max_relative;
     bool c2p, p2c, masked, first_only;
 };
 
-/* Rows of a table in the order of its positions, packed. */
 static float *table_of(const struct distances *d, const struct setting *s, const float *rows, bool from_the_end)
 {
-    size_t ld = s->heads * s->depth, count = 2 * d->span;
-    void *table;
-    float *ordered = drawn(count * ld);
-    for (size_t r = 0; r < count; r++)
-        memcpy(ordered + r * ld, rows + (from_the_end ? count - 1 - r : r) * ld, ld * sizeof(float));
-    CHECK(memory_alloc(position_table_floats(d, s->heads, s->depth), sizeof(float), &table) == DEBERTA_OK);
-    position_table_pack(d, s->heads, s->depth, ordered, ld, table);
-    memory_free(ordered);
+    float *table = drawn(position_table_floats(d, s->heads, s->depth));
+    pack_positions(d, s->heads, s->depth, rows, s->heads * s->depth, from_the_end, table);
     return table;
 }
 

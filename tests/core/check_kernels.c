@@ -2,6 +2,7 @@
 /* Every kernel of every level that the machine has, against plain formulas in double precision, with canaries around
  * what it may write. */
 #include "check.h"
+#include "floats.h"
 
 #include <float.h>
 #include <math.h>
@@ -11,49 +12,26 @@
 
 #include "kernels/kernels.h"
 
-#define CANARY 12345.0f
-#define ROOM 4096
-
-static uint64_t seed = 1;
-
-static float draw(void) /* uniform on [-1, 1) */
+/* A transposed left operand lies as (depth, rows). */
+static void check_product(const struct kernels *k, size_t rows, size_t depth, size_t columns, int init, bool scaled,
+                          bool transposed)
 {
-    seed = seed * 6364136223846793005u + 1442695040888963407u;
-    return (float)((double)(seed >> 40) / (1 << 23) - 1.0);
-}
-
-static float *floats(size_t count) /* random numbers between ROOM canaries on each side */
-{
-    float *block = aligned_alloc(64, (count + 2 * ROOM + 15) / 16 * 16 * sizeof(float));
-    CHECK(block != NULL);
-    for (size_t i = 0; i < count + 2 * ROOM; i++)
-        block[i] = i < ROOM || i >= ROOM + count ? CANARY : draw();
-    return block + ROOM;
-}
-
-static void release(float *block, size_t count)
-{
-    for (size_t i = 0; i < ROOM; i++)
-        CHECK(block[-1 - (ptrdiff_t)i] == CANARY && block[count + i] == CANARY);
-    free(block - ROOM);
-}
-
-static void check_product(const struct kernels *k, size_t rows, size_t depth, size_t columns, int init, bool scaled)
-{
-    size_t lda = depth + 5, ldc = columns + 3, width = k->panel_width;
-    float *a = floats(rows * lda), *panel = floats(depth * width), *bias = floats(width);
+    size_t lda = transposed ? 1 : depth + 5, step = transposed ? rows + 5 : 1;
+    size_t ldc = columns + 3, width = k->panel_width, size_a = transposed ? depth * step : rows * lda;
+    float *a = floats(size_a), *panel = floats(depth * width), *bias = floats(width);
     float *c = floats(rows * ldc), *scale = floats(rows);
     double *wanted = malloc(rows * ldc * sizeof *wanted);
     for (size_t r = 0; r < rows; r++) {
         for (size_t j = 0; j < ldc; j++) {
             double sum = init == 1 ? (double)bias[j] : init == 2 ? (double)c[r * ldc + j] : 0.0;
             for (size_t i = 0; j < columns && i < depth; i++)
-                sum += (double)a[r * lda + i] * (double)panel[i * width + j];
+                sum += (double)a[r * lda + i * step] * (double)panel[i * width + j];
             wanted[r * ldc + j] = j >= columns ? (double)c[r * ldc + j] : scaled ? sum * (double)scale[r] : sum;
         }
     }
     struct product p = {.a = a,
                         .lda = lda,
+                        .step = transposed ? step : 0,
                         .panel = panel,
                         .k = depth,
                         .c = c,
@@ -67,7 +45,7 @@ static void check_product(const struct kernels *k, size_t rows, size_t depth, si
     for (size_t i = 0; i < rows * ldc; i++)
         CHECK(fabs((double)c[i] - wanted[i]) < 1e-6 * sqrt((double)depth) + 1e-6);
     free(wanted);
-    release(a, rows * lda), release(panel, depth * width), release(bias, width);
+    release(a, size_a), release(panel, depth * width), release(bias, width);
     release(c, rows * ldc), release(scale, rows);
 }
 
@@ -130,6 +108,33 @@ static void check_softmax(const struct kernels *k, size_t n, bool masked)
     release(tile, rows * ld), release(before, rows * ld);
 }
 
+/* Rows of n values, of which p holds numerators of softmax with zeros behind. */
+static void check_softmax_backward(const struct kernels *k, size_t n)
+{
+    size_t rows = 3, ld = n + MAX_PANEL;
+    float *p = floats(rows * ld), *d = floats(rows * ld), inverse[3];
+    k->softmax(p, ld, rows, n, NULL, inverse);
+    double *probabilities = malloc(rows * n * sizeof *probabilities), *wanted = malloc(rows * n * sizeof *wanted);
+    for (size_t r = 0; r < rows; r++) {
+        double mean = 0.0;
+        for (size_t i = 0; i < n; i++) {
+            probabilities[r * n + i] = (double)p[r * ld + i] * (double)inverse[r];
+            mean += probabilities[r * n + i] * (double)d[r * ld + i];
+        }
+        for (size_t i = 0; i < n; i++)
+            wanted[r * n + i] = probabilities[r * n + i] * ((double)d[r * ld + i] - mean);
+    }
+    k->softmax_backward(p, d, ld, rows, n, inverse);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < n; i++) {
+            CHECK(fabs((double)p[r * ld + i] - probabilities[r * n + i]) < 1e-7);
+            CHECK(fabs((double)d[r * ld + i] - wanted[r * n + i]) < 1e-6);
+        }
+    }
+    free(probabilities), free(wanted);
+    release(p, rows * ld), release(d, rows * ld);
+}
+
 static void check_add_transposed(const struct kernels *k, size_t keys, size_t rows)
 {
     size_t ld_part = rows + 9, ld_tile = keys + 7, part_rows = keys + 3, tile_rows = rows + 3;
@@ -170,6 +175,47 @@ static void check_layernorm(const struct kernels *k, size_t n, bool with_residua
     }
     CHECK(out[rows * ld - 1] == last);
     release(x, rows * ld), release(residual, rows * ld), release(gain, n), release(bias, n), release(out, rows * ld);
+}
+
+/* The gradients, by their formulas; d_x in the place of d_out when `in_place`. */
+static void check_layernorm_backward(const struct kernels *k, size_t n, bool in_place)
+{
+    size_t rows = 3, ld = n + 1;
+    float *x = floats(rows * ld), *d_out = floats(rows * ld), *gain = floats(n),
+          *before = floats_copy(d_out, rows * ld);
+    float *d_x = in_place ? d_out : floats(rows * ld), *d_gain = floats(n), *d_bias = floats(n);
+    float last = d_x[rows * ld - 1];
+    double *wanted_gain = malloc(n * sizeof *wanted_gain), *wanted_bias = malloc(n * sizeof *wanted_bias);
+    const float eps = 1e-3f; /* few values are nearly equal now and then */
+    for (size_t i = 0; i < n; i++)
+        wanted_gain[i] = (double)d_gain[i], wanted_bias[i] = (double)d_bias[i];
+    k->layernorm_backward(x, d_out, gain, eps, rows, n, ld, d_x, d_gain, d_bias);
+    for (size_t r = 0; r < rows; r++) {
+        const float *row = x + r * ld, *d = before + r * ld;
+        double mean = 0.0, variance = 0.0, mean_g = 0.0, mean_gy = 0.0;
+        for (size_t i = 0; i < n; i++)
+            mean += (double)row[i] / (double)n;
+        for (size_t i = 0; i < n; i++)
+            variance += ((double)row[i] - mean) * ((double)row[i] - mean) / (double)n;
+        double sigma = sqrt(variance + (double)eps);
+        for (size_t i = 0; i < n; i++) {
+            double y = ((double)row[i] - mean) / sigma, g = (double)d[i] * (double)gain[i];
+            mean_g += g / (double)n, mean_gy += g * y / (double)n;
+            wanted_gain[i] += (double)d[i] * y, wanted_bias[i] += (double)d[i];
+        }
+        for (size_t i = 0; i < n; i++) {
+            double y = ((double)row[i] - mean) / sigma, g = (double)d[i] * (double)gain[i];
+            CHECK(fabs((double)d_x[r * ld + i] - (g - mean_g - y * mean_gy) / sigma) < 4e-6 / sigma);
+        }
+    }
+    for (size_t i = 0; i < n; i++)
+        CHECK(fabs((double)d_gain[i] - wanted_gain[i]) < 4e-6 && fabs((double)d_bias[i] - wanted_bias[i]) < 1e-6);
+    CHECK(d_x[rows * ld - 1] == last);
+    free(wanted_gain), free(wanted_bias);
+    release(x, rows * ld), release(d_out, rows * ld), release(gain, n), release(before, rows * ld);
+    release(d_gain, n), release(d_bias, n);
+    if (!in_place)
+        release(d_x, rows * ld);
 }
 
 static double formula(enum activation act, double x)
@@ -228,6 +274,44 @@ static void check_activation(const struct kernels *k, enum activation act)
     release(x, 2 * LD);
 }
 
+/* Central differences of the formula, except where the derivative jumps. */
+static void check_activation_backward(const struct kernels *k, enum activation act)
+{
+    enum { COLUMNS = 4001, LD = 4001 + MAX_PANEL };
+    float *x = floats(2 * COLUMNS), *d = floats(2 * LD);
+    for (size_t i = 0; i < COLUMNS; i++)
+        x[i] = x[COLUMNS + i] = (float)(((double)i - 2000.0) / 150.0), d[i] = 1.0f, d[LD + i] = -2.0f;
+    x[1] = -100.0f, x[2] = 100.0f, x[3] = -1e30f, x[4] = 60.0f, x[5] = 1e30f;
+    k->activate_backward(act, x, COLUMNS, d, LD, 2, COLUMNS);
+    double worst = 0.0;
+    for (size_t i = 0; i < COLUMNS; i++) {
+        double at = (double)x[i], h = 1e-6 * fmax(1.0, fabs(at));
+        double up = (formula(act, at + h) - formula(act, at)) / h, down = (formula(act, at) - formula(act, at - h)) / h;
+        if (fabs(up - down) > 5e-3 * fmax(1.0, fabs(up)))
+            continue;
+        worst = fmax(worst, fabs((double)d[i] - 0.5 * (up + down)) / fmax(1.0, fabs(up)));
+        if (i > 5)
+            CHECK(d[LD + i] == -2.0f * d[i]);
+    }
+    CHECK(worst < 8e-7);
+    release(x, 2 * COLUMNS), release(d, 2 * LD);
+}
+
+/* Where the derivative jumps, it is torch's. */
+static void check_jumps(const struct kernels *k)
+{
+    static const struct {
+        enum activation act;
+        float x, slope;
+    } jumps[] = {{ACT_RELU, 0.0f, 0.0f},        {ACT_RELU6, 0.0f, 0.0f},     {ACT_RELU6, 6.0f, 0.0f},
+                 {ACT_LEAKY_RELU, 0.0f, 0.01f}, {ACT_HARDSWISH, 3.0f, 1.0f}, {ACT_HARDSWISH, -3.0f, 0.0f}};
+    for (size_t i = 0; i < sizeof jumps / sizeof *jumps; i++) {
+        float x[MAX_PANEL] = {jumps[i].x}, d[MAX_PANEL] = {1.0f};
+        k->activate_backward(jumps[i].act, x, MAX_PANEL, d, MAX_PANEL, 1, 1);
+        CHECK(d[0] == jumps[i].slope);
+    }
+}
+
 static void check_convert(const struct kernels *k)
 {
     uint16_t halves[65536];
@@ -262,9 +346,10 @@ int main(void)
         for (size_t rows = 0; rows <= 27; rows++)
             for (int init = 0; init < 3; init++)
                 for (size_t columns = 1; columns <= k->panel_width; columns += columns < 3 ? 1 : 3)
-                    check_product(k, rows, 1 + rows * 5 % 67, columns, init, rows % 2 == 0);
+                    check_product(k, rows, 1 + rows * 5 % 67, columns, init, rows % 2 == 0, columns % 2 == 0);
         for (size_t rows = 1; rows <= 2 * MAX_GROUP; rows++)
-            check_product(k, rows, 64, k->panel_width, 2, true);
+            for (int transposed = 0; transposed < 2; transposed++)
+                check_product(k, rows, 64, k->panel_width, 2, true, transposed);
         check_grouping(k);
         for (size_t n = 1; n <= k->panel_width; n++)
             for (size_t depth = 1; depth <= 9; depth++)
@@ -272,11 +357,16 @@ int main(void)
         for (size_t n = 1; n <= 67; n++) {
             check_softmax(k, n, false);
             check_softmax(k, n, true);
+            check_softmax_backward(k, n);
             check_add_transposed(k, n, 1 + n % 13);
             check_layernorm(k, n, n % 2 == 0);
+            check_layernorm_backward(k, n, n % 2 == 0);
         }
-        for (int act = 0; act < ACT_COUNT; act++)
+        for (int act = 0; act < ACT_COUNT; act++) {
             check_activation(k, (enum activation)act);
+            check_activation_backward(k, (enum activation)act);
+        }
+        check_jumps(k);
         check_convert(k);
         printf("check_kernels: %s is right\n", isa_names[level]);
     }

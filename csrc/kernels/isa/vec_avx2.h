@@ -29,6 +29,11 @@ static inline vf vf_min(vf a, vf b)
     return _mm256_min_ps(a, b);
 }
 
+static inline vf vf_sqrt(vf x)
+{
+    return _mm256_sqrt_ps(x);
+}
+
 static inline vf vf_from_f16(const uint16_t *from)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));

@@ -29,6 +29,11 @@ static inline vf vf_min(vf a, vf b)
     return _mm512_min_ps(a, b);
 }
 
+static inline vf vf_sqrt(vf x)
+{
+    return _mm512_sqrt_ps(x);
+}
+
 static inline vf vf_from_f16(const uint16_t *from)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));

@@ -27,6 +27,13 @@ static inline vf vf_min(vf a, vf b)
     return vf_select(a < b, a, b);
 }
 
+static inline vf vf_sqrt(vf x)
+{
+    for (int lane = 0; lane < VEC; lane++)
+        x[lane] = __builtin_sqrtf(x[lane]);
+    return x;
+}
+
 /* IEEE binary16 by integer arithmetic: the exponent is moved, subnormals are counted in units of 2**-24. */
 static inline vf vf_from_f16(const uint16_t *from)
 {

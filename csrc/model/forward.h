@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The checks of a batch that every pass makes. */
+#ifndef DEBERTA_MODEL_FORWARD_H
+#define DEBERTA_MODEL_FORWARD_H
+
+#include "deberta/model.h"
+
+/* Fails with DEBERTA_ARGUMENT when the model cannot compute these outputs of the batch. */
+MUST_USE enum deberta_status forward_check(const struct deberta_model *model, const struct deberta_batch *batch,
+                                           const struct deberta_outputs *outputs);
+
+#endif

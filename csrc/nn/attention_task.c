@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "nn/attention_task.h"
+
+#include <string.h>
+
+#include "nn/dropout.h"
+
+#define TILE_ROWS 192 /* queries whose scores are in a tile */
+#define LEAST_ROWS 12 /* however long the sequence is */
+#define KEY_CHUNK 48  /* keys whose p2c scores are computed and added transposed at a time */
+#define ROW_BLOCK 256 /* rows of a panel that are multiplied at a time */
+#define SPARE_ROWS 3  /* add_transposed works on four rows */
+
+static ptrdiff_t floor_div(ptrdiff_t a, ptrdiff_t b)
+{
+    return a >= 0 ? a / b : -((-a + b - 1) / b);
+}
+
+/* The position of lag 0 in the table. */
+static ptrdiff_t origin(const struct distances *distances, enum side side)
+{
+    return (ptrdiff_t)distances->span - (side == BY_KEY);
+}
+
+/* Panels on each side of the one that holds lag 0. */
+static size_t panels_around(size_t length, size_t width)
+{
+    return (length - 1) / width + 1;
+}
+
+struct attention_task task_of(const struct attention *attention, size_t length)
+{
+    return (struct attention_task){
+        .attention = attention, .length = length, .depth = attention->head_size, .width = kernels->panel_width};
+}
+
+float *task_floats_after(struct arena *arena, size_t before, size_t count)
+{
+    float *block = arena_floats(arena, before + count);
+    return block ? block + before : NULL;
+}
+
+void task_lay_out(struct attention_task *t, size_t tile_floats, struct arena *arena)
+{
+    size_t width = t->width, columns = round_up(t->length, width);
+    t->ld_tile = columns + 2 * width;
+    t->tile_rows = min_size(TILE_ROWS, max_size(tile_floats / t->ld_tile, LEAST_ROWS));
+    t->tile_rows = min_size(t->tile_rows, t->length);
+    t->ld_part = round_up(t->tile_rows, width) + 2 * width;
+    t->keys = arena_floats(arena, columns * t->depth);
+    t->tile = task_floats_after(arena, width, (t->tile_rows + SPARE_ROWS) * t->ld_tile);
+    t->inverse_sum = arena_floats(arena, t->tile_rows);
+    if (!attention_is_relative(t->attention))
+        return;
+    t->part = task_floats_after(arena, width, KEY_CHUNK * t->ld_part);
+    size_t panels = 2 * panels_around(t->length, width) + 1;
+    bool repeats = (ptrdiff_t)t->length - 1 > t->attention->distances->direct;
+    for (int side = 0; side < 2; side++) {
+        t->panels[side] = arena_pointers(arena, panels);
+        t->far[side] = arena_floats(arena, repeats ? panels * t->depth * width : 0);
+    }
+}
+
+/* ---- panels ---- */
+
+void task_pack_columns(const struct attention_task *t, const float *rows, size_t ld, float *panels)
+{
+    rows += t->head * t->depth;
+    for (size_t j = 0; j < t->length; j += t->width)
+        kernels->pack(rows + j * ld, ld, min_size(t->width, t->length - j), t->depth, panels + j * t->depth);
+}
+
+void task_put_row(const struct attention_task *t, const float *row, size_t index, size_t panel_rows, float *panels)
+{
+    for (size_t d = 0; d < t->depth; d += t->width) {
+        size_t n = min_size(t->width, t->depth - d);
+        float *to = panels + d * panel_rows + index * t->width;
+        memcpy(to, row + d, n * sizeof *to);
+        memset(to + n, 0, (t->width - n) * sizeof *to);
+    }
+}
+
+void task_pack_rows(const struct attention_task *t, const float *rows, size_t ld, size_t count, float *panels)
+{
+    for (size_t i = 0; i < count; i++)
+        task_put_row(t, rows + i * ld + t->head * t->depth, i, count, panels);
+}
+
+/* Copies the columns that serve the lags from `lag` on: each is the table's column of its distance's row. */
+static void gather_panel(const struct attention_task *t, enum side side, const float *table, ptrdiff_t lag,
+                         float *panel)
+{
+    const struct distances *distances = t->attention->distances;
+    for (size_t column = 0; column < t->width; column++, lag++) {
+        size_t row = distance_row(distances, side == BY_KEY ? -lag : lag);
+        size_t position = side == BY_KEY ? 2 * distances->span - 1 - row : row;
+        const float *from = table + position / t->width * t->depth * t->width + position % t->width;
+        for (size_t d = 0; d < t->depth; d++)
+            panel[d * t->width + column] = from[d * t->width];
+    }
+}
+
+/* Finds the panels of all lags of the sequence. Panels whose rows are used once are read in place, in the table. */
+static void find_panels(struct attention_task *t, enum side side)
+{
+    const struct attention *a = t->attention;
+    const float *table = attention_table(a, side);
+    if (!table)
+        return;
+    size_t width = t->width, around = panels_around(t->length, width);
+    table += t->head * position_table_floats(a->distances, 1, t->depth);
+    ptrdiff_t zero = origin(a->distances, side), last = (ptrdiff_t)t->length - 1, direct = a->distances->direct;
+    ptrdiff_t first_panel = zero / (ptrdiff_t)width - (ptrdiff_t)around;
+    float *far = t->far[side];
+    for (size_t i = 0; i <= 2 * around; i++) {
+        ptrdiff_t panel = first_panel + (ptrdiff_t)i, lag = panel * (ptrdiff_t)width - zero;
+        if (lag > last || lag + (ptrdiff_t)width - 1 < -last)
+            continue; /* no pair of tokens has this lag */
+        if (larger(lag, -last) >= -direct && smaller(lag + (ptrdiff_t)width - 1, last) <= direct) {
+            t->panels[side][i] = table + (size_t)panel * t->depth * width;
+        } else {
+            gather_panel(t, side, table, lag, far);
+            t->panels[side][i] = far;
+            far += t->depth * width;
+        }
+    }
+}
+
+void task_begin(struct attention_task *t)
+{
+    task_pack_columns(t, t->sequence->key, t->attention->ld_key, t->keys);
+    find_panels(t, BY_KEY);
+    find_panels(t, BY_QUERY);
+}
+
+/* ---- products ---- */
+
+void task_multiply_columns(const struct attention_task *t, const float *left, size_t ld, size_t rows,
+                           const float *panels, float *tile, bool accumulate)
+{
+    for (size_t j = 0; j < t->length; j += t->width) {
+        struct product product = {
+            .a = left,
+            .lda = ld,
+            .panel = panels + j * t->depth,
+            .k = t->depth,
+            .c = tile + j,
+            .ldc = t->ld_tile,
+            .rows = rows,
+            .columns = t->width,
+            .accumulate = accumulate,
+        };
+        kernels->product(&product);
+    }
+}
+
+void task_multiply_rows(const struct attention_task *t, struct product whole, size_t panel_rows)
+{
+    for (size_t d = 0; d < t->depth; d += t->width) {
+        for (size_t k = 0; k < whole.k; k += ROW_BLOCK) {
+            struct product product = whole;
+            product.a += k * (whole.step ? whole.step : 1);
+            product.panel += d * panel_rows + k * t->width;
+            product.k = min_size(ROW_BLOCK, whole.k - k);
+            product.c += d;
+            product.columns = min_size(t->width, t->depth - d);
+            product.accumulate = whole.accumulate || k > 0;
+            product.row_scale = k + ROW_BLOCK >= whole.k ? whole.row_scale : NULL;
+            kernels->product(&product);
+        }
+    }
+}
+
+/* For the rows [begin, end) of `rows` (tokens of one kind) and the tokens [low, high) of the other kind:
+ * out[row - begin][other - low] = rows[row] . panel[other - row]. Panels of lags are multiplied in place; the row
+ * stride of ld + 1 stores each product under its own token. Overwrites up to width - 1 columns before and after. */
+static void multiply_lags(const struct attention_task *t, enum side side, const float *rows, size_t ld_rows,
+                          ptrdiff_t begin, ptrdiff_t end, ptrdiff_t low, ptrdiff_t high, float *out, size_t ld_out)
+{
+    ptrdiff_t width = (ptrdiff_t)t->width, zero = origin(t->attention->distances, side);
+    ptrdiff_t first_panel = zero / width - (ptrdiff_t)panels_around(t->length, t->width);
+    ptrdiff_t panel = floor_div(low - (end - 1) + zero, width), last_panel = floor_div(high - 1 - begin + zero, width);
+    for (; panel <= last_panel; panel++) {
+        ptrdiff_t lag = panel * width - zero;
+        ptrdiff_t from = larger(begin, low - lag - width + 1), to = smaller(end, high - lag);
+        if (from >= to)
+            continue;
+        struct product product = {
+            .a = rows + (size_t)from * ld_rows,
+            .lda = ld_rows,
+            .panel = t->panels[side][panel - first_panel],
+            .k = t->depth,
+            .c = out + (from - begin) * (ptrdiff_t)ld_out + (from + lag - low),
+            .ldc = ld_out + 1,
+            .rows = (size_t)(to - from),
+            .columns = t->width,
+        };
+        kernels->product(&product);
+    }
+}
+
+static void add_position_to_content(const struct attention_task *t, size_t first, size_t rows)
+{
+    const struct attention *a = t->attention;
+    const float *key = t->sequence->key + t->head * t->depth;
+    for (size_t j = 0; j < t->length; j += KEY_CHUNK) {
+        size_t keys = min_size(KEY_CHUNK, t->length - j);
+        multiply_lags(t, BY_QUERY, key, a->ld_key, (ptrdiff_t)j, (ptrdiff_t)(j + keys), (ptrdiff_t)first,
+                      (ptrdiff_t)(first + rows), t->part, t->ld_part);
+        kernels->add_transposed(t->part, t->ld_part, keys, rows, t->tile + j, t->ld_tile);
+    }
+}
+
+/* Exponentials of the scores, and in t->inverse_sum one over their sums. */
+static void normalise_scores(const struct attention_task *t, size_t first, size_t rows)
+{
+    const uint8_t *pairs = t->sequence->pair_mask;
+    if (!pairs)
+        kernels->softmax(t->tile, t->ld_tile, rows, t->length, t->sequence->mask, t->inverse_sum);
+    for (size_t i = 0; pairs && i < rows; i++)
+        kernels->softmax(t->tile + i * t->ld_tile, t->ld_tile, 1, t->length, pairs + (first + i) * t->length,
+                         t->inverse_sum + i);
+}
+
+void task_scores(const struct attention_task *t, size_t first, size_t rows)
+{
+    const struct attention *a = t->attention;
+    const float *query = t->sequence->query + t->head * t->depth;
+    bool by_key = attention_table(a, BY_KEY);
+    if (by_key)
+        multiply_lags(t, BY_KEY, query, a->ld_query, (ptrdiff_t)first, (ptrdiff_t)(first + rows), 0,
+                      (ptrdiff_t)t->length, t->tile, t->ld_tile);
+    task_multiply_columns(t, query + first * a->ld_query, a->ld_query, rows, t->keys, t->tile, by_key);
+    if (attention_table(a, BY_QUERY))
+        add_position_to_content(t, first, rows);
+    normalise_scores(t, first, rows);
+}
+
+void task_drop(const struct attention_task *t, size_t first, size_t rows, float *tile)
+{
+    const struct dropout *dropout = t->attention->dropout;
+    if (!dropout)
+        return;
+    uint64_t index = t->sequence->first_pair + (t->head * t->sequence->queries + first) * t->length;
+    for (size_t i = 0; i < rows; i++, tile += t->ld_tile, index += t->length)
+        kernels->dropout(tile, NULL, t->length, index, dropout->key, dropout->threshold, dropout->scale, tile);
+}

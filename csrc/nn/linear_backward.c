@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The backward pass of linear layers, by the same kernel as the forward pass: each operand that does not lie as the
+ * kernel reads it is copied block by block, into a block that stays in L2. Every element is one sum in ascending order.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/threads.h"
+#include "nn/linear.h"
+
+#define INPUT_PANELS 4  /* panels of the transposed weights at a time */
+#define INPUT_DEPTH 768 /* of their rows, outputs of the layer, at a time */
+#define INPUT_ROWS 192  /* rows of d_out at a time */
+
+#define TOKENS 256        /* rows of `in` and d_out that one product sums */
+#define WEIGHT_INPUTS 192 /* columns of `in` of a task */
+#define WEIGHT_PANELS 8   /* panels of d_out of a task */
+
+size_t linear_backward_scratch(const struct linear *linear)
+{
+    size_t width = kernels->panel_width;
+    size_t input = INPUT_PANELS * width * min_size(INPUT_DEPTH, linear->out_stride);
+    return max_size(input, TOKENS * (WEIGHT_INPUTS + width));
+}
+
+static size_t pieces(size_t n, size_t most)
+{
+    return (n + most - 1) / most;
+}
+
+struct backward {
+    const struct linear *linear;
+    const float *in;    // (rows, in_stride)
+    const float *d_out; // (rows, out_stride)
+    size_t rows;
+    bool accumulate;
+    float *d_in;              // (rows, in_stride)
+    float *d_packed, *d_bias; // (out_stride / panel_width, in, panel_width), (out_stride)
+    float *scratch;           // (workers, scratch_floats)
+    size_t scratch_floats;
+    size_t slices, others; /* of the panels; of the other dimension that is cut */
+};
+
+static float *scratch_of(const struct backward *b, int worker)
+{
+    return b->scratch + (size_t)worker * b->scratch_floats;
+}
+
+/* transposed[o - first][panel_width] = weights[o][column...] for `depth` outputs o from `first`. */
+static void transpose_weights(const struct linear *m, size_t column, size_t first, size_t depth, float *transposed)
+{
+    size_t width = kernels->panel_width, columns = min_size(width, m->in - column);
+    for (size_t o = first; o < first + depth; o += width, transposed += width * width)
+        kernels->pack(m->packed + (o * m->in + column * width), width, columns, width, transposed);
+}
+
+/* A slice of the columns of d_in, in groups of panels: the weights of a group are transposed once for all rows. */
+static void input_slice(size_t index, int worker, void *context)
+{
+    const struct backward *b = context;
+    const struct linear *m = b->linear;
+    size_t width = kernels->panel_width, panels = m->in_stride / width;
+    size_t begin = index * panels / b->slices, end = (index + 1) * panels / b->slices;
+    float *transposed = scratch_of(b, worker);
+    for (size_t group = begin; group < end; group += INPUT_PANELS) {
+        size_t last = min_size(group + INPUT_PANELS, end);
+        for (size_t o = 0; o < m->out_stride; o += INPUT_DEPTH) {
+            size_t depth = min_size(INPUT_DEPTH, m->out_stride - o);
+            for (size_t panel = group; panel < last; panel++)
+                transpose_weights(m, panel * width, o, depth, transposed + (panel - group) * depth * width);
+            for (size_t row = 0; row < b->rows; row += INPUT_ROWS) {
+                for (size_t panel = group; panel < last; panel++) {
+                    struct product product = {
+                        .a = b->d_out + row * m->out_stride + o,
+                        .lda = m->out_stride,
+                        .panel = transposed + (panel - group) * depth * width,
+                        .k = depth,
+                        .c = b->d_in + row * m->in_stride + panel * width,
+                        .ldc = m->in_stride,
+                        .rows = min_size(INPUT_ROWS, b->rows - row),
+                        .columns = width,
+                        .accumulate = b->accumulate || o > 0,
+                    };
+                    kernels->product(&product);
+                }
+            }
+        }
+    }
+}
+
+void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
+                           float *scratch)
+{
+    assert(linear->path == &linear_packed);
+    struct backward b = {.linear = linear,
+                         .d_out = d_out,
+                         .rows = rows,
+                         .accumulate = accumulate,
+                         .d_in = d_in,
+                         .scratch = scratch,
+                         .scratch_floats = linear_backward_scratch(linear),
+                         .slices = (size_t)threads_of_call()};
+    double operations = 2.0 * (double)(rows * linear->in_stride * linear->out_stride) / (double)b.slices;
+    if (rows > 0)
+        parallel_for(b.slices, threads_grain(operations), input_slice, &b);
+}
+
+/* to[n][columns] = from[n][columns] */
+static void copy_columns(const float *from, size_t ld, size_t n, size_t columns, float *to)
+{
+    for (size_t r = 0; r < n; r++)
+        memcpy(to + r * columns, from + r * ld, columns * sizeof(float));
+}
+
+static void add_rows(const float *rows, size_t n, size_t columns, float *sum)
+{
+    for (size_t r = 0; r < n; r++)
+        for (size_t c = 0; c < columns; c++)
+            sum[c] += rows[r * columns + c];
+}
+
+/* Some panels of the gradient, for some inputs: the sum over all rows. */
+static void weights_block(size_t index, int worker, void *context)
+{
+    const struct backward *b = context;
+    const struct linear *m = b->linear;
+    size_t width = kernels->panel_width, panels = m->out_stride / width;
+    size_t slice = index / b->others, other = index % b->others;
+    size_t first = slice * panels / b->slices, last = (slice + 1) * panels / b->slices;
+    size_t i = other * m->in / b->others, inputs = (other + 1) * m->in / b->others - i;
+    float *left = scratch_of(b, worker), *right = left + TOKENS * WEIGHT_INPUTS;
+    for (size_t row = 0; row < b->rows; row += TOKENS) {
+        size_t tokens = min_size(TOKENS, b->rows - row);
+        copy_columns(b->in + row * m->in_stride + i, m->in_stride, tokens, inputs, left);
+        for (size_t panel = first; panel < last; panel++) {
+            copy_columns(b->d_out + row * m->out_stride + panel * width, m->out_stride, tokens, width, right);
+            if (i == 0)
+                add_rows(right, tokens, width, b->d_bias + panel * width);
+            struct product product = {
+                .a = left,
+                .lda = 1,
+                .step = inputs,
+                .panel = right,
+                .k = tokens,
+                .c = b->d_packed + (panel * m->in + i) * width,
+                .ldc = width,
+                .rows = inputs,
+                .columns = width,
+                .accumulate = true,
+            };
+            kernels->product(&product);
+        }
+    }
+}
+
+void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
+                             float *d_packed, float *d_bias, float *scratch)
+{
+    assert(linear->path == &linear_packed);
+    struct backward b = {.linear = linear,
+                         .in = in,
+                         .d_out = d_out,
+                         .rows = rows,
+                         .d_packed = d_packed,
+                         .d_bias = d_bias,
+                         .scratch = scratch,
+                         .scratch_floats = linear_backward_scratch(linear),
+                         .slices = pieces(linear->out_stride / kernels->panel_width, WEIGHT_PANELS),
+                         .others = pieces(linear->in, WEIGHT_INPUTS)};
+    double operations = 2.0 * (double)(rows * WEIGHT_INPUTS * WEIGHT_PANELS * kernels->panel_width);
+    parallel_for(b.slices * b.others, threads_grain(operations), weights_block, &b);
+}

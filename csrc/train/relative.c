@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/relative.h"
+
+#include <string.h>
+
+#include "nn/elementwise.h"
+
+void relative_lay_out(struct relative *r, const struct deberta_model *m, struct arena *arena)
+{
+    size_t rows = config_relative_rows(&m->config), floats = rows * m->hidden_stride;
+    *r = (struct relative){.rows = rows};
+    float **arrays[] = {&r->table,  &r->normalised, &r->reversed, &r->keys,        &r->queries,
+                        &r->d_keys, &r->d_queries,  &r->d_layer,  &r->d_normalised};
+    for (size_t i = 0; rows > 0 && i < sizeof arrays / sizeof *arrays; i++)
+        *arrays[i] = arena_floats(arena, floats);
+}
+
+void relative_begin(struct relative *r, const struct deberta_model *m, size_t length)
+{
+    if (r->rows == 0)
+        return;
+    size_t h = m->config.hidden_size, ld = m->hidden_stride, last = 0;
+    r->first = r->rows;
+    for (ptrdiff_t distance = 1 - (ptrdiff_t)length; distance < (ptrdiff_t)length; distance++) {
+        size_t row = distance_row(&m->distances, distance);
+        r->first = min_size(r->first, row);
+        last = max_size(last, row);
+    }
+    r->count = last + 1 - r->first;
+    for (size_t row = r->first; row <= last; row++)
+        memcpy(r->table + row * ld, m->relative + row * h, h * sizeof(float));
+    if (m->relative_norm.gain)
+        norm_forward(&m->relative_norm, r->table + r->first * ld, r->normalised + r->first * ld, r->count);
+    else
+        memcpy(r->normalised + r->first * ld, r->table + r->first * ld, r->count * ld * sizeof(float));
+}
+
+/* table = the projected rows, packed for attention. */
+static void pack(const struct deberta_model *m, const float *rows, float *table)
+{
+    position_table_pack(&m->distances, m->config.heads, m->config.hidden_size / m->config.heads, rows, m->hidden_stride,
+                        table);
+}
+
+static enum deberta_status project_keys(const struct relative *r, struct deberta_model *m, const struct layer *layer,
+                                        const float *rows, float *keys)
+{
+    size_t ld = m->hidden_stride, first = r->first * ld;
+    struct linear linear = layer->position_key.packed ? layer->position_key : linear_part(&layer->key_value, 0, ld);
+    TRY(linear_apply(&linear, rows + first, r->count, ACT_LINEAR, keys + first));
+    for (size_t row = 0; row < r->rows; row++)
+        memcpy(r->reversed + row * ld, keys + (r->rows - 1 - row) * ld, ld * sizeof(float));
+    pack(m, r->reversed, layer->position_tables);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status project_queries(const struct relative *r, struct deberta_model *m, const struct layer *layer,
+                                           const float *rows, float *queries)
+{
+    size_t ld = m->hidden_stride, first = r->first * ld;
+    const struct linear *linear = layer->position_query.packed ? &layer->position_query : &layer->query;
+    TRY(linear_apply(linear, rows + first, r->count, ACT_LINEAR, queries + first));
+    scale_apply(model_score_scale(&m->config), queries + first, r->count * ld);
+    pack(m, queries, layer->position_tables + (layer->attention.position_queries - layer->position_tables));
+    return DEBERTA_OK;
+}
+
+enum deberta_status relative_project(const struct relative *r, struct deberta_model *m, size_t number,
+                                     const struct tape *tape)
+{
+    if (r->rows == 0)
+        return DEBERTA_OK;
+    const struct layer *layer = &m->layers[number];
+    const struct layer_tape *kept = tape ? &tape->layers[number] : NULL;
+    const float *rows = r->normalised;
+    if (kept) {
+        struct dropout dropout = tape_dropout(tape, DROPOUT_POSITIONS, number);
+        size_t h = m->config.hidden_size, ld = m->hidden_stride, first = r->first * ld;
+        dropout_apply(&dropout, rows + first, NULL, r->count, h, ld, r->first * h, kept->positions + first);
+        rows = kept->positions;
+    }
+    if (m->config.c2p)
+        TRY(project_keys(r, m, layer, rows, kept ? kept->position_keys : r->keys));
+    if (m->config.p2c)
+        TRY(project_queries(r, m, layer, rows, kept ? kept->position_queries : r->queries));
+    return DEBERTA_OK;
+}

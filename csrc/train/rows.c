@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "train/rows.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#include "base/memory.h"
+#include "base/threads.h"
+
+#define COLUMNS 128  /* that a thread adds gradients for */
+#define ROW_BLOCK 64 /* rows that a thread catches up at a time */
+#define SHARES 16    /* of the ids of a batch: one call takes all ids of a share, so that no row is caught up twice */
+#define NEGLIGIBLE 0x1p-32 /* a move of this share of the learning rate */
+#define MOST_STEPS 65536   /* of the history, before all rows are caught up */
+
+enum deberta_status rows_init(struct rows *rows, float *value, size_t count, size_t columns)
+{
+    *rows = (struct rows){.count = count, .columns = columns, .value = value};
+    void *m, *v, *moved, *taken, *slots, *zeros;
+    enum deberta_status status = memory_sparse(count * columns, sizeof *rows->m, &m);
+    rows->m = m;
+    if (status == DEBERTA_OK)
+        status = memory_sparse(count * columns, sizeof *rows->v, &v), rows->v = v;
+    if (status == DEBERTA_OK)
+        status = memory_calloc(count, sizeof *rows->moved, &moved), rows->moved = moved;
+    if (status == DEBERTA_OK)
+        status = memory_calloc(count, sizeof *rows->taken, &taken), rows->taken = taken;
+    if (status == DEBERTA_OK)
+        status = memory_alloc(count, sizeof *rows->slots, &slots), rows->slots = slots;
+    if (status == DEBERTA_OK)
+        status = memory_calloc(columns, sizeof *rows->zeros, &zeros), rows->zeros = zeros;
+    if (status != DEBERTA_OK) {
+        rows_release(rows);
+        return status;
+    }
+    memset(rows->slots, -1, count * sizeof *rows->slots);
+    return DEBERTA_OK;
+}
+
+void rows_release(struct rows *rows)
+{
+    memory_free(rows->m), memory_free(rows->v), memory_free(rows->moved), memory_free(rows->taken);
+    memory_free(rows->slots), memory_free(rows->ids), memory_free(rows->gradient);
+    memory_free(rows->history), memory_free(rows->kept), memory_free(rows->zeros);
+    *rows = (struct rows){0};
+}
+
+/* ---- gradients ---- */
+
+static enum deberta_status reserve_gradients(struct rows *r, size_t wanted)
+{
+    if (wanted <= r->capacity)
+        return DEBERTA_OK;
+    size_t capacity = min_size(max_size(wanted, 2 * r->capacity), r->count), row = r->columns * sizeof(float);
+    void *ids = r->ids, *gradient = r->gradient;
+    TRY(memory_grow(r->used * sizeof *r->ids, capacity, sizeof *r->ids, &ids));
+    r->ids = ids;
+    TRY(memory_grow(r->used * row, capacity, row, &gradient));
+    r->gradient = gradient;
+    memset(r->gradient + r->used * r->columns, 0, (capacity - r->used) * row);
+    r->capacity = capacity;
+    return DEBERTA_OK;
+}
+
+struct addition {
+    const struct rows *rows;
+    const int32_t *ids;
+    size_t n;
+    const float *d; // (n, ld)
+    size_t ld;
+};
+
+static void add_columns(size_t index, int worker, void *context)
+{
+    (void)worker;
+    const struct addition *a = context;
+    size_t ld = a->rows->columns, begin = index * COLUMNS, end = min_size(begin + COLUMNS, ld);
+    for (size_t t = 0; t < a->n; t++) {
+        const float *from = a->d + t * a->ld;
+        float *to = a->rows->gradient + (size_t)a->rows->slots[a->ids[t]] * ld;
+        for (size_t c = begin; c < end; c++)
+            to[c] += from[c];
+    }
+}
+
+enum deberta_status rows_add(struct rows *rows, const int32_t *ids, size_t n, const float *d, size_t ld)
+{
+    size_t fresh = 0;
+    for (size_t t = 0; t < n; t++)
+        fresh += rows->slots[ids[t]] < 0;
+    TRY(reserve_gradients(rows, min_size(rows->used + fresh, rows->count)));
+    for (size_t t = 0; t < n; t++) {
+        if (rows->slots[ids[t]] < 0) {
+            rows->ids[rows->used] = ids[t];
+            rows->slots[ids[t]] = (int32_t)rows->used++;
+        }
+    }
+    struct addition addition = {rows, ids, n, d, ld};
+    parallel_for((rows->columns + COLUMNS - 1) / COLUMNS, threads_grain(4.0 * (double)(n * COLUMNS)), add_columns,
+                 &addition);
+    return DEBERTA_OK;
+}
+
+struct adamw_array rows_gradients(const struct rows *rows)
+{
+    return (struct adamw_array){.gradient = rows->gradient, .count = rows->used * rows->columns};
+}
+
+void rows_drop_gradients(struct rows *rows)
+{
+    for (size_t slot = 0; slot < rows->used; slot++)
+        rows->slots[rows->ids[slot]] = -1;
+    if (rows->used > 0)
+        memset(rows->gradient, 0, rows->used * rows->columns * sizeof *rows->gradient);
+    rows->used = 0;
+}
+
+/* ---- steps without a gradient ---- */
+
+/* The number of steps until a row's moves are negligible. A move is at most rate * |m| / (sqrt(v) + epsilon), and a
+ * step multiplies that by about beta1 / sqrt(beta2). */
+static size_t steps_to_rest(const struct rows *r, const float *m, const float *v, const struct adamw *step)
+{
+    double shrinking = (double)step->keep_m / sqrt((double)step->keep_v);
+    float most = 0.0f, floor = step->epsilon * step->epsilon;
+    for (size_t c = 0; c < r->columns; c++) {
+        float square = m[c] * m[c] / (v[c] + floor);
+        most = square > most ? square : most;
+    }
+    double size = sqrt((double)most);
+    if (size <= NEGLIGIBLE)
+        return 0;
+    return shrinking < 1.0 ? (size_t)ceil(log(NEGLIGIBLE / size) / log(shrinking)) : SIZE_MAX;
+}
+
+static void multiply(float *x, size_t n, double factor)
+{
+    for (size_t i = 0; factor != 1.0 && i < n; i++)
+        x[i] *= (float)factor;
+}
+
+static void catch_up(struct rows *r, size_t row)
+{
+    size_t step = r->taken[row], n = r->columns;
+    if (step == r->steps)
+        return;
+    float *value = r->value + row * n, *m = r->m + row * n, *v = r->v + row * n;
+    if (r->moved[row]) {
+        size_t replayed = min_size(r->steps - step, steps_to_rest(r, m, v, &r->history[step]));
+        for (; replayed > 0; replayed--, step++)
+            kernels->adamw(value, r->zeros, m, v, n, &r->history[step]);
+        double left = (double)(r->steps - step);
+        if (left > 0.0) {
+            multiply(m, n, pow((double)r->history->keep_m, left));
+            multiply(v, n, pow((double)r->history->keep_v, left));
+        }
+    }
+    multiply(value, n, r->kept[r->steps] / r->kept[step]);
+    r->taken[row] = (uint32_t)r->steps;
+}
+
+struct reading {
+    struct rows *rows;
+    const int32_t *ids;
+    size_t n;
+};
+
+static void catch_up_share(size_t share, int worker, void *context)
+{
+    (void)worker;
+    const struct reading *reading = context;
+    for (size_t t = 0; t < reading->n; t++)
+        if ((size_t)reading->ids[t] % SHARES == share)
+            catch_up(reading->rows, (size_t)reading->ids[t]);
+}
+
+void rows_catch_up(struct rows *rows, const int32_t *ids, size_t n)
+{
+    struct reading reading = {rows, ids, n};
+    if (rows->steps > 0)
+        parallel_for(SHARES, threads_grain((double)(n * rows->columns)), catch_up_share, &reading);
+}
+
+static void catch_up_block(size_t block, int worker, void *context)
+{
+    (void)worker;
+    struct rows *r = context;
+    for (size_t row = block * ROW_BLOCK; row < min_size((block + 1) * ROW_BLOCK, r->count); row++)
+        catch_up(r, row);
+}
+
+void rows_catch_up_all(struct rows *rows)
+{
+    if (rows->steps == 0)
+        return;
+    parallel_for((rows->count + ROW_BLOCK - 1) / ROW_BLOCK, threads_grain((double)(ROW_BLOCK * rows->columns)),
+                 catch_up_block, rows);
+    memset(rows->taken, 0, rows->count * sizeof *rows->taken);
+    rows->steps = 0;
+}
+
+/* ---- steps ---- */
+
+/* Appends a step to the history, of which all steps have the same betas. */
+static enum deberta_status remember(struct rows *r, const struct adamw *step)
+{
+    if (r->steps + 1 >= r->room) {
+        size_t room = max_size(64, 2 * r->room);
+        void *history = r->history, *kept = r->kept;
+        TRY(memory_grow(r->steps * sizeof *step, room, sizeof *step, &history));
+        r->history = history;
+        TRY(memory_grow((r->room ? r->steps + 1 : 0) * sizeof *r->kept, room, sizeof *r->kept, &kept));
+        r->kept = kept;
+        r->room = room;
+    }
+    bool same = r->steps > 0 && r->history->keep_m == step->keep_m && r->history->keep_v == step->keep_v;
+    if (!same || r->steps == MOST_STEPS)
+        rows_catch_up_all(r);
+    r->kept[0] = 1.0;
+    r->history[r->steps] = *step;
+    r->kept[r->steps + 1] = r->kept[r->steps] * (double)step->keep;
+    return DEBERTA_OK;
+}
+
+static void update_slot(size_t slot, int worker, void *context)
+{
+    (void)worker;
+    struct rows *r = context;
+    size_t row = (size_t)r->ids[slot], at = row * r->columns;
+    catch_up(r, row);
+    kernels->adamw(r->value + at, r->gradient + slot * r->columns, r->m + at, r->v + at, r->columns,
+                   &r->history[r->steps]);
+    r->moved[row] = true;
+    r->taken[row]++;
+}
+
+enum deberta_status rows_update(struct rows *rows, const struct adamw *step)
+{
+    TRY(remember(rows, step));
+    parallel_for(rows->used, threads_grain(30.0 * (double)rows->columns), update_slot, rows);
+    rows->steps++;
+    rows_drop_gradients(rows);
+    return DEBERTA_OK;
+}
+
+void rows_set_moments(struct rows *rows, const float *m, const float *v)
+{
+    size_t bytes = rows->columns * sizeof(float);
+    assert(rows->steps == 0);
+    for (size_t row = 0; row < rows->count; row++) {
+        size_t at = row * rows->columns;
+        bool moves = memcmp(m + at, rows->zeros, bytes) != 0 || memcmp(v + at, rows->zeros, bytes) != 0;
+        if (moves || rows->moved[row]) {
+            memcpy(rows->m + at, m + at, bytes);
+            memcpy(rows->v + at, v + at, bytes);
+        }
+        rows->moved[row] = moves;
+    }
+}

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* deberta_training: a network whose weights change. */
+#include "deberta/train.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/threads.h"
+#include "model/encoder.h"
+#include "model/forward.h"
+#include "model/shapes.h"
+#include "train/adamw.h"
+#include "train/backward.h"
+#include "train/parameters.h"
+
+enum { WORDS = 0 }; /* the index of the word table among the parameters */
+
+struct deberta_training {
+    struct deberta_model *model;
+    struct parameters parameters;
+    struct rows words;
+    struct adamw_array *arrays; // (parameters.count), for an update
+    struct adamw word_step;
+    struct deberta_context *context; /* of passes with a tape */
+    struct deberta_context *plain;   /* of evaluations */
+    struct deberta_training_options options;
+    uint64_t steps;
+    struct tape tape; /* of the last forward pass */
+    bool taped;       /* the tape waits for its backward pass */
+    size_t projected; /* the position tables are those of evaluations, for sequences of up to this length; 0: not */
+    struct deberta_batch batch; /* a copy of the last forward pass's batch, in `inputs` */
+    struct relative relative;
+    struct gradients gradients;
+    char *inputs; /* memory of the batch */
+    size_t inputs_bytes;
+    char *block; /* memory of the tape, the position rows and the gradients of activations */
+    size_t block_bytes;
+    int threads; /* that the block has scratch for */
+};
+
+/* ---- life ---- */
+
+static enum deberta_status init(struct deberta_training *t, const struct deberta_config *config,
+                                const struct deberta_tensor *tensors, size_t count)
+{
+    void *layers, *arrays;
+    TRY(model_load(config, tensors, count, true, &t->model));
+    TRY(parameters_init(&t->parameters, t->model));
+    TRY(rows_init(&t->words, t->model->words, config->vocab_size, config->embedding_size));
+    TRY(memory_alloc(t->parameters.count, sizeof(struct adamw_array), &arrays));
+    t->arrays = arrays;
+    TRY(deberta_context_new(t->model, &t->context));
+    TRY(deberta_context_new(t->model, &t->plain));
+    TRY(memory_calloc(config->layers + 1, sizeof(struct layer_tape), &layers));
+    t->tape.layers = layers;
+    return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_new(const struct deberta_config *config, const struct deberta_tensor *tensors,
+                                         size_t count, const struct deberta_training_options *options,
+                                         struct deberta_training **out)
+{
+    *out = NULL;
+    if (options->tied && (config->num_labels != config->vocab_size || config->head_size != config->embedding_size))
+        return fail(DEBERTA_ARGUMENT, "the output layer (%zu, %zu) cannot be the word table (%zu, %zu)",
+                    config->num_labels, config->head_size, config->vocab_size, config->embedding_size);
+    if (config->head == DEBERTA_NO_HEAD)
+        return fail(DEBERTA_ARGUMENT, "a model without a head has no logits to train; open it with a head");
+    void *block;
+    TRY(memory_calloc(1, sizeof(struct deberta_training), &block));
+    struct deberta_training *t = block;
+    t->options = *options;
+    enum deberta_status status = init(t, config, tensors, count);
+    if (status == DEBERTA_OK)
+        *out = t;
+    else
+        deberta_training_free(t);
+    return status;
+}
+
+void deberta_training_free(struct deberta_training *t)
+{
+    if (!t)
+        return;
+    deberta_context_free(t->context);
+    deberta_context_free(t->plain);
+    rows_release(&t->words);
+    parameters_release(&t->parameters);
+    deberta_model_free(t->model);
+    memory_free(t->arrays);
+    memory_free(t->tape.layers);
+    memory_free(t->inputs);
+    memory_free(t->block);
+    memory_free(t);
+}
+
+size_t deberta_training_memory(const struct deberta_training *t)
+{
+    return t->model->bytes + 3 * t->parameters.block_bytes + t->inputs_bytes + t->block_bytes +
+           deberta_context_memory(t->context) + deberta_context_memory(t->plain);
+}
+
+void deberta_training_set_cancel(struct deberta_training *t, bool (*stop)(void *data), void *data)
+{
+    deberta_context_set_cancel(t->context, stop, data);
+    deberta_context_set_cancel(t->plain, stop, data);
+}
+
+/* ---- memory of a pass ---- */
+
+static void *place_input(struct arena *arena, const void *from, size_t bytes)
+{
+    if (!from)
+        return NULL;
+    void *to = arena_floats(arena, (bytes + sizeof(float) - 1) / sizeof(float));
+    return to ? memcpy(to, from, bytes) : NULL;
+}
+
+static struct deberta_batch place_batch(const struct deberta_batch *from, size_t pairs, struct arena *arena)
+{
+    size_t tokens = (size_t)from->offsets[from->count];
+    struct deberta_batch batch = {.count = from->count};
+    batch.ids = place_input(arena, from->ids, tokens * sizeof *from->ids);
+    batch.types = place_input(arena, from->types, tokens);
+    batch.mask = place_input(arena, from->mask, tokens);
+    batch.pair_mask = place_input(arena, from->pair_mask, pairs);
+    batch.offsets = place_input(arena, from->offsets, (from->count + 1) * sizeof *from->offsets);
+    batch.first = place_input(arena, from->first, from->count * sizeof *from->first);
+    batch.selected = place_input(arena, from->selected, tokens);
+    return batch;
+}
+
+/* Makes a block of at least `bytes`. */
+static enum deberta_status make_room(char **block, size_t *size, size_t bytes)
+{
+    if (bytes <= *size)
+        return DEBERTA_OK;
+    void *new;
+    TRY(memory_calloc(bytes, 1, &new));
+    memory_free(*block);
+    *block = new;
+    *size = bytes;
+    return DEBERTA_OK;
+}
+
+static enum deberta_status copy_batch(struct deberta_training *t, const struct deberta_batch *batch)
+{
+    size_t pairs = t->context->plan.total_pairs;
+    struct arena arena = {0};
+    place_batch(batch, pairs, &arena);
+    TRY(make_room(&t->inputs, &t->inputs_bytes, arena.used));
+    arena = (struct arena){.base = t->inputs};
+    t->batch = place_batch(batch, pairs, &arena);
+    return DEBERTA_OK;
+}
+
+static void lay_out(struct deberta_training *t, const struct plan *plan, size_t head_rows, size_t threads,
+                    struct arena *arena)
+{
+    tape_lay_out(&t->tape, t->model, plan->max_tokens, plan->max_sequences, head_rows, arena);
+    relative_lay_out(&t->relative, t->model, arena);
+    gradients_lay_out(&t->gradients, t->model, plan, head_rows, threads, arena);
+}
+
+static enum deberta_status prepare(struct deberta_training *t, const struct plan *plan, size_t head_rows)
+{
+    struct arena arena = {0};
+    t->threads = threads_of_call();
+    size_t threads = (size_t)t->threads;
+    lay_out(t, plan, head_rows, threads, &arena);
+    TRY(make_room(&t->block, &t->block_bytes, arena.used));
+    arena = (struct arena){.base = t->block};
+    lay_out(t, plan, head_rows, threads, &arena);
+    return DEBERTA_OK;
+}
+
+static enum deberta_status project_positions(struct deberta_training *t, size_t length, const struct tape *tape)
+{
+    relative_begin(&t->relative, t->model, length);
+    for (size_t i = 0; i < t->model->config.layers; i++)
+        TRY(relative_project(&t->relative, t->model, i, tape));
+    return DEBERTA_OK;
+}
+
+/* ---- the word table ---- */
+
+/* The row of an id in the panels of the output layer; its items are a panel's width apart. */
+static float *panel_row(float *packed, size_t columns, int32_t id)
+{
+    size_t width = kernels->panel_width, row = (size_t)id;
+    return packed + row / width * columns * width + row % width;
+}
+
+/* Makes the rows of the table that a batch reads current. A tied table is in the output layer, in panels. */
+static void read_words(struct deberta_training *t, const struct deberta_batch *batch)
+{
+    size_t columns = t->words.columns, tokens = (size_t)batch->offsets[batch->count];
+    if (!t->options.tied)
+        rows_catch_up(&t->words, batch->ids, tokens);
+    for (size_t i = 0; t->options.tied && i < tokens; i++) {
+        const float *from = panel_row(t->model->head_out.packed, columns, batch->ids[i]);
+        float *to = t->words.value + (size_t)batch->ids[i] * columns;
+        for (size_t c = 0; c < columns; c++)
+            to[c] = from[c * kernels->panel_width];
+    }
+}
+
+/* Adds the gradients of a tied table to those of the output layer. */
+static void move_word_gradients(struct deberta_training *t)
+{
+    size_t columns = t->words.columns;
+    for (size_t slot = 0; slot < t->words.used; slot++) {
+        const float *from = t->words.gradient + slot * columns;
+        float *to = panel_row(t->parameters.gradients.head_out.packed, columns, t->words.ids[slot]);
+        for (size_t c = 0; c < columns; c++)
+            to[c * kernels->panel_width] += from[c];
+    }
+    rows_drop_gradients(&t->words);
+}
+
+/* ---- passes ---- */
+
+static struct pass pass_of(const struct deberta_training *t, const struct deberta_outputs *outputs)
+{
+    return (struct pass){t->model, t->context, &t->batch, outputs, &t->tape};
+}
+
+enum deberta_status deberta_training_forward(struct deberta_training *t, const struct deberta_batch *batch,
+                                             uint64_t seed, float *logits)
+{
+    struct deberta_outputs outputs = {.logits = logits};
+    struct plan *plan = &t->context->plan;
+    t->taped = false;
+    t->projected = 0;
+    TRY(forward_check(t->model, batch, &outputs));
+    TRY(context_prepare_whole(t->context, batch));
+    TRY(copy_batch(t, batch));
+    read_words(t, batch);
+    t->tape.seed = seed;
+    t->tape.hidden_dropout = t->options.dropout.hidden;
+    t->tape.attention_dropout = t->options.dropout.attention;
+    t->tape.pooler_dropout = t->options.dropout.pooler;
+    t->tape.head_dropout = t->options.dropout.head;
+    t->tape.only_first = encode_only_first(t->model, &outputs);
+    TRY(prepare(t, plan, deberta_output_shapes(&t->model->config, batch).logit_rows));
+    TRY(project_positions(t, plan->max_length, &t->tape));
+    struct pass pass = pass_of(t, &outputs);
+    TRY(encode_chunk(&pass, &plan->chunks[0], context_workspace(t->context, 0), true));
+    t->taped = true;
+    return DEBERTA_OK;
+}
+
+struct deberta_shapes deberta_training_shapes(const struct deberta_training *t)
+{
+    return t->batch.count ? deberta_output_shapes(&t->model->config, &t->batch) : (struct deberta_shapes){0};
+}
+
+enum deberta_status deberta_training_backward(struct deberta_training *t, const float *d_logits)
+{
+    if (!t->taped)
+        return fail(DEBERTA_ARGUMENT, "backward needs a forward pass before it, and uses it once");
+    t->taped = false;
+    struct deberta_outputs none = {0};
+    struct pass pass = pass_of(t, &none);
+    threads_restore(t->threads);
+    struct backward backward = {&pass,         &t->parameters.gradients, &t->words, &t->relative,
+                                &t->gradients, t->options.padding};
+    TRY(backward_run(&backward, d_logits));
+    if (t->options.tied)
+        move_word_gradients(t);
+    return DEBERTA_OK;
+}
+
+static size_t longest(const struct deberta_batch *batch)
+{
+    size_t length = 0;
+    for (size_t i = 0; i < batch->count; i++)
+        length = max_size(length, (size_t)(batch->offsets[i + 1] - batch->offsets[i]));
+    return length;
+}
+
+enum deberta_status deberta_training_evaluate(struct deberta_training *t, const struct deberta_batch *batch,
+                                              const struct deberta_outputs *outputs)
+{
+    TRY(forward_check(t->model, batch, outputs));
+    read_words(t, batch);
+    size_t length = longest(batch);
+    threads_count();
+    if (length > t->projected) {
+        t->taped = false; /* the position tables are overwritten */
+        TRY(prepare(t, &(struct plan){.max_length = 1}, 0));
+        TRY(project_positions(t, length, NULL));
+        t->projected = length;
+    }
+    return deberta_model_forward(t->model, t->plain, batch, outputs);
+}
+
+/* ---- updates ---- */
+
+static bool is_words(const struct deberta_training *t, const struct parameter *p)
+{
+    return p->value == t->model->words;
+}
+
+/* The arrays that updates change; of parameters that they leave the gradients are zeroed here. */
+static size_t list_arrays(struct deberta_training *t, const struct adamw_settings *settings)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < t->parameters.count; i++) {
+        const struct parameter *p = &t->parameters.list[i];
+        struct adamw step = adamw_step(settings, (double)p->rate, p->decays ? 1.0 : 0.0);
+        if (is_words(t, p))
+            t->word_step = step;
+        else if (p->trainable)
+            t->arrays[count++] = (struct adamw_array){p->value, p->gradient, p->first, p->second, p->floats, step};
+        else
+            memset(p->gradient, 0, p->floats * sizeof(float));
+        if (is_words(t, p) && !p->trainable)
+            rows_drop_gradients(&t->words);
+    }
+    return count;
+}
+
+static void zero_gradients(const struct adamw_array *arrays, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        memset(arrays[i].gradient, 0, arrays[i].count * sizeof(float));
+}
+
+enum deberta_status deberta_training_update(struct deberta_training *t, const struct deberta_update *update,
+                                            double *norm)
+{
+    struct adamw_settings settings = {.rate = update->learning_rate,
+                                      .beta1 = update->beta1,
+                                      .beta2 = update->beta2,
+                                      .epsilon = update->epsilon,
+                                      .decay = update->weight_decay,
+                                      .step = (long)t->steps + 1,
+                                      .bias_correction = update->bias_correction};
+    t->taped = false;
+    t->projected = 0;
+    threads_count();
+    size_t count = list_arrays(t, &settings);
+    t->arrays[count] = rows_gradients(&t->words);
+    *norm = sqrt(adamw_squares(t->arrays, count + 1)) * fabs(update->scale);
+    if (!isfinite(*norm)) {
+        zero_gradients(t->arrays, count);
+        rows_drop_gradients(&t->words);
+        return DEBERTA_OK;
+    }
+    settings.scale = update->scale * adamw_clip(*norm, update->max_norm);
+    list_arrays(t, &settings);
+    if (!t->options.tied && t->parameters.list[WORDS].trainable)
+        TRY(rows_update(&t->words, &t->word_step));
+    adamw_update(t->arrays, count);
+    t->steps++;
+    return DEBERTA_OK;
+}
+
+/* ---- parameters ---- */
+
+size_t deberta_training_count(const struct deberta_training *t)
+{
+    return t->parameters.count;
+}
+
+struct deberta_parameter deberta_training_parameter(const struct deberta_training *t, size_t index)
+{
+    const struct parameter *p = &t->parameters.list[index];
+    return (struct deberta_parameter){p->name, p->rows, p->columns, p->trainable, p->decays, p->rate};
+}
+
+void deberta_training_set_options(struct deberta_training *t, size_t index, bool trainable, bool decays, float rate)
+{
+    struct parameter *p = &t->parameters.list[index];
+    p->trainable = trainable;
+    p->decays = decays;
+    p->rate = rate;
+}
+
+/* The parameter that holds the values: of a tied word table, the output layer. */
+static const struct parameter *holder(const struct deberta_training *t, size_t index)
+{
+    const struct parameter *list = t->parameters.list;
+    for (size_t i = 0; t->options.tied && index == WORDS && i < t->parameters.count; i++)
+        if (list[i].value == t->model->head_out.packed)
+            return &list[i];
+    return &list[index];
+}
+
+static float *part_of(const struct deberta_training *t, const struct parameter *p, enum deberta_parameter_part part)
+{
+    bool words = is_words(t, p);
+    switch (part) {
+    case DEBERTA_GRADIENT:
+        return p->gradient;
+    case DEBERTA_FIRST_MOMENT:
+        return words ? t->words.m : p->first;
+    case DEBERTA_SECOND_MOMENT:
+        return words ? t->words.v : p->second;
+    case DEBERTA_VALUE:
+    default:
+        return p->value;
+    }
+}
+
+static void read_word_gradients(const struct deberta_training *t, float *out)
+{
+    size_t columns = t->words.columns;
+    memset(out, 0, t->words.count * columns * sizeof *out);
+    for (size_t slot = 0; slot < t->words.used; slot++)
+        memcpy(out + (size_t)t->words.ids[slot] * columns, t->words.gradient + slot * columns, columns * sizeof *out);
+}
+
+enum deberta_status deberta_training_read(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
+                                          float *out)
+{
+    const struct parameter *p = holder(t, index);
+    threads_count();
+    if (is_words(t, p))
+        rows_catch_up_all(&t->words);
+    if (is_words(t, p) && part == DEBERTA_GRADIENT)
+        read_word_gradients(t, out);
+    else
+        parameter_read(p, part_of(t, p, part), out);
+    return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_write(struct deberta_training *t, size_t index, enum deberta_parameter_part part,
+                                           const float *in)
+{
+    const struct parameter *p = holder(t, index);
+    if (part == DEBERTA_GRADIENT)
+        return fail(DEBERTA_ARGUMENT, "gradients cannot be written");
+    t->taped = false;
+    t->projected = 0;
+    threads_count();
+    if (is_words(t, p))
+        rows_catch_up_all(&t->words);
+    if (is_words(t, p) && part != DEBERTA_VALUE)
+        rows_set_moments(&t->words, part == DEBERTA_FIRST_MOMENT ? in : t->words.m,
+                         part == DEBERTA_SECOND_MOMENT ? in : t->words.v);
+    else
+        parameter_write(p, part_of(t, p, part), in);
+    return DEBERTA_OK;
+}
+
+uint64_t deberta_training_steps(const struct deberta_training *t)
+{
+    return t->steps;
+}
+
+void deberta_training_set_steps(struct deberta_training *t, uint64_t steps)
+{
+    t->steps = steps;
+}

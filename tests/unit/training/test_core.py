@@ -1,0 +1,172 @@
+"""The core's training: gradients with dropout, threads, seeds, evaluation, updates, options, wrong calls."""
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c import _core
+from deberta_c._models.tensor_names import match_weights
+from tests.golden.draw import class_name, draw, save, tiny
+
+LENGTHS = [5, 1, 40, 12, 3]
+OFFSETS = np.cumsum([0, *LENGTHS]).astype(np.int64)
+IDS = np.random.default_rng(0).integers(1, 101, OFFSETS[-1]).astype(np.int32)
+DROPOUT = {"hidden_dropout": 0.2, "attention_dropout": 0.3, "pooler_dropout": 0.1, "head_dropout": 0.15}
+NETWORKS = {
+    "v3": {"model_type": "deberta-v2"},
+    "v3_tokens": {"model_type": "deberta-v2", "head": "tokens"},
+    "conv": {"model_type": "deberta-v2", "conv_kernel_size": 3},
+    "enhanced": {"model_type": "deberta-v2", "head": "enhanced"},
+    "v1_narrow": {"model_type": "deberta", "embedding_size": 12},
+    "bert": {"model_type": "bert"},
+}
+
+
+@pytest.fixture(scope="module", params=NETWORKS)
+def model(request, tmp_path_factory):
+    changes = dict(NETWORKS[request.param])
+    head = changes.pop("head", "sequence")
+    config, directory = tiny(**changes), tmp_path_factory.mktemp("model")
+    save(directory, config, draw(config, 1, head))
+    return getattr(deberta_c, class_name(config, head)).from_pretrained(directory)
+
+
+def training_of(model, **options):
+    plan, found = model._opened, dict(model._weights())
+    matched = match_weights(model._wanted(plan), found, plan.settings, model._tie(plan.config, found))
+    return _core.Training(model._settings, matched.tensors, **options)
+
+
+def loss_of(training, seed):
+    """The sum of sines of small logits, and its gradient by the logits."""
+    logits = training.forward(IDS, OFFSETS, seed=seed)
+    return float(np.sum(np.sin(0.1 * logits.astype(np.float64)))), (0.1 * np.cos(0.1 * logits)).ravel()
+
+
+def all_gradients(training):
+    return {name: training.gradient(name) for name in training.names}
+
+
+def test_gradients_with_dropout_are_slopes(model):
+    """Along the gradient the loss changes as fast as the gradient is long: the backward pass drops what forward did."""
+    training = training_of(model, **DROPOUT)
+    training.backward(loss_of(training, seed=3)[1])
+    gradients = all_gradients(training)
+    length = np.sqrt(sum(np.sum(np.square(gradient, dtype=np.float64)) for gradient in gradients.values()))
+    values = {name: training.parameter(name) for name in training.names}
+    losses = []
+    step = 0.01 / length
+    for sign in (1, -1):
+        for name in training.names:
+            moved = values[name] + sign * step * gradients[name] / length
+            training.set_parameter(name, moved.astype(np.float32).ravel())
+        losses.append(loss_of(training, seed=3)[0])
+    slope = (losses[0] - losses[1]) / (2 * step)
+    assert slope == pytest.approx(length, rel=0.01)
+
+
+def test_threads_and_repetition_change_no_bit(model):
+    before = deberta_c.get_num_threads()
+    found = []
+    try:
+        for threads in (1, 2, 3, 2):
+            deberta_c.set_num_threads(threads)
+            training = training_of(model, **DROPOUT)
+            norms = []
+            for step in range(2):
+                training.backward(loss_of(training, seed=step)[1])
+                norms.append(training.update(1e-3, weight_decay=0.1, max_norm=1.0))
+            found.append((norms, [training.parameter(name) for name in training.names]))
+    finally:
+        deberta_c.set_num_threads(before)
+    for norms, parameters in found[1:]:
+        assert norms == found[0][0]
+        assert all(np.array_equal(one, other) for one, other in zip(parameters, found[0][1], strict=True))
+
+
+def test_seeds(model):
+    training = training_of(model, **DROPOUT)
+    same = [training.forward(IDS, OFFSETS, seed=seed) for seed in (1, 1, 2)]
+    assert np.array_equal(same[0], same[1])
+    assert not np.array_equal(same[0], same[2])
+    plain = training_of(model)
+    assert np.array_equal(plain.forward(IDS, OFFSETS, seed=1), plain.forward(IDS, OFFSETS, seed=2))
+
+
+def test_evaluation_is_that_of_a_model(model):
+    training = training_of(model, **DROPOUT)
+    training.forward(IDS, OFFSETS, seed=1)
+    expected = model._core.forward(IDS, OFFSETS, last=True)
+    for _ in range(2):
+        found = training.evaluate(IDS, OFFSETS, last=True)
+        np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=2e-5)
+        np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(training_of(model).forward(IDS, OFFSETS), expected[0], rtol=0, atol=2e-5)
+
+
+def test_accumulated_gradients_are_sums(model):
+    training = training_of(model)
+    training.backward(loss_of(training, seed=0)[1])
+    once = all_gradients(training)
+    most = max(np.abs(gradient).max() for gradient in once.values())
+    training.backward(loss_of(training, seed=0)[1])
+    for name, gradient in all_gradients(training).items():
+        np.testing.assert_allclose(gradient, 2 * once[name], rtol=1e-5, atol=1e-6 * most)
+
+
+def test_options_leave_parameters_alone(model):
+    training = training_of(model)
+    names = training.names
+    frozen = names[::2]
+    for name in frozen:
+        training.set_options(name, trainable=False)
+    before = {name: training.parameter(name) for name in names}
+    training.backward(loss_of(training, seed=0)[1])
+    training.update(1e-3, weight_decay=0.1)
+    for name in names:
+        assert np.array_equal(before[name], training.parameter(name)) == (name in frozen), name
+        assert not training.gradient(name).any()
+
+
+def test_state_continues_bit_for_bit(model):
+    """Values, moments and the number of steps are the whole state."""
+    first, second = training_of(model), training_of(model)
+    for step in range(4):
+        first.backward(loss_of(first, seed=step)[1])
+        first.update(1e-3, weight_decay=0.1)
+        if step == 1:
+            for name in first.names:
+                second.set_parameter(name, first.parameter(name).ravel())
+                second.set_moments(name, *(moment.ravel() for moment in first.moments(name)))
+            second.steps = first.steps
+        if step > 1:
+            second.backward(loss_of(second, seed=step)[1])
+            second.update(1e-3, weight_decay=0.1)
+    assert first.steps == second.steps == 4
+    for name in first.names:
+        assert np.array_equal(first.parameter(name), second.parameter(name)), name
+
+
+def test_infinite_gradients_change_nothing(model):
+    training = training_of(model)
+    before = [training.parameter(name) for name in training.names]
+    d_logits = loss_of(training, seed=0)[1]
+    d_logits[0] = np.inf
+    training.backward(d_logits)
+    assert not np.isfinite(training.update(1e-3))
+    assert training.steps == 0
+    assert all(np.array_equal(old, training.parameter(name)) for old, name in zip(before, training.names, strict=True))
+    assert not any(training.gradient(name).any() for name in training.names)
+
+
+def test_wrong_calls(model):
+    training = training_of(model)
+    with pytest.raises(ValueError, match="forward pass before it"):
+        training.backward(np.zeros(0, np.float32))
+    logits = training.forward(IDS, OFFSETS)
+    with pytest.raises(ValueError, match="d_logits"):
+        training.backward(np.zeros(logits.size + 1, np.float32))
+    with pytest.raises(KeyError, match="no parameter 'x'"):
+        training.gradient("x")
+    with pytest.raises(ValueError, match="outside the vocabulary"):
+        training.forward(IDS + 1000, OFFSETS)
