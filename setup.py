@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds deberta_c._core from csrc: one extension, its kernels compiled once per instruction set.
 
-Compiles a few lines first, to name in one line what the build needs and this machine lacks.
-Environment: CC, CFLAGS, LDFLAGS as usual; ONEDNN_ROOT names an installed oneDNN >= 3.2 (OpenMP build) to take
+Compiles small programs first, to name missing requirements in one line.
+Environment: CC, CFLAGS, LDFLAGS as usual; ONEDNN_ROOT is an installed oneDNN >= 3.2 (OpenMP build), which is used
 instead of the build requirement onednn-devel-cpu-gomp.
 """
 
@@ -37,7 +37,7 @@ NUMPY_DEFINES = [("NPY_TARGET_VERSION", "NPY_1_25_API_VERSION"), ("NPY_NO_DEPREC
 
 
 class BuildKernels(build_clib):
-    """The static libraries of the instruction sets, after a look at the machine."""
+    """The static libraries of the instruction sets; checks the machine first."""
 
     def run(self) -> None:
         check_machine()
@@ -57,8 +57,8 @@ class BuildCore(build_ext):
         include, library = onednn()
         ext.include_dirs += [numpy.get_include(), str(include)]
         ext.extra_link_args += [str(library), utf8proc()]
-        # Ours is the first folder to be searched: RPATH, not RUNPATH, so that LD_LIBRARY_PATH cannot put another oneDNN
-        # in its place, and before the folders that Python's own LDFLAGS add.
+        # This folder is searched first: RPATH, not RUNPATH, so that LD_LIBRARY_PATH cannot replace oneDNN, and before
+        # the folders in the LDFLAGS of Python.
         rpath = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib"
         if rpath not in self.compiler.linker_so:
             self.compiler.linker_so.insert(1, rpath)

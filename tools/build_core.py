@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the core is compiled with: flags, sources, and where oneDNN and utf8proc are.
+"""How the core is compiled: flags, sources, and the locations of oneDNN and utf8proc.
 
-setup.py, the C tests and the benchmarks in C take it from here. The standard library is all that it needs.
+setup.py, the C tests and the benchmarks in C use it. It needs only the standard library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import tempfile
 from pathlib import Path
 
 ONEDNN_LIBRARY = "libdnnl.so.3"
-OPENMP = "-lgomp"  # oneDNN's, whichever the compiler
+OPENMP = "-lgomp"  # the runtime of oneDNN, with any compiler
 C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 C_FLAGS += ["-Wall", "-Wextra", "-Wvla"]
 ISA_FLAGS = {
@@ -30,7 +30,7 @@ DEFINES = [("_GNU_SOURCE", "1")]
 
 
 class Missing(SystemExit):
-    """Something that the build needs and this machine lacks; its text is one line."""
+    """The build needs something that is not installed; the message is one line."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(f"deberta_c cannot be built: {what}; {remedy}")
@@ -43,7 +43,7 @@ def onednn() -> tuple[Path, Path]:
         found = [path for path in Path(root).glob("lib*/**/" + ONEDNN_LIBRARY) if path.is_file()]
         if not found:
             raise Missing(
-                f"ONEDNN_ROOT={root} holds no lib/{ONEDNN_LIBRARY}", "name the folder of an installed oneDNN 3"
+                f"ONEDNN_ROOT={root} contains no lib/{ONEDNN_LIBRARY}", "name the folder of an installed oneDNN 3"
             )
         return Path(root, "include"), found[0]
     try:
@@ -51,7 +51,7 @@ def onednn() -> tuple[Path, Path]:
         return include, installed_file("onednn-cpu-gomp", ONEDNN_LIBRARY)
     except (importlib.metadata.PackageNotFoundError, FileNotFoundError):
         remedy = "run `pip install onednn-devel-cpu-gomp==2023.2.0`, or set ONEDNN_ROOT"
-        raise Missing("oneDNN (dnnl.h) is not there", remedy) from None
+        raise Missing("oneDNN (dnnl.h) is not installed", remedy) from None
 
 
 def installed_file(distribution: str, name: str) -> Path:
@@ -64,7 +64,7 @@ def installed_file(distribution: str, name: str) -> Path:
 
 
 def probes() -> list[tuple[str, list[str], str, str]]:
-    """Programs that must compile and link: source, arguments, what is missing if not, and the remedy."""
+    """Programs that must compile and link: source, arguments, what is missing otherwise, and the remedy."""
     include, library = onednn()
     levels = [flag for flags in ISA_FLAGS.values() for flag in flags]
     python = sysconfig.get_paths()["include"]
@@ -73,19 +73,19 @@ def probes() -> list[tuple[str, list[str], str, str]]:
         (
             'int main(void) { return __builtin_cpu_supports("avx512vl"); }',
             levels,
-            "the C compiler does not know C11 and AVX-512",
+            "the C compiler does not support C11 and AVX-512",
             "install gcc 11 or later and name it with CC=",
         ),
         (
             "#include <Python.h>\nint main(void) { return 0; }",
             ["-I" + python],
-            f"the headers of Python {version} (Python.h) are not there",
+            f"the headers of Python {version} (Python.h) are not installed",
             f"install python{version}-dev (Debian, Ubuntu: `apt install python3-dev`; Fedora: python3-devel)",
         ),
         (
             "int omp_get_max_threads(void);\nint main(void) { return omp_get_max_threads() < 0; }",
             [OPENMP],
-            "the OpenMP runtime (libgomp) is not there",
+            "the OpenMP runtime (libgomp) is not installed",
             "install libgomp1 and gcc (Debian, Ubuntu: `apt install gcc libgomp1`)",
         ),
         (
@@ -93,13 +93,13 @@ def probes() -> list[tuple[str, list[str], str, str]]:
             "#if DNNL_VERSION_MAJOR != 3 || DNNL_VERSION_MINOR < 2 || DNNL_CPU_RUNTIME != DNNL_RUNTIME_OMP\n"
             "#error\n#endif\nint main(void) { return dnnl_version()->major != 3; }",
             [OPENMP, "-I" + str(include), str(library)],
-            f"{include} holds no usable oneDNN (dnnl.h): version 3.2 or a later 3.x, built for OpenMP, is asked for",
+            f"{include} contains no usable oneDNN (dnnl.h): version 3.2 or a later 3.x, built for OpenMP, is required",
             "run `pip install onednn-devel-cpu-gomp==2023.2.0`, or set ONEDNN_ROOT",
         ),
         (
             "#include <utf8proc.h>\nint main(void) { return utf8proc_version() == 0; }",
             [utf8proc()],
-            "utf8proc (utf8proc.h, libutf8proc) is not there",
+            "utf8proc (utf8proc.h, libutf8proc) is not installed",
             "install libutf8proc-dev (Debian, Ubuntu: `apt install libutf8proc-dev`; Fedora: utf8proc-devel)",
         ),
     ]
@@ -128,7 +128,7 @@ def compiles(source: str, arguments: list[str]) -> bool:
 
 
 def utf8proc() -> str:
-    """The linker's argument: the static library, or the shared one where there is no other."""
+    """The argument of the linker: the static library, or the shared one if there is no static one."""
     static = "-l:libutf8proc.a"
     return static if compiles("int main(void) { return 0; }", [static]) else "-lutf8proc"
 
@@ -140,10 +140,10 @@ def check_platform() -> None:
 
 
 def check_machine() -> None:
-    """Raises Missing with what the build lacks."""
+    """Raises Missing for the first thing that is not installed."""
     if not shutil.which(compiler()[0]):
         remedy = "install gcc (Debian, Ubuntu: `apt install gcc`; Fedora: `dnf install gcc`) or name yours with CC="
-        raise Missing(f"the C compiler `{compiler()[0]}` is not there", remedy)
+        raise Missing(f"the C compiler `{compiler()[0]}` is not installed", remedy)
     if not compiles('#include <stdio.h>\nint main(void) { return puts(""); }', []):
         remedy = "install its C library (Debian, Ubuntu: `apt install libc6-dev`) and check CC, CFLAGS and LDFLAGS"
         raise Missing(f"the C compiler `{compiler()[0]}` makes no programs", remedy)
@@ -153,6 +153,6 @@ def check_machine() -> None:
 
 
 def sources(*folders: str) -> list[str]:
-    """Those of the folders and of the folders within; of kernels/isa only if named, as each level has its own flags."""
+    """The sources of folders and their subfolders; kernels/isa only if named, because each level has its own flags."""
     found = (path for folder in folders for path in Path("csrc", folder).rglob("*.c"))
     return sorted(str(path) for path in found if "kernels/isa" in folders or path.parent.name != "isa")

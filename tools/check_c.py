@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Builds and runs the C tests, or the fuzz targets over their corpus, under the address and UB sanitizers.
 
-    python -m tools.check_c check           # tests/core/check_*.c
-    python -m tools.check_c check base      # tests/core/check_base.c
-    python -m tools.check_c fuzz            # tests/fuzz/fuzz_*.c over tests/fuzz/corpus, then mutations
-    python -m tools.check_c fuzz bpe spm    # two of them; DEBERTA_FUZZ_SECONDS=360: for so long each
-    CC=clang python -m tools.check_c check  # with another compiler
+    python -m tools.check_c check                   # tests/core/check_*.c, a file for each subject
+    python -m tools.check_c check linear attention  # tests/core/check_linear.c and check_attention.c
+    python -m tools.check_c fuzz                    # tests/fuzz/fuzz_*.c over tests/fuzz/corpus, then mutations
+    python -m tools.check_c fuzz bpe spm            # two of them; DEBERTA_FUZZ_SECONDS=360: seconds for each
+    CC=clang python -m tools.check_c check          # with another compiler
 
-The core is compiled without NDEBUG and with DEBERTA_TESTING into build/check; an object is compiled again when its
-source or any header is newer. Fuzz targets are linked with base and text alone. After the corpus and mutations of our
-own, `fuzz` gives each target as long to clang's libFuzzer, guided by coverage, where clang and its libFuzzer are
-installed (Debian, Ubuntu: `apt install clang libclang-rt-14-dev`) and DEBERTA_FUZZ_ROUNDS does not ask for a replay.
-What libFuzzer finds lies in build/fuzz.
+The core is compiled without NDEBUG and with DEBERTA_TESTING into build/check; an object is compiled again if its source
+or any header is newer. Fuzz targets are linked with base and text alone. After the corpus and its own mutations, `fuzz`
+runs each target under libFuzzer of clang, guided by coverage, if both are installed (Debian, Ubuntu: `apt install clang
+libclang-rt-14-dev`) and DEBERTA_FUZZ_ROUNDS is not set. Inputs that libFuzzer finds are written to build/fuzz.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ ROOT = Path(__file__).resolve().parents[1]
 
 BUILD = ROOT / "build" / "check"
 FUZZ_BUILD = ROOT / "build" / "fuzz"
-FUZZ_SECONDS = 30  # of libFuzzer, for each target
+FUZZ_SECONDS = 30  # for each target under libFuzzer
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 FLAGS = ["-std=c11", "-O1", "-g", "-fno-math-errno", "-fno-trapping-math", *SANITIZERS]
 FLAGS += ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=1", "-DDEBERTA_TESTING", "-Icsrc", "-Itests/core"]
 PARTS = {"check": ("base", "kernels", "kernels/isa", "nn", "model", "train", "text"), "fuzz": ("base", "text")}
-# oneDNN and libgomp keep what they made once until the process ends.
+# oneDNN and libgomp keep some memory until the process ends.
 ENVIRONMENT = {
     "LSAN_OPTIONS": "suppressions=tests/core/lsan.supp:print_suppressions=0",
     "UBSAN_OPTIONS": "print_stacktrace=1",
@@ -44,7 +43,7 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Tools:
-    """A compiler, flags beside those of every build, and where its objects go."""
+    """A compiler, its flags besides those of every build, and the folder of its objects."""
 
     compiler: tuple[str, ...]
     flags: tuple[str, ...]
@@ -57,7 +56,7 @@ def default_tools() -> Tools:
 
 
 def fuzz_engine() -> Tools | None:
-    """clang, if it can link with libFuzzer."""
+    """clang, or None if it cannot link with libFuzzer."""
     flags = ("-fsanitize=fuzzer-no-link", "-DFUZZ_ENGINE")
     tools = Tools(("clang",), flags, FUZZ_BUILD)
     if not shutil.which("clang"):
@@ -103,12 +102,12 @@ def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple
 def run(program: Path, arguments: list[str]) -> bool:
     files = sum(Path(argument).is_file() for argument in arguments)
     print(f"{program.name} ({files} files)" if files else program.name, flush=True)
-    ran = subprocess.run([str(program), *arguments], env={**os.environ, **ENVIRONMENT}, stdin=subprocess.DEVNULL)
-    return ran.returncode == 0
+    process = subprocess.run([str(program), *arguments], env={**os.environ, **ENVIRONMENT}, stdin=subprocess.DEVNULL)
+    return process.returncode == 0
 
 
 def fuzz(program: Path, seeds: Path) -> bool:
-    """A target under libFuzzer, which starts from the corpus and keeps what reaches new code beside its objects."""
+    """Runs a target under libFuzzer, which starts from the corpus and stores inputs that reach new code."""
     seconds = os.environ.get("DEBERTA_FUZZ_SECONDS") or str(FUZZ_SECONDS)
     found = FUZZ_BUILD / program.name.replace("fuzz_", "found_")
     found.mkdir(exist_ok=True)

@@ -4,7 +4,7 @@
     python -m tools.fit_polynomials        # needs NumPy and SciPy
 
 exp_rest: (exp(r) - 1 - r) / r**2 on [-log(2) / 2, log(2) / 2].  log_normal_tail: log(Phi(-t)) on [0, 9], Phi the normal
-distribution, weighted with max(t, 1) * Phi(-t), the size of its part in GELU(t), above a floor for the far tail.
+distribution, weighted with max(t, 1) * Phi(-t), its size in GELU(t), and at least a minimum for the far tail.
 """
 
 from __future__ import annotations

@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
 """Writes csrc/text/unicode/unicode_tables.h by asking the `tokenizers` library about every code point.
 
-Classes of characters and case mappings change from one Unicode version to the next, and the ids of a text change with
-them. What counts is the version inside the library that models are trained with, so that library is measured: nothing
-is copied from a Unicode data file.
+Classes of characters and case mappings differ between Unicode versions, and the ids of a text depend on them. Models
+are trained with the version inside this library, so the library is measured, and no Unicode data file is used.
 
     python -m tools.measure_unicode           # writes the header
-    python -m tools.measure_unicode --check   # fails if the header is not what would be written
+    python -m tools.measure_unicode --check   # fails if the header differs
 """
 
 import argparse
@@ -26,7 +25,7 @@ Property = Callable[[str], bool]
 
 
 def falls(splitter: PreTokenizer, text: str, pieces: int) -> Property:
-    """Whether the text round a character falls into so many pieces."""
+    """Whether the text around a character is split into this number of pieces."""
     return lambda character: len(splitter.pre_tokenize_str(text.format(character))) == pieces
 
 
@@ -45,14 +44,14 @@ def bert(**switched_on: bool) -> BertNormalizer:
 
 @cache
 def seconds() -> set[str]:
-    """Characters that are composed with one before them."""
+    """Characters that are composed with the previous one."""
     nfc, nfd = NFC(), NFD()
     parts = ((chr(c), nfd.normalize_str(chr(c))) for c in CODE_POINTS)
     return {text[-1] for character, text in parts if text != character == nfc.normalize_str(character)}
 
 
 def joins(character: str) -> bool:
-    """Whether it begins with a character that is composed with others, or that changes places with other marks."""
+    """Whether it begins with a character that is composed with others, or reordered among other marks."""
     first = NFKD().normalize_str(character)[0]
     text = f"a\u0345{first}\u0334"  # marks of the last class and of the first one
     return first in seconds() or NFD().normalize_str(text) != text
@@ -78,7 +77,7 @@ PROPERTIES: dict[str, Property] = {
 
 
 def property_tables() -> tuple[list[str], list[str], list[str]]:
-    """A bit per property and code point, in blocks of 64 code points and pages of 64 blocks; equal ones are one."""
+    """A bit per property and code point, in blocks of 64 code points and pages of 64 blocks; equal ones are shared."""
     bits = [[0] * (0x110000 // 64) for _ in PROPERTIES]
     for words, name in zip(bits, PROPERTIES, strict=True):
         for c in CODE_POINTS:
@@ -95,7 +94,7 @@ def property_tables() -> tuple[list[str], list[str], list[str]]:
 
 
 def measure_lower() -> dict[int, int]:
-    """Code points that `Lowercase` changes into one other; the only one that becomes two is U+0130."""
+    """Code points that `Lowercase` maps to one other; only U+0130 is mapped to two."""
     lower = Lowercase()
     changed = {c: lower.normalize_str(chr(c)) for c in CODE_POINTS}
     changed = {c: text for c, text in changed.items() if text != chr(c)}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs each notebook and stores its outputs in it, so that a viewer shows the pictures.
+"""Runs each notebook and stores its outputs in it, so that a viewer shows the plots.
 
 python -m tools.run_notebooks
 """
@@ -14,7 +14,7 @@ NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.i
 
 
 def executed(path: Path, folder: str) -> nbformat.NotebookNode:
-    """The notebook with its outputs, run in `folder`; no times and no names of this machine in it."""
+    """Runs the notebook in `folder` and returns it with its outputs, without times and names of this machine."""
     notebook = nbformat.read(path, as_version=4)
     metadata = dict(notebook.metadata)
     nbclient.NotebookClient(

@@ -11,7 +11,8 @@
 static enum deberta_status choose(enum isa *level)
 {
     const char *forced = getenv("DEBERTA_C_ISA");
-    *level = cpu_has(ISA_AVX512) ? ISA_AVX512 : cpu_has(ISA_AVX2) ? ISA_AVX2 : ISA_SCALAR;
+    for (*level = ISA_COUNT - 1; !cpu_has(*level); --*level)
+        continue;
     if (!forced || !*forced)
         return DEBERTA_OK;
     for (int i = 0; i < ISA_COUNT; i++) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Random floats between canaries, for tests of what writes into arrays. */
+/* Random floats, and random floats between canaries, for tests of what writes into arrays. */
 #ifndef FLOATS_H
 #define FLOATS_H
 
@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
+#include "base/memory.h"
 #include "check.h"
 
 #define CANARY 12345.0f
@@ -17,6 +18,17 @@ static inline float draw(void) /* uniform on [-1, 1) */
     static uint64_t seed = 1;
     seed = seed * 6364136223846793005u + 1442695040888963407u;
     return (float)((double)(seed >> 40) / (1 << 23) - 1.0);
+}
+
+/* Random numbers that memory_free releases. */
+static inline float *drawn(size_t count)
+{
+    void *block;
+    CHECK(memory_alloc(count, sizeof(float), &block) == DEBERTA_OK);
+    float *numbers = block;
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = draw();
+    return numbers;
 }
 
 static inline float *floats(size_t count) /* random numbers between ROOM canaries on each side */

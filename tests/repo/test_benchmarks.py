@@ -11,6 +11,7 @@ import deberta_c
 from benchmarks import cases, common
 from benchmarks.peers import peers, report, run
 from benchmarks.peers.models import CONFIGS
+from benchmarks.process import builds
 from benchmarks.tokenization import run as tokenization
 from deberta_c._cli import bench as _bench
 from deberta_c._cli.main import main
@@ -239,6 +240,21 @@ def test_parts_are_saved_with_their_machine_and_the_others_are_kept(tmp_path, mo
     assert common.read("some", common.isa()) == {
         "parts": {"old": 1, "new": {"machine": {"cpu": "a CPU"}, "lines": [3]}}
     }
+
+
+def test_the_table_of_builds_shows_ratios_over_this_one():
+    machine = {
+        "cpu": "a CPU",
+        "isa": "avx2",
+        "cpus": 2,
+        "date": "2026-01-02",
+        "python": "3",
+        "deberta_c": "1",
+        "numpy": "2",
+    }
+    lines = {"1x16": {builds.NOW: [0.010, 0.012, 0.011], "old": [0.020, 0.030, 0.011]}}
+    text = builds.table({"machine": machine, "lines": lines})
+    assert "| 1x16 | 11.0 (10.0) | 20.0 (11.0) | 2.00 (1.00 to 2.50) |" in text
 
 
 def test_short_calls_run_the_package_of_this_checkout():

@@ -54,7 +54,9 @@ def test_a_complete_machine_passes() -> None:
 
 def test_no_compiler_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler -O2")
-    with pytest.raises(SystemExit, match=r"C compiler `no-such-compiler` is not there; install gcc .*apt install gcc"):
+    with pytest.raises(
+        SystemExit, match=r"compiler `no-such-compiler` is not installed; install gcc .*apt install gcc"
+    ):
         build_core.check_machine()
 
 
@@ -70,7 +72,7 @@ def test_setup_stops_before_it_compiles(tmp_path: Path) -> None:
 
 def test_onednn_root_must_hold_onednn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONEDNN_ROOT", str(tmp_path))
-    with pytest.raises(SystemExit, match=r"ONEDNN_ROOT=.* holds no lib/libdnnl\.so\.3; name the folder"):
+    with pytest.raises(SystemExit, match=r"ONEDNN_ROOT=.* contains no lib/libdnnl\.so\.3; name the folder"):
         build_core.onednn()
 
 

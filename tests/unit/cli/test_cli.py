@@ -444,7 +444,7 @@ def test_options_in_any_order(tiny, tmp_path, capsys):
         main(["--help"])
     assert caught.value.code == 0
     usage = capsys.readouterr().out
-    for shown in ("TEXT ...", "classify IN", "demo | bench | show-config", "Exit status: 0 done", "130"):
+    for shown in ("TEXT ...", "classify IN", "demo | bench | show-config", "Exit status: 0 success", "130"):
         assert shown in usage
 
 

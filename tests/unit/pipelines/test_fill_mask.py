@@ -91,7 +91,7 @@ def test_targets_that_the_vocabulary_lacks(fill):
     with pytest.warns(UserWarning, match="the target '' is not in the vocabulary, and no token can replace it"):
         assert fill(ONE, targets=["", "▁world"]) == fill(ONE, targets=["▁world"])
     with (
-        pytest.warns(UserWarning, match="left out"),
+        pytest.warns(UserWarning, match="it is ignored"),
         pytest.raises(ValueError, match=r"targets is \[''\], which contains no token"),
     ):
         fill(ONE, targets="")
