@@ -96,9 +96,9 @@ static enum deberta_status init(struct deberta_tokenizer *tokenizer, const struc
     TRY(stages_init(&tokenizer->stages, spec, spm));
     const struct unigram *unigram = &tokenizer->stages.subword.unigram;
     if (!spm)
-        return fast_path_init(&tokenizer->direct, spec, unigram);
+        return fast_path_init(&tokenizer->fast_path, spec, unigram);
     tokenizer->stages.marks_apart = options->split_by_punct;
-    return fast_path_init_spm(&tokenizer->direct, spm, options, unigram);
+    return fast_path_init_spm(&tokenizer->fast_path, spm, options, unigram);
 }
 
 /* With `spm`, as sentencepiece. */
@@ -125,7 +125,7 @@ void deberta_tokenizer_free(struct deberta_tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
-    fast_path_release(&tokenizer->direct);
+    fast_path_release(&tokenizer->fast_path);
     stages_release(&tokenizer->stages);
     template_release(&tokenizer->template);
     memory_free(tokenizer->pieces);
@@ -306,7 +306,7 @@ enum deberta_status deberta_tokenizer_read_spm(const void *file, size_t size, co
 
 void tokenizer_scratch_release(struct tokenizer_scratch *scratch)
 {
-    fast_path_scratch_release(&scratch->direct);
+    fast_path_scratch_release(&scratch->fast_path);
     stages_scratch_release(&scratch->stages);
 }
 
@@ -317,7 +317,7 @@ static enum deberta_status encode_directly(const struct deberta_tokenizer *token
         struct added_match match =
             added_tokens_find(&tokenizer->stages.raw, text.bytes, text.size, start, split_special);
         if (match.start != start)
-            TRY(fast_path_encode(&tokenizer->direct, scratch, text.bytes + start, match.start - start, ids));
+            TRY(fast_path_encode(&tokenizer->fast_path, scratch, text.bytes + start, match.start - start, ids));
         if (match.id >= 0)
             TRY(ids_append(ids, match.id));
         start = match.end;
@@ -329,7 +329,7 @@ enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokeni
                                           struct deberta_text text, bool split_special_tokens, struct tokens *tokens)
 {
     bool only_ids = !(tokens->wanted & (DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS));
-    if (tokenizer->direct.unigram && only_ids)
-        return encode_directly(tokenizer, &scratch->direct, text, split_special_tokens, &tokens->ids);
+    if (tokenizer->fast_path.unigram && only_ids)
+        return encode_directly(tokenizer, &scratch->fast_path, text, split_special_tokens, &tokens->ids);
     return stages_encode(&tokenizer->stages, &scratch->stages, text, split_special_tokens, tokens);
 }

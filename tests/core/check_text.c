@@ -309,13 +309,13 @@ static void check_other_rules(void)
     write_small(&file);
     write_normalizer(&file, ascii, 1);
     t = make(&file, &hf4);
-    CHECK(!t->direct.has_plain);
+    CHECK(!t->fast_path.has_plain);
     check_ids(t, "x xb", IDS(4, 5, 8));
     deberta_tokenizer_free(t);
     write_small(&file);
     write_normalizer(&file, two, 1); /* not a cluster: never found as a whole, and its characters are not replaced */
     t = make(&file, &hf4);
-    CHECK(!t->direct.has_plain);
+    CHECK(!t->fast_path.has_plain);
     check_ids(t, "xy", IDS(4, 3));
     deberta_tokenizer_free(t);
     deberta_tokenizer_free(NULL);
@@ -370,8 +370,8 @@ static void check_three_ways(void)
     const struct deberta_spm_options *options[] = {&hf4, &lowered, &punctuated, &fallback, &fallback_punctuated};
     for (size_t k = 0; k < COUNT(options); k++) {
         struct deberta_tokenizer *fast = make(&file, options[k]), *slow = make(&file, options[k]);
-        CHECK(fast->direct.unigram && fast->direct.has_plain == (options[k]->rule == DEBERTA_HF4));
-        slow->direct.has_plain = false;
+        CHECK(fast->fast_path.unigram && fast->fast_path.has_plain == (options[k]->rule == DEBERTA_HF4));
+        slow->fast_path.has_plain = false;
         struct tokenizer_scratch scratch = {0};
         struct tokens ways[3] = {{0}, {0}, {.wanted = DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS}};
         for (int round = 0; round < 20000; round++) {

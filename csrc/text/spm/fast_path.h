@@ -11,7 +11,7 @@
 
 struct fast_path {
     const struct unigram *unigram; /* NULL: the tokenizer has other stages, and this is not in use */
-    bool sentences;                /* as sentencepiece itself */
+    bool as_sentencepiece;         /* as sentencepiece itself */
     bool lower_case, split_by_punct;
     struct spm_normalizer normalizer;
     struct word_cutter cutter;
@@ -27,18 +27,18 @@ struct fast_path_scratch {
     struct unigram_scratch unigram;
 };
 
-/* Sets `direct` up if the stages are those of transformers 4 for an spm.model; otherwise it is not in use. */
-MUST_USE enum deberta_status fast_path_init(struct fast_path *direct, const struct deberta_tokenizer_spec *spec,
+/* Sets `path` up if the stages are those of transformers 4 for an spm.model; otherwise it is not in use. */
+MUST_USE enum deberta_status fast_path_init(struct fast_path *path, const struct deberta_tokenizer_spec *spec,
                                             const struct unigram *unigram);
 /* For sentencepiece's own way. */
-MUST_USE enum deberta_status fast_path_init_spm(struct fast_path *direct, const struct spm *spm,
+MUST_USE enum deberta_status fast_path_init_spm(struct fast_path *path, const struct spm *spm,
                                                 const struct deberta_spm_options *options,
                                                 const struct unigram *unigram);
-void fast_path_release(struct fast_path *direct);
+void fast_path_release(struct fast_path *path);
 void fast_path_scratch_release(struct fast_path_scratch *scratch);
 
 /* Appends the ids of a text between two tokens that were found in it. */
-MUST_USE enum deberta_status fast_path_encode(const struct fast_path *direct, struct fast_path_scratch *scratch,
+MUST_USE enum deberta_status fast_path_encode(const struct fast_path *path, struct fast_path_scratch *scratch,
                                               const char *text, size_t size, struct ids *ids);
 
 #endif
