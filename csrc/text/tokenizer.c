@@ -329,7 +329,8 @@ enum deberta_status tokenizer_encode_text(const struct deberta_tokenizer *tokeni
                                           struct deberta_text text, bool split_special_tokens, struct tokens *tokens)
 {
     bool only_ids = !(tokens->wanted & (DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS));
-    if (tokenizer->fast_path.unigram && only_ids)
+    bool can_split = !(split_special_tokens && tokenizer->fast_path.finds_special);
+    if (tokenizer->fast_path.unigram && only_ids && can_split)
         return encode_directly(tokenizer, &scratch->fast_path, text, split_special_tokens, &tokens->ids);
     return stages_encode(&tokenizer->stages, &scratch->stages, text, split_special_tokens, tokens);
 }

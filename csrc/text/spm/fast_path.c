@@ -98,6 +98,7 @@ static enum deberta_status init(struct fast_path *path, const struct deberta_tok
         .token_size = path->token.size,
         .token_id = token ? token->id : -1,
     };
+    path->finds_special = token && token->special;
     find_plain(path);
     return DEBERTA_OK;
 }

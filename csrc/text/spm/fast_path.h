@@ -16,6 +16,7 @@ struct fast_path {
     struct spm_normalizer normalizer;
     struct word_cutter cutter;
     struct bytes token; /* what the cutter looks for */
+    bool finds_special; /* that is a special token */
     bool has_plain;     /* plain is in use */
     bool plain[256];    /* bytes of which words are made that need no normalising and no cutting */
 };
