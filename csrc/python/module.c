@@ -69,7 +69,8 @@ static int execute(PyObject *module)
     if (PyArray_ImportNumPyAPI() < 0 || binding_check(deberta_start()) < 0)
         return -1;
     (void)Py_AtExit(deberta_stop); /* after the last Python code, before the destructors of libraries */
-    if (add_type(module, &binding_tokenizer_spec) < 0 || add_type(module, &binding_model_spec) < 0)
+    if (add_type(module, &binding_spm_spec) < 0 || add_type(module, &binding_tokenizer_spec) < 0 ||
+        add_type(module, &binding_model_spec) < 0)
         return -1;
     return 0;
 }

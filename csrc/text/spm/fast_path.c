@@ -18,14 +18,26 @@ static bool is_stage(const struct deberta_stage *stage, const char *type, unsign
     return strcmp(stage->type, type) == 0 && stage->flags == flags;
 }
 
-/* [Lowercase,] Strip, Precompiled, Replace of several spaces by one. */
-static bool normalizers_fit(const struct deberta_stage *stages, size_t count)
+/* The normalizers without a Lowercase at their start. */
+static const struct deberta_stage *skip_lowercase(const struct deberta_tokenizer_spec *spec, size_t *count)
 {
-    if (count == 4 && is_stage(stages, "Lowercase", 0))
-        stages++, count--;
-    return count == 3 && is_stage(&stages[0], "Strip", DEBERTA_STRIP_LEFT | DEBERTA_STRIP_RIGHT) &&
-           is_stage(&stages[1], "Precompiled", 0) && is_stage(&stages[2], "Replace", DEBERTA_REGEX) &&
-           is_text(stages[2].pattern, " {2,}") && is_text(stages[2].content, " ");
+    bool lower_case = spec->normalizer_count != 0 && is_stage(spec->normalizers, "Lowercase", 0);
+    *count = spec->normalizer_count - lower_case;
+    return lower_case ? spec->normalizers + 1 : spec->normalizers;
+}
+
+/* [Lowercase,] Strip, [Precompiled,] Replace of several spaces by one; and the charsmap. */
+static bool normalizers_fit(const struct deberta_tokenizer_spec *spec, struct deberta_text *charsmap)
+{
+    size_t count;
+    const struct deberta_stage *stages = skip_lowercase(spec, &count);
+    if (count < 2 || count > 3 || (count == 3 && !is_stage(&stages[1], "Precompiled", 0)))
+        return false;
+    const struct deberta_stage *last = &stages[count - 1];
+    if (count == 3)
+        *charsmap = stages[1].pattern;
+    return is_stage(&stages[0], "Strip", DEBERTA_STRIP_LEFT | DEBERTA_STRIP_RIGHT) &&
+           is_stage(last, "Replace", DEBERTA_REGEX) && is_text(last->pattern, " {2,}") && is_text(last->content, " ");
 }
 
 /* [Punctuation,] Metaspace. */
@@ -37,7 +49,15 @@ static bool pretokenizers_fit(const struct deberta_stage *stages, size_t count)
            is_text(stages->content, SPACE_MARK);
 }
 
-/* The only token that is looked for in normalised text, or NULL; `*fits` tells whether that is all there is. */
+/* [Lowercase,] Spm. */
+static bool sentencepiece_fits(const struct deberta_tokenizer_spec *spec)
+{
+    size_t count;
+    const struct deberta_stage *stages = skip_lowercase(spec, &count);
+    return count == 1 && is_stage(stages, "Spm", 0) && spec->pretokenizer_count == 0;
+}
+
+/* The only token that is found in normalised text, or NULL; `*fits` is false if the fast path cannot find them. */
 static const struct deberta_added_token *find_normalized(const struct deberta_tokenizer_spec *spec, bool *fits)
 {
     const struct deberta_added_token *found = NULL;
@@ -83,13 +103,10 @@ static enum deberta_status normalize_token(struct fast_path *path, struct debert
 }
 
 static enum deberta_status init(struct fast_path *path, const struct deberta_tokenizer_spec *spec,
-                                const struct deberta_added_token *token)
+                                struct deberta_text charsmap, const struct deberta_added_token *token)
 {
-    const struct deberta_stage *charsmap = &spec->normalizers[spec->normalizer_count - 2];
-    struct spm spm = {.charsmap = charsmap->pattern.bytes, .charsmap_size = charsmap->pattern.size};
-    path->lower_case = spec->normalizer_count == 4;
     path->split_by_punct = spec->pretokenizer_count == 2;
-    TRY(spm_normalizer_init(&path->normalizer, &spm));
+    TRY(spm_normalizer_init(&path->normalizer, &(struct deberta_spm){.charsmap = charsmap}));
     if (token)
         TRY(normalize_token(path, token->text));
     path->cutter = (struct word_cutter){
@@ -106,29 +123,25 @@ static enum deberta_status init(struct fast_path *path, const struct deberta_tok
 enum deberta_status fast_path_init(struct fast_path *path, const struct deberta_tokenizer_spec *spec,
                                    const struct unigram *unigram)
 {
-    *path = (struct fast_path){0};
-    bool fits;
+    const struct deberta_vocabulary *vocabulary = &spec->vocabulary;
+    struct deberta_text charsmap = {NULL, 0};
+    bool fits, as_sentencepiece = vocabulary->sentencepiece != NULL;
     const struct deberta_added_token *token = find_normalized(spec, &fits);
-    if (!fits || spec->vocabulary.type != DEBERTA_UNIGRAM || spec->vocabulary.byte_fallback ||
-        !normalizers_fit(spec->normalizers, spec->normalizer_count) ||
-        !pretokenizers_fit(spec->pretokenizers, spec->pretokenizer_count))
+    *path = (struct fast_path){.as_sentencepiece = as_sentencepiece, .split_by_punct = spec->marks_apart};
+    if (!fits || vocabulary->type != DEBERTA_UNIGRAM || vocabulary->byte_fallback)
         return DEBERTA_OK;
-    enum deberta_status status = init(path, spec, token);
+    if (as_sentencepiece ? token || !sentencepiece_fits(spec)
+                         : spec->marks_apart || !normalizers_fit(spec, &charsmap) ||
+                               !pretokenizers_fit(spec->pretokenizers, spec->pretokenizer_count))
+        return DEBERTA_OK;
+    path->lower_case = is_stage(spec->normalizers, "Lowercase", 0);
+    enum deberta_status status = as_sentencepiece ? spm_normalizer_init(&path->normalizer, vocabulary->sentencepiece)
+                                                  : init(path, spec, charsmap, token);
     if (status == DEBERTA_OK)
         path->unigram = unigram;
     else
         fast_path_release(path);
     return status;
-}
-
-enum deberta_status fast_path_init_spm(struct fast_path *path, const struct spm *spm,
-                                       const struct deberta_spm_options *options, const struct unigram *unigram)
-{
-    *path = (struct fast_path){
-        .as_sentencepiece = true, .lower_case = options->lower_case, .split_by_punct = options->split_by_punct};
-    TRY(spm_normalizer_init(&path->normalizer, spm));
-    path->unigram = unigram;
-    return DEBERTA_OK;
 }
 
 void fast_path_release(struct fast_path *path)

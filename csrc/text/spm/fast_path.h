@@ -28,13 +28,10 @@ struct fast_path_scratch {
     struct unigram_scratch unigram;
 };
 
-/* Sets `path` up if the stages are those of transformers 4 for an spm.model; otherwise it is not in use. */
+/* Sets `path` up if the stages are those of transformers 4, or of sentencepiece, for an spm.model; otherwise it is not
+ * in use. */
 MUST_USE enum deberta_status fast_path_init(struct fast_path *path, const struct deberta_tokenizer_spec *spec,
                                             const struct unigram *unigram);
-/* For sentencepiece's own way. */
-MUST_USE enum deberta_status fast_path_init_spm(struct fast_path *path, const struct spm *spm,
-                                                const struct deberta_spm_options *options,
-                                                const struct unigram *unigram);
 void fast_path_release(struct fast_path *path);
 void fast_path_scratch_release(struct fast_path_scratch *scratch);
 
