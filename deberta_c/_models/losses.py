@@ -232,8 +232,9 @@ def span_divisor(offsets: NDArray[np.int64], start_positions: Any, end_positions
     >>> span_divisor(np.array([0, 2, 5]), [0, 9], [1, 2]).tolist()
     [1.0, 2.0]
     """
-    kept = _answers(offsets, start_positions, end_positions)[1]
-    return kept.sum(axis=0).astype(np.float64)
+    _, kept = _answers(offsets, start_positions, end_positions)
+    counts: NDArray[np.float64] = kept.sum(axis=0, dtype=np.float64)
+    return counts
 
 
 class _Targets(NamedTuple):
