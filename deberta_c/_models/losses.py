@@ -1,19 +1,11 @@
 """The losses that a call with labels returns, and for training their gradients by the logits.
 
-<<<<<<< HEAD
-They equal the losses of transformers except for padding. A masked token is not counted, whatever its label, and does
-not compete in a span. In transformers it does, with whatever logits the network computes for it, so the loss depends
-on how a batch was padded. Both agree if the labels of masked tokens are -100 and, for spans, without padding.
-
-A token or row labelled -100 is not counted. Without any that counts, a cross entropy is nan, as in transformers.
-=======
 A loss is a mean in double precision, returned as a float32 scalar. The losses are those of transformers except for
 padding: a masked token neither counts, whatever its label, nor competes in a span. In transformers it does, with the
 logits that the network happens to give it, so that the loss depends on how a batch was padded. Both are the same when
 the labels of masked tokens are -100 and, for spans, without padding.
 
 A token or row labelled -100 does not count; where none counts, a cross entropy is NaN, as in transformers.
->>>>>>> fitting
 """
 
 from collections.abc import Callable
@@ -27,27 +19,17 @@ from deberta_c._models.config import check_problem
 
 Logits = NDArray[np.float32]
 IGNORED = -100
-<<<<<<< HEAD
-_BLOCK = 1 << 18  # logits that are converted to double precision at once
-=======
 REGRESSION, SINGLE, MULTIPLE = "regression", "single_label_classification", "multi_label_classification"
 SOFT, REPLACED = "soft_labels", "replaced_tokens"  # problems that only the loss knows, not config.json
 _BLOCK = 1 << 18  # logits that are copied in double precision at once
->>>>>>> fitting
 
 
 def classification_loss(logits: Logits, labels: Any, problem: str | None, *, infer: bool) -> np.float32:
-    """The loss of logits (N, C) for a `problem_type`.
+    """Of logits (N, C) for a `problem_type`.
 
-<<<<<<< HEAD
-    None means regression if C = 1. Otherwise it depends on the family; `infer` is true for BERT. Labels (N) are classes
-    for both, but DeBERTa ignores rows with any negative label, and its loss without rows is 0. Labels (N, C) are
-    targets of a soft cross entropy for DeBERTa, and of a binary cross entropy for BERT.
-=======
     None means regression with C = 1. Otherwise labels (N) are classes, and labels (N, C) depend on the family: with
     `infer`, as BERT has it, they are independent labels, otherwise probabilities of a soft cross entropy. Without
     `infer` a row with any negative class does not count, and the loss of no row is 0.
->>>>>>> fitting
     """
     lenient = problem is None and not infer
     problem, values = _checked(problem, labels, logits.shape, infer=infer)
@@ -58,7 +40,7 @@ def classification_loss(logits: Logits, labels: Any, problem: str | None, *, inf
 
 
 def token_loss(logits: Logits, labels: Any, valid: NDArray[np.bool_] | None) -> np.float32:
-    """Cross entropy of logits (N, S, C) for labels (N, S); tokens that are not `valid` (N, S) are ignored."""
+    """Cross entropy of logits (N, S, C) for labels (N, S); tokens that are not `valid` (N, S) do not count."""
     classes = _classes("labels", _labels(labels), logits.shape[:2])
     if valid is not None:
         classes = np.where(valid, classes, IGNORED)
@@ -66,7 +48,7 @@ def token_loss(logits: Logits, labels: Any, valid: NDArray[np.bool_] | None) -> 
 
 
 def chosen_loss(logits: Logits, labels: Any, chosen: NDArray[np.bool_]) -> np.float32:
-    """Cross entropy of logits (K, C) of the K `chosen` tokens for labels (N, S); other tokens are ignored."""
+    """Cross entropy of logits (K, C) of the K `chosen` tokens for labels (N, S); what is not chosen does not count."""
     return cross_entropy(logits, _classes("labels", _labels(labels), chosen.shape)[chosen])
 
 
@@ -90,8 +72,8 @@ def choice_loss(logits: Logits, labels: Any) -> np.float32:
 def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray[np.bool_] | None) -> np.float32:
     """Mean of the cross entropies of start and end logits (N, S) for positions (N).
 
-    A position of S or more is ignored, a negative one means 0. Only the `valid` tokens of a row compete, so padding
-    never affects the loss.
+    A position of S or more does not count, a negative one is 0. Among the tokens of a row only the `valid` ones
+    compete, so that padding does not change the loss.
     """
     losses = []
     for name, logits, positions in (("start_positions", start, starts), ("end_positions", end, ends)):
@@ -104,27 +86,16 @@ def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray
             masked = kept & ~valid[np.arange(rows), np.minimum(places, width - 1)]
             if masked.any():
                 row = int(masked.argmax())
-                raise ValueError(
-                    f"{name}[{row}] is {places[row]}, a masked token of that row; give {width} to ignore the row"
-                )
+                raise ValueError(f"{name}[{row}] is {places[row]}, a masked token of that row; {width} leaves it out")
         losses.append(cross_entropy(scores[kept], places[kept]))
     return np.float32((np.float64(losses[0]) + np.float64(losses[1])) / 2)
 
 
 def cross_entropy(logits: NDArray[Any], classes: NDArray[np.integer[Any]]) -> np.float32:
-    """Mean over the rows of logits (N, C) whose class (N) is not -100; nan without such a row."""
+    """Mean over rows of logits (N, C) with a class (N) other than -100; nan when there is none."""
     rows = np.flatnonzero(classes != IGNORED)
     classes = classes[rows]
-<<<<<<< HEAD
-    wrong = (classes < 0) | (classes >= logits.shape[1])
-    if wrong.any():
-        raise ValueError(
-            f"labels has a class {classes[wrong][0]}; it must be at least 0 and below {logits.shape[1]}, "
-            f"or {IGNORED} to ignore it"
-        )
-=======
     _check_classes(classes, logits.shape[1])
->>>>>>> fitting
     step = 1 + _BLOCK // max(logits.shape[1], 1)
     losses = np.empty(len(rows))
     for begin in range(0, len(rows), step):
@@ -467,7 +438,7 @@ def _labels(labels: Any, name: str = "labels") -> NDArray[Any]:
 
 
 def _classes(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Labels as integer classes of a shape; a last axis of length 1 is dropped."""
+    """Labels as classes of the given shape, a last axis of 1 left out."""
     if values.shape == (*shape, 1):
         values = values[..., 0]
     if values.shape != shape:
@@ -477,21 +448,12 @@ def _classes(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray
     return values.astype(np.int64)
 
 
-<<<<<<< HEAD
-def _like(name: str, values: NDArray[Any], logits: Logits) -> NDArray[np.float64]:
-    """Labels as numbers in the shape of the logits (N, C); (N) is accepted for C = 1."""
-    rows, classes = logits.shape
-    if values.shape != logits.shape and not (classes == 1 and values.shape == (rows,)):
-        raise ValueError(f"{name} has shape {values.shape}; it must be {logits.shape}")
-    return values.astype(np.float64).reshape(logits.shape)
-=======
 def _like(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
     """Labels as numbers of the logits' shape (N, C), for C = 1 also (N)."""
     rows, classes = shape
     if values.shape != shape and not (classes == 1 and values.shape == (rows,)):
         raise ValueError(f"{name} has shape {values.shape}; it must be {shape}")
     return values.astype(np.float64).reshape(shape)
->>>>>>> fitting
 
 
 def _log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
