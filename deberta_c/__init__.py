@@ -100,6 +100,9 @@ from deberta_c._tokenizers.tokenizer import (
     PreTrainedTokenizerFast,
 )
 
+if _TYPE_CHECKING:
+    from deberta_c.training.nli import nli_pairs
+
 __all__ = [
     "AddedToken",
     "AutoConfig",
@@ -170,6 +173,7 @@ __all__ = [
     "__version__",
     "default_model",
     "get_num_threads",
+    "nli_pairs",
     "no_grad",
     "pipeline",
     "sample_messages",
@@ -181,7 +185,17 @@ __all__ = [
     "threads",
 ]
 
+_LAZY = {"nli_pairs": "deberta_c.training.nli"}  # names that are imported when they are used, and their modules
+
 if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error
 
     def __getattr__(name: str) -> object:
-        raise _absent.missing_name_error(name, __all__)
+        if name not in _LAZY:
+            raise _absent.missing_name_error(name, __all__)
+        from importlib import import_module
+
+        globals()[name] = value = getattr(import_module(_LAZY[name]), name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+from inspect import ismodule
 
 import deberta_c
 
@@ -31,8 +32,14 @@ def test_import_pulls_nothing_heavy():
     assert "deberta_c" in added
 
 
+def test_training_is_imported_when_it_is_used():
+    assert "deberta_c.training" not in run(NEW).split()
+    assert "deberta_c.training.nli" in run(NEW.replace("deberta_c;", "deberta_c; deberta_c.nli_pairs;")).split()
+    assert "nli_pairs" in run("import deberta_c; print(dir(deberta_c))")
+
+
 def test_public_names_are_flat_sorted_and_present():
     assert deberta_c.__all__ == sorted(deberta_c.__all__)
     assert all(hasattr(deberta_c, name) for name in deberta_c.__all__)
-    public = {name for name in vars(deberta_c) if not name.startswith("_")}
+    public = {name for name, value in vars(deberta_c).items() if not name.startswith("_") and not ismodule(value)}
     assert public == {name for name in deberta_c.__all__ if not name.startswith("_")}

@@ -1,0 +1,1 @@
+"""Fine-tuning: what deberta_c offers for it is imported when it is used."""
