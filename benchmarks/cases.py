@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is timed: rows of token ids, by their lengths."""
+"""The works that are timed: rows of token ids, by their lengths."""
 
 import json
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-PADDED_ROWS = 32  # rows of a batch as a user of a padding library calls it
+PADDED_ROWS = 32  # rows of a batch, as users of a library with padding call it
 LENGTHS = json.loads((Path(__file__).parent / "lengths.json").read_text())
 
 SHAPES = {f"1x{n}": [n] for n in (1, 8, 16, 64, 128, 384, 512)}
@@ -31,21 +31,21 @@ class Case:
 
     @property
     def ragged(self) -> bool:
-        """Whether a padding library has a choice of batches."""
+        """Whether the order of rows changes the padding of batches."""
         return len(set(self.lengths)) > 1
 
     def rows(self, vocab_size: int) -> list[list[int]]:
-        """[CLS], ordinary ids, [SEP]; the same in every process."""
+        """[CLS], random ids, [SEP]; the same in every process."""
         rng = np.random.default_rng(0)
         return [[1, *rng.integers(4, vocab_size, max(n - 2, 0)).tolist(), 2][:n] for n in self.lengths]
 
     def flops(self, config: dict) -> float:
-        """What the layers need: 4 projections, 2 of the feed-forward, and 2 S^2 H for each product of attention.
+        """Operations of the layers: 4 projections, 2 feed-forward layers, and 2 S^2 H for each product of attention.
 
-        Every real token counts in every layer, whatever a library saves; padding does not count.
+        Every real token counts in every layer, even if a library skips work; padding does not count.
         """
         hidden, inner = config["hidden_size"], config["intermediate_size"]
-        products = 4 if config.get("relative_attention") else 2  # c2c, c2p, p2c and the mix of values
+        products = 4 if config.get("relative_attention") else 2  # c2c, c2p, p2c and the sum of values
         linear = self.tokens * (8 * hidden**2 + 4 * hidden * inner)
         attention = sum(products * 2 * n**2 * hidden for n in self.lengths)
         return float(config["num_hidden_layers"] * (linear + attention))
@@ -56,7 +56,7 @@ def case(name: str) -> Case:
 
 
 def batches(rows: list[list[int]], in_order_of_length: bool) -> list[np.ndarray]:
-    """Row numbers in batches of PADDED_ROWS, in the rows' own order or sorted by length."""
+    """Row numbers in batches of PADDED_ROWS, in the given order or sorted by length."""
     order = np.arange(len(rows))
     if in_order_of_length:
         order = np.argsort([len(row) for row in rows], kind="stable")

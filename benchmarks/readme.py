@@ -9,18 +9,15 @@ python -m benchmarks.readme
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
-from benchmarks import results_by_isa
+from benchmarks import common
 from benchmarks.core import attention, linear
 from benchmarks.peers import report
 from benchmarks.process import loading, scheduling
 from benchmarks.tokenization import run as tokenization
 
-HERE = Path(__file__).resolve().parent
-
-DOCUMENTS = [HERE.parent / "README.md", HERE.parent / "docs" / "performance.md"]
-STATED = "avx2"  # the figures in sentences and the plot are of this instruction set
+DOCUMENTS = [common.ROOT / "README.md", common.ROOT / "docs" / "performance.md"]
+STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
     "scheduling": scheduling.table,
@@ -32,7 +29,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
 
 
 def stated() -> dict:
-    return results_by_isa.read("peers", STATED)
+    return common.read("peers", STATED)
 
 
 def printed(text: str) -> str:
@@ -40,7 +37,7 @@ def printed(text: str) -> str:
     figures = report.figures(stated())
 
     def table(found: re.Match[str]) -> str:
-        return f"{found[1]}\n{results_by_isa.tables(found[2], TABLES[found[2]])}\n{found[3]}"
+        return f"{found[1]}\n{common.tables(found[2], TABLES[found[2]])}\n{found[3]}"
 
     def figure(found: re.Match[str]) -> str:
         return f"{found[1]}{figures[found[2]]}{found[3]}"
@@ -52,4 +49,4 @@ def printed(text: str) -> str:
 if __name__ == "__main__":
     for document in DOCUMENTS:
         document.write_text(printed(document.read_text(encoding="utf-8")), encoding="utf-8")
-    report.plot(stated(), results_by_isa.FOLDER / "speed.svg")
+    report.plot(stated(), common.FOLDER / "speed.svg")

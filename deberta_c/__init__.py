@@ -16,7 +16,7 @@ try:
 except ImportError as error:
     from deberta_c._base import errors as _errors
 
-    raise _errors.explain_import(error) from error
+    raise _errors.import_error(error) from error
 
 from deberta_c._base import absent as _absent
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config

@@ -3,14 +3,12 @@
 
     python -m benchmarks.core.attention              # two minutes; benchmarks/results/ISA/attention.json and tables
     python -m benchmarks.core.attention --quick      # v3-base only, ten seconds; prints only
-    python -m benchmarks.core.attention --table      # prints the tables of the results that are there
+    python -m benchmarks.core.attention --table      # prints the tables of the committed results
 
-Run it on an idle machine. csrc is compiled as it stands.
+Run it on an idle machine. The current csrc is compiled.
 """
 
-import argparse
-
-from benchmarks import results_by_isa
+from benchmarks import common
 from benchmarks.core.native import Program
 from benchmarks.core.peak import peak_gflops
 
@@ -30,7 +28,7 @@ SHAPES = {  # heads, head size, relative, position_buckets, max_relative_positio
 
 
 def measure(names: list[str]) -> dict:
-    """Shares of the peak that was measured before and after each line of lengths."""
+    """GFLOP/s of each shape and length, and the peak measured before and after each line."""
     lines = []
     with Program("attention") as program:
         for name in names:
@@ -64,17 +62,16 @@ def table(results: dict) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser_of(__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{BASE} only; prints only")
-    parser.add_argument("--table", action="store_true", help="print the committed results")
     options = parser.parse_args()
     if options.quick:
         print(table(measure([BASE])))
         return
     if not options.table:
         results = measure(list(SHAPES))
-        results_by_isa.write("attention", results["isa"], results)
-    print(results_by_isa.tables("attention", table))
+        common.write("attention", results["isa"], results)
+    print(common.tables("attention", table))
 
 
 if __name__ == "__main__":

@@ -1,19 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linear layers by our kernel and by oneDNN: the table that csrc/nn/linear.c chooses by.
+"""Linear layers with the kernel of deberta_c and with oneDNN: the measurements behind csrc/nn/linear.c's choice.
 
     python -m benchmarks.core.linear  # ten minutes; writes benchmarks/results/ISA/linear.json, prints all
-    python -m benchmarks.core.linear --hidden 768  # measures the matrices of this hidden size; the others stay
-    python -m benchmarks.core.linear --table  # prints the summaries of the results that are there
+    python -m benchmarks.core.linear --hidden 768  # measures this hidden size; the others are kept
+    python -m benchmarks.core.linear --table  # prints the summaries of the committed results
     python -m benchmarks.core.linear --below  # prints their points that miss the goal
 
-Run it on an idle machine: the two take turns, but a neighbour disturbs both. csrc is compiled as it stands.
+Run it on an idle machine: the two alternate, but other processes disturb both. The current csrc is compiled.
 """
 
-import argparse
 import statistics
 from collections.abc import Iterator
 
-from benchmarks import results_by_isa
+from benchmarks import common
 from benchmarks.core.native import Program
 from benchmarks.core.peak import peak_gflops
 
@@ -26,7 +25,7 @@ THREADS = (1, 2)
 GROUPS = ((1, 1), (2, 3), (4, 15), (16, 64), (65, 256), (257, 2048), (16, 2048))  # rows
 MEDIAN_GOAL = 0.92  # from 16 rows
 LEAST_GOALS = ((16, 0.86), (4, 0.77))  # from this number of rows
-AGAIN = 3  # more measurements of a point that misses its goal
+AGAIN = 3  # more measurements of a point below its goal
 COLUMNS = ("hidden", "threads", "N", "K", "M", "own", "onednn", "peak")
 
 
@@ -35,7 +34,7 @@ def least_goal(rows: int) -> float:
 
 
 def matrices(hidden: int) -> tuple[tuple[int, int], ...]:
-    """N and K of query and output; keys and values in one; feed-forward up and down."""
+    """N and K of query and output; of keys and values together; of feed-forward up and down."""
     return (hidden, hidden), (2 * hidden, hidden), (4 * hidden, hidden), (hidden, 4 * hidden)
 
 
@@ -49,7 +48,7 @@ def measure(program: Program, hidden: int) -> Iterator[list[float]]:
 
 
 def best_of_more(program: Program, point: list[float]) -> list[float]:
-    """The point, measured again while it misses its goal; each figure, the peak included, is the largest seen."""
+    """The point, measured again while it is below its goal; the largest of each figure, also of the peak, is kept."""
     hidden, threads, n, k, m, *figures = point
     for _ in range(AGAIN):
         own, _, peak = figures
@@ -109,7 +108,7 @@ def summary(results: dict) -> str:
 
 
 def names(low: int, high: int) -> tuple[str, str]:
-    """What the table calls a group of rows, and its goals."""
+    """The name of a group of rows in the table, and its goals."""
     rows = str(low) if low == high else f"{low} to {high}"
     if (low, high) == GROUPS[-1]:
         return f"{low} and more", f"{MEDIAN_GOAL:.0%}, {least_goal(low):.0%}"
@@ -117,23 +116,22 @@ def names(low: int, high: int) -> tuple[str, str]:
 
 
 def merged(old: dict, machine: dict, new: list[list[float]]) -> dict:
-    """The new points in place of those of their hidden sizes, in the order of HIDDEN."""
+    """The results with new points instead of those of the same hidden sizes, in the order of HIDDEN."""
     kept = [point for point in old.get("points", []) if point[0] not in {fresh[0] for fresh in new}]
     return {"machine": machine, "columns": COLUMNS, "points": sorted(kept + new, key=lambda point: point[0])}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser_of(__doc__)
     parser.add_argument("--hidden", type=int, nargs="+", choices=HIDDEN, default=HIDDEN)
-    parser.add_argument("--table", action="store_true", help="print the committed results")
-    parser.add_argument("--below", action="store_true", help="print the points of the results that miss the goal")
+    parser.add_argument("--below", action="store_true", help="print the points of the results below the goal")
     options = parser.parse_args()
     if not options.table and not options.below:
         with Program("linear") as program:
             new = [point for hidden in options.hidden for point in measure(program, hidden)]
-            old = results_by_isa.read("linear", program.isa)
-            results_by_isa.write("linear", program.isa, merged(old, program.machine(), new))
-    print(results_by_isa.tables("linear", below if options.below else summary))
+            old = common.read("linear", program.isa)
+            common.write("linear", program.isa, merged(old, program.machine(), new))
+    print(common.tables("linear", below if options.below else summary))
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs in C that measure the core as it stands in csrc, compiled here, asked line by line."""
+"""Programs in C that measure the current csrc; they are compiled when they start, and answer line by line."""
 
 import subprocess
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 
-from benchmarks.core.peak import cpu_name
-
-ROOT = Path(__file__).resolve().parents[2]
+from benchmarks import common
+from benchmarks.common import ROOT
 
 
 def build(name: str, folder: Path) -> Path:
@@ -35,7 +33,7 @@ def build(name: str, folder: Path) -> Path:
 
 
 class Program:
-    """benchmarks/core/NAME.c at work: a line of numbers in, a line of numbers out."""
+    """A process of benchmarks/core/NAME.c: a line of numbers in, a line of numbers out."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -43,26 +41,16 @@ class Program:
     def __enter__(self) -> "Program":
         self.folder = tempfile.TemporaryDirectory()
         path = build(self.name, Path(self.folder.name))
-        self.process = subprocess.Popen([str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.isa, self.onednn = self.answer()
+        self.worker = common.Worker(f"benchmarks/core/{self.name}.c", [str(path)])
+        self.isa, self.onednn = self.worker.receive().split()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.process.communicate()
+        self.worker.close()
         self.folder.cleanup()
 
     def ask(self, *numbers: int) -> list[float]:
-        self.process.stdin.write(" ".join(map(str, numbers)) + "\n")
-        self.process.stdin.flush()
-        return [float(word) for word in self.answer()]
-
-    def answer(self) -> list[str]:
-        line = self.process.stdout.readline()
-        if not line:
-            raise SystemExit(
-                f"benchmarks/core/{self.name}.c ended with {self.process.wait()}; its message stands above"
-            )
-        return line.split()
+        return [float(word) for word in self.worker.ask(" ".join(map(str, numbers))).split()]
 
     def machine(self) -> dict[str, str]:
-        return {"date": date.today().isoformat(), "cpu": cpu_name(), "isa": self.isa, "onednn": self.onednn}
+        return common.machine(self.isa, onednn=self.onednn)

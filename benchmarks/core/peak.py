@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""This machine: its name, and its measured FMA peak, float32.
+"""The measured FMA peak of this machine, float32.
 
 python -m benchmarks.core.peak [THREADS]
 """
@@ -10,11 +10,6 @@ import sys
 import tempfile
 from functools import cache
 from pathlib import Path
-
-
-def cpu_name() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), "unknown")
 
 
 @cache

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TF-IDF with logistic regression on the texts of a work: the floor that users know, from text to label.
+"""TF-IDF with logistic regression on the texts of a work: a well-known baseline, from text to label.
 
 DEBERTA_C_TEST_DATA=FOLDER python -m benchmarks.peers.floor "1000 messages"     # prints JSON
 """
@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 9
-TRAINED = 5000  # further rows of the set, which it learns from
+TRAINED = 5000  # other rows of the set, for training
 
 
 def messages(data: Path) -> list[tuple[str, str]]:
@@ -32,7 +32,7 @@ SETS = {"1000 messages": (messages, 1000), "500 articles": (articles, 500)}
 
 
 def measure(rows: list[tuple[str, str]], count: int) -> dict:
-    """Seconds that labelling the first `count` takes, when it has learnt from those that follow."""
+    """Seconds to label the first `count` rows, after training on the next ones."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes a random checkpoint of a published size, and its exports to ONNX, as they are and in int8.
+"""Writes a random checkpoint of a published size, and its exports to ONNX in float32 and int8.
 
 python -m benchmarks.peers.models v3-base DIR
 """
 
+import subprocess
 import sys
 from pathlib import Path
 
 ONNX, ONNX_INT8 = "model.onnx", "model_int8.onnx"
-TOLERANCE = 1e-4  # of logits; a wrong export differs by far more
+TOLERANCE = 1e-4  # of logits; a wrong export differs by much more
 
 V3 = {
     "model_type": "deberta-v2", "vocab_size": 128100,
@@ -42,7 +43,7 @@ CONFIGS = {
 
 
 def write_checkpoint(name, directory):
-    """Random weights, twice as wide as those of a new model, so that attention is not uniform."""
+    """Writes random weights, twice as wide as in a new model, so that attention is not uniform."""
     import torch
     import transformers
 
@@ -56,6 +57,12 @@ def write_checkpoint(name, directory):
     model.save_pretrained(directory)
 
 
+def write_checkpoint_in_process(name, directory):
+    """The same in a separate process, so that this one does not load torch."""
+    code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
+    subprocess.run([sys.executable, "-c", code, name, str(directory)], check=True)
+
+
 def padded_example(rows, width, vocab_size):
     """Ids and mask whose last row is half padding."""
     import torch
@@ -67,7 +74,7 @@ def padded_example(rows, width, vocab_size):
 
 
 def export(directory):
-    """Writes the ONNX files; the float32 one must agree with transformers at shapes that it was not made with."""
+    """Writes the ONNX files; the float32 one must agree with transformers at shapes other than that of the export."""
     import onnxruntime
     import torch
     import transformers

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Those who run the same checkpoint: each makes float32 logits (N, C) of rows of ids.
+"""The libraries that run the same checkpoint: each computes float32 logits (N, C) from rows of ids.
 
-A peer imports its libraries when it is made, so that a process holds those of its own peer only. `modules` are what a
-user imports; `prepare` takes place before the clock starts; `run` is what is timed: from arrays of ids to logits.
+A peer imports its libraries when it is created, so that a process contains those of one peer only. `modules` are the
+imports of a user; `prepare` runs before timing; `run` is timed: from arrays of ids to logits.
 """
 
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmarks.peers.models import ONNX, ONNX_INT8
 
 
 class Ours:
-    """The rows as they are, as `predict` runs them once they are tokenized."""
+    """deberta_c: the rows without padding, as `predict` runs them after tokenization."""
 
     name = "deberta_c"
     modules = ("deberta_c",)
@@ -131,7 +131,7 @@ class OpenVino(Padding):
 
 
 class OpenVinoThroughput(OpenVino):
-    """Several batches at a time, as many as the library asks for."""
+    """Several batches at a time, as many as the library suggests."""
 
     name = "OpenVINO throughput"
     hint = "THROUGHPUT"

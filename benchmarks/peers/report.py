@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables and a plot of what benchmarks/peers/run.py measured."""
+"""Tables and a plot of the results of benchmarks/peers/run.py."""
 
 import statistics
 from math import comb
 
+from benchmarks.common import markdown
 from benchmarks.peers.peers import (
     FLOAT32,
     PEERS,
@@ -16,8 +17,8 @@ from benchmarks.peers.peers import (
     Ours,
 )
 
-SORTED = ", sorted"  # of a setting: batches of rows of like length
-# How many times as fast as transformers eager, and as the best float32 peer in that order of rows, ours has to be.
+SORTED = ", sorted"  # ending of a setting whose batches have rows of similar length
+# Goals: times as fast as transformers eager, and as the best float32 peer in that order of rows.
 GOALS = {
     "1x16": (12, 1.8),
     "1x128": (2.5, 1.22),
@@ -39,7 +40,7 @@ COLUMNS = {
 
 
 def interval(values):
-    """Between two of the sorted values: holds the median with 95 %; of fewer than six values, all of them."""
+    """Two of the sorted values that contain the median with 95 %; the extremes of fewer than six values."""
     values, n = sorted(values), len(values)
     dropped, doubt = 0, 2 * 0.5**n
     while doubt + 2 * comb(n, dropped + 1) * 0.5**n <= 0.05:
@@ -49,7 +50,7 @@ def interval(values):
 
 
 def paired(work, setting):
-    """Median and interval of the setting's time over ours, round by round."""
+    """Median and interval of the setting's time over that of deberta_c, round by round."""
     ratios = [theirs / ours for theirs, ours in zip(work["seconds"][setting], work["seconds"][Ours.name], strict=False)]
     return statistics.median(ratios), *interval(ratios)
 
@@ -61,7 +62,7 @@ def best(work, names, ending=""):
 
 
 def efficiency(work):
-    """FLOPs that are needed over what the machine could have done in that time."""
+    """The needed FLOPs over those possible at the measured peak in that time."""
     return work["gflop"] / statistics.median(work["seconds"][Ours.name]) / work["peak_gflops"]
 
 
@@ -90,7 +91,7 @@ def time_cell(work, setting):
 
 
 def row(name, work, ending=""):
-    """A line of the table of v3-base: times, and what they mean beside the goals."""
+    """A row of the table of v3-base: times, ratios and goals."""
     eager, other = best(work, (Eager.name,), ending), best(work, [n for n in FLOAT32 if n != Eager.name], ending)
     goals = GOALS.get(name + ending, (None, None))
     cells = [name + ending, time_cell(work, Ours.name)]
@@ -99,11 +100,6 @@ def row(name, work, ending=""):
         cells += [ratio_cell(work, setting), goal_cell(goal, setting and paired(work, setting)[0])]
     cells += [f"{efficiency(work):.0%}", goal_cell(EFFICIENCY_GOALS.get(name), efficiency(work), "%")]
     return cells
-
-
-def markdown(header, rows):
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def base_table(works):
@@ -130,14 +126,14 @@ def sizes_table(models):
 
 
 def installed_mb(results):
-    """Installed size of each peer, without what Python and NumPy take."""
+    """Installed size of each peer, without Python and NumPy."""
     sizes = results["installed_mb"]
     packages = {peer: {module.split(".")[0] for module in PEERS[peer].modules} for peer in results["start"][BASE]}
     return {peer: sum(sizes.get(package, 0.0) for package in names) for peer, names in packages.items()}
 
 
 def costs_table(results):
-    """Installed size, import, load, memory: of each peer's own process."""
+    """Installed size, import, load and memory of the process of each peer."""
     works, rows, installed = results["works"][BASE], [], installed_mb(results)
     shown = [name for name in ("1x16", "8x128", "1000 messages") if name in works]
     for peer, start in results["start"][BASE].items():
@@ -159,7 +155,7 @@ def floor_lines(works):
 
 
 def machines(results):
-    """Where and when, and with which versions, each set of works was measured."""
+    """The machine, date and versions of each set of works."""
     seen = {}
     for model, works in results["works"].items():
         for work in works.values():
@@ -174,7 +170,7 @@ def machines(results):
 
 
 def figures(results):
-    """The few figures that README names in its sentences."""
+    """The figures in sentences of README."""
     works = results["works"][BASE]
     start, installed = results["start_up"], installed_mb(results)
     eager = {name: best(work, [Eager.name], SORTED) for name, work in works.items()}
@@ -227,11 +223,11 @@ def tables(results):
 
 
 def plot(results, path):
-    """Bars of speed-up over transformers eager: ours, and the best float32 peer's, by works of v3-base."""
+    """Bars of the speed-up over transformers eager, of deberta_c and of the best float32 peer, by works of v3-base."""
     import matplotlib
 
     matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "deberta_c"  # the same file from the same numbers
+    matplotlib.rcParams["svg.hashsalt"] = "deberta_c"  # the same numbers give the same file
     import matplotlib.pyplot as plt
 
     names, ours, others = [], [], []

@@ -2,32 +2,30 @@
 """deberta_c against its peers: random weights, float32 (and one int8), the same threads, in alternation.
 
     python -m benchmarks.peers.run  # everything, into benchmarks/results/ISA/peers.json
-    python -m benchmarks.peers.run --models v3-base --only 1x16,4x512  # these works; the others stay in the file
+    python -m benchmarks.peers.run --models v3-base --only 1x16,4x512  # these works; the others are kept
     python -m benchmarks.peers.run --quick  # v3-base, four works, five minutes; prints only
 
-Each peer runs in a process of its own (worker.py); one works at a time, the others wait. Their logits are compared
-with those of transformers eager before anything is timed. Times are of whole calls, from arrays of ids to logits.
-Ours gets all rows at once; the others get rows of unequal length in batches of 32, padded, in their own order and
-sorted by length. The numbers of rounds keep the whole within an hour; each time is in the JSON.
+Each peer runs in a separate process (worker.py); one works at a time, the others wait. Their logits are compared with
+those of transformers eager before anything is timed. Times are of whole calls, from arrays of ids to logits. deberta_c
+gets all rows at once; the others get rows of unequal length in padded batches of 32, in the given order and sorted by
+length. The numbers of rounds keep the benchmark within an hour; each time is in the JSON.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
+from benchmarks import common
 from benchmarks.cases import QUICK_WORKS, SHAPES, WORKS_OF_ALL_SIZES, case
-from benchmarks.core.peak import cpu_name, peak_gflops
+from benchmarks.core.peak import peak_gflops
 from benchmarks.peers.floor import SETS
 from benchmarks.peers.models import CONFIGS
 from benchmarks.peers.peers import (
@@ -42,57 +40,39 @@ from benchmarks.peers.peers import (
     Ours,
 )
 from benchmarks.peers.report import BASE, SORTED
-from benchmarks.results_by_isa import path_of
 
-HERE = Path(__file__).resolve().parent
-TOLERANCE = 1e-4  # of float32 logits against those of transformers eager
+TOLERANCE = 1e-4  # of float32 logits, against transformers eager
 CHECKED_ROWS = 40  # two batches
-LONG = 5.0  # seconds of the slowest peer; such works have three rounds
+LONG = 5.0  # seconds of the slowest peer; longer works have three rounds
 ENOUGH = 40.0  # seconds of all rounds of other works, which have 6 to 15
-DEADLINE = 50 * 60.0  # seconds since the start, after which long works have one round
-PAUSE = 0.1  # seconds between works: idle threads of the other pool spin for a while
+DEADLINE = 50 * 60.0  # seconds after which long works have one round
+PAUSE = 0.1  # seconds between calls: idle threads of the previous peer spin for a while
 STARTS = 15  # processes of the start-up measurements
 SOME_PEERS = (Ours.name, Eager.name, OnnxRuntime.name, OpenVino.name)
 PACKAGES = ("deberta_c", "numpy", "torch", "transformers", "onnxruntime", "openvino")
 
 
 class WrongResult(Exception):
-    """A peer whose logits are not those of transformers."""
+    """The logits of a peer differ from those of transformers."""
 
 
-class Worker:
-    """A peer in a process of its own, which answers one question at a time."""
+class Worker(common.Worker):
+    """A peer in a separate process (worker.py)."""
 
     def __init__(self, name, directory, threads):
         command = [sys.executable, "-m", "benchmarks.peers.worker", name, str(directory), str(threads)]
         environment = os.environ | {"OMP_NUM_THREADS": str(threads), "DEBERTA_C_NUM_THREADS": str(threads)}
-        self.name = name
-        self.process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.start = self._answer()
-
-    def _answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(
-                f"the process of {self.name} ended with status {self.process.wait()}; see its message above"
-            )
-        return json.loads(line)
+        super().__init__(name, command, env=environment)
+        self.start = json.loads(self.receive())
 
     def run(self, in_order_of_length=False, rows=None):
-        """One run of the rows given last in this order, or of these: seconds, logits, peak_mb."""
-        question = {"sorted": in_order_of_length} | ({} if rows is None else {"rows": rows})
-        print(json.dumps(question), file=self.process.stdin, flush=True)
-        return self._answer()
-
-    def close(self):
-        self.process.stdin.close()
-        self.process.wait()
+        """Runs these rows, or the last ones in this order: seconds, logits, peak_mb."""
+        request = {"sorted": in_order_of_length} | ({} if rows is None else {"rows": rows})
+        return json.loads(self.ask(json.dumps(request)))
 
 
 def difference(one, other):
-    """The greatest absolute difference of two tables of logits; not a number counts as infinite."""
+    """The largest absolute difference of two tables of logits; NaN counts as infinite."""
     values = [
         abs(a - b) for row, other_row in zip(one, other, strict=True) for a, b in zip(row, other_row, strict=True)
     ]
@@ -100,7 +80,7 @@ def difference(one, other):
 
 
 def compare(logits):
-    """The greatest differences from transformers eager, by setting; WrongResult when float32 ones exceed TOLERANCE."""
+    """The largest differences from transformers eager, by setting; WrongResult if one of float32 exceeds TOLERANCE."""
     differences = {setting: difference(table, logits[Eager.name]) for setting, table in logits.items()}
     for setting, value in differences.items():
         if not setting.startswith(OnnxRuntimeInt8.name) and not value <= TOLERANCE:
@@ -109,7 +89,7 @@ def compare(logits):
 
 
 def settings_of(workers, ragged, everything):
-    """Label: peer, and whether it sorts. Who compiles or asks for throughput sorts; not `everything`: all but eager."""
+    """Label -> peer, and whether it sorts: compiled and throughput peers do; without `everything` all except eager."""
     settings = {}
     for worker in workers:
         sorts = ragged and worker.name != Ours.name
@@ -122,19 +102,19 @@ def settings_of(workers, ragged, everything):
 
 
 def time_case(case, workers, vocab_size, everything=True, deadline=float("inf"), sleep=time.sleep):
-    """All settings of a work in turns: seconds of each round, peak memory, differences.
+    """All settings of a work, alternating: seconds of each round, peak memory, differences.
 
-    Before the clock starts the first rows run in every setting, and after the first round all of them are compared.
-    Of a ragged work ours, eager and the fastest float32 peer have further rounds.
+    The logits of the first rows are compared before timing, those of all rows after the first round. For a ragged work
+    only deberta_c, eager and the fastest float32 peer have further rounds.
     """
     settings = settings_of(workers, case.ragged, everything)
     rows = case.rows(vocab_size)
     compare({label: worker.run(sorts, rows[:CHECKED_ROWS])["logits"] for label, (worker, sorts) in settings.items()})
     prepared = set(settings) if len(rows) <= CHECKED_ROWS else set()
     seconds, answers = {label: [] for label in settings}, {}
-    going_on, rounds, done = list(settings), 1, 0
+    continuing, rounds, done = list(settings), 1, 0
     while done < rounds:
-        for label in going_on:
+        for label in continuing:
             worker, sorts = settings[label]
             sleep(PAUSE)
             answers[label] = worker.run(sorts, None if label in prepared else rows)
@@ -150,7 +130,7 @@ def time_case(case, workers, vocab_size, everything=True, deadline=float("inf"),
                 rounds = 1
             if case.ragged:
                 best = min((label for label in settings if is_fast_float32(label)), key=first.__getitem__)
-                going_on = [label for label in settings if label in (Ours.name, Eager.name, best)]
+                continuing = [label for label in settings if label in (Ours.name, Eager.name, best)]
     peak_mb = {label: answer["peak_mb"] for label, answer in answers.items()}
     return {"seconds": seconds, "peak_mb": peak_mb, "difference": differences}
 
@@ -160,7 +140,7 @@ def is_fast_float32(label):
 
 
 def measure_model(name, works, options, deadline, results, save):
-    """Writes the checkpoint, starts the peers, times the works; saves the results after each."""
+    """Writes the checkpoint, starts the peers, times the works; saves after each work."""
     config = CONFIGS[name]
     everything = name == BASE and not options.quick
     chosen = PEERS if everything else SOME_PEERS
@@ -169,7 +149,7 @@ def measure_model(name, works, options, deadline, results, save):
         if not directory.is_dir():
             subprocess.run([sys.executable, "-m", "benchmarks.peers.models", name, str(directory)], check=True)
         for file in directory.iterdir():
-            file.read_bytes()  # loading is timed with the files in memory
+            file.read_bytes()  # loading is timed with the files in the page cache
         workers = []
         for peer in chosen:
             workers.append(Worker(peer, directory, options.threads))
@@ -177,7 +157,7 @@ def measure_model(name, works, options, deadline, results, save):
         results.setdefault("start", {})[name] = {worker.name: worker.start for worker in workers}
         for work in works:
             began, peak_before = time.monotonic(), peak_gflops(options.threads)
-            result = {"machine": machine(options.threads), "tokens": case(work).tokens}
+            result = {"machine": about(options.threads), "tokens": case(work).tokens}
             result |= {"gflop": case(work).flops(config) / 1e9}
             result |= time_case(case(work), workers, config["vocab_size"], everything, deadline)
             result["peak_gflops"] = max(peak_before, peak_gflops(options.threads))
@@ -189,24 +169,24 @@ def measure_model(name, works, options, deadline, results, save):
 
 
 def floor(work):
-    """What scikit-learn needs for the texts of a work, if it is one of texts and these are there."""
+    """The measurement of scikit-learn for a work of texts; None for other works or without the texts."""
     if work not in SETS:
         return None
     if "DEBERTA_C_TEST_DATA" not in os.environ:
-        print(f"{work}: TF-IDF with logistic regression is left out, for DEBERTA_C_TEST_DATA names no folder of texts")
+        print(f"{work}: TF-IDF with logistic regression is not measured, because DEBERTA_C_TEST_DATA is not set")
         return None
     command = [sys.executable, "-m", "benchmarks.peers.floor", work]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def summary(result):
-    """A line of medians."""
+    """The medians in one line."""
     medians = {label: statistics.median(own) for label, own in result["seconds"].items()}
     return "; ".join(f"{label} {median * 1e3:.1f} ms" for label, median in medians.items())
 
 
 def start_up():
-    """Medians over processes: what importing adds to NumPy, and a first answer of the default model."""
+    """Medians over processes: the import beyond that of NumPy, and the first answer of the default model."""
     imports = {}
     for name in ("numpy", "deberta_c"):
         code = f"import time; t = time.perf_counter(); import {name}; print(time.perf_counter() - t)"
@@ -226,7 +206,7 @@ def start_up():
 
 
 def installed_mb():
-    """Megabytes of each package's folder, caches left out."""
+    """Megabytes of each package's folder, without caches."""
     sizes = {}
     for name in PACKAGES:
         if name == "numpy" or (spec := find_spec(name)) is None:
@@ -236,25 +216,12 @@ def installed_mb():
     return sizes
 
 
-def versions():
-    found = {}
-    for name in PACKAGES:
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
-
-
-def machine(threads):
-    import deberta_c
-
-    return {
-        "date": date.today().isoformat(), "cpu": cpu_name(), "isa": deberta_c._core.isa(), "threads": threads,
-        "python": platform.python_version(), **versions(),
-    }  # fmt: skip
+def about(threads):
+    return common.machine(common.isa(), threads=threads, **common.versions(*PACKAGES))
 
 
 def merge(results, model, work, result):
-    """Puts a work in place of its former result; the order is that of the lists of models and works."""
+    """Replaces the result of a work; models and works keep the order of their lists."""
     works = results.setdefault("works", {}).setdefault(model, {})
     works[work] = result
     order = [*SHAPES, *WORKS_OF_ALL_SIZES, *QUICK_WORKS]
@@ -263,7 +230,7 @@ def merge(results, model, work, result):
 
 
 def refusal(name):
-    """Why deberta_c does not open such a model, or None if it does."""
+    """The reason why deberta_c cannot open such a model; None if it can."""
     import deberta_c
 
     with tempfile.TemporaryDirectory() as directory:
@@ -291,8 +258,8 @@ def main():
     if unknown := set(options.models or ()) - set(CONFIGS):
         raise SystemExit(f"--models names {unknown.pop()!r}; there are {', '.join(CONFIGS)}")
     models = options.models or ([BASE] if options.quick else [*(name for name in CONFIGS if name != BASE), BASE])
-    works = {name: wanted_works(name, options) for name in models}
-    out = options.out or (None if options.quick else path_of("peers", machine(options.threads)["isa"]))
+    works = {name: chosen_works(name, options) for name in models}
+    out = options.out or (None if options.quick else common.path_of("peers", common.isa()))
     results = json.loads(out.read_text()) if out and out.is_file() else {}
     deadline = time.monotonic() + DEADLINE
     results |= {"start_up": start_up(), "installed_mb": installed_mb()}
@@ -304,7 +271,7 @@ def main():
 
     for name in models:
         if reason := refusal(name):
-            print(f"{name} is left out, for deberta_c does not open it: {reason}")
+            print(f"{name} is not measured, because deberta_c cannot open it: {reason}")
             continue
         try:
             measure_model(name, works[name], options, deadline, results, save)
@@ -312,7 +279,7 @@ def main():
             raise SystemExit(f"{name}: {error}") from error
 
 
-def wanted_works(model, options):
+def chosen_works(model, options):
     known = QUICK_WORKS if options.quick else tuple(SHAPES) if model == BASE else WORKS_OF_ALL_SIZES
     if not options.only:
         return known

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One peer in a process of its own; benchmarks/peers/run.py starts it and asks by lines of JSON.
+"""One peer in a separate process, which benchmarks/peers/run.py starts; requests and responses are lines of JSON.
 
 python -m benchmarks.peers.worker PEER DIRECTORY THREADS
 """
@@ -18,11 +18,11 @@ def peak_mb():
 
 
 def main(name, directory, threads):
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print must not mix with the answers
+    responses = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # output of libraries must not mix with the responses
 
-    def answer(**values):
-        print(json.dumps(values), file=answers, flush=True)
+    def respond(**values):
+        print(json.dumps(values), file=responses, flush=True)
 
     from benchmarks.peers.peers import PEERS
 
@@ -33,18 +33,18 @@ def main(name, directory, threads):
     imported = time.perf_counter()
     peer = peer(Path(directory), int(threads))
     loaded = time.perf_counter()
-    answer(import_s=imported - start, load_s=loaded - imported, peak_mb=peak_mb())
+    respond(import_s=imported - start, load_s=loaded - imported, peak_mb=peak_mb())
     prepared = {}
     for line in sys.stdin:
-        question = json.loads(line)
-        key = question["sorted"]
-        if "rows" in question:
-            Path("/proc/self/clear_refs").write_text("5")  # the peak is that of the work to come
-            prepared[key] = peer.prepare(question["rows"], key)
+        request = json.loads(line)
+        key = request["sorted"]
+        if "rows" in request:
+            Path("/proc/self/clear_refs").write_text("5")  # resets the peak for the next work
+            prepared[key] = peer.prepare(request["rows"], key)
         start = time.perf_counter()
         logits = peer.run(prepared[key])
         seconds = round(time.perf_counter() - start, 6)
-        answer(seconds=seconds, logits=logits.tolist(), peak_mb=peak_mb())
+        respond(seconds=seconds, logits=logits.tolist(), peak_mb=peak_mb())
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What opening a model takes: seconds, peak and resident memory, and what processes share. Random checkpoints.
+"""Opening a model: seconds, peak and resident memory, and memory shared by processes. Random checkpoints.
 
     python -m benchmarks.process.loading  # writes benchmarks/results/ISA/loading.json (needs torch and transformers)
-    python -m benchmarks.process.loading --table  # prints the JSON that is there
+    python -m benchmarks.process.loading --table  # prints the committed results
 
-Every figure is a process of its own that imports, opens, and scores 100 texts of real lengths (cases.py).
+Each figure is from a separate process that imports, opens, and scores 100 texts of real lengths (cases.py).
 """
 
-import argparse
 import json
 import statistics
 import subprocess
@@ -15,12 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import results_by_isa
+from benchmarks import common
 from benchmarks.cases import case
-from benchmarks.process.scheduling import entry, machine
+from benchmarks.peers.models import write_checkpoint_in_process
+from benchmarks.process.scheduling import about, entry
 from benchmarks.process.scheduling import table as table_of
 
-HERE = Path(__file__).parent
 OPENINGS, TEXTS = 9, 100
 SECONDS = {"v3-base": 0.6, "v3-large": 1.5}
 PEAK, RESIDENT = 1.15, 520  # of the resident memory after opening; MB after 100 texts, v3-base
@@ -62,7 +61,7 @@ sys.stdin.read()
 """
 
 
-def started(code, directory, rows):
+def start(code, directory, rows):
     command = [sys.executable, "-c", START + code + END, str(directory), json.dumps(rows)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -77,7 +76,7 @@ def stop(*processes):
 
 
 def opened(code, directory, rows):
-    process = started(code, directory, rows)
+    process = start(code, directory, rows)
     found = answer(process)
     stop(process)
     return found
@@ -113,11 +112,11 @@ def openings(name, directory, rows):
 
 
 def sharing(name, directory, rows):
-    """One process alone, then two at once."""
-    processes = [started(OURS, directory, rows)]
+    """One process alone, then two together."""
+    processes = [start(OURS, directory, rows)]
     answer(processes[0])
     alone = proportional(processes[0])
-    processes.append(started(OURS, directory, rows))
+    processes.append(start(OURS, directory, rows))
     answer(processes[1])
     both = [proportional(process) for process in processes]
     stop(*processes)
@@ -131,8 +130,7 @@ def measure(rows):
     lines = {}
     for name in SECONDS:
         with tempfile.TemporaryDirectory() as folder:
-            code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
-            subprocess.run([sys.executable, "-c", code, name, folder], check=True)
+            write_checkpoint_in_process(name, folder)
             lines |= openings(name, folder, rows)
             if name == "v3-base":
                 lines |= sharing(name, folder, rows)
@@ -144,13 +142,11 @@ def table(results):
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--table", action="store_true", help="print the committed results")
-    if not parser.parse_args().table:
+    if not common.parser_of(__doc__).parse_args().table:
         rows = [[int(token) for token in row] for row in case("256 messages").rows(128000)[:TEXTS]]
-        results = {"machine": machine(), "lines": measure(rows)}
-        results_by_isa.write("loading", results["machine"]["isa"], results, indent=2)
-    print(results_by_isa.tables("loading", table))
+        results = {"machine": about(), "lines": measure(rows)}
+        common.write("loading", results["machine"]["isa"], results, indent=2)
+    print(common.tables("loading", table))
 
 
 if __name__ == "__main__":

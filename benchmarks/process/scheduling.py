@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How deberta_c uses the cores, the memory and the time at the start: random DeBERTa-v3-base, float32.
+"""Use of cores and memory, and time to start: random DeBERTa-v3-base, float32.
 
     python -m benchmarks.process.scheduling  # all parts; writes benchmarks/results/ISA/scheduling.json
-    python -m benchmarks.process.scheduling --parts scaling  # some of them; the others stay as they are in the JSON
-    python -m benchmarks.process.scheduling --table  # prints the results that are there
+    python -m benchmarks.process.scheduling --parts scaling  # one of them; the others are kept in the JSON
+    python -m benchmarks.process.scheduling --table  # prints the committed results
 
-Whatever is compared runs in alternation. A goal stands beside each figure that has one.
+Measurements that are compared alternate. Some figures have a goal.
 """
 
-import argparse
 import os
-import platform
 import random
 import statistics
 import subprocess
@@ -18,36 +16,31 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 import deberta_c
-from benchmarks import results_by_isa
+from benchmarks import common
 from benchmarks.cases import Case, case
-from benchmarks.core.peak import cpu_name
+from benchmarks.common import Worker, alternate, resident, seconds
+from benchmarks.peers.models import write_checkpoint_in_process
 from deberta_c._models.base import network_of
 
-HERE = Path(__file__).parent
 WORKS = {"1x8": 41, "1x16": 41, "1x32": 41, "1x128": 21, "8x128": 5, "4x512": 3, "256 messages": 3}  # rounds
-LENGTHS = {"1x32": [32]}  # beside those of cases
+LENGTHS = {"1x32": [32]}  # besides those of cases.py
 SPEED_UP, FROM_TOKENS = 1.85, 16
 WARM_STARTS = 9
+PACKAGES = ("deberta_c", "numpy")
 
 
 def packed(name):
-    """ids and offsets of a work."""
+    """The ids and offsets of a work."""
     work = Case(name, LENGTHS[name]) if name in LENGTHS else case(name)
     rows = work.rows(128000)
     offsets = np.concatenate([[0], np.cumsum([len(row) for row in rows])])
     return np.concatenate(rows).astype(np.int32), offsets
-
-
-def seconds(function):
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def entry(value, unit, goal=None, met=None, **details):
@@ -62,10 +55,6 @@ def network(directory):
     return network_of(opened(directory))[0]
 
 
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-
-
 def os_threads():
     return len(list(Path("/proc/self/task").iterdir()))
 
@@ -78,34 +67,38 @@ def scaling(directory):
     core, lines = network(directory), {}
     for name, rounds in WORKS.items():
         ids, offsets = packed(name)
-        times = {1: [], 2: []}
-        for _ in range(rounds + 1):  # the first round warms up
-            for threads, own in times.items():
-                with deberta_c.threads(threads):
-                    own.append(seconds(lambda: core.forward(ids, offsets)))  # noqa: B023
-        ratios = [one / two for one, two in zip(times[1][1:], times[2][1:], strict=True)]
+
+        def forward(threads):
+            with deberta_c.threads(threads):
+                return seconds(lambda: core.forward(ids, offsets))  # noqa: B023
+
+        times = alternate({threads: partial(forward, threads) for threads in (1, 2)}, rounds, warm_up=1)
+        ratios = [one / two for one, two in zip(times[1], times[2], strict=True)]
         gain = statistics.median(ratios)
         goal = SPEED_UP if len(ids) >= FROM_TOKENS else None
         lines[f"{name}: 2 threads over 1"] = entry(
             gain, "x", goal and f">= {goal}", goal and gain >= goal, least=min(ratios), most=max(ratios),
-            one_thread_ms=statistics.median(times[1][1:]) * 1e3, two_threads_ms=statistics.median(times[2][1:]) * 1e3,
+            one_thread_ms=statistics.median(times[1]) * 1e3, two_threads_ms=statistics.median(times[2]) * 1e3,
         )  # fmt: skip
     return lines
 
 
 def callers(directory):
-    """Four threads of Python that call at once, and one that makes the same calls in turn."""
+    """Four Python threads that call at once over one that makes the same calls one after the other."""
     core, lines = network(directory), {}
     for name, calls in (("1x16", 40), ("1x128", 12), ("8x128", 8)):
         ids, offsets = packed(name)
-        times = {1: [], 4: []}
         most = 0
-        for _ in range(4):
-            for count, own in times.items():
-                with ThreadPoolExecutor(count) as pool:
-                    own.append(seconds(lambda: list(pool.map(lambda _: core.forward(ids, offsets), range(calls)))))  # noqa: B023
-                    most = max(most, os_threads())
-        ratios = [one / four for one, four in zip(times[1][1:], times[4][1:], strict=True)]
+
+        def call(count):
+            nonlocal most
+            with ThreadPoolExecutor(count) as pool:
+                passed = seconds(lambda: list(pool.map(lambda _: core.forward(ids, offsets), range(calls))))  # noqa: B023
+                most = max(most, os_threads())
+            return passed
+
+        times = alternate({count: partial(call, count) for count in (1, 4)}, rounds=3, warm_up=1)
+        ratios = [one / four for one, four in zip(times[1], times[4], strict=True)]
         lines[f"{name}: 4 callers at once over 1"] = entry(
             statistics.median(ratios), "x", ">= 0.97", statistics.median(ratios) >= 0.97,
             least=min(ratios), most=max(ratios), threads_of_the_process=most,
@@ -125,7 +118,8 @@ def callers(directory):
 WORKER = """
 import sys, time
 import deberta_c
-from benchmarks.process.scheduling import network, packed, seconds
+from benchmarks.common import seconds
+from benchmarks.process.scheduling import network, packed
 deberta_c.set_num_threads(int(sys.argv[2]))
 core, (ids, offsets) = network(sys.argv[1]), packed("256 messages")
 core.forward(ids, offsets)
@@ -135,33 +129,28 @@ for _ in sys.stdin:
 """
 
 
+def caller(directory, threads):
+    return Worker(f"{threads} threads", [sys.executable, "-c", WORKER, str(directory), str(threads)])
+
+
 def processes(directory):
     """Two processes of one thread each, one process of two, and two of two each."""
-    groups = {"1 of 2": [2], "2 of 1": [1, 1], "2 of 2": [2, 2]}
-    workers = {
-        name: [
-            subprocess.Popen(
-                [sys.executable, "-c", WORKER, str(directory), str(threads)],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            )
-            for threads in counts
-        ]
-        for name, counts in groups.items()
-    }  # fmt: skip
-    for group in workers.values():
+    threads_of = {"1 of 2": [2], "2 of 1": [1, 1], "2 of 2": [2, 2]}
+    groups = {name: [caller(directory, threads) for threads in counts] for name, counts in threads_of.items()}
+    for group in groups.values():
         for worker in group:
-            assert worker.stdout.readline() == "ready\n"
+            assert worker.receive() == "ready\n"
     tokens = case("256 messages").tokens
-    rates = {name: [] for name in groups}
-    for _ in range(3):
-        for name, group in workers.items():
-            for worker in group:
-                worker.stdin.write("go\n")
-                worker.stdin.flush()
-            rates[name].append(sum(tokens / float(worker.stdout.readline()) for worker in group))
-    for group in workers.values():
+
+    def rate(group):
         for worker in group:
-            worker.communicate()
+            worker.send("go")
+        return sum(tokens / float(worker.receive()) for worker in group)
+
+    rates = alternate({name: partial(rate, group) for name, group in groups.items()}, rounds=3)
+    for group in groups.values():
+        for worker in group:
+            worker.close()
     ratio = statistics.median(a / b for a, b in zip(rates["2 of 1"], rates["1 of 2"], strict=True))
     crowded = statistics.median(a / b for a, b in zip(rates["2 of 2"], rates["1 of 2"], strict=True))
     medians = {name: statistics.median(own) for name, own in rates.items()}
@@ -174,7 +163,7 @@ def processes(directory):
 
 
 def start(directory):
-    """Opening a model whose file is cached, and importing the package, compiled once, after NumPy."""
+    """Opening a model whose file is cached, and importing the compiled package after NumPy."""
     load = (
         "import sys, time, deberta_c; start = time.perf_counter(); "
         "deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1]); print(time.perf_counter() - start)"
@@ -197,7 +186,8 @@ SHAPES = """
 import sys
 import numpy as np
 import deberta_c
-from benchmarks.process.scheduling import opened, resident
+from benchmarks.common import resident
+from benchmarks.process.scheduling import opened
 core, rng = opened(deberta_c.default_model())._core, np.random.default_rng(0)
 def run(lengths):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
@@ -260,7 +250,7 @@ def million(directory):
 CALLS = """
 import sys, time
 import numpy as np, deberta_c
-# An earlier build, which DEBERTA_C_BEFORE names, has no network_of.
+# The earlier build of DEBERTA_C_BEFORE has no network_of.
 core = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])._core
 deberta_c.set_num_threads(int(sys.argv[2]))
 ids, offsets = np.random.default_rng(0).integers(4, 4000, 16).astype(np.int32), np.array([0, 16])
@@ -277,44 +267,37 @@ for line in sys.stdin:
 
 
 def short_calls(name, threads, folder):
-    """A process that makes calls of one text of 16 tokens with the package in a folder and our own kernel."""
+    """A process that makes calls of one text of 16 tokens with the package in a folder and its own kernel."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "DEBERTA_C_MATMUL": "own"}
     command = [sys.executable, "-c", CALLS, name, str(threads)]
-    worker = subprocess.Popen(
-        command, env=environment, cwd=tempfile.gettempdir(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
-    assert worker.stdout.readline() == "ready\n"
+    worker = Worker(f"{name} in {folder}", command, env=environment, cwd=tempfile.gettempdir())
+    assert worker.receive() == "ready\n"
     return worker
 
 
 def neighbours(directory):
-    """A short text while a spinning process keeps every CPU busy. DEBERTA_C_BEFORE names a folder with another build of
-    the package, which runs in alternation."""
-    folders = {"": HERE.parent}
+    """A short text while a spinning process keeps every CPU busy. The package in the folder DEBERTA_C_BEFORE, another
+    build, alternates with this one."""
+    folders = {"": common.ROOT}
     if os.environ.get("DEBERTA_C_BEFORE"):
         folders["before, "] = os.environ["DEBERTA_C_BEFORE"]
     lines = {}
     with tempfile.TemporaryDirectory() as folder:
-        code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
-        subprocess.run([sys.executable, "-c", code, "v3-xsmall", folder], check=True)
+        write_checkpoint_in_process("v3-xsmall", folder)
         for model, path in (("default model", deberta_c.default_model()), ("v3-xsmall", folder)):
             workers = {
                 f"{label}{model}, {threads} thread{'s' * (threads > 1)}": short_calls(str(path), threads, package)
                 for label, package in folders.items()
                 for threads in (1, 2)
             }
-            times = {name: [] for name in workers}
             spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
-            for _ in range(4):
-                for name, worker in workers.items():
-                    worker.stdin.write("25\n")
-                    worker.stdin.flush()
-                    times[name] += map(float, worker.stdout.readline().split())
+            rounds = alternate({name: partial(worker.ask, "25") for name, worker in workers.items()}, rounds=4)
             for process in spinning:
                 process.kill()
             for name, worker in workers.items():
-                worker.communicate()
-                p50, p95, p99 = np.percentile(times[name], [50, 95, 99]) * 1e3
+                worker.close()
+                times = [float(word) for line in rounds[name] for word in line.split()]
+                p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1e3
                 lines[f"busy neighbours, {name}: p95"] = entry(p95, "ms", p50=p50, p99=p99)
     return lines
 
@@ -322,12 +305,8 @@ def neighbours(directory):
 PARTS = {function.__name__: function for function in (scaling, callers, processes, start, shapes, million, neighbours)}
 
 
-def machine():
-    return {
-        "date": date.today().isoformat(), "isa": deberta_c._core.isa(), "python": platform.python_version(),
-        "cpu": cpu_name(), "cpus": len(os.sched_getaffinity(0)),
-        "deberta_c": deberta_c.__version__, "numpy": np.__version__,
-    }  # fmt: skip
+def about():
+    return common.machine(common.isa(), cpus=common.cpus(), **common.versions(*PACKAGES))
 
 
 def table(results):
@@ -336,32 +315,22 @@ def table(results):
         for name, line in part["lines"].items():
             met = {True: "yes", False: "no", None: ""}[line["met"]]
             rows.append(f"| {name} | {line['value']:.3g} {line['unit']} | {line['goal'] or ''} | {met} |")
-    machines = dict.fromkeys(tuple(part["machine"].items()) for part in results["parts"].values())
-    return "\n".join([*rows, "", *(f"{described(dict(machine))}." for machine in machines)])
-
-
-def described(machine):
-    versions = ", ".join(f"{name} {machine[name]}" for name in ("python", "deberta_c", "numpy"))
-    return f"{machine['cpu']} ({machine['isa']}), {machine['cpus']} CPUs, {machine['date']}; {versions}"
+    machines = dict.fromkeys(common.described(part["machine"], *PACKAGES) for part in results["parts"].values())
+    return "\n".join([*rows, "", *machines])
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser_of(__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--model", type=Path, help="a checkpoint of the size of v3-base; made at random by default")
-    parser.add_argument("--table", action="store_true", help="print the committed results")
+    parser.add_argument("--model", type=Path, help="a checkpoint of the size of v3-base; random by default")
     options = parser.parse_args()
     if not options.table:
-        isa = deberta_c._core.isa()
-        results = results_by_isa.read("scheduling", isa) or {"parts": {}}
         with tempfile.TemporaryDirectory() as folder:
             if not options.model:
-                code = "import sys; from benchmarks.peers import models; models.write_checkpoint(*sys.argv[1:])"
-                subprocess.run([sys.executable, "-c", code, "v3-base", folder], check=True)
-            for name in options.parts:
-                results["parts"][name] = {"machine": machine(), "lines": PARTS[name](options.model or Path(folder))}
-                results_by_isa.write("scheduling", isa, results, indent=2)
-    print(results_by_isa.tables("scheduling", table))
+                write_checkpoint_in_process("v3-base", folder)
+            parts = {name: partial(PARTS[name], options.model or Path(folder)) for name in options.parts}
+            common.measure_parts("scheduling", parts, about, indent=2)
+    print(common.tables("scheduling", table))
 
 
 if __name__ == "__main__":

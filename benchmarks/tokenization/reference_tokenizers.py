@@ -24,7 +24,7 @@ def read_model(spm: bytes) -> sentencepiece_model_pb2.ModelProto:
 
 
 def v3(spm: bytes, *, lower_case: bool = False, split_by_punct: bool = False) -> Tokenizer:
-    """Of an spm.model of DeBERTa v2 or v3."""
+    """The tokenizer of an spm.model of DeBERTa v2 or v3."""
     model = read_model(spm)
     vocabulary = [(piece.piece, piece.score) for piece in model.pieces]
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=model.trainer_spec.unk_id, byte_fallback=False))
@@ -48,7 +48,7 @@ def v3(spm: bytes, *, lower_case: bool = False, split_by_punct: bool = False) ->
 
 
 def v1(folder: Path) -> Tokenizer:
-    """Of vocab.json and merges.txt."""
+    """The tokenizer of vocab.json and merges.txt."""
     vocabulary, merges = str(folder / "vocab.json"), str(folder / "merges.txt")
     tokenizer = Tokenizer(models.BPE.from_file(vocabulary, merges))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -59,7 +59,7 @@ def v1(folder: Path) -> Tokenizer:
 
 
 def bert(folder: Path, *, lower_case: bool = True) -> Tokenizer:
-    """Of vocab.txt."""
+    """The tokenizer of vocab.txt."""
     tokenizer = Tokenizer(models.WordPiece.from_file(str(folder / "vocab.txt"), unk_token="[UNK]"))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=lower_case)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

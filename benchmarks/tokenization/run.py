@@ -2,44 +2,41 @@
 """Texts to ids beside `tokenizers` and `sentencepiece`: DeBERTa v3 and v1, BERT; English and seventeen languages.
 
     python -m benchmarks.tokenization.run                 # 15 minutes; writes benchmarks/results/ISA/tokenizers.json
-    python -m benchmarks.tokenization.run --parts v3      # some of the parts; the others stay as they are in the JSON
-    python -m benchmarks.tokenization.run --table         # prints the results that are there
+    python -m benchmarks.tokenization.run --parts v3      # one of the parts; the others are kept in the JSON
+    python -m benchmarks.tokenization.run --table         # prints the committed results
 
-DEBERTA_C_TEST_DATA names the folder of texts and published tokenizers (data/, tokenizers/). Whatever is compared takes
-turns, batch by batch of 1000 texts, in one process for each number of threads. Every text occurs once.
+DEBERTA_C_TEST_DATA names the folder of texts and published tokenizers (data/, tokenizers/). The tokenizers alternate,
+batch by batch of 1000 texts, in one process for each number of threads. Every text occurs once.
 """
 
 import argparse
 import gc
 import json
 import os
-import platform
 import random
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
-from datetime import date
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 
-from benchmarks import results_by_isa
-from benchmarks.core.peak import cpu_name
+from benchmarks import common
+from benchmarks.common import alternate, markdown, seconds
 
-HERE = Path(__file__).resolve().parent
 BATCH = 1000  # texts of a call
 ENGLISH_BYTES = 6_000_000
 FIRST_ROUNDS, LATER_ROUNDS = 3, 5
 MODELS = {"v3": "DebertaV2Tokenizer", "v1": "DebertaTokenizer", "bert": "BertTokenizer"}
 OURS, PACKED = "deberta_c", "deberta_c, packed"
 FAST, BATCHED, PIECES, READ = "encode_batch_fast", "encode_batch", "sentencepiece", "tokenizers, read out"
-WORKS = {  # what is asked for: who can
+PACKAGES = ("deberta_c", "tokenizers", PIECES, "numpy")
+WORKS = {  # requested output: the tokenizers that have it
     "ids": (OURS, PACKED, FAST, READ, PIECES),
     "offsets": (OURS, PACKED, BATCHED, READ),
 }
-GOALS = {  # model, texts, what: peer and goal of later passes on one thread
+GOALS = {  # model, texts, output: peer and goal of later passes on one thread
     ("v3", "English", "ids"): ((FAST, 10.0), (PIECES, 2.0)),
     ("v3", "English", "offsets"): ((BATCHED, 8.0),),
     ("v1", "English", "ids"): ((FAST, 8.0),),
@@ -57,21 +54,7 @@ def folders() -> tuple[Path, Path]:
     return root / "data", root / "tokenizers"
 
 
-def seconds(function: Callable[[], object]) -> float:
-    """The result is thrown away after the clock has stopped.
-
-    A large allocation makes malloc sort the small pieces that the previous call freed; this one does so before the
-    clock starts.
-    """
-    bytearray(1 << 16)
-    start = time.perf_counter()
-    result = function()
-    passed = time.perf_counter() - start
-    del result
-    return passed
-
-
-# ---- a process that measures with so many threads ----
+# ---- a process that measures with a number of threads ----
 
 
 def corpora() -> dict[str, list[str]]:
@@ -90,7 +73,7 @@ def corpora() -> dict[str, list[str]]:
 
 
 class Peers:
-    """Fresh tokenizers of a model: a call of each takes a list of str."""
+    """New tokenizers of a model, each a function of a list of str."""
 
     def __init__(self, model: str, made: str, threads: int) -> None:
         import sentencepiece
@@ -128,7 +111,7 @@ class Peers:
 
 
 def timed(calls: dict[str, Callable], batches: list[list[str]], turn: int) -> dict[str, float]:
-    """Seconds of each over all batches; they take turns, and who begins changes."""
+    """Seconds of each over all batches; they alternate, and another one begins in each turn."""
     names = list(calls)
     names = names[turn % len(names) :] + names[: turn % len(names)]
     total = dict.fromkeys(calls, 0.0)
@@ -150,7 +133,7 @@ def measure(model: str, threads: int, made: str) -> list[dict]:
             first: dict[str, list[float]] = {}
             later: dict[str, list[float]] = {}
             for turn in range(FIRST_ROUNDS):
-                # These would find the words that the call before them met: they have later passes only.
+                # These would find words in the cache of the call before them: they have later passes only.
                 fresh = Peers(model, made, threads).calls[what]
                 calls = {name: call for name, call in fresh.items() if name not in (PACKED, READ)}
                 gc.collect()
@@ -172,7 +155,7 @@ def measure(model: str, threads: int, made: str) -> list[dict]:
 
 
 def made_tokenizer(model: str, folder: str) -> str:
-    """A tokenizer.json as transformers 4 writes it, 8.6 MB for v3."""
+    """Writes a tokenizer.json as transformers 4 does, 8.6 MB for v3."""
     from benchmarks.tokenization import reference_tokenizers
 
     path = str(Path(folder, f"{model}.json"))
@@ -184,21 +167,18 @@ def speed(model: str) -> list[dict]:
     lines = []
     with tempfile.TemporaryDirectory() as folder:
         made = made_tokenizer(model, folder)
-        for threads in sorted({1, len(os.sched_getaffinity(0))}):
+        for threads in sorted({1, common.cpus()}):
             environment = {**os.environ, "RAYON_NUM_THREADS": str(threads)}
             environment["TOKENIZERS_PARALLELISM"] = "true" if threads > 1 else "false"
             command = [sys.executable, "-m", "benchmarks.tokenization.run", "--worker", model, str(threads), made]
-            ran = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-            lines += json.loads(ran.stdout)
+            process = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+            lines += json.loads(process.stdout)
     return lines
 
 
 LOAD = """
-import gc, os, sys, time
-from pathlib import Path
-def resident():
-    gc.collect()
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+import gc, sys, time
+from benchmarks.common import resident
 if sys.argv[1] == "deberta_c":
     import deberta_c
     read = deberta_c.DebertaV2Tokenizer.from_pretrained
@@ -207,17 +187,19 @@ else:
     import tokenizers
     read = lambda folder: tokenizers.Tokenizer.from_file(folder + "/tokenizer.json")
     use = lambda tokenizer: tokenizer.encode("Hello, world")
+gc.collect()
 before = resident()
 start = time.perf_counter()
 tokenizer = read(sys.argv[2])
 passed = time.perf_counter() - start
 use(tokenizer)
+gc.collect()
 print(passed, resident() - before)
 """
 
 
 def load() -> list[dict]:
-    """Opening the v3 tokenizer when its file is cached, and what the process has grown by then."""
+    """Opening the v3 tokenizer with its file in the page cache: seconds, and the growth of the process."""
     lines = []
     with tempfile.TemporaryDirectory() as spm, tempfile.TemporaryDirectory() as made:
         source = folders()[1] / "deberta-v3"
@@ -230,14 +212,16 @@ def load() -> list[dict]:
             "tokenizer.json, deberta_c": ("deberta_c", made, 0.4, None),
             "tokenizer.json, tokenizers": ("tokenizers", made, None, None),
         }
-        found: dict[str, list[list[float]]] = {name: [] for name in works}
-        for _ in range(10):  # the first round warms up
-            for name, (who, folder, *_) in works.items():
-                command = [sys.executable, "-c", LOAD, who, folder]
-                ran = subprocess.run(command, capture_output=True, text=True, check=True)
-                found[name].append([float(word) for word in ran.stdout.split()])
+
+        def opening(library: str, folder: str) -> list[float]:
+            command = [sys.executable, "-c", LOAD, library, folder]
+            process = subprocess.run(command, capture_output=True, text=True, check=True)
+            return [float(word) for word in process.stdout.split()]
+
+        openings = {name: partial(opening, library, folder) for name, (library, folder, *_) in works.items()}
+        found = alternate(openings, rounds=9, warm_up=1)
         for name, (_, _, seconds_goal, memory_goal) in works.items():
-            passed, grown = zip(*found[name][1:], strict=True)
+            passed, grown = zip(*found[name], strict=True)
             lines.append(
                 {"what": name, "s": statistics.median(passed), "goal_s": seconds_goal}
                 | {"mb": statistics.median(grown), "goal_mb": memory_goal}
@@ -246,7 +230,7 @@ def load() -> list[dict]:
 
 
 def unbroken() -> list[dict]:
-    """10 MB without a space, of every kind that finds the slow way of an algorithm."""
+    """10 MB without a space, of every kind that would reach the slow path of an algorithm."""
     import deberta_c
     from benchmarks.tokenization import reference_tokenizers
 
@@ -270,15 +254,8 @@ def unbroken() -> list[dict]:
 PARTS = {**{model: lambda model=model: speed(model) for model in MODELS}, "load": load, "unbroken": unbroken}
 
 
-def machine() -> dict:
-    import deberta_c
-
-    packages = ("tokenizers", "sentencepiece", "numpy")
-    return {
-        "date": date.today().isoformat(), "isa": deberta_c._core.isa(), "cpu": cpu_name(),
-        "cpus": len(os.sched_getaffinity(0)), "python": platform.python_version(),
-        "deberta_c": deberta_c.__version__, **{name: version(name) for name in packages},
-    }  # fmt: skip
+def about() -> dict:
+    return common.machine(common.isa(), cpus=common.cpus(), **common.versions(*PACKAGES))
 
 
 # ---- the table ----
@@ -289,7 +266,7 @@ def cell(rates: dict[str, list[float]], name: str) -> str:
 
 
 def ratio(rates: dict[str, list[float]], peer: str) -> float | None:
-    """Median of the rounds' own ratios."""
+    """The median of the ratios of the rounds."""
     if peer not in rates:
         return None
     return statistics.median(a / b for a, b in zip(rates[OURS], rates[peer], strict=True))
@@ -317,10 +294,6 @@ def speed_rows(lines: list[dict]) -> list[list[str]]:
             + [cell(first, OURS), judged(ratio(first, peer), first_goal)]
         )
     return rows
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [header, ["---"] * len(header), *rows])
 
 
 def within(found: float, goal: float | None, unit: str, digits: int = 2) -> str:
@@ -360,18 +333,13 @@ def table(results: dict) -> str:
             for model in dict.fromkeys(model for model, *_ in found)
         ]
         texts.append(markdown(["10 MB without a space", *(f"{text}, {what}" for text, what in kinds)], rows))
-    about = {tuple(part["machine"].items()) for part in parts.values()}
-    for values in sorted(about):
-        known = dict(values)
-        shown = ", ".join(f"{name} {known[name]}" for name in ("python", "deberta_c", "tokenizers", PIECES, "numpy"))
-        texts.append(f"{known['cpu']} ({known['isa']}), {known['cpus']} CPUs, {known['date']}; {shown}.")
+    texts += sorted({common.described(part["machine"], *PACKAGES) for part in parts.values()})
     return "\n\n".join(texts)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser = common.parser_of(__doc__)
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
-    parser.add_argument("--table", action="store_true", help="print the committed results")
     parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.worker:
@@ -380,12 +348,8 @@ def main() -> None:
         return
     if not options.table:
         folders()
-        isa = machine()["isa"]
-        results = results_by_isa.read("tokenizers", isa) or {"parts": {}}
-        for name in options.parts:
-            results["parts"][name] = {"machine": machine(), "lines": PARTS[name]()}
-            results_by_isa.write("tokenizers", isa, results)
-    print(results_by_isa.tables("tokenizers", table))
+        common.measure_parts("tokenizers", {name: PARTS[name] for name in options.parts}, about)
+    print(common.tables("tokenizers", table))
 
 
 if __name__ == "__main__":

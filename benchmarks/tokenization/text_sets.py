@@ -13,12 +13,12 @@ ENGLISH = (  # running text; sst2_glue repeats parts of its sentences, wnut17 is
 
 
 def lines(path: Path, encoding: str = "utf-8") -> list[str]:
-    """Cut at line feeds only."""
+    """The lines of a file, split at line feeds only."""
     return path.read_bytes().decode(encoding).removesuffix("\n").split("\n")
 
 
 def columns(path: Path, *numbers: int, header: bool = False) -> list[str]:
-    """Columns of a file whose cells are separated by tabs, row by row."""
+    """Columns of a file of tab-separated cells, row by row."""
     rows = [line.split("\t") for line in lines(path)[header:]]
     return [row[number] for row in rows for number in numbers]
 
@@ -88,6 +88,6 @@ def english(sets: dict[str, list[str]]) -> list[str]:
 
 
 def mixed(sets: dict[str, list[str]]) -> list[str]:
-    """The texts of sib200 in turns of its languages, each once."""
+    """The texts of sib200, one of each language after the other, each once."""
     languages = [texts for name, texts in sets.items() if name.startswith("sib200")]
     return list(dict.fromkeys(text for row in zip(*languages, strict=True) for text in row if text))

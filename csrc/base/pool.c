@@ -16,8 +16,8 @@
 #define SPIN 2e-4        /* seconds that a thread spins before it sleeps */
 #define PAUSES 16        /* between two readings of the clock */
 #define LOOKS 50000000   /* nanoseconds between two checks of the watch while a caller waits for its helpers */
-#define STALL 1e-4       /* a shorter wait for helpers is no sign of a busy machine */
-#define STALL_FACTOR 2.0 /* after a stall, loops run alone for that many times its length */
+#define STALL 1e-4       /* a shorter wait for helpers does not show a busy machine */
+#define STALL_FACTOR 2.0 /* after a stall, loops take no helpers for this many times its length */
 
 /* A helper is free (IDLE) or belongs to a caller (TAKEN), which offers it a loop (OFFERED). The helper accepts (BUSY)
  * and returns to TAKEN; until it accepts, any worker of the loop may take the offer back. */

@@ -87,7 +87,7 @@ static enum deberta_status load_linear(struct deberta_model *m, struct linear *l
     return DEBERTA_OK;
 }
 
-/* 1 / sqrt(head size * terms): a score is a sum of so many products. */
+/* 1 / sqrt(head size * terms): a score is the sum of `terms` products. */
 static float score_scale(const struct deberta_config *c)
 {
     return (float)(1.0 / sqrt((double)(c->hidden_size / c->heads * c->attention_terms)));

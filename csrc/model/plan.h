@@ -14,7 +14,7 @@ struct chunk {
 };
 
 struct plan {
-    struct chunk *chunks;             /* dearest first */
+    struct chunk *chunks;             /* most expensive first */
     size_t *pairs;                    // (N): pairs of tokens in the sequences before this one
     double *loads;                    // (threads)
     size_t count;                     /* chunks */

@@ -77,10 +77,10 @@ def warn_caller(warning: Warning) -> None:
     warnings.warn(warning, stacklevel=level)
 
 
-def explain_import(error: ImportError) -> ImportError:
+def import_error(error: ImportError) -> ImportError:
     """The error to raise when the core cannot be imported, with the remedy where one is known.
 
-    >>> print(explain_import(ImportError("libgomp.so.1: cannot open shared object file")))
+    >>> print(import_error(ImportError("libgomp.so.1: cannot open shared object file")))
     deberta_c cannot start: it needs the OpenMP runtime: `apt install libgomp1` (Fedora: `dnf install libgomp`)
     """
     for symptom, remedy in _REMEDIES.items():

@@ -1,4 +1,4 @@
-"""How fast this machine runs a model, and transformers beside it: `python -m deberta_c bench`."""
+"""Measures how fast this machine runs a model, and transformers beside it: `python -m deberta_c bench`."""
 
 import importlib
 import json
@@ -23,13 +23,13 @@ from deberta_c._models.packing import offsets_of
 from deberta_c._models.predict import BATCH_TOKENS, run_batches
 from deberta_c._tokenizers.rows import Rows
 
-PADDED_ROWS = 32  # of a batch of transformers
-_SECONDS = 1.0  # of a work, at least; and three runs
+PADDED_ROWS = 32  # in a batch of transformers
+_SECONDS = 1.0  # for each measurement at least, and at least three runs
 _MOST_RUNS = 25
 
 
 def works(longest: int | None) -> dict[str, list[int]]:
-    """Lengths of rows in tokens, none above `longest`: fixed shapes, and texts as short messages are."""
+    """Lengths of rows in tokens, at most `longest`: fixed shapes, and lengths like those of text messages."""
     shapes = [(1, 16), (1, 128), (8, 128), (4, 512)]
     limit = 512 if longest is None else longest
     named = {f"{rows} x {min(n, limit)}": [min(n, limit)] * rows for rows, n in shapes}
@@ -38,7 +38,7 @@ def works(longest: int | None) -> dict[str, list[int]]:
 
 
 def pack_rows(rows: Sequence[Sequence[int]]) -> Rows:
-    """Rows of ids as a tokenizer would hand them to `predict`."""
+    """Rows of ids, as a tokenizer passes them to `predict`."""
     ids = np.concatenate([np.asarray(row, np.int32) for row in rows])
     return Rows(ids, np.zeros(len(ids), np.uint8), offsets_of(np.array([len(row) for row in rows])), 0)
 
@@ -52,7 +52,7 @@ def run_rows(model: SequenceClassifier, rows: Rows) -> NDArray[np.float32]:
 
 
 def flops(settings: Mapping[str, Any], lengths: Sequence[int]) -> float:
-    """Of all layers for every token: projections and feed-forward, and the products of attention."""
+    """Floating-point operations of all layers: projections, feed-forward layers and products of attention."""
     hidden, inner = settings["hidden_size"], settings["intermediate_size"]
     products = 2 + sum(bool(settings[key]) for key in ("c2p", "p2c")) * bool(settings["relative_attention"])
     linear = sum(lengths) * (8 * hidden**2 + 4 * hidden * inner)
@@ -60,7 +60,7 @@ def flops(settings: Mapping[str, Any], lengths: Sequence[int]) -> float:
 
 
 def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dict[str, Any]]:
-    """Times the works one after the other; `against="transformers"` alternates with it, same weights and threads."""
+    """Measures each work; `against="transformers"` alternates with transformers, with the same weights and threads."""
     settings = network_of(model)[1]
     theirs = _transformers(model) if against else None
     random = np.random.default_rng(0)
@@ -70,7 +70,7 @@ def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dic
         functions: list[Callable[[], NDArray[np.float32]]] = [partial(run_rows, model, pack_rows(rows))]
         if theirs is not None:
             functions.append(theirs(rows))
-        logits = [function() for function in functions]  # the warm-up, too
+        logits = [function() for function in functions]  # also warms up
         seconds = _alternating_seconds(functions)
         median = statistics.median(seconds[0])
         result = {
@@ -92,7 +92,7 @@ def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dic
 
 
 def run(model: SequenceClassifier, against: str | None = None, out: Path | None = None) -> None:
-    """Prints a line a work, and writes all of it as JSON if `out` is a path."""
+    """Prints one line for each work, and writes the results as JSON if `out` is a path."""
     if out is not None and not out.parent.is_dir():
         raise FileNotFoundError(f"--json is {str(out)!r}, but there is no folder {str(out.parent)!r}; make it first")
     if out is not None and out.is_dir():
@@ -123,7 +123,7 @@ def run(model: SequenceClassifier, against: str | None = None, out: Path | None 
 
 
 def _alternating_seconds(functions: Sequence[Callable[[], object]]) -> list[list[float]]:
-    """Seconds of each function, called alternately until they have taken long enough."""
+    """Seconds of each function; they are called alternately until they took long enough."""
     seconds: list[list[float]] = [[] for _ in functions]
     began = time.perf_counter()
     while len(seconds[0]) < 3 or (len(seconds[0]) < _MOST_RUNS and time.perf_counter() - began < _SECONDS):
@@ -137,7 +137,7 @@ def _alternating_seconds(functions: Sequence[Callable[[], object]]) -> list[list
 def _transformers(
     model: SequenceClassifier,
 ) -> Callable[[Sequence[Sequence[int]]], Callable[[], NDArray[np.float32]]]:
-    """What makes, of rows of ids, a call of the eager model on batches in their own order, padded."""
+    """A function that turns rows of ids into a call of the eager model, on padded batches in their order."""
     if missing := [name for name in ("torch", "transformers") if find_spec(name) is None]:
         raise ValueError(f"--against transformers needs {' and '.join(missing)}; install it, or leave the option out")
     torch, transformers = importlib.import_module("torch"), importlib.import_module("transformers")

@@ -1,4 +1,4 @@
-"""The command line: classify a file, a pipe, a text on the spot, or the sample messages."""
+"""The command line: classifies texts, a file, standard input or the sample messages."""
 
 import argparse
 import csv
@@ -21,7 +21,7 @@ from deberta_c._base.about import __version__, default_model, sample_messages, s
 from deberta_c._base.threads import threads
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, delimiter_hint, format_of, read_chunks, shown
-from deberta_c._columns.texts import find_surrogate, texts_of
+from deberta_c._columns.texts import raise_for_surrogate, texts_of
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
@@ -32,29 +32,29 @@ _INSTEAD = {
     "version": "--version", "help": "--help", "train": None, "serve": None, "export": None, "convert": None,
     "quantize": None, "download": None,
 }  # fmt: skip
-"""Words that look like a command, and what there is instead."""
+"""Words that look like a command, and the command to use instead."""
 
 _PROGRAM = "python -m deberta_c"
 _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
        {_PROGRAM} demo | bench | show-config ..."""
 _EPILOG = f"""\
-TEXT may be "-": a text a line from standard input. A text that is called like a command follows "--":
+If TEXT is "-", each line of standard input is a text. Put "--" before a text that is the name of a command:
 {_PROGRAM} -- demo. `{_PROGRAM} classify --help` lists the options of that command.
 
-Exit status: 0 done, 1 an error, 2 a wrong call, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 141 when
-the reader of standard output has gone. Unless it is 0, the file of --out is as it was before."""
+Exit status: 0 success, 1 error, 2 wrong arguments, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 141 if
+the reader of standard output closed it. Unless it is 0, the file of --out is unchanged."""
 
 
 class _StoppedError(BaseException):
-    """SIGTERM or SIGHUP came."""
+    """SIGTERM or SIGHUP was received."""
 
     def __init__(self, number: int) -> None:
         self.number = number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit status; the help lists them."""
+    """Runs a command and returns the exit status; `--help` lists both."""
     try:
         with _signals():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _StoppedError as stopped:
         return _stopped(stopped.number)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python reports an error when it flushes at exit
         return 128 + signal.SIGPIPE
 
 
@@ -74,7 +74,7 @@ def _stopped(number: int) -> int:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP end the work as Ctrl-C does, by an exception, so that no unfinished file is left."""
+    """SIGTERM and SIGHUP raise an exception as Ctrl-C does, so that no unfinished file remains."""
 
     def stop(number: int, _: object) -> None:
         raise _StoppedError(number)
@@ -95,7 +95,7 @@ def _run(words: list[str]) -> int:
     if at < len(words):
         word = words[at]
         if word not in _COMMANDS:
-            if problem := _explain_word(word):
+            if problem := _problem_with_word(word):
                 print(f"deberta_c: {problem}", file=sys.stderr)
                 return 2
             words.insert(0, "text")
@@ -129,8 +129,8 @@ def _first_word(words: list[str]) -> int:
     return at
 
 
-def _explain_word(word: str) -> str | None:
-    """What is wrong with a text that looks like a mistyped command or a file; None where it looks like a text."""
+def _problem_with_word(word: str) -> str | None:
+    """A message if a text looks like a mistyped command or a file; None if it looks like a text."""
     if len(word.split()) != 1:
         return None
     as_text = f"to classify it as a text: {_PROGRAM} -- {word}"
@@ -144,7 +144,7 @@ def _explain_word(word: str) -> str | None:
         return None
     instead = _INSTEAD.get(near[0], near[0])
     known = f"did you mean {instead!r}, or" if instead else f"there are {', '.join(_COMMANDS)};"
-    return f"{word!r} is no command; {known} {as_text}"
+    return f"{word!r} is not a command; {known} {as_text}"
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
@@ -156,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=_PROGRAM,
         usage=_USAGE,
-        description="Text classification on the CPU: texts on the spot, or a column of a file.",
+        description="Text classification on the CPU: texts from the command line, or a column of a file.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -164,8 +164,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"deberta_c {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands", prog=_PROGRAM)
 
-    text = commands.add_parser("text", help="classify texts; the same without this word")
-    text.add_argument("texts", nargs="+", metavar="TEXT", help='"-" reads a text a line from standard input')
+    text = commands.add_parser("text", help="classify texts; this word may be omitted")
+    text.add_argument("texts", nargs="+", metavar="TEXT", help='"-": each line of standard input is a text')
     text.set_defaults(run=_classify_words)
 
     classify = commands.add_parser("classify", help="classify a column of a file or a pipe")
@@ -175,18 +175,18 @@ def _parser() -> argparse.ArgumentParser:
     demo = commands.add_parser("demo", help="classify the sample messages")
     demo.set_defaults(run=_demo)
 
-    bench = commands.add_parser("bench", help="how fast this machine runs a model")
+    bench = commands.add_parser("bench", help="measure how fast this machine runs a model")
     bench.add_argument(
         "--against", choices=("transformers",), help="time transformers (eager) alternately, if installed"
     )
-    bench.add_argument("--json", type=Path, metavar="FILE", help="write the results there, too")
+    bench.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
     bench.set_defaults(run=_bench)
 
     config = commands.add_parser("show-config", help="versions, instruction set, threads")
     config.set_defaults(run=lambda _: show_config())
 
     for command in (text, classify):
-        command.add_argument("--labels-only", action="store_true", help="write nothing but the labels")
+        command.add_argument("--labels-only", action="store_true", help="write only the labels")
     for command in (text, classify, demo, bench):
         command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
         command.add_argument("--threads", type=int, help="threads to use")
@@ -198,15 +198,15 @@ def _add_classify_options(classify: argparse.ArgumentParser) -> None:
         "input",
         type=Path,
         metavar="IN",
-        help='a .csv, .tsv, .txt (a text a line), .jsonl, .json or .parquet file, all but the last also with .gz; "-" '
-        "is standard input",
+        help="a .csv, .tsv, .txt (one text per line), .jsonl, .json or .parquet file, all but the last also with .gz; "
+        '"-" is standard input',
     )
     classify.add_argument(
         "--out",
         type=Path,
         default=STANDARD,
         help="the file to write, of any of these kinds: IN with predicted_label and predicted_score (default: standard "
-        "output, in the format of IN, or in csv for .txt and .parquet)",
+        "output, in the format of IN, or as csv for .txt and .parquet)",
     )
     classify.add_argument(
         "--format",
@@ -222,14 +222,16 @@ def _add_classify_options(classify: argparse.ArgumentParser) -> None:
         choices=("raise", "empty", "skip"),
         default="raise",
         help="missing texts (null; in csv, tsv and txt also an empty cell or line): raise an error that names the "
-        "line, score them as empty texts, or skip them, which leaves label and score empty (default: raise)",
+        "line, treat them as empty texts, or skip them, with empty label and score (default: raise)",
     )
     classify.add_argument("--chunk-rows", type=int, default=4096, help="rows read at a time (default: 4096)")
     classify.add_argument(
-        "--delimiter", help="what parts the columns of IN: one character, or tab; also of an output of the same kind"
+        "--delimiter", help="the separator of columns in IN: one character, or tab; also of an output of the same kind"
     )
-    classify.add_argument("--no-quotes", action="store_true", help="take quotation marks in csv and tsv as plain text")
-    classify.add_argument("--encoding", default="utf-8-sig", help="of IN (default: utf-8); what is written is utf-8")
+    classify.add_argument("--no-quotes", action="store_true", help="treat quotation marks in csv and tsv as plain text")
+    classify.add_argument(
+        "--encoding", default="utf-8-sig", help="encoding of IN (default: utf-8); the output is utf-8"
+    )
 
 
 def _open_model(directory: str | None) -> SequenceClassifier:
@@ -245,7 +247,7 @@ def _classify_words(options: argparse.Namespace) -> None:
 
 
 def _input_lines() -> Iterator[list[str]]:
-    """The lines of standard input, one at a time if they are typed in a terminal."""
+    """The lines of standard input, one at a time if it is a terminal."""
     for chunk in read_chunks(STANDARD, Format("txt"), 1 if sys.stdin.isatty() else 1024):
         yield [row["text"] for row in chunk.rows]
 
@@ -304,12 +306,12 @@ def _output_format(target: Path, reads: Format, options: argparse.Namespace) -> 
         default = "csv"
     kind = format_of(target, default).kind
     if kind == "txt" and not options.labels_only:
-        raise ValueError(f"--out is {str(target)!r}, but a .txt file has room for labels alone; give --labels-only too")
+        raise ValueError(f"--out is {str(target)!r}, but a .txt file can only contain labels; give --labels-only too")
     return format_of(target, default, reads.delimiter if kind == reads.kind and kind in ("csv", "tsv") else None)
 
 
 def _check_output(source: Path, target: Path) -> None:
-    """Refuses a file that cannot be written, and the input itself, by whatever name."""
+    """OSError or ValueError for a file that cannot be written, or that is the input under any name."""
     if target == STANDARD:
         return
     if not target.parent.is_dir():
@@ -337,7 +339,7 @@ class _Progress:
             print(f"\r{self._rows:,} rows,{share} {speed:,.0f} rows/s ", end="", file=sys.stderr, flush=True)
 
     def end(self) -> None:
-        """What follows begins on a line of its own."""
+        """Ends the line, if one was shown."""
         if self._shown and self._rows:
             print(file=sys.stderr)
 
@@ -351,7 +353,7 @@ def _added_columns(labels: list[str], options: argparse.Namespace) -> dict[str, 
         if len(set(labels)) != len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
             raise ValueError(
-                f"--all-scores adds a column for every label, but two labels are called {twice!r}; rename one in "
+                f"--all-scores adds a column for every label, but two labels are named {twice!r}; rename one in "
                 "id2label of config.json"
             )
         added |= {f"score_{label}": float for label in labels}
@@ -359,7 +361,7 @@ def _added_columns(labels: list[str], options: argparse.Namespace) -> dict[str, 
 
 
 def _check_columns(chunk: Chunk, reads: Format, options: argparse.Namespace) -> None:
-    """Refuses a table that lacks the columns to read."""
+    """ValueError if a table does not have the columns to read."""
     for argument, name in (("--column", options.column), ("--pair-column", options.pair_column)):
         if name is not None and name not in chunk.names and (chunk.names or chunk.rows):
             hint = delimiter_hint(chunk.names, reads.delimiter) if reads.kind in ("csv", "tsv") else ""
@@ -368,10 +370,10 @@ def _check_columns(chunk: Chunk, reads: Format, options: argparse.Namespace) -> 
 
 
 def _without_clash(chunk: Chunk, added: dict[str, type], source: Path) -> list[str]:
-    """The columns of a table, none of which is one to be written."""
+    """The columns of a table; ValueError if one has the name of a column to be written."""
     for name in chunk.names:
         if name in added:
-            raise ValueError(f"{shown(source)} has the column {name!r}, which is to be written; rename it")
+            raise ValueError(f"{shown(source)} has the column {name!r}, which will be written; rename it")
     return chunk.names
 
 
@@ -412,10 +414,10 @@ def _cells(chunk: Chunk, name: str, source: str, reads: Format, na: str) -> list
     texts, missing = texts_of(cells, name, "empty", place)
     if missing is not None and na == "raise":
         raise ValueError(
-            f"{place(int(missing.argmax()))}: the text is missing; give --na empty to score such as empty texts, or "
+            f"{place(int(missing.argmax()))}: the text is missing; give --na empty to treat missing texts as empty, or "
             "--na skip to leave their labels empty"
         )
-    find_surrogate(texts, place)
+    raise_for_surrogate(texts, place)
     return cells
 
 

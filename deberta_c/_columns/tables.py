@@ -118,7 +118,7 @@ def read_chunks(path: Path, form: Format, rows: int) -> Iterator[Chunk]:
                 if not part:
                     return
         except UnicodeError as error:
-            raise ValueError(_explain_encoding(path, form, error)) from error
+            raise ValueError(_encoding_problem(path, form, error)) from error
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise ValueError(f"{shown(path)} is no whole gzip file ({error}); copy it again") from error
 
@@ -146,7 +146,7 @@ def _size(raw: IO[bytes]) -> int:
     return status.st_size if stat.S_ISREG(status.st_mode) else 0
 
 
-def _explain_encoding(path: Path, form: Format, error: UnicodeError) -> str:
+def _encoding_problem(path: Path, form: Format, error: UnicodeError) -> str:
     """What is wrong, in which line, and which encoding to give."""
     where, remedy = shown(path), "such as --encoding cp1252 or latin-1"
     if path != STANDARD:

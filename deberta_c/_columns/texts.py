@@ -20,10 +20,10 @@ def rows_of(name: str, first: int = 0) -> RowName:
     return lambda row: f"{name}[{first + row}]"
 
 
-def the_only(name: str) -> RowName:
+def single_name(name: str) -> RowName:
     """The name of a text that stands alone.
 
-    >>> the_only("text")(0)
+    >>> single_name("text")(0)
     'text'
     """
     return lambda _: name
@@ -121,7 +121,7 @@ def items_of(column: Any) -> Iterator[Any]:
     return (column[index] for index in range(len(column))) if is_dataset(column) else iter(column)
 
 
-def find_surrogate(texts: list[str], row_name: RowName) -> None:
+def raise_for_surrogate(texts: list[str], row_name: RowName) -> None:
     """Raises the ValueError that names the first row with a lone surrogate; returns when there is none."""
     for row, text in enumerate(texts):
         try:

@@ -1,4 +1,4 @@
-"""The Auto classes, which find the class of a model in config.json."""
+"""The Auto classes, which choose the class of a model by its config.json."""
 
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, TypeVar, overload
@@ -50,7 +50,7 @@ A = TypeVar("A", bound=PreTrainedModel)
 
 
 class _Auto(Generic[A]):
-    """Finds the class for a configuration."""
+    """Chooses the class for a configuration."""
 
     _classes: ClassVar[tuple[type[PreTrainedModel], ...]]
 
@@ -106,14 +106,14 @@ class _Auto(Generic[A]):
 
     @classmethod
     def _of_config(cls, config: Any) -> type[PreTrainedModel]:
-        """The class of a configuration's family; TypeError or ValueError when there is none."""
+        """The class for the family of a configuration; TypeError or ValueError if there is none."""
         if not isinstance(config, PreTrainedConfig):
             raise TypeError(f"config is {config!r}; give what AutoConfig.from_pretrained returned, or leave it out")
         for found in cls._classes:
             if found.config_class.model_type == config.model_type:
                 return found
         known = ", ".join(found.__name__ for found in cls._classes)
-        raise ValueError(f"config key model_type is {config.model_type!r}; {cls.__name__} has only {known}")
+        raise ValueError(f"config key model_type is {config.model_type!r}; {cls.__name__} supports {known}")
 
 
 class AutoModel(_Auto[Encoder]):

@@ -1,4 +1,4 @@
-"""What all models share: how they run, and what users ask of them."""
+"""What all models share: how they run, and the attributes and methods of every model."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ContextDecorator
@@ -21,14 +21,14 @@ from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, reopened_to
 
 M = TypeVar("M", bound="PreTrainedModel")
 
-# What a tokenizer may return that no network reads.
+# Columns that a tokenizer may return and no network reads.
 _OF_TOKENIZERS = frozenset(
     {"length", "num_truncated_tokens", "offset_mapping", "overflow_to_sample_mapping", "special_tokens_mask"}
 )
 
 
-class Ran(NamedTuple):
-    """What the core gave for a batch: `logits` as they are, the others at their padded places or None."""
+class CoreOutputs(NamedTuple):
+    """Outputs of the core for a batch, None if not computed: `logits` packed, the others at their padded places."""
 
     logits: NDArray[np.float32] | None
     last: NDArray[np.float32] | None
@@ -37,38 +37,40 @@ class Ran(NamedTuple):
 
 
 class PreTrainedModel(WeightedModel):
-    """What all models share; take a class of a family, such as DebertaV2Model, or an Auto class.
+    """The base of all models; use a class of a family, such as DebertaV2Model, or an Auto class.
 
-    A model computes on the CPU, in float32. The weights are immutable, the object may be used from many threads at
-    once, and pickles as the path of its directory and options, or as its configuration and seed; a process that
-    unpickles it again and again opens it once, and the last one stays open. Of `config`, the labels and `problem_type`
-    may be set at any time; other keys count when it is opened.
+    A model computes on the CPU, in float32. The weights are immutable, and many threads may use the object at once. It
+    pickles as the path of its directory and its options, or as its configuration and seed; a process that unpickles
+    the same model repeatedly opens it once, and keeps the last one open. Labels and `problem_type` may be set in
+    `config` at any time; changing another key of an open model has no effect.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 
     Where models differ from those of transformers 5, and why:
 
-    - Results are float32: tensors of torch over the memory of the network's outputs when `input_ids` is a tensor, so
-      that code which goes on in torch stays as it is; otherwise NumPy arrays, and losses NumPy scalars. Only a caller
-      who has imported torch can give a tensor, so nothing here imports it. No gradients flow.
-    - Hidden states, attentions and logits of masked tokens are zeros, logits for the places of an answer the least
-      float32: nothing is computed for padding.
-    - Masked tokens count in no loss, and do not compete for the place of an answer, so that the width to which rows are
-      padded changes no loss; there tokens count unless they are labelled -100, and the logits of padding compete.
-    - A head that classifies rows reads the first token that is not masked; there it reads column 0, which is padding
-      in a row that is padded on the left.
-    - A head whose weights are missing does not run, for random labels look like any others; there it runs. A BERT
-      without a pooler has the `pooler_output` None.
-    - A regression keeps its logits (N, 1); there DeBERTa flattens them to (N) when it gets labels but has no
+    - Results are float32: torch tensors that share the memory of the network's outputs when `input_ids` is a tensor,
+      so that code which continues in torch needs no change; otherwise NumPy arrays, with losses as NumPy scalars. Only
+      a caller who has imported torch can pass a tensor, so deberta_c never imports it. There are no gradients.
+    - Hidden states, attentions and logits of masked tokens are zeros, and start and end logits the lowest float32,
+      because nothing is computed for padding.
+    - Padding never affects a loss: masked tokens are not counted and do not compete for the place of an answer. In
+      transformers tokens count unless they are labelled -100, and the logits of padding compete.
+    - A head that classifies rows reads the first token that is not masked; transformers reads column 0, which is
+      padding in a row that is padded on the left.
+    - A head whose weights are missing raises RuntimeError, because random labels look like any others; transformers
+      runs it. Without pooler weights, the `pooler_output` of BERT is None.
+    - A regression keeps its logits (N, 1); DeBERTa of transformers flattens them to (N) when it gets labels but has no
       `problem_type`.
     - A masked language model uses the weights under lm_predictions when the files have no other head, and with them
-      the enhanced mask decoder of the DeBERTa paper when they have its position table: the files of Microsoft were
-      trained so. There `"legacy": false` in config.json is needed, or the head is random, and there is no such decoder.
-    - `AutoModelForPreTraining` gives the detector of replaced tokens, with which DeBERTa v3 was trained; there it gives
-      the masked language model.
-    - NaN or infinity in a weight is a ValueError; there it comes out as NaN.
-    - Initial weights have the distribution of those there, but not their numbers, which only torch can draw.
-    - `position_ids`, `inputs_embeds` and unknown arguments of a call are a TypeError; there a misspelt one is ignored.
+      the enhanced mask decoder of the DeBERTa paper when they have its position table, as Microsoft's files were
+      trained. transformers needs `"legacy": false` in config.json to read this head, leaves it random otherwise, and
+      has no such decoder.
+    - `AutoModelForPreTraining` opens the detector of replaced tokens, with which DeBERTa v3 was trained; in
+      transformers it opens the masked language model.
+    - NaN or infinity in a weight raises ValueError; transformers returns NaN.
+    - Initial weights have the distribution of those of transformers, but other values, which only torch can draw.
+    - `position_ids`, `inputs_embeds` and unknown arguments of a call raise TypeError; transformers ignores a misspelt
+      one.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
@@ -89,11 +91,11 @@ class PreTrainedModel(WeightedModel):
     def tokenizer(self) -> PreTrainedTokenizerFast:
         """The tokenizer of the model's directory, read on first use.
 
-        Errors: OSError when there is none, RuntimeError when the model was made of a configuration.
+        Errors: OSError if the directory has none, RuntimeError if the model was made from a configuration.
         """
         if self._tokenizer is None:
             if not self.name_or_path:
-                raise RuntimeError("this model was made of a configuration and has no tokenizer; give one")
+                raise RuntimeError("this model was made from a configuration and has no tokenizer; give one")
             self._tokenizer = reopened_tokenizer(self.name_or_path)
         return self._tokenizer
 
@@ -104,18 +106,18 @@ class PreTrainedModel(WeightedModel):
 
     @property
     def dtype(self) -> np.dtype[np.float32]:
-        """What the network computes in: float32, whatever the type of the weights in the files."""
+        """The type in which the network computes: float32, whatever the type of the weights in the files."""
         return np.dtype(np.float32)
 
     @property
     def base_model_prefix(self) -> str:
-        """The attribute that is the encoder, besides `base_model`: "deberta" or "bert"."""
+        """The other name of the attribute `base_model`: "deberta" or "bert"."""
         return PREFIXES[self.config_class.model_type][:-1]
 
     @property
     def base_model(self) -> Any:
-        """The encoder under the head, a model over the same weights; an encoder is its own. `model.deberta` and
-        `model.bert` are the same.
+        """The encoder under the head, a model with the same weights; for an encoder, the model itself. `model.deberta`
+        and `model.bert` are the same.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -133,7 +135,7 @@ class PreTrainedModel(WeightedModel):
         return self
 
     def train(self: M, mode: bool = True) -> M:
-        """Returns itself for `mode=False`; raises NotImplementedError otherwise, for this version does not train."""
+        """Returns itself for `mode=False`; otherwise raises NotImplementedError: this version does not train."""
         if mode:
             raise NotImplementedError(
                 "this version does not train; fine-tune with transformers, save_pretrained, and load that directory"
@@ -141,7 +143,7 @@ class PreTrainedModel(WeightedModel):
         return self
 
     def to(self: M, *places: object, device: object = None, dtype: object = None, non_blocking: bool = False) -> M:
-        """Returns itself when what is given is the CPU or float32; raises ValueError otherwise."""
+        """Returns itself if the arguments name the CPU or float32; raises ValueError otherwise."""
         for place in (*places, device, dtype):
             if str(place).removeprefix("torch.") not in ("None", "float32", "<class 'numpy.float32'>"):
                 require_cpu(place)
@@ -156,7 +158,7 @@ class PreTrainedModel(WeightedModel):
         return self
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
-        """Returns itself for `requires_grad=False`: nothing here has gradients; otherwise as `train`."""
+        """Returns itself for `requires_grad=False`, because there are no gradients; otherwise the same as `train`."""
         return self.train(requires_grad)
 
     def __getattr__(self, name: str) -> Any:
@@ -169,16 +171,16 @@ class PreTrainedModel(WeightedModel):
         where = repr(self.name_or_path) if self.name_or_path else f"seed={self._seed}"
         return (
             f"{type(self).__name__}({where}, {settings['layers']} layers x {settings['hidden_size']}, "
-            f"{settings['heads']} heads, {self._size:,} parameters{self._described()})"
+            f"{settings['heads']} heads, {self._size:,} parameters{self._repr_suffix()})"
         )
 
     def _encoder(self) -> Any:
-        """The model of `base_model`; it shares the core unless that has no pooler of its own, or decodes otherwise."""
+        """The model of `base_model`; it shares the core, unless it has a pooler or this one has the mask decoder."""
         kind: Any = self._encoders[type(self.config)]
         base: PreTrainedModel = kind.__new__(kind)
         base.config, base.name_or_path = self.config, self.name_or_path
         base._seed, base._tokenizer, base._loaded = self._seed, self._tokenizer, base._settable()
-        base._made_by = _base_again, (self,)
+        base._made_by = _base_of, (self,)
         plan = base._plan(self._opened.config, {}, {})
         found = dict(self._weights())
         pooled = plan.settings["head"] == "pooler" and all(source.file in found for source in base._wanted(plan))
@@ -186,12 +188,12 @@ class PreTrainedModel(WeightedModel):
         base._load(plan, found, {}, self._core if shared else None)
         return base
 
-    def _described(self) -> str:
-        """What the representation tells of the head."""
+    def _repr_suffix(self) -> str:
+        """What `repr` shows about the head."""
         return ""
 
     def _packed(self, extra: Mapping[str, Any], input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
-        """The checked inputs of a call without their padding; errors when the call is wrong or the head is missing."""
+        """The checked inputs of a call without padding; raises for a wrong call or a missing head."""
         self._check_extra(extra)
         self._require_head()
         return self._pack(input_ids, attention_mask, token_type_ids)
@@ -223,13 +225,13 @@ class PreTrainedModel(WeightedModel):
         logits: bool = True,
         last: bool = False,
         selected: NDArray[np.uint8] | None = None,
-    ) -> Ran:
-        """The core's outputs; those of no row at all are empty. None means what the configuration says."""
+    ) -> CoreOutputs:
+        """The core's outputs, empty for a batch without rows. For None the configuration decides."""
         settings = self._settings
         hidden_states = bool(self.config.output_hidden_states if hidden_states is None else hidden_states)
         attentions = bool(self.config.output_attentions if attentions is None else attentions)
         if len(packed.offsets) == 1:
-            return self._nothing(packed, hidden_states, attentions, logits=logits, last=last)
+            return self._empty_outputs(packed, hidden_states, attentions, logits=logits, last=last)
         found, end, hidden, weights = self._core.forward(
             packed.ids,
             packed.offsets,
@@ -243,32 +245,39 @@ class PreTrainedModel(WeightedModel):
             hidden_states=hidden_states,
             attentions=attentions,
         )
-        return Ran(
+        return CoreOutputs(
             found,
             None if end is None else unpack_hidden(packed, end[None])[0],
             None if hidden is None else unpack_hidden(packed, hidden),
             None if weights is None else unpack_attentions(packed, weights, settings["layers"], settings["heads"]),
         )
 
-    def _given(
-        self, kind: Callable[..., ModelOutput], ran: Ran, return_dict: bool | None, input_ids: Any, **values: Any
+    def _as_output(
+        self,
+        kind: Callable[..., ModelOutput],
+        outputs: CoreOutputs,
+        return_dict: bool | None,
+        input_ids: Any,
+        **values: Any,
     ) -> Any:
-        """What a call returns: an output of tensors when `input_ids` is one, or the tuple of its values.
+        """What a call returns: an output, of torch tensors if `input_ids` is one; or the tuple of its values.
 
-        Whether it has names is as `return_dict` says, or else the configuration.
+        `return_dict` decides which, or for None the configuration.
         """
-        output = kind(**values, hidden_states=ran.hidden_states, attentions=ran.attentions)
+        output = kind(**values, hidden_states=outputs.hidden_states, attentions=outputs.attentions)
         if is_tensor(input_ids):
             output = of_tensors(output)
         named = self.config.use_return_dict if return_dict is None else return_dict
         return output.to_tuple() if named is False else output
 
-    def _nothing(self, packed: Packed, hidden_states: bool, attentions: bool, *, logits: bool, last: bool) -> Ran:
+    def _empty_outputs(
+        self, packed: Packed, hidden_states: bool, attentions: bool, *, logits: bool, last: bool
+    ) -> CoreOutputs:
         settings, width = self._settings, packed.shape[1]
         columns = settings["hidden_size"] if settings["head"] == "pooler" else settings["num_labels"]
         state = np.empty((0, width, settings["hidden_size"]), np.float32)
         weights = np.empty((0, settings["heads"], width, width), np.float32)
-        return Ran(
+        return CoreOutputs(
             np.empty((0, columns), np.float32) if logits else None,
             state if last else None,
             (state,) * (settings["layers"] + 1) if hidden_states else None,
@@ -284,7 +293,7 @@ class PreTrainedModel(WeightedModel):
         return run_batches(self._core, rows, BATCH_TOKENS, selected)
 
     def _check_extra(self, extra: Mapping[str, Any]) -> None:
-        """Refuses arguments that a call does not take, but for what a tokenizer returns beside its inputs."""
+        """TypeError for an argument that a call does not have, except for columns that a tokenizer may return."""
         for name, value in extra.items():
             if value is not None and name not in _OF_TOKENIZERS:
                 known = [name for name in signature(type(self).__call__).parameters if name not in ("self", "extra")]
@@ -292,7 +301,7 @@ class PreTrainedModel(WeightedModel):
 
 
 class no_grad(ContextDecorator):
-    """A block, or a function, in which no gradients are kept; nothing keeps any, so code can stay as it was.
+    """A context manager and decorator that does nothing, for code written for torch: there are no gradients.
 
     >>> with no_grad():
     ...     pass
@@ -306,9 +315,9 @@ class no_grad(ContextDecorator):
 
 
 def network_of(model: PreTrainedModel) -> tuple[_core.Model, Mapping[str, Any]]:
-    """The network of the core that a model runs, and its settings: for what measures it."""
+    """The core's network of a model, and its settings: for benchmarks."""
     return model._core, model._settings
 
 
-def _base_again(model: PreTrainedModel) -> Any:
+def _base_of(model: PreTrainedModel) -> Any:
     return model.base_model

@@ -14,7 +14,7 @@ from deberta_c._models.tensor_names import POOLED, POOLER
 
 
 class BertModel(Encoder):
-    """The encoder of BERT, without a head but with its pooler.
+    """The encoder of BERT with its pooler, without a head.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -29,7 +29,7 @@ class BertModel(Encoder):
 
 
 class BertForSequenceClassification(SequenceClassifier):
-    """A classifier of texts, a BERT.
+    """A classifier of texts: BERT.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -43,7 +43,7 @@ class BertForSequenceClassification(SequenceClassifier):
 
 
 class BertForTokenClassification(TokenClassifier):
-    """A classifier of tokens, a BERT.
+    """A classifier of tokens: BERT.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -56,7 +56,7 @@ class BertForTokenClassification(TokenClassifier):
 
 
 class BertForQuestionAnswering(SpanReader):
-    """A reader of answers, a BERT: where in a text an answer begins and where it ends.
+    """Finds where an answer begins and ends in a text: BERT.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -69,7 +69,7 @@ class BertForQuestionAnswering(SpanReader):
 
 
 class BertForMultipleChoice(Chooser):
-    """A model for choices, a BERT.
+    """Scores choices: BERT.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -83,7 +83,7 @@ class BertForMultipleChoice(Chooser):
 
 
 class BertForMaskedLM(MaskedLanguageModel):
-    """A masked language model, a BERT.
+    """A masked language model: BERT.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -96,7 +96,7 @@ class BertForMaskedLM(MaskedLanguageModel):
 
 
 class BertForNextSentencePrediction(NextSentencePredictor):
-    """Tells whether the second text of a pair follows the first, a BERT.
+    """Predicts whether the second text of a pair follows the first: BERT.
 
     >>> import deberta_c
     >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,

@@ -11,7 +11,7 @@ from deberta_c._files.atomic import new_files
 from deberta_c._files.hub import CONFIG, hub_options, resolve
 from deberta_c._files.json import read_json
 
-OUTPUTS = ("output_hidden_states", "output_attentions", "return_dict")  # what a call returns if it does not say
+OUTPUTS = ("output_hidden_states", "output_attentions", "return_dict")  # defaults for the arguments of a call
 _COMMON: dict[str, Any] = {
     "hidden_act": "gelu",
     "hidden_dropout_prob": 0.1,
@@ -37,9 +37,9 @@ _DEBERTA: dict[str, Any] = {
     "pooler_hidden_act": "gelu",
     "legacy": True,
 }
-# Read when present; without them another field decides.
+# Optional keys; without them the value follows from other keys.
 _OPTIONAL = frozenset({"embedding_size", "attention_head_size", "pooler_hidden_size", "cls_dropout", "talking_head"})
-_TERMS = frozenset({"c2p", "p2c", "p2p", "none", ""})  # the last three name no product
+_TERMS = frozenset({"c2p", "p2c", "p2p", "none", ""})  # the last three add no term
 _LABELS = frozenset({"num_labels", "id2label", "label2id"})
 _POSITIVE = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 _INTEGERS = {"max_position_embeddings": 0, "type_vocab_size": 0, "max_relative_positions": None}
@@ -50,21 +50,21 @@ C = TypeVar("C", bound="PreTrainedConfig")
 
 
 class _Names(dict[Any, Any]):
-    """Labels to numbers or back; what it lacks is told with what it has."""
+    """Labels to numbers or back; a KeyError lists the keys that exist."""
 
     def __missing__(self, key: Any) -> Any:
-        raise KeyError(f"{short(key)} is none of the labels; they are {short(dict(self))}")
+        raise KeyError(f"{short(key)} is not a label; the labels are {short(dict(self))}")
 
 
 class PreTrainedConfig:
-    """The configuration of a network: every key of config.json is an attribute, also those that nobody declares.
+    """The configuration of a network: every key of config.json is an attribute, known or not.
 
     `id2label` has int keys, `label2id` str keys; without them labels are called LABEL_0, LABEL_1, ...
-    `num_labels` is the number of labels. Answers are named by `id2label`; a `label2id` that says otherwise is kept, as
-    in transformers. Unknown keys are kept and ignored. Once a model is open, its labels and
-    `problem_type` may still be set; what else is set then changes nothing.
+    `num_labels` is the number of labels. Results are named by `id2label`; a `label2id` that contradicts it is kept, as
+    in transformers. Unknown keys are kept and ignored. The labels and `problem_type` of an open model may be changed;
+    changing any other key after loading has no effect.
 
-    Errors: ValueError names the key, its value and what to do; TypeError when a value has the wrong type.
+    Errors: ValueError names the key, its value and the remedy; TypeError for a value of the wrong type.
 
     >>> import deberta_c
     >>> config = deberta_c.AutoConfig.from_dict({"model_type": "bert", "num_labels": 3, "anything": "else"})
@@ -103,8 +103,8 @@ class PreTrainedConfig:
         Options: `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder` choose the files, keys of config.json
         replace those of the file.
 
-        Errors: OSError when the directory or the file is missing, ValueError when it is not a JSON object, when
-        `model_type` is another one, or when a value makes no sense.
+        Errors: OSError if the directory or the file is missing; ValueError if the file is not a JSON object, if
+        `model_type` is another family, or for an invalid value.
         """
         where, overrides = hub_options(options)
         found = resolve(pretrained_model_name_or_path, files=CONFIG, **where)
@@ -137,19 +137,19 @@ class PreTrainedConfig:
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and isinstance(other, PreTrainedConfig) and self._values == other._values
 
-    __hash__ = None  # type: ignore[assignment]  # what can be set has no hash
+    __hash__ = None  # type: ignore[assignment]  # it is mutable
 
     def __repr__(self) -> str:
         return f"{type(self).__name__} {self.to_json_string()}"
 
     @property
     def use_return_dict(self) -> bool:
-        """Whether calls return an output with names and not a tuple, if they do not say: the key `return_dict`."""
+        """Whether calls without `return_dict` return an output with names, not a tuple: the key `return_dict`."""
         return bool(self._values["return_dict"])
 
     @property
     def num_labels(self) -> int:
-        """How many labels the classifier tells apart."""
+        """The number of labels."""
         return len(self._values["id2label"])
 
     def get(self, name: str, default: Any = None) -> Any:
@@ -176,12 +176,12 @@ class PreTrainedConfig:
         return json.dumps(self._values, indent=2, sort_keys=True, default=str)
 
     def to_json_file(self, json_file_path: str | Path) -> None:
-        """Writes the configuration into a file; OSError when it cannot be written."""
+        """Writes the configuration to a file; OSError if it cannot be written."""
         Path(json_file_path).expanduser().write_text(self.to_json_string() + "\n", encoding="utf-8")
 
     @classmethod
     def from_json_file(cls: type[C], json_file: str | Path) -> C:
-        """Reads a file that `to_json_file` or `save_pretrained` wrote; ValueError when it is not such a file.
+        """Reads a file that `to_json_file` or `save_pretrained` wrote; ValueError for any other file.
 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as directory:
@@ -194,12 +194,12 @@ class PreTrainedConfig:
         return config
 
     def save_pretrained(self, save_directory: str | Path) -> None:
-        """Writes config.json into a directory, which is made; OSError when it cannot be written."""
+        """Writes config.json to a directory, which is created; OSError if it cannot be written."""
         with new_files(save_directory) as place:
             place("config.json").write_text(self.to_json_string() + "\n", encoding="utf-8")
 
     def _check(self) -> None:
-        """Refuses what makes no sense and what this version cannot run."""
+        """TypeError or ValueError for a value that is invalid or that this version cannot run."""
         values = self._values
         _check_family(values["model_type"], self.model_type)
         for key in _POSITIVE:
@@ -215,9 +215,7 @@ class PreTrainedConfig:
                 _require(values, key, str, "a string")
         epsilon = values["layer_norm_eps"]
         if isinstance(epsilon, bool) or not isinstance(epsilon, (int, float)) or not 0 < epsilon < 1:
-            raise ValueError(
-                f"config key layer_norm_eps is {short(epsilon)}; it must lie between 0 and 1, such as 1e-7"
-            )
+            raise ValueError(f"config key layer_norm_eps is {short(epsilon)}; it must be between 0 and 1, such as 1e-7")
         _check_drawing(values)
         self._check_sizes()
 
@@ -227,7 +225,7 @@ class PreTrainedConfig:
         if hidden % heads:
             raise ValueError(
                 f"config key hidden_size is {hidden}, not a multiple of num_attention_heads, which is {heads}; "
-                "one of them does not belong to these weights"
+                "one of them is of another model"
             )
 
     def _for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
@@ -277,7 +275,7 @@ PretrainedConfig = PreTrainedConfig  # as transformers 4 calls it
 
 
 class DebertaConfig(PreTrainedConfig):
-    """The configuration of DeBERTa v1: absent keys have the values of deberta-base, but no relative positions.
+    """The configuration of DeBERTa v1. Absent keys have the values of deberta-base, without relative positions.
 
     >>> config = DebertaConfig(relative_attention=True, pos_att_type="c2p|p2c", position_biased_input=False)
     >>> config.model_type, config.hidden_size, config.vocab_size
@@ -296,10 +294,10 @@ class DebertaConfig(PreTrainedConfig):
     _optional = _OPTIONAL
 
     def _check(self) -> None:
-        """Refuses what makes no sense and what this version cannot run."""
+        """TypeError or ValueError for a value that is invalid or that this version cannot run."""
         super()._check()
         if self._values.get("talking_head"):
-            raise ValueError("config key talking_head is true; this version runs networks without talking heads only")
+            raise ValueError("config key talking_head is true; talking heads are not supported")
         self._position_terms()
 
     def _check_sizes(self) -> None:
@@ -315,7 +313,7 @@ class DebertaConfig(PreTrainedConfig):
             _integer(values, "embedding_size", least=1)
 
     def _position_terms(self) -> list[str]:
-        """`pos_att_type` as a list, whether the file has "p2c|c2p" or ["p2c", "c2p"]."""
+        """`pos_att_type` as a list: files have "p2c|c2p" or ["p2c", "c2p"]."""
         terms = self._values["pos_att_type"]
         if terms is None:
             return []
@@ -327,7 +325,7 @@ class DebertaConfig(PreTrainedConfig):
             )
         for term in terms:
             if term not in _TERMS:
-                raise ValueError(f'config key pos_att_type has {short(term)}; known are "c2p", "p2c", "p2p" and "none"')
+                raise ValueError(f'config key pos_att_type has {short(term)}; it must be "c2p", "p2c", "p2p" or "none"')
         return terms
 
     def _for_core(self, head: str = "sequence", *, enhanced_mask_decoder: bool = False) -> dict[str, Any]:
@@ -354,8 +352,8 @@ class DebertaConfig(PreTrainedConfig):
 
 
 class DebertaV2Config(DebertaConfig):
-    """The configuration of DeBERTa v2, v3 and mDeBERTa: absent keys have the values of deberta-v2-xlarge, but no
-    relative positions and no convolution.
+    """The configuration of DeBERTa v2, v3 and mDeBERTa. Absent keys have the values of deberta-v2-xlarge, without
+    relative positions and without convolution.
 
     >>> import deberta_c
     >>> config = deberta_c.AutoConfig.from_pretrained(deberta_c.default_model())
@@ -371,7 +369,7 @@ class DebertaV2Config(DebertaConfig):
         "num_hidden_layers": 24,
         "num_attention_heads": 24,
         "intermediate_size": 6144,
-        # What the network reads although the reference does not declare it.
+        # Keys that transformers reads but does not declare.
         "position_buckets": -1,
         "share_att_key": False,
         "norm_rel_ebd": "none",
@@ -389,7 +387,7 @@ class DebertaV2Config(DebertaConfig):
     )
 
     def _check(self) -> None:
-        """Refuses what makes no sense and what this version cannot run."""
+        """TypeError or ValueError for a value that is invalid or that this version cannot run."""
         super()._check()
         values = self._values
         _integer(values, "position_buckets", least=None)
@@ -422,7 +420,7 @@ class DebertaV2Config(DebertaConfig):
 
 
 class BertConfig(PreTrainedConfig):
-    """The configuration of BERT: absent keys have the values of bert-base-uncased.
+    """The configuration of BERT. Absent keys have the values of bert-base-uncased.
 
     >>> config = BertConfig(num_hidden_layers=6)
     >>> config.model_type, config.num_hidden_layers, config.type_vocab_size, config.layer_norm_eps
@@ -446,7 +444,7 @@ class BertConfig(PreTrainedConfig):
     _optional = frozenset({"position_embedding_type"})
 
     def _check(self) -> None:
-        """Refuses what makes no sense and what this version cannot run."""
+        """TypeError or ValueError for a value that is invalid or that this version cannot run."""
         super()._check()
         for key in ("is_decoder", "add_cross_attention"):
             if self._values[key]:
@@ -473,7 +471,7 @@ class AutoConfig:
 
     def __init__(self, *_: Any, **__: Any) -> None:
         raise TypeError(
-            "AutoConfig has no instances; call AutoConfig.from_pretrained(DIR), or make a BertConfig or such"
+            "AutoConfig has no instances; call AutoConfig.from_pretrained(DIR), or create one, such as BertConfig()"
         )
 
     @staticmethod
@@ -498,7 +496,7 @@ class AutoConfig:
 
 
 def config_class(model_type: Any) -> type[PreTrainedConfig]:
-    """The configuration of a family; ValueError for one that is not run."""
+    """The configuration class of a family; ValueError for one that is not supported."""
     if not isinstance(model_type, str) or model_type not in CONFIGS:
         raise ValueError(
             f"config key model_type is {short(model_type)}; this version runs deberta, deberta-v2 (DeBERTa v2, v3 and "
@@ -508,13 +506,13 @@ def config_class(model_type: Any) -> type[PreTrainedConfig]:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """config.json of a directory; OSError without it, ValueError when it does not name its family."""
+    """The content of config.json in a directory; OSError if it is missing, ValueError without a `model_type`."""
     path = directory / "config.json"
     if not path.is_file():
         raise FileNotFoundError(f"{str(directory)!r} has no config.json; it is not a model directory")
     values = read_json(path)
     if "model_type" not in values:
-        raise ValueError(f'{str(path)!r} has no model_type; add "model_type": "deberta-v2" if it is such a model')
+        raise ValueError(f'{str(path)!r} has no model_type; add it, such as "model_type": "deberta-v2"')
     return values
 
 
@@ -525,14 +523,14 @@ def _check_family(found: Any, expected: str) -> None:
 
 
 def check_problem(value: Any) -> None:
-    """ValueError for a `problem_type` without a loss; files may have one, whoever sets it means another."""
+    """ValueError for an unknown `problem_type`: one in a file is accepted, but one that is set must be known."""
     if not (value is None or isinstance(value, str)) or value not in _PROBLEMS:
         names = ", ".join(repr(name) for name in _PROBLEMS[1:])
         raise ValueError(f"config key problem_type is {short(value)}; it must be null, {names}")
 
 
 def _check_drawing(values: Mapping[str, Any]) -> None:
-    """What initial weights are drawn by; as in torch, a negative `pad_token_id` counts from the end of the words."""
+    """Checks keys for initial weights; as in torch, a negative `pad_token_id` counts from the end of the vocabulary."""
     deviation, padding, words = values["initializer_range"], values["pad_token_id"], values["vocab_size"]
     if deviation is not None:
         if isinstance(deviation, bool) or not isinstance(deviation, (int, float)):
@@ -546,7 +544,7 @@ def _check_drawing(values: Mapping[str, Any]) -> None:
             raise TypeError(f"config key pad_token_id is {short(padding)}; it must be null or an integer")
         if not -words <= padding < words:
             raise ValueError(
-                f"config key pad_token_id is {padding}; it must be null or from {-words} to {words - 1}, for "
+                f"config key pad_token_id is {padding}; it must be null or from {-words} to {words - 1}, because "
                 f"vocab_size is {words}"
             )
 
@@ -567,7 +565,7 @@ def _integer(values: Mapping[str, Any], key: str, least: int | None) -> None:
 
 
 def _labels(values: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, int]]:
-    """id2label with int keys and label2id, from whichever of the three label keys there are."""
+    """id2label with int keys, and label2id, from any of the three keys of labels."""
     names, count = values.get("id2label"), values.get("num_labels")
     if isinstance(names, (list, tuple)):
         names = dict(enumerate(names))

@@ -20,7 +20,7 @@ class DebertaModel(Encoder):
 
 
 class DebertaForSequenceClassification(SequenceClassifier):
-    """A classifier of texts, a DeBERTa v1.
+    """A classifier of texts: DeBERTa v1.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -35,7 +35,7 @@ class DebertaForSequenceClassification(SequenceClassifier):
 
 
 class DebertaForTokenClassification(TokenClassifier):
-    """A classifier of tokens, a DeBERTa v1.
+    """A classifier of tokens: DeBERTa v1.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -49,7 +49,7 @@ class DebertaForTokenClassification(TokenClassifier):
 
 
 class DebertaForQuestionAnswering(SpanReader):
-    """A reader of answers, a DeBERTa v1: where in a text an answer begins and where it ends.
+    """Finds where an answer begins and ends in a text: DeBERTa v1.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -63,14 +63,14 @@ class DebertaForQuestionAnswering(SpanReader):
 
 
 class DebertaForMaskedLM(MaskedLanguageModel):
-    """A masked language model, a DeBERTa v1.
+    """A masked language model: DeBERTa v1.
 
-    `from_pretrained(..., enhanced_mask_decoder=None)`: None applies the last layer twice, to absolute positions, as the
-    DeBERTa paper decodes, when the files hold lm_predictions.lm_head.* and the position table and position_biased_input
-    is false; True asks for it, and is an error without these weights; False reads the ordinary last layer. Files that
-    hold lm_predictions.lm_head.* and no cls.predictions.* use that head, whatever the config key `legacy` says; in
-    `config`, `legacy` then tells which one it is. Discriminators of v3 hold an lm_predictions head, too, which nobody
-    trained.
+    `from_pretrained(..., enhanced_mask_decoder=None)`: the enhanced mask decoder of the DeBERTa paper applies the last
+    layer twice, to absolute positions. None uses it if the files contain lm_predictions.lm_head.* and the position
+    table, and position_biased_input is false. True requires it and raises ValueError without these weights. False
+    uses the ordinary last layer. If the files contain lm_predictions.lm_head.* but no cls.predictions.*, that head is
+    used whatever the config key `legacy` says, and `config.legacy` is set to match. Discriminators of v3 also contain
+    an untrained lm_predictions head.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,

@@ -28,7 +28,7 @@ class DebertaV2Model(Encoder):
 
 
 class DebertaV2ForSequenceClassification(SequenceClassifier):
-    """A classifier of texts, a DeBERTa v2, v3 or mDeBERTa.
+    """A classifier of texts: DeBERTa v2, v3 or mDeBERTa.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -43,7 +43,7 @@ class DebertaV2ForSequenceClassification(SequenceClassifier):
 
 
 class DebertaV2ForTokenClassification(TokenClassifier):
-    """A classifier of tokens, a DeBERTa v2, v3 or mDeBERTa.
+    """A classifier of tokens: DeBERTa v2, v3 or mDeBERTa.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -57,7 +57,7 @@ class DebertaV2ForTokenClassification(TokenClassifier):
 
 
 class DebertaV2ForQuestionAnswering(SpanReader):
-    """A reader of answers, a DeBERTa v2, v3 or mDeBERTa: where in a text an answer begins and where it ends.
+    """Finds where an answer begins and ends in a text: DeBERTa v2, v3 or mDeBERTa.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -71,7 +71,7 @@ class DebertaV2ForQuestionAnswering(SpanReader):
 
 
 class DebertaV2ForMultipleChoice(Chooser):
-    """A model for choices, a DeBERTa v2, v3 or mDeBERTa.
+    """Scores choices: DeBERTa v2, v3 or mDeBERTa.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -86,14 +86,14 @@ class DebertaV2ForMultipleChoice(Chooser):
 
 
 class DebertaV2ForMaskedLM(MaskedLanguageModel):
-    """A masked language model, a DeBERTa v2, v3 or mDeBERTa.
+    """A masked language model: DeBERTa v2, v3 or mDeBERTa.
 
-    `from_pretrained(..., enhanced_mask_decoder=None)`: None applies the last layer twice, to absolute positions, as the
-    DeBERTa paper decodes, when the files hold lm_predictions.lm_head.* and the position table and position_biased_input
-    is false; True asks for it, and is an error without these weights; False reads the ordinary last layer. Files that
-    hold lm_predictions.lm_head.* and no cls.predictions.* use that head, whatever the config key `legacy` says; in
-    `config`, `legacy` then tells which one it is. Discriminators of v3 hold an lm_predictions head, too, which nobody
-    trained.
+    `from_pretrained(..., enhanced_mask_decoder=None)`: the enhanced mask decoder of the DeBERTa paper applies the last
+    layer twice, to absolute positions. None uses it if the files contain lm_predictions.lm_head.* and the position
+    table, and position_biased_input is false. True requires it and raises ValueError without these weights. False
+    uses the ordinary last layer. If the files contain lm_predictions.lm_head.* but no cls.predictions.*, that head is
+    used whatever the config key `legacy` says, and `config.legacy` is set to match. Discriminators of v3 also contain
+    an untrained lm_predictions head.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2,
@@ -107,7 +107,7 @@ class DebertaV2ForMaskedLM(MaskedLanguageModel):
 
 
 class DebertaV2ForPreTraining(ReplacedTokenDetector):
-    """Tells which tokens of a text were replaced: the discriminator of DeBERTa v3, with Microsoft's head.
+    """Detects which tokens of a text were replaced: the discriminator of DeBERTa v3, with Microsoft's head.
 
     transformers has no such class; the weights are mask_predictions.* in Microsoft's files.
 

@@ -1,4 +1,4 @@
-"""The heads: what a call takes, what the core is asked for, and what is returned."""
+"""The heads: the arguments of a call, the outputs that the core computes, and the result."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import cleandoc, signature
@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.suggest import unknown_option
-from deberta_c._columns.texts import Missing, RowName, the_only
+from deberta_c._columns.texts import Missing, RowName, single_name
 from deberta_c._files.checkpoint import Tensor
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
 from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
-from deberta_c._models.opening import Plan, untrained
+from deberta_c._models.opening import Plan, untrained_head_text
 from deberta_c._models.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
@@ -40,22 +40,22 @@ from deberta_c._models.tensor_names import (
     REPLACED,
     SPANS,
     TOKENS,
-    Adapted,
+    MatchedWeights,
 )
 from deberta_c._tokenizers.rows import Rows
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer, explain, warn_of_cuts
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer, raise_for_bad_row, warn_of_cuts
 
 C = TypeVar("C", bound=Callable[..., Any])
 
 
 _ERRORS = """
-Errors: ValueError names the argument, the place and the value (shapes, ids outside the vocabulary, mask values, rows
-without a token); TypeError for a wrong dtype or an unknown argument; RuntimeError when the head is missing.
+Errors: ValueError names the argument, the position and the value (shapes, ids outside the vocabulary, mask values,
+rows without a token); TypeError for a wrong dtype or an unknown argument; RuntimeError if the head is missing.
 """
 
 
 def _with_errors(call: C) -> C:
-    """Ends the docstring of a `__call__` with the paragraph of errors that all heads share."""
+    """Appends the paragraph of errors, which all heads share, to the docstring of a `__call__`."""
     call.__doc__ = cleandoc(call.__doc__ or "") + "\n" + _ERRORS
     return call
 
@@ -65,7 +65,7 @@ class Encoder(PreTrainedModel):
 
     _head = "none"
     _layers: ClassVar[Mapping[str, str]] = {}
-    _lack = "pooler_output will be None"
+    _missing_head_text = "pooler_output will be None"
     _needs_head = False
 
     def __init_subclass__(cls) -> None:
@@ -83,25 +83,25 @@ class Encoder(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `BaseModelOutput`, for BERT a `BaseModelOutputWithPooling`, or a tuple with `return_dict=False`.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         has_pooler = self._settings["head"] == "pooler"
-        ran = self._run(packed, output_hidden_states, output_attentions, logits=has_pooler, last=True)
-        assert ran.last is not None
-        pooled = {"pooler_output": ran.logits} if self._head == "pooler" else {}
+        outputs = self._run(packed, output_hidden_states, output_attentions, logits=has_pooler, last=True)
+        assert outputs.last is not None
+        pooled = {"pooler_output": outputs.logits} if self._head == "pooler" else {}
         kind = BaseModelOutputWithPooling if pooled else BaseModelOutput
-        return self._given(kind, ran, return_dict, input_ids, last_hidden_state=ran.last, **pooled)
+        return self._as_output(kind, outputs, return_dict, input_ids, last_hidden_state=outputs.last, **pooled)
 
     def _states_of_rows(self, rows: Rows, row_name: RowName) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
         """Row numbers and the last hidden states (T, H) of their tokens, batch by batch; see `_logits_of_rows`."""
         check_rows(rows, self._settings, row_name)
         return run_batches(self._core, rows, BATCH_TOKENS, states=True)
 
-    def _reported(self, name: str) -> str:
-        """Names of a bare encoder have no prefix."""
+    def _transformers_name(self, name: str) -> str:
+        """Tensors of an encoder without a head have no prefix."""
         return name.removeprefix(PREFIXES[self.config.model_type])
 
 
@@ -110,10 +110,10 @@ class _Labelled(PreTrainedModel):
 
     @property
     def classes_(self) -> NDArray[np.object_]:
-        """The names of the labels, an array (num_labels) in the order of the logits, as scikit-learn calls it."""
+        """The names of the labels, an array (num_labels) in the order of the logits, under the name of scikit-learn."""
         return np.array(self.labels(), np.object_)
 
-    def _described(self) -> str:
+    def _repr_suffix(self) -> str:
         labels = list(self.config.id2label.values())
         shown = repr(labels) if len(labels) <= 6 else f"[{', '.join(map(repr, labels[:5]))}, ...]"
         return f", {self.num_labels} labels {shown}"
@@ -123,7 +123,7 @@ class SequenceClassifier(_Labelled):
     """A head that classifies rows."""
 
     _head = "sequence"
-    _lack = untrained("classifier")
+    _missing_head_text = untrained_head_text("classifier")
 
     @_with_errors
     def __call__(
@@ -138,25 +138,25 @@ class SequenceClassifier(_Labelled):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
-        Masks may have padding on either side and holes; the head reads the first token that is not masked, where
+        A mask may have padding on either side and holes. The head reads the first token that is not masked;
         transformers reads column 0. Returns a `SequenceClassifierOutput`, or a tuple with `return_dict=False`.
 
-        With `labels` it has the loss of the configuration's `problem_type`. "regression": mean squared error,
-        "single_label_classification": cross entropy with classes (N), -100 left out, "multi_label_classification":
-        binary cross entropy with 0 and 1 (N, C). Without a `problem_type` it is a regression when there is one label,
-        a cross entropy for classes (N), and for labels (N, C) a soft cross entropy, with BERT a binary one. The logits
-        of a regression stay (N, 1), also where transformers flattens them.
+        With `labels`, the output has the loss of the configuration's `problem_type`. "regression": mean squared error;
+        "single_label_classification": cross entropy with classes (N), -100 is ignored; "multi_label_classification":
+        binary cross entropy with 0 and 1 (N, C). Without a `problem_type`, one label means regression, classes (N)
+        cross entropy, and labels (N, C) soft cross entropy, or binary cross entropy with BERT. The logits of a
+        regression are (N, 1), also where transformers flattens them.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits, loss = ran.logits, None
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits, loss = outputs.logits, None
         assert logits is not None
         if labels is not None:
             infer = self.config.model_type == "bert"
             loss = classification_loss(logits, labels, self.config.problem_type, infer=infer)
-        return self._given(SequenceClassifierOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(SequenceClassifierOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
     def predict(
         self,
@@ -174,23 +174,23 @@ class SequenceClassifier(_Labelled):
         """Logits, float32 (N, num_labels), of a column of texts or of pairs, in its order.
 
         A column is a list, Series, pyarrow array, ndarray, data set or iterator; pairs are two columns, or a list of
-        tuples of two texts. It is read in windows of 8,192 rows, so that
-        beyond the column and the result memory does not grow with the number of rows. Each distinct text of a window
-        is computed once, in batches of about `batch_tokens` tokens, and not again in later windows until some ten
-        megabytes of other texts have come. Ctrl-C is served between layers. `na` says what a missing value (None, NaN,
-        pd.NA) does: "raise", "empty" (an empty text) or "skip" (a row of NaN). `progress=True` shows a bar by tqdm,
-        or a plain line on stderr. Truncation and `max_length` work as in a call of the tokenizer; the warning that
-        counts the texts cut comes when all rows are done.
+        tuples of two texts. The column is read in windows of 8,192 rows, so apart from the column and the result,
+        memory does not grow with the number of rows. Each distinct text of a window is computed once, in batches of
+        about `batch_tokens` tokens, and again in later windows only after about ten megabytes of other texts. Ctrl-C
+        works between layers. `na` decides about missing values (None, NaN, pd.NA): "raise" an error, "empty" treats
+        them as empty texts, "skip" returns NaN rows. `progress=True` shows a bar by tqdm if it is installed, otherwise
+        a line on stderr. `truncation` and `max_length` work as in a call of the tokenizer; one warning at the end
+        counts the texts that were cut.
 
-        Errors: TypeError and ValueError name the row and the remedy, before anything is computed for what is no str
-        or missing, unless it comes from an iterator; RuntimeError when the head is missing.
+        Errors: TypeError and ValueError name the row and the remedy; rows that are not a str, or missing, raise before
+        anything is computed, unless they come from an iterator. RuntimeError if the head is missing.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
         >>> model.predict(["See you at home", None], na="skip").shape
         (2, 2)
         """
-        _refuse(self.predict, unknown)
+        _raise_for_unknown(self.predict, unknown)
         return self._logits_of_column(
             texts,
             text_pairs,
@@ -217,14 +217,14 @@ class SequenceClassifier(_Labelled):
     ) -> NDArray[np.float32]:
         """Probabilities, float32 (N, num_labels): softmax, or sigmoid for multi-label models and a single logit.
 
-        Arguments and errors are those of `predict`; a regression model raises ValueError, for it has none.
+        Arguments and errors are those of `predict`; a regression model has no probabilities and raises ValueError.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
         >>> float(model.predict_proba(["See you at home"]).sum().round(3))
         1.0
         """
-        _refuse(self.predict_proba, unknown)
+        _raise_for_unknown(self.predict_proba, unknown)
         function = self.probability_function()
         if function is None:
             raise ValueError('config key problem_type is "regression": there are no probabilities; call predict')
@@ -253,18 +253,18 @@ class SequenceClassifier(_Labelled):
         tokenizer: PreTrainedTokenizerFast | None = None,
         **unknown: Any,
     ) -> NDArray[np.object_]:
-        """The likeliest label of each row, an array of str (N), whatever the order of the labels in the logits.
+        """The most likely label of each row, an array of str (N), whatever the order of the labels in the logits.
 
-        Of a multi-label model each row has a list of the labels whose probability is above 0.5. With `na="skip"` the
-        label of a missing text is None. Arguments and errors are those of `predict`; a model of a regression or of a
-        single label raises ValueError, for it has nothing to choose from.
+        With a multi-label model each row is a list of the labels whose probability is above 0.5. With `na="skip"` the
+        label of a missing text is None. Arguments and errors are those of `predict`; a regression model or a model with
+        one label raises ValueError, because there is no label to choose.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
         >>> model.predict_labels(["See you at home", None], na="skip").tolist()
         ['ham', None]
         """
-        _refuse(self.predict_labels, unknown)
+        _raise_for_unknown(self.predict_labels, unknown)
         several = self.config.problem_type == "multi_label_classification"
         if not several and (self.probability_function() is None or self.num_labels == 1):
             raise ValueError("this model scores rows and has no labels to choose from; call predict or predict_proba")
@@ -287,7 +287,7 @@ class SequenceClassifier(_Labelled):
         return answers
 
     def probability_function(self) -> str | None:
-        """What makes probabilities of the logits: "softmax", "sigmoid", or None for regression."""
+        """The function that turns logits into probabilities: "softmax", "sigmoid", or None for regression."""
         if self.config.problem_type == "regression":
             return None
         if self.config.problem_type == "multi_label_classification" or self.num_labels == 1:
@@ -297,17 +297,17 @@ class SequenceClassifier(_Labelled):
     def _logits_of_text(
         self, text: str, name: str, tokenizer: PreTrainedTokenizerFast, truncation: bool | str, max_length: int | None
     ) -> NDArray[np.float32]:
-        """Logits (1, num_labels) of one text, the short way; messages call it `name`."""
+        """Logits (1, num_labels) of one text, without the windows of a column; messages call it `name`."""
         self._require_head()
         options = tokenizer._encode_options(truncation, max_length)
         try:
             rows = tokenizer._encode_for_model([text], None, options)
         except ValueError:
-            explain(tokenizer, [text], None, options, (the_only(name), the_only(name)))
+            raise_for_bad_row(tokenizer, [text], None, options, (single_name(name), single_name(name)))
             raise
         if rows.cut and max_length is None:
             warn_of_cuts(1, "1 text", options["max_length"])
-        check_rows(rows, self._settings, the_only(name))
+        check_rows(rows, self._settings, single_name(name))
         logits = self._core.forward(rows.ids, rows.offsets, types=rows.types)[0]
         assert logits is not None
         return logits
@@ -319,7 +319,7 @@ class SequenceClassifier(_Labelled):
         tokenizer: PreTrainedTokenizerFast | None,
         **arguments: Any,
     ) -> NDArray[np.float32]:
-        """What `predict` returns; `arguments` are those of the function of that name in `_predict`."""
+        """The result of `predict`; `arguments` are those of the function of that name in `_predict`."""
         self._require_head()
         tokenizer = self.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
         return predict(self._core, self._settings, tokenizer, texts, text_pairs, **arguments)
@@ -330,7 +330,7 @@ class TokenClassifier(_Labelled):
 
     _head = "tokens"
     _layers = TOKENS
-    _lack = untrained("classifier of tokens")
+    _missing_head_text = untrained_head_text("classifier of tokens")
 
     @_with_errors
     def __call__(
@@ -345,17 +345,17 @@ class TokenClassifier(_Labelled):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `TokenClassifierOutput`, whose logits (N, S, C) are zero for masked tokens, or a tuple with
-        `return_dict=False`. With `labels` (N, S) it has the cross entropy of the tokens that are neither labelled -100
-        nor masked; transformers counts masked ones, too, unless they are labelled -100.
+        `return_dict=False`. With `labels` (N, S), the output has the cross entropy of the tokens that are neither
+        labelled -100 nor masked; transformers also counts masked tokens, unless they are labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits = _padded(packed, ran.logits)
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, outputs.logits)
         loss = None if labels is None else token_loss(logits, labels, packed.valid)
-        return self._given(TokenClassifierOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(TokenClassifierOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
 
 class SpanReader(PreTrainedModel):
@@ -363,7 +363,7 @@ class SpanReader(PreTrainedModel):
 
     _head = "tokens"
     _layers = SPANS
-    _lack = untrained("reader of answers")
+    _missing_head_text = untrained_head_text("reader of answers")
 
     @_with_errors
     def __call__(
@@ -379,16 +379,16 @@ class SpanReader(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
-        Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the least float32 for masked tokens, so that
-        argmax finds none, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N) it
-        has the mean of both cross entropies; a position of S or more does not count, a masked one raises ValueError.
-        Masked tokens do not compete, so that the loss does not depend on padding; in transformers they do.
+        Returns a `QuestionAnsweringModelOutput`, whose logits (N, S) are the lowest float32 for masked tokens, so that
+        argmax never chooses one, or a tuple with `return_dict=False`. With `start_positions` and `end_positions` (N)
+        it has the mean of both cross entropies; a position of S or more is ignored, a masked one raises ValueError.
+        Masked tokens do not compete, so padding never affects the loss; in transformers they compete.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits = _padded(packed, ran.logits)
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, outputs.logits)
         if packed.valid is not None:
             logits[~packed.valid] = np.finfo(np.float32).min  # no answer begins or ends there
         start, end = (np.ascontiguousarray(part) for part in np.moveaxis(logits, 2, 0))
@@ -396,7 +396,7 @@ class SpanReader(PreTrainedModel):
         if start_positions is not None and end_positions is not None:
             loss = span_loss(start, end, start_positions, end_positions, packed.valid)
         values = {"loss": loss, "start_logits": start, "end_logits": end}
-        return self._given(QuestionAnsweringModelOutput, ran, return_dict, input_ids, **values)
+        return self._as_output(QuestionAnsweringModelOutput, outputs, return_dict, input_ids, **values)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         if config.num_labels != 2:
@@ -411,7 +411,7 @@ class Chooser(PreTrainedModel):
     """A head that scores choices."""
 
     _head = "sequence"
-    _lack = untrained("model for choices")
+    _missing_head_text = untrained_head_text("model for choices")
 
     @_with_errors
     def __call__(
@@ -426,17 +426,17 @@ class Chooser(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over N questions with the same number of choices: arrays or lists (N, choices, S).
+        """Runs the network on N questions with the same number of choices: arrays or lists (N, choices, S).
 
         Returns a `MultipleChoiceModelOutput` with logits (N, choices), or a tuple with `return_dict=False`. With
         `labels` (N), the numbers of the right choices, it has their cross entropy.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        assert ran.logits is not None
-        logits = ran.logits.reshape(np.shape(input_ids)[:2])
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        assert outputs.logits is not None
+        logits = outputs.logits.reshape(np.shape(input_ids)[:2])
         loss = None if labels is None else choice_loss(logits, labels)
-        return self._given(MultipleChoiceModelOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(MultipleChoiceModelOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
     def _pack(self, input_ids: Any, attention_mask: Any, token_type_ids: Any) -> Packed:
         ids = flatten_choices("input_ids", input_ids)
@@ -452,11 +452,11 @@ class Chooser(PreTrainedModel):
 
 
 class NextSentencePredictor(PreTrainedModel):
-    """A head that tells whether the second text of a pair follows the first."""
+    """A head that predicts whether the second text of a pair follows the first."""
 
     _head = "sequence"
     _layers = NEXT_SENTENCE
-    _lack = untrained("predictor of the next sentence")
+    _missing_head_text = untrained_head_text("predictor of the next sentence")
 
     @_with_errors
     def __call__(
@@ -471,17 +471,18 @@ class NextSentencePredictor(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `NextSentencePredictorOutput` with logits (N, 2), the first for a text that follows, or a tuple with
         `return_dict=False`. With `labels` (N), 0 for a text that follows and 1 for any other, it has their cross
         entropy.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        assert ran.logits is not None
-        loss = None if labels is None else choice_loss(ran.logits, labels)
-        return self._given(NextSentencePredictorOutput, ran, return_dict, input_ids, loss=loss, logits=ran.logits)
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = outputs.logits
+        assert logits is not None
+        loss = None if labels is None else choice_loss(logits, labels)
+        return self._as_output(NextSentencePredictorOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         plan = super()._plan(config, found, options)
@@ -489,10 +490,10 @@ class NextSentencePredictor(PreTrainedModel):
 
 
 class MaskedLanguageModel(PreTrainedModel):
-    """A head that guesses tokens."""
+    """A head that predicts the tokens in the place of masks."""
 
     _head = "masked_lm"
-    _lack = untrained("masked language model")
+    _missing_head_text = untrained_head_text("masked language model")
 
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0, enhanced_mask_decoder: bool | None = None) -> None:
         self._make(config, seed, {"enhanced_mask_decoder": enhanced_mask_decoder})
@@ -511,47 +512,49 @@ class MaskedLanguageModel(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `MaskedLMOutput`, whose logits (N, S, V) are zero for masked tokens, or a tuple with
         `return_dict=False`. With `positions`, a boolean (N, S) array such as `input_ids == tokenizer.mask_token_id`,
         only the logits (K, V) of the K chosen tokens are computed, row by row, which saves most of the time and memory
-        for a large vocabulary. With `labels` (N, S) it has the cross entropy of the tokens that are not labelled
-        -100, not masked and, if there are `positions`, chosen; transformers counts masked ones, too, unless they are
-        labelled -100.
+        for a large vocabulary. With `labels` (N, S), the output has the cross entropy of the tokens that are not
+        labelled -100, not masked and, with `positions`, chosen; transformers also counts masked tokens, unless they
+        are labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
         chosen = None if positions is None else check_positions(positions, packed)
         some = chosen is None or bool(chosen.any())
         selected = None if chosen is None or not some else selected_tokens(packed, chosen)
-        ran = self._run(packed, output_hidden_states, output_attentions, logits=some, selected=selected)
+        outputs = self._run(packed, output_hidden_states, output_attentions, logits=some, selected=selected)
         loss = None
         if chosen is None:
-            logits = _padded(packed, ran.logits)
+            logits = _padded(packed, outputs.logits)
             loss = None if labels is None else token_loss(logits, labels, packed.valid)
         else:
-            logits = np.empty((0, self._settings["num_labels"]), np.float32) if ran.logits is None else ran.logits
+            logits = outputs.logits
+            if logits is None:
+                logits = np.empty((0, self._settings["num_labels"]), np.float32)
             loss = None if labels is None else chosen_loss(logits, labels, chosen)
-        return self._given(MaskedLMOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(MaskedLMOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
-    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
-        """A decoder that is not tied has a bias of its own, beside which files may have the other."""
-        return tuple(name for name in super()._unexpected(adapted) if name != BIAS)
+    def _unexpected(self, matched: MatchedWeights) -> tuple[str, ...]:
+        """A decoder that is not tied has its own bias; the other bias in the files is expected then."""
+        return tuple(name for name in super()._unexpected(matched) if name != BIAS)
 
-    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
-        """The head of transformers has both biases, whichever it adds."""
-        information = super()._loading_info(adapted, found)
+    def _loading_info(self, matched: MatchedWeights, found: Mapping[str, Tensor]) -> dict[str, Any]:
+        """The head of transformers has both biases, although it adds only one."""
+        information = super()._loading_info(matched, found)
         if self._opened.layers is PREDICTIONS:
             information["missing_keys"] |= {BIAS, DECODER + ".bias"} - found.keys()
         return information
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
-        asked = options.get("enhanced_mask_decoder")
-        _check_asked(asked, config)
-        legacy = bool(config.get("legacy", True)) and not asked
+        option = options.get("enhanced_mask_decoder")
+        _check_decoder_option(option, config)
+        legacy = bool(config.get("legacy", True)) and not option
         if any(name.startswith("lm_predictions.lm_head.") for name in found):
             legacy = legacy and any(name.startswith("cls.predictions.") for name in found)
-        enhanced = _decodes_twice(config, found, legacy) if asked is None else asked
+        enhanced = _decodes_twice(config, found, legacy) if option is None else option
         if legacy != config.get("legacy", True):
             config = type(config).from_dict({**config.to_dict(), "legacy": legacy})
         if not legacy:
@@ -563,11 +566,11 @@ class MaskedLanguageModel(PreTrainedModel):
 
 
 class ReplacedTokenDetector(PreTrainedModel):
-    """A head that tells which tokens were replaced."""
+    """A head that detects which tokens were replaced."""
 
     _head = "replaced_tokens"
     _layers = REPLACED
-    _lack = untrained("detector of replaced tokens")
+    _missing_head_text = untrained_head_text("detector of replaced tokens")
 
     @_with_errors
     def __call__(
@@ -582,21 +585,21 @@ class ReplacedTokenDetector(PreTrainedModel):
         return_dict: bool | None = None,
         **extra: Any,
     ) -> Any:
-        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+        """Runs the network on a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer returns them.
 
         Returns a `PreTrainingOutput` with logits (N, S), above 0 where a token seems replaced and 0 for masked tokens,
         or a tuple with `return_dict=False`. With `labels` (N, S), 1 for replaced and 0 for original tokens, it has the
         binary cross entropy of the tokens that are neither masked nor labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
-        ran = self._run(packed, output_hidden_states, output_attentions)
-        logits = _padded(packed, ran.logits)[:, :, 0]
+        outputs = self._run(packed, output_hidden_states, output_attentions)
+        logits = _padded(packed, outputs.logits)[:, :, 0]
         loss = None if labels is None else replaced_loss(logits, labels, packed.valid)
-        return self._given(PreTrainingOutput, ran, return_dict, input_ids, loss=loss, logits=logits)
+        return self._as_output(PreTrainingOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
 
 
-def _refuse(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
-    """Raises the TypeError for arguments that a method does not take."""
+def _raise_for_unknown(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
+    """TypeError for an argument that a method does not have."""
     if unknown:
         raise unknown_option(method.__name__, unknown, list(signature(method).parameters)[:-1])
 
@@ -608,7 +611,7 @@ def _padded(packed: Packed, logits: NDArray[np.float32] | None) -> NDArray[np.fl
 
 
 def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy: bool) -> bool:
-    """Whether files are those of a model that was trained with the enhanced mask decoder."""
+    """Whether the files are of a model that was trained with the enhanced mask decoder."""
     return (
         not legacy
         and config.get("position_biased_input") is False
@@ -618,16 +621,16 @@ def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy
     )
 
 
-def _check_asked(asked: Any, config: PreTrainedConfig) -> None:
-    """TypeError or ValueError for an `enhanced_mask_decoder` that makes no sense for this family."""
-    if asked is not None and not isinstance(asked, bool):
-        raise TypeError(f"enhanced_mask_decoder is {asked!r}; it must be None, True or False")
-    if asked and config.model_type == "bert":
-        raise ValueError("enhanced_mask_decoder is True, but BERT has none; leave it out")
+def _check_decoder_option(option: Any, config: PreTrainedConfig) -> None:
+    """TypeError or ValueError if `enhanced_mask_decoder` is invalid for this family."""
+    if option is not None and not isinstance(option, bool):
+        raise TypeError(f"enhanced_mask_decoder is {option!r}; it must be None, True or False")
+    if option and config.model_type == "bert":
+        raise ValueError("enhanced_mask_decoder is True, but BERT has no such decoder; leave it out")
 
 
 def _check_width(config: PreTrainedConfig) -> None:
-    """ValueError when LM_HEAD cannot multiply with the word table."""
+    """ValueError if LM_HEAD cannot multiply with the word table."""
     embedding = config.get("embedding_size") or config.hidden_size
     if embedding != config.hidden_size:
         raise ValueError(
@@ -638,7 +641,7 @@ def _check_width(config: PreTrainedConfig) -> None:
 
 
 def _check_decoder(config: PreTrainedConfig, found: Mapping[str, Tensor]) -> None:
-    """ValueError, with the reason, when the enhanced mask decoder cannot run."""
+    """ValueError with the reason if the enhanced mask decoder cannot run."""
     if config.get("position_biased_input") is not False:
         raise ValueError(
             "enhanced_mask_decoder is True, but positions are added at the input already (config key "

@@ -1,4 +1,4 @@
-"""Weights of a model that nothing was trained for yet, drawn as transformers draws them."""
+"""Initial weights, drawn from the distributions that transformers uses."""
 
 import random
 import sys
@@ -16,9 +16,9 @@ from deberta_c._models.tensor_names import WORDS, Source
 def initial_weights(wanted: Iterable[Source], config: PreTrainedConfig, seed: int) -> list[Tensor]:
     """One tensor, F32, for each file tensor among the sources.
 
-    Matrices are normal with the deviation `initializer_range`, the row of `pad_token_id` in the word table is zero;
-    LayerNorm has ones, biases are zero. Each tensor has a generator of its own, so that two models of one seed have
-    the same encoder whatever their heads.
+    Matrices are normal with the standard deviation `initializer_range`; the row of `pad_token_id` in the word table
+    and biases are zeros; LayerNorm weights are ones. Each tensor has its own generator, so two models with the same
+    seed have the same encoder, whatever their heads.
     """
     shapes = {source.file: source.stored for source in wanted}
     deviation = config.get("initializer_range")
@@ -34,10 +34,10 @@ def initial_weights(wanted: Iterable[Source], config: PreTrainedConfig, seed: in
 
 
 def set_seed(seed: int, deterministic: bool = False) -> None:
-    """Seeds the generators of Python, NumPy and, if it is imported, torch, as transformers' function of that name.
+    """Seeds the generators of Python, NumPy and, if it is imported, torch, as `transformers.set_seed` does.
 
-    Models draw from the argument `seed` of their constructors and the network has no chance in it, so that nothing of
-    this package depends on it; `deterministic` changes nothing.
+    Nothing in deberta_c depends on these generators: models draw from the argument `seed` of their constructors, and
+    the network is deterministic. `deterministic` has no effect.
 
     >>> set_seed(42)
     >>> first = np.random.rand()
@@ -46,7 +46,7 @@ def set_seed(seed: int, deterministic: bool = False) -> None:
     True
     """
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  # that of transformers
+    np.random.seed(seed)  # noqa: NPY002  # as in transformers
     if torch := sys.modules.get("torch"):
         torch.manual_seed(seed)
 

@@ -1,4 +1,4 @@
-"""How a model is opened, from files or from a seed, and how a pickle opens it again."""
+"""Opening a model from files or a seed, and again from a pickle."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -24,12 +24,12 @@ from deberta_c._files.hub import hub_options, model_files, resolve
 from deberta_c._files.shared_open import reopened
 from deberta_c._models.config import OUTPUTS, AutoConfig, PreTrainedConfig, check_problem, config_class, read_config
 from deberta_c._models.initial import initial_weights
-from deberta_c._models.tensor_names import DECODER, Adapted, adapt, named, sources, tie
+from deberta_c._models.tensor_names import DECODER, MatchedWeights, by_current_name, match_weights, sources, tie
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 M = TypeVar("M", bound="OpenedModel")
 
-# Arguments of transformers that change nothing here.
+# Arguments of transformers that have no effect here.
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
 _TASKS = frozenset(
@@ -47,7 +47,7 @@ _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<i
 
 
 class Plan(NamedTuple):
-    """What is run: the configuration as it is, the core's settings, and what the file calls the layers of the head."""
+    """What to run: the configuration, the settings of the core, and the names of the head's layers in the files."""
 
     config: PreTrainedConfig
     settings: dict[str, Any]
@@ -58,18 +58,18 @@ class OpenedModel:
     """A network of the core with its configuration and its files; see `PreTrainedModel`."""
 
     config_class: ClassVar[type[PreTrainedConfig]]
-    _encoders: ClassVar[dict[type[PreTrainedConfig], type[Any]]] = {}  # of each family the class without a head
+    _encoders: ClassVar[dict[type[PreTrainedConfig], type[Any]]] = {}  # the class without a head of each family
     _head: ClassVar[str]  # of the core
-    _layers: ClassVar[Mapping[str, str]]  # of the head, as files call them
-    _lack: ClassVar[str]  # what it means that tensors of the head are missing
-    _ignored: ClassVar[str] = r"(^|\.)position_ids$"  # what no model needs, but many files have
+    _layers: ClassVar[Mapping[str, str]]  # the head's layers, as files call them
+    _missing_head_text: ClassVar[str]  # what the warning about missing tensors of the head adds
+    _ignored: ClassVar[str] = r"(^|\.)position_ids$"  # tensors that no model needs, but many files have
     _needs_head: ClassVar[bool] = True
 
-    _made_by: tuple[Callable[..., Any], tuple[Any, ...]]  # makes it again, but for what was set in `config`
-    _seed: int | None  # of the initial weights, None for those of files
-    _files: dict[str, Tensor] | None  # the weights, None when the seed gives them
+    _made_by: tuple[Callable[..., Any], tuple[Any, ...]]  # creates it again, except for changes to `config`
+    _seed: int | None  # of the initial weights; None for a model of files
+    _files: dict[str, Tensor] | None  # the weights; None if they are drawn from the seed
     _tokenizer: PreTrainedTokenizerFast | None
-    _base: Any  # what `base_model` returned
+    _base: Any  # the cached `base_model`
 
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0) -> None:
         self._make(config, seed, {})
@@ -78,11 +78,10 @@ class OpenedModel:
     def from_config(cls: type[M], config: PreTrainedConfig, *, seed: int = 0, **options: Any) -> M:
         """A model with initial weights, drawn from `seed` as transformers draws them.
 
-        Each tensor has a generator of its own, so that models of one seed have the same encoder whatever their head.
-        The model keeps its weights twice, as they were drawn and as the network packs them; one that is saved and
-        opened has the former in its file.
+        Each tensor has its own generator, so models with the same seed have the same encoder, whatever their head.
+        The network packs the weights when the model is created; saving the model draws them again.
 
-        Errors: TypeError for what is no configuration, ValueError for one of another family.
+        Errors: TypeError if `config` is not a configuration, ValueError for one of another family.
         """
         return cls(config, seed=seed, **options)
 
@@ -120,19 +119,19 @@ class OpenedModel:
         """Opens a directory with config.json and weights in F32, F16, BF16 or F64, or a model of the Hugging Face hub.
 
         Keys of config.json, such as `num_labels`, `id2label` or `problem_type`, replace those of the file; `config`
-        replaces the file. `ignore_mismatched_sizes=True` drops a head of another size. `dtype` may be "float32" or
-        "auto": the network computes in float32. `variant="fp16"` reads model.fp16.safetensors. For a
-        name of the hub: `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder`. With
-        `output_loading_info=True` the result is (model, information), whose keys missing_keys,
-        unexpected_keys, mismatched_keys and error_msgs are those of transformers.
+        replaces the file. `ignore_mismatched_sizes=True` ignores a head of another size. `dtype` may be "float32" or
+        "auto": the network computes in float32. `variant="fp16"` reads model.fp16.safetensors. For a name of the hub:
+        `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder`. With `output_loading_info=True` the result
+        is (model, information), with the keys missing_keys, unexpected_keys, mismatched_keys and error_msgs of
+        transformers.
 
-        The weights stay in the files, which are mapped into memory. While a model has them open, replace them by
-        renaming new files into their place; a file that is cut or rewritten where it lies ends the process (SIGBUS)
-        or changes the results.
+        The weights stay in the files, which are mapped into memory. To replace the files of an open model, write new
+        ones and rename them; truncating or overwriting an open file ends the process (SIGBUS) or changes the results.
 
-        Errors: OSError for a missing directory or file, ValueError for a file that contradicts itself or the
-        configuration or holds NaN, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing
-        tensors of the head; such a model does not run. UnexpectedWeightsWarning names tensors that are not used.
+        Errors: OSError for a missing directory or file, ValueError for a file that is damaged, does not match the
+        configuration or contains NaN, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing
+        tensors of the head; such a model raises RuntimeError when it is called. UnexpectedWeightsWarning names tensors
+        that are not used.
         """
         where, options = hub_options(options)
         variant = options.get("variant")
@@ -147,23 +146,23 @@ class OpenedModel:
         model._seed = None
         model._made_by = _reopen, (cls, str(folder), options)
         try:
-            found = named(read_checkpoint(folder, variant), own.model_type)
-            adapted = model._open(model._plan(own, found, options), found, str(folder), options)
+            found = by_current_name(read_checkpoint(folder, variant), own.model_type)
+            matched = model._open(model._plan(own, found, options), found, str(folder), options)
         except ValueError as error:
             message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
             raise ValueError(message) from error
-        model._warn(adapted)
-        return (model, model._loading_info(adapted, found)) if output_loading_info else model
+        model._warn(matched)
+        return (model, model._loading_info(matched, found)) if output_loading_info else model
 
     @property
     def num_labels(self) -> int:
-        """How many labels the configuration had when the model was opened."""
+        """The number of labels when the model was opened."""
         return len(self._loaded["id2label"])
 
     def labels(self) -> list[str]:
         """The names of the labels, in the order of the logits, as `config.id2label` has them now.
 
-        Errors: ValueError when it was set to another number of labels than the classifier has.
+        Errors: ValueError if `config.id2label` was set to another number of labels than the classifier has.
         """
         names, count = self.config.id2label, self.num_labels
         if names.keys() != set(range(count)):
@@ -213,7 +212,7 @@ class OpenedModel:
 
     @classmethod
     def _check_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options that replace keys of the configuration; TypeError or ValueError for what is not understood."""
+        """The options that replace keys of the configuration; TypeError or ValueError for any other unknown option."""
         overrides = {}
         for name, value in options.items():
             if cls.config_class._declares(name):
@@ -228,7 +227,7 @@ class OpenedModel:
         return overrides
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
-        """What to run, given a configuration and what the files hold (nothing for a model that is drawn)."""
+        """What to run, for a configuration and the tensors of the files (none for initial weights)."""
         if options.get("enhanced_mask_decoder") is not None:
             raise TypeError("enhanced_mask_decoder is for masked language models only")
         return Plan(config, config._for_core(self._head), self._layers)
@@ -247,11 +246,11 @@ class OpenedModel:
         return {tensor.name: tensor for tensor in initial_weights(wanted, plan.config, self._seed)}
 
     def _weights(self) -> dict[str, Tensor]:
-        """The tensors that are used, each once, under the names of today's files."""
+        """The tensors that are used, each once, under their current names."""
         return self._draw(self._opened) if self._files is None else self._files
 
-    def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> Adapted:
-        """Gives the core what was found, and remembers what the model is."""
+    def _open(self, plan: Plan, found: dict[str, Tensor], where: str, options: dict[str, Any]) -> MatchedWeights:
+        """Opens the model with the tensors that were found."""
         self.config, self.name_or_path = deepcopy(plan.config), where
         self.config.name_or_path = where
         self._loaded = self._settable()
@@ -260,11 +259,11 @@ class OpenedModel:
 
     def _load(
         self, plan: Plan, found: dict[str, Tensor], options: dict[str, Any], core: _core.Model | None = None
-    ) -> Adapted:
-        """Gives the core what was found, or takes one that has it."""
+    ) -> MatchedWeights:
+        """Creates the core with the tensors that were found, or shares `core`, which has them."""
         self._opened, self._options, self._base = plan, options, None
         tied = self._tie(plan.config, found)
-        adapted = adapt(
+        matched = match_weights(
             self._wanted(plan),
             found,
             plan.settings,
@@ -272,28 +271,31 @@ class OpenedModel:
             skip_mismatched=bool(options.get("ignore_mismatched_sizes")),
             quantizer=_quantizer(plan.config),
         )
-        # What the core runs with, whatever happens to `config`.
-        self._settings = plan.settings if adapted.complete else {**plan.settings, "head": "none"}
-        self._missing = tuple(map(self._reported, adapted.missing + [item.name for item in adapted.mismatched]))
-        self._size = sum(prod(tensor.shape) for tensor in adapted.files.values())
-        self._files = adapted.files if self._made_by[0] is not _draw_again else None
-        self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in adapted.files)
+        # The settings of the core, whatever is set in `config` later.
+        self._settings = plan.settings if matched.complete else {**plan.settings, "head": "none"}
+        self._missing = tuple(
+            map(self._transformers_name, matched.missing + [item.name for item in matched.mismatched])
+        )
+        self._size = sum(prod(tensor.shape) for tensor in matched.files.values())
+        self._files = matched.files if self._made_by[0] is not _draw_again else None
+        self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in matched.files)
         try:
-            self._core = _core.Model(self._settings, adapted.tensors) if core is None else core
+            self._core = _core.Model(self._settings, matched.tensors) if core is None else core
         except ValueError as error:
-            raise ValueError(_in_names_of_the_files(str(error), adapted)) from error
-        return adapted
+            raise ValueError(_with_names_of_files(str(error), matched)) from error
+        return matched
 
-    def _warn(self, adapted: Adapted) -> None:
+    def _warn(self, matched: MatchedWeights) -> None:
         where = repr(self.name_or_path)
         if self._missing:
-            text = f"{where} lacks {', '.join(map(describe, self._missing))}: {self._lack}{self._other_task()}"
+            missing = ", ".join(map(describe, self._missing))
+            text = f"{where} lacks {missing}: {self._missing_head_text}{self._other_task()}"
             warn_caller(MissingHeadWarning(text, tensors=self._missing))
-        unexpected = self._unexpected(adapted)
+        unexpected = self._unexpected(matched)
         if unexpected:
             more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
             shown = ", ".join(map(describe, unexpected[:8] if more else unexpected)) + more
-            text = f"{where} holds tensors that {type(self).__name__} does not use: {shown}"
+            text = f"{where} contains tensors that {type(self).__name__} does not use: {shown}"
             warn_caller(UnexpectedWeightsWarning(text, tensors=unexpected))
         if self._untied and self.config.tie_word_embeddings:
             text = (
@@ -302,34 +304,34 @@ class OpenedModel:
             )
             warn_caller(UntiedWeightsWarning(text, tensors=self._untied))
 
-    def _reported(self, name: str) -> str:
-        """What transformers calls the tensor `name` of this model, in reports and in files."""
+    def _transformers_name(self, name: str) -> str:
+        """The name of a tensor in reports and in files of transformers."""
         return name
 
-    def _unexpected(self, adapted: Adapted) -> tuple[str, ...]:
-        return tuple(sorted(name for name in adapted.unexpected if not re.search(self._ignored, name)))
+    def _unexpected(self, matched: MatchedWeights) -> tuple[str, ...]:
+        return tuple(sorted(name for name in matched.unexpected if not re.search(self._ignored, name)))
 
-    def _loading_info(self, adapted: Adapted, found: Mapping[str, Tensor]) -> dict[str, Any]:
+    def _loading_info(self, matched: MatchedWeights, found: Mapping[str, Tensor]) -> dict[str, Any]:
         return {
-            "missing_keys": set(map(self._reported, adapted.missing)),
-            "unexpected_keys": set(self._unexpected(adapted)),
-            "mismatched_keys": {(self._reported(name), *shapes) for name, *shapes in adapted.mismatched},
+            "missing_keys": set(map(self._transformers_name, matched.missing)),
+            "unexpected_keys": set(self._unexpected(matched)),
+            "mismatched_keys": {(self._transformers_name(name), *shapes) for name, *shapes in matched.mismatched},
             "error_msgs": [],
         }
 
     def _settable(self) -> dict[str, Any]:
-        """What a user may set in `config` of an open model."""
+        """The keys of `config` that may be set in an open model."""
         return {name: deepcopy(self.config.get(name)) for name in ("id2label", "label2id", "problem_type", *OUTPUTS)}
 
     def _require_head(self) -> None:
         if self._missing and self._needs_head:
             raise RuntimeError(
                 f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; fine-tune it with "
-                f"transformers, or load a directory that holds them{self._other_task()}"
+                f"transformers, or load a directory that has them{self._other_task()}"
             )
 
     def _other_task(self) -> str:
-        """That the files are those of another task, if config.json says so, and what opens them."""
+        """The end of a message if config.json names another task: the class that opens the files."""
         classes = self.config.get("architectures")
         name = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
         _, found, task = name.partition("For")
@@ -338,27 +340,27 @@ class OpenedModel:
         return f"; this checkpoint is a {name[:80]}: open it with AutoModelFor{task}"
 
 
-def untrained(what: str) -> str:
-    """What it means for a model that its head is missing."""
+def untrained_head_text(what: str) -> str:
+    """The end of the warning about a missing head."""
     return (
         f"it is not a trained {what}, and running it raises an error; fine-tune it with transformers, or load a "
-        "directory that holds them"
+        "directory that has them"
     )
 
 
 def _quantizer(config: PreTrainedConfig) -> str:
-    """What config.json says of the quantizer that made the weights; empty when it says nothing."""
+    """The quantizer of the weights as config.json names it; empty if it names none."""
     settings = config.get("quantization_config")
     return str(settings.get("quant_method") or "bitsandbytes")[:80] if isinstance(settings, dict) else ""
 
 
-def _in_names_of_the_files(message: str, adapted: Adapted) -> str:
-    """A message of the core about a setting or a number in a weight, in words of config.json and the weights' file."""
+def _with_names_of_files(message: str, matched: MatchedWeights) -> str:
+    """A message of the core about a setting or a weight, with the names of config.json and of the weights' file."""
     found = _NAN.search(message)
-    if found is None or found["name"] not in adapted.names:
-        # Of the heads only the pooler has an activation of its own.
+    if found is None or found["name"] not in matched.names:
+        # Only the pooler has its own activation in config.json.
         return re.sub(r"^(?=\w+ is )", "config key ", re.sub("^head_act", "pooler_hidden_act", message))
-    source, tensor = adapted.names[found["name"]]
+    source, tensor = matched.names[found["name"]]
     place = f" at index {found['index']}" if source.stored == source.shape else ""
     return f"tensor {tensor!r} holds {found['value']}{place}; the file is damaged, copy it again"
 

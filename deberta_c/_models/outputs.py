@@ -1,4 +1,4 @@
-"""What a model returns."""
+"""The outputs of models."""
 
 import sys
 from collections.abc import Iterator
@@ -14,31 +14,31 @@ Output = TypeVar("Output", bound="ModelOutput")
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class ModelOutput:
-    """Arrays or tensors of one call; reachable as attributes, by name, by position and by unpacking.
+    """Arrays or tensors of one call, accessed as attributes, by name, by position or by unpacking.
 
     N rows of S tokens, hidden size H, L layers, A heads. `loss`: a float32 scalar when labels were given.
     `hidden_states`: None or L + 1 arrays float32 (N, S, H), the embeddings first. `attentions`: None or L arrays
-    float32 (N, A, S, S). Masked tokens have zeros. Iterating gives the values, those that are absent left out, so that
-    `logits, = model(**inputs)` works; `keys()` gives the names.
+    float32 (N, A, S, S). Masked tokens have zeros. Iteration yields the values that are not None, so that
+    `logits, = model(**inputs)` works; `keys()` returns their names.
 
     >>> isinstance(SequenceClassifierOutput(logits=np.zeros((1, 2), np.float32)), ModelOutput)
     True
     """
 
     def keys(self) -> list[str]:
-        """Names of what is there."""
+        """The names of the values that are not None."""
         return [field.name for field in fields(self) if getattr(self, field.name) is not None]
 
     def values(self) -> list[Any]:
-        """What is there, in the order of `keys`."""
+        """The values that are not None, in the order of `keys`."""
         return [getattr(self, name) for name in self.keys()]
 
     def items(self) -> list[tuple[str, Any]]:
-        """Names and values of what is there."""
+        """The names and values that are not None."""
         return [(name, getattr(self, name)) for name in self.keys()]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """What is there under this name, or `default`."""
+        """The value of this name, or `default`."""
         return getattr(self, name) if name in self else default
 
     def to_tuple(self) -> tuple[Any, ...]:
@@ -50,7 +50,7 @@ class ModelOutput:
             return self.to_tuple()[key]
         if key in self:
             return getattr(self, key)
-        raise KeyError(f"{key!r} is not here; this output has {', '.join(self.keys())}")
+        raise KeyError(f"this output has no {key!r}; it has {', '.join(self.keys())}")
 
     def __contains__(self, key: object) -> bool:
         return key in self.keys()
@@ -68,7 +68,7 @@ class ModelOutput:
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class BaseModelOutput(ModelOutput):
-    """What an encoder returns: `last_hidden_state` float32 (N, S, H), and what `ModelOutput` describes.
+    """The output of an encoder: `last_hidden_state` float32 (N, S, H), and the values of every `ModelOutput`.
 
     >>> BaseModelOutput(last_hidden_state=np.zeros((1, 4, 8), np.float32)).keys()
     ['last_hidden_state']
@@ -81,7 +81,7 @@ class BaseModelOutput(ModelOutput):
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class BaseModelOutputWithPooling(ModelOutput):
-    """What BertModel returns: `last_hidden_state` float32 (N, S, H), `pooler_output` float32 (N, H), None without one.
+    """The output of BertModel: `last_hidden_state` float32 (N, S, H), `pooler_output` float32 (N, H) or None.
 
     >>> states, pooled = np.zeros((1, 4, 8), np.float32), np.zeros((1, 8), np.float32)
     >>> BaseModelOutputWithPooling(last_hidden_state=states, pooler_output=pooled).keys()
@@ -103,7 +103,7 @@ class _WithLogits(ModelOutput):
 
 
 class SequenceClassifierOutput(_WithLogits):
-    """What a classifier returns: `logits` float32 (N, num_labels), and what `ModelOutput` describes.
+    """The output of a classifier: `logits` float32 (N, num_labels), and the values of every `ModelOutput`.
 
     >>> output = SequenceClassifierOutput(logits=np.zeros((1, 2), np.float32))
     >>> output.logits is output["logits"] is output[0]
@@ -113,7 +113,7 @@ class SequenceClassifierOutput(_WithLogits):
 
 
 class TokenClassifierOutput(_WithLogits):
-    """What a classifier of tokens returns: `logits` float32 (N, S, num_labels), and what `ModelOutput` describes.
+    """The output of a token classifier: `logits` float32 (N, S, num_labels), and the values of every `ModelOutput`.
 
     >>> TokenClassifierOutput(logits=np.zeros((1, 4, 3), np.float32))
     TokenClassifierOutput(logits=(1, 4, 3))
@@ -121,7 +121,7 @@ class TokenClassifierOutput(_WithLogits):
 
 
 class MultipleChoiceModelOutput(_WithLogits):
-    """What a choice returns: `logits` float32 (N, choices), and what `ModelOutput` describes for N * choices rows.
+    """The output of a model for choices: `logits` float32 (N, choices). The other values have N * choices rows.
 
     >>> MultipleChoiceModelOutput(logits=np.zeros((2, 4), np.float32))
     MultipleChoiceModelOutput(logits=(2, 4))
@@ -129,7 +129,7 @@ class MultipleChoiceModelOutput(_WithLogits):
 
 
 class NextSentencePredictorOutput(_WithLogits):
-    """What tells whether texts follow each other: `logits` float32 (N, 2), and what `ModelOutput` describes.
+    """The output of a predictor of the next sentence: `logits` float32 (N, 2), and the values of every `ModelOutput`.
 
     >>> NextSentencePredictorOutput(logits=np.zeros((1, 2), np.float32))
     NextSentencePredictorOutput(logits=(1, 2))
@@ -137,7 +137,7 @@ class NextSentencePredictorOutput(_WithLogits):
 
 
 class MaskedLMOutput(_WithLogits):
-    """What a masked language model returns: `logits` float32 (N, S, vocab_size), or (K, vocab_size) of K positions.
+    """The output of a masked language model: `logits` float32 (N, S, vocab_size), or (K, vocab_size) for K positions.
 
     >>> MaskedLMOutput(logits=np.zeros((1, 4, 100), np.float32))
     MaskedLMOutput(logits=(1, 4, 100))
@@ -145,7 +145,7 @@ class MaskedLMOutput(_WithLogits):
 
 
 class PreTrainingOutput(_WithLogits):
-    """What the detector of replaced tokens returns: `logits` float32 (N, S), above 0 where a token seems replaced.
+    """The output of a detector of replaced tokens: `logits` float32 (N, S), above 0 where a token seems replaced.
 
     >>> PreTrainingOutput(logits=np.zeros((1, 4), np.float32))
     PreTrainingOutput(logits=(1, 4))
@@ -154,7 +154,7 @@ class PreTrainingOutput(_WithLogits):
 
 @dataclass(kw_only=True, repr=False, eq=False)
 class QuestionAnsweringModelOutput(ModelOutput):
-    """What a reader of answers returns: `start_logits` and `end_logits`, each float32 (N, S).
+    """The output of a question answering model: `start_logits` and `end_logits`, each float32 (N, S).
 
     >>> zeros = np.zeros((1, 4), np.float32)
     >>> QuestionAnsweringModelOutput(start_logits=zeros, end_logits=zeros)
@@ -169,12 +169,12 @@ class QuestionAnsweringModelOutput(ModelOutput):
 
 
 def is_tensor(value: object) -> bool:
-    """Whether a value is a tensor of torch, which is not imported for the question."""
+    """Whether a value is a torch tensor; does not import torch."""
     return isinstance(value, getattr(sys.modules.get("torch"), "Tensor", ()))
 
 
 def of_tensors(output: Output) -> Output:
-    """The same output with tensors of torch over the memory of its arrays; losses are tensors without axes."""
+    """The same output with torch tensors that share the memory of its arrays; a loss is a tensor of shape ()."""
     import torch
 
     def tensor(value: Any) -> Any:
@@ -186,9 +186,9 @@ def of_tensors(output: Output) -> Output:
 
 
 def softmax(logits: Any, axis: int = -1) -> NDArray[Any]:
-    """Probabilities, of the shape of `logits`, that exclude each other along `axis`; no logit is too large for it.
+    """Probabilities of the shape of `logits`, which sum to 1 along `axis`; large logits do not overflow.
 
-    `logits` is an array, or what makes one; float32 gives float32. Tensors of torch have `torch.softmax`.
+    `logits` is an array or a nested list; float32 stays float32. For torch tensors use `torch.softmax`.
 
     >>> import deberta_c
     >>> deberta_c.softmax([[1000.0, 1000.0], [0.0, -1000.0]])
@@ -202,9 +202,9 @@ def softmax(logits: Any, axis: int = -1) -> NDArray[Any]:
 
 
 def sigmoid(logits: Any) -> NDArray[Any]:
-    """Probabilities, of the shape of `logits`, each on its own; exact at both ends and without overflow.
+    """Independent probabilities of the shape of `logits`, exact at both ends and without overflow.
 
-    `logits` is an array, or what makes one; float32 gives float32. Tensors of torch have `torch.sigmoid`.
+    `logits` is an array or a nested list; float32 stays float32. For torch tensors use `torch.sigmoid`.
 
     >>> import deberta_c
     >>> deberta_c.sigmoid([0.0, 1000.0, -1000.0])

@@ -1,4 +1,4 @@
-"""From a padded batch with its mask to the packed rows of the core, and back."""
+"""Packing of padded batches into the rows of the core, and unpacking of its outputs."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -11,8 +11,8 @@ class Packed(NamedTuple):
     """Rows without padding: T tokens of N rows.
 
     `mask` (T) is None unless a row has a hole, `first` (N) is None unless a row begins with padding, `types` (T) is
-    None when every token is of type 0. `valid` (N, S) tells which tokens of the padded batch count. `pairs` (N * S * S)
-    masks the keys of each query; no token is dropped then.
+    None if every token is of type 0. `valid` (N, S) is True for the tokens of the padded batch that are not masked.
+    `pairs` (N * S * S) masks the keys of each query; then no token is dropped.
     """
 
     ids: NDArray[np.int32]
@@ -36,7 +36,7 @@ def pack(
 ) -> Packed:
     """Packs (N, S) arrays; padding at either end of a row is dropped, holes within it become a key mask.
 
-    An attention_mask (N, S, S) has a row of keys for each query, and keeps all tokens; a query without any key attends
+    An attention_mask (N, S, S) masks the keys of each query, and all tokens are kept; a query without any key attends
     to itself.
 
     Errors: TypeError for a wrong dtype; ValueError for a wrong rank or shape, a mask value other than 0 and 1, a row
@@ -53,7 +53,7 @@ def pack(
         pairs, attention_mask = _pairs(attention_mask, ids.shape), None
     valid = None if attention_mask is None else _mask(attention_mask, ids.shape)
     if width == 0 and rows:
-        raise ValueError("input_ids has rows without any token; give each at least [CLS]")
+        raise ValueError("input_ids has rows without any token; give each row at least [CLS]")
     if valid is None or bool(valid.all()):
         span, first, mask, valid = None, None, None, None
         offsets = np.arange(rows + 1, dtype=np.int64) * width
@@ -74,7 +74,7 @@ def pack(
 
 
 def is_pair_mask(attention_mask: Any) -> bool:
-    """Whether a mask has a row of keys for each query: (N, S, S)."""
+    """Whether a mask has the shape (N, S, S): the keys of each query."""
     return _array("attention_mask", attention_mask).ndim == 3
 
 
@@ -94,7 +94,7 @@ def unpack_tokens(packed: Packed, values: NDArray[np.float32]) -> NDArray[np.flo
 
 
 def selected_tokens(packed: Packed, positions: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Which of the T packed tokens are those at `positions` (N, S), in their order."""
+    """`positions` (N, S) as a mask of the T packed tokens."""
     if packed.valid is None:
         return positions.ravel().view(np.uint8)
     chosen = positions[packed.valid]
@@ -106,9 +106,9 @@ def selected_tokens(packed: Packed, positions: NDArray[np.bool_]) -> NDArray[np.
 
 
 def check_positions(positions: Any, packed: Packed) -> NDArray[np.bool_]:
-    """`positions` as a boolean array (N, S) of its own, that nobody changes while the network runs.
+    """A copy of `positions` as a boolean array (N, S), which no one can change while the network runs.
 
-    Errors: TypeError or ValueError when it is none, or names a masked token.
+    Errors: TypeError or ValueError if it is not such an array, or is True at a masked token.
     """
     array = np.array(_array("positions", positions))
     if array.dtype.kind != "b":
@@ -117,7 +117,7 @@ def check_positions(positions: Any, packed: Packed) -> NDArray[np.bool_]:
         raise ValueError(f"positions has shape {array.shape}, but input_ids {packed.shape}; they must be equal")
     if packed.valid is not None and bool((array & ~packed.valid).any()):
         row, column = np.argwhere(array & ~packed.valid)[0].tolist()
-        raise ValueError(f"positions[{row}, {column}] is True, but attention_mask is 0 there")
+        raise ValueError(f"positions[{row}, {column}] is True, but this token is masked by attention_mask")
     return array
 
 
@@ -152,7 +152,7 @@ def unpack_attentions(
 
 
 def offsets_of(lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
-    """Where each of the packed rows begins, and where the last one ends: (N + 1)."""
+    """The offsets of packed rows (N + 1): where each begins, and where the last one ends."""
     offsets = np.zeros(len(lengths) + 1, np.int64)
     np.cumsum(lengths, out=offsets[1:])
     return offsets
@@ -161,9 +161,9 @@ def offsets_of(lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
 def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.integer[Any]]:
     array = _array(name, value)
     if array.dtype.kind not in "iu" and array.size:
-        _find_huge(name, value)
+        _raise_if_huge(name, value)
         remedy = "; tokenize the texts first, or call predict" if array.dtype.kind in "UOST" else ""
-        raise TypeError(f"{name} has dtype {array.dtype}; it must hold integers{remedy}")
+        raise TypeError(f"{name} has dtype {array.dtype}; it must contain integers{remedy}")
     if array.ndim != 2:
         raise ValueError(f"{name} has shape {array.shape}; it must be (rows, tokens), for one row {name}[None, :]")
     if shape is not None and array.shape != shape:
@@ -192,11 +192,11 @@ def _zeros_and_ones(value: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     if array.shape != shape:
         raise ValueError(f"attention_mask has shape {array.shape}, but input_ids {shape[:2]}; they must be equal")
     if array.dtype.kind not in "biuf":
-        raise TypeError(f"attention_mask has dtype {array.dtype}; it must hold 0 and 1")
+        raise TypeError(f"attention_mask has dtype {array.dtype}; it must contain 0 and 1")
     valid: NDArray[np.bool_] = array != 0
     if array.dtype.kind != "b" and not bool((array == valid).all()):
         place = np.argwhere(array != valid)[0].tolist()
-        raise ValueError(f"attention_mask{place} is {array[tuple(place)]}; a mask holds nothing but 0 and 1")
+        raise ValueError(f"attention_mask{place} is {array[tuple(place)]}; a mask contains only 0 and 1")
     return valid
 
 
@@ -204,28 +204,28 @@ def _array(name: str, value: Any) -> NDArray[Any]:
     if value is None:
         raise ValueError(f"{name} is missing; give what the tokenizer returned")
     if isinstance(value, Mapping):
-        raise TypeError(f"{name} is a {type(value).__name__}; call model(**inputs), with two stars")
+        raise TypeError(f"{name} is a {type(value).__name__}; call model(**inputs), with two asterisks")
     try:
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} has rows of different lengths; tokenize with padding=True") from error
     if array.dtype.kind == "O":
-        _find_huge(name, value)
-        raise ValueError(f"{name} holds objects of Python; give integers, as the tokenizer returns them")
+        _raise_if_huge(name, value)
+        raise ValueError(f"{name} contains Python objects; give integers, as the tokenizer returns them")
     return array
 
 
-def _find_huge(name: str, value: Any) -> None:
-    """Raises the ValueError that names an int of Python which fits into no array of integers."""
+def _raise_if_huge(name: str, value: Any) -> None:
+    """ValueError for a Python int that does not fit into 64 bits."""
     for place, item in np.ndenumerate(np.asarray(value, object)):
         if isinstance(item, int) and not -(2**63) <= item < 2**63:
-            raise ValueError(f"{name}{list(map(int, place))} is {item}; no vocabulary has so many ids")
+            raise ValueError(f"{name}{list(map(int, place))} is {item}; no vocabulary is that large")
 
 
 def _spans(
     valid: NDArray[np.bool_],
 ) -> tuple[NDArray[np.bool_], NDArray[np.int32] | None, NDArray[np.int64]]:
-    """What lies between the first and the last token of each row; where each begins; the offsets of packed rows."""
+    """The mask (N, S) of the tokens from the first to the last of each row, the first columns, and the offsets."""
     width = valid.shape[1]
     first = valid.argmax(axis=1)
     last = width - valid[:, ::-1].argmax(axis=1)
@@ -257,5 +257,5 @@ def _check_range(
     row, column = np.unravel_index(cell, tuple(shape))
     raise ValueError(
         f"{name}[{int(row)}, {int(column)}] is {int(flat[index])}; "
-        f"it must be at least 0 and below {limit_name}, which is {limit}: take the tokenizer of this model"
+        f"it must be at least 0 and below {limit_name}, which is {limit}: use the tokenizer of this model"
     )

@@ -1,5 +1,5 @@
-"""A column of texts to logits, a window of rows at a time: each distinct text once, sorted by length, in batches of a
-token budget."""
+"""Logits of a column of texts, one window of rows at a time: each distinct text once, sorted by length, in batches
+limited by their number of tokens."""
 
 import sys
 import time
@@ -17,15 +17,15 @@ from deberta_c._columns.texts import Missing, RowName, can_be_read_twice, pieces
 from deberta_c._models.packing import offsets_of
 from deberta_c._tokenizers.inputs import members, unzip
 from deberta_c._tokenizers.rows import Rows
-from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, explain, warn_of_cuts
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, raise_for_bad_row, warn_of_cuts
 
 BATCH_TOKENS = 4096
-_WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C is served between
-_REMEMBERED = 8 << 20  # bytes, about, of the texts that later windows need not compute again
-_SELECTED = 32  # tokens that a selected one counts in a batch: its logits may be a vocabulary long
-_ENTRY = 128  # bytes that remembering a text takes beside its characters
+_WINDOW = 8192  # rows that are read, encoded and sorted at once; Ctrl-C works between windows
+_REMEMBERED = 8 << 20  # approximate bytes of texts whose logits later windows reuse
+_SELECTED = 32  # tokens that a selected token counts as in a batch: its logits may be as long as the vocabulary
+_ENTRY = 128  # bytes to remember a text, in addition to its characters
 
-Run = Callable[[Rows], Iterable[tuple[NDArray[np.intp], NDArray[np.float32]]]]  # numbers of rows, and their logits
+Run = Callable[[Rows], Iterable[tuple[NDArray[np.intp], NDArray[np.float32]]]]  # row numbers and their logits
 
 
 def predict(
@@ -45,7 +45,7 @@ def predict(
 ) -> NDArray[np.float32]:
     """float32 logits (N, labels) in the order of the rows; see `predict` of the model.
 
-    `settings` are those of the core; messages call the column `name` and its rows by `row_names`.
+    `settings` are those of the core. Messages use `name` for the column and `row_names` for its rows.
     """
     if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
         raise ValueError(f"batch_tokens is {batch_tokens!r}; it must be an integer of at least 1")
@@ -69,7 +69,7 @@ def predict(
 def check_rows(
     rows: Rows, settings: Mapping[str, Any], row_name: RowName, remedy: str = "truncation=True and "
 ) -> None:
-    """Raises the ValueError that names a row which the network cannot take; `remedy` is what a limit needs to cut."""
+    """ValueError for a row that the network cannot process; `remedy` begins the advice to give a max_length."""
     if not len(rows.ids):
         return
     vocabulary, positions = settings["vocab_size"], settings["max_positions"]
@@ -78,7 +78,7 @@ def check_rows(
         row = int(np.searchsorted(rows.offsets, token, side="right")) - 1
         raise ValueError(
             f"{row_name(row)} has the id {rows.ids[token]}, but the model's vocab_size is {vocabulary}: the tokenizer "
-            "belongs to another model; give the one that was trained with this model"
+            "belongs to another model; use the one that was trained with this model"
         )
     kinds = settings["type_vocab_size"]
     if kinds and rows.types.max() >= kinds:
@@ -86,7 +86,7 @@ def check_rows(
         row = int(np.searchsorted(rows.offsets, token, side="right")) - 1
         raise ValueError(
             f"{row_name(row)} has a token of type {rows.types[token]}, but the model's type_vocab_size is {kinds}: "
-            'take the tokenizer of this model, or leave "token_type_ids" out of tokenizer.model_input_names'
+            'use the tokenizer of this model, or leave "token_type_ids" out of tokenizer.model_input_names'
         )
     if settings["position_biased_input"] or settings["enhanced_mask_decoder"]:
         lengths = np.diff(rows.offsets)
@@ -99,7 +99,7 @@ def check_rows(
 
 
 class _Column(NamedTuple):
-    """An argument of `predict`, what messages call it and its rows, and what its missing values do."""
+    """An argument of `predict`, the names of it and its rows in messages, and how missing values are handled."""
 
     values: Iterable[Any]
     name: str
@@ -108,25 +108,25 @@ class _Column(NamedTuple):
 
 
 class _Window(NamedTuple):
-    """Some rows: the first texts, the second ones or None, and which have a missing text, None when no row has."""
+    """Some rows: the first texts, the second texts or None, and the mask of rows with a missing text or None."""
 
     firsts: list[str]
     seconds: list[str] | None
     missing: NDArray[np.bool_] | None
 
     def keys(self) -> Iterable[Any]:
-        """What tells rows of different texts apart."""
+        """A key for each row; rows with the same texts have the same key."""
         return self.firsts if self.seconds is None else zip(self.firsts, self.seconds, strict=True)
 
     def bytes(self, rows: NDArray[np.int64]) -> int:
-        """About how much memory it takes to remember the texts of these rows."""
+        """The approximate memory to remember the texts of these rows."""
         return sum(
             _ENTRY + len(self.firsts[row]) + (len(self.seconds[row]) if self.seconds else 0) for row in rows.tolist()
         )
 
 
 class _Encoder(NamedTuple):
-    """What makes rows of ids of a window's texts, and what messages call the rows of the two columns."""
+    """Encodes the texts of a window to rows of ids; `row_names` name the rows of the two columns in messages."""
 
     tokenizer: PreTrainedTokenizerFast
     settings: Mapping[str, Any]
@@ -141,7 +141,7 @@ class _Encoder(NamedTuple):
         try:
             rows = self.tokenizer._encode_for_model(firsts, seconds, self.options)
         except ValueError:
-            explain(self.tokenizer, window.firsts, window.seconds, self.options, names)
+            raise_for_bad_row(self.tokenizer, window.firsts, window.seconds, self.options, names)
             raise
         remedy = "" if "truncation" in self.options else "truncation=True and "
         check_rows(rows, self.settings, lambda index: names[0](int(chosen[index])), remedy)
@@ -149,9 +149,9 @@ class _Encoder(NamedTuple):
 
 
 class _Prediction:
-    """The logits of a column, which grow window by window; a text that was met in an earlier one is not run again.
+    """The logits of a column, which grow window by window; a text of an earlier window is not computed again.
 
-    `cut` of the `different` texts lost tokens.
+    `cut` counts how many of the `different` texts lost tokens.
     """
 
     def __init__(self, columns: list[_Column], total: int | None, labels: int) -> None:
@@ -161,8 +161,8 @@ class _Prediction:
         self._logits = np.empty((total or 0, labels), np.float32)
         self._end = 0  # rows that are done
         self._missing: list[NDArray[np.int64]] = []
-        self._places: dict[Any, int] = {}  # a row of each text that was met
-        self._remembered = 0  # bytes of these texts, about
+        self._places: dict[Any, int] = {}  # the row of each text so far
+        self._remembered = 0  # approximate bytes of these texts
 
     def add(self, window: _Window, encoder: _Encoder, run: Run, advance: Callable[[int], object]) -> None:
         """Computes the rows of the next window, each distinct text once."""
@@ -192,7 +192,7 @@ class _Prediction:
         return self._logits
 
     def _make_room(self, rows: int) -> int:
-        """The place of the first of as many rows more."""
+        """Adds rows; returns the number of the first."""
         begin, self._end = self._end, self._end + rows
         if self._end > len(self._logits):
             size = max(self._end, 2 * len(self._logits))
@@ -200,14 +200,14 @@ class _Prediction:
         return begin
 
     def _remember(self, size: int) -> None:
-        """Counts the texts that were met, and forgets all of them once they are too many."""
+        """Counts the memory of the texts, and forgets all of them when it exceeds the limit."""
         self._remembered += size
         if self._remembered > _REMEMBERED:
             self._places.clear()
             self._remembered = 0
 
 
-Piece = tuple[list[str], NDArray[np.bool_] | None]  # texts, and which of them are missing
+Piece = tuple[list[str], NDArray[np.bool_] | None]  # texts, and the mask of missing ones
 
 
 def _pieces(column: _Column) -> Iterator[Piece]:
@@ -218,14 +218,16 @@ def _pieces(column: _Column) -> Iterator[Piece]:
 
 
 def _windows(columns: list[_Column]) -> Iterator[_Window]:
-    """The rows of the columns; ValueError when one has more than the other."""
+    """The rows of the columns; ValueError if one column has more rows than the other."""
     done = 0
     for pieces in zip_longest(*map(_pieces, columns), fillvalue=([], None)):
         counts = [len(texts) for texts, _ in pieces]
         if len(set(counts)) > 1:
             longer, shorter = (columns[counts.index(count)].name for count in (max(counts), min(counts)))
             rows = done + min(counts)
-            raise ValueError(f"{longer} has more rows than {shorter}, which has {rows}; give two of equal length")
+            raise ValueError(
+                f"{longer} has more rows than {shorter}, which has {rows}; give two columns of equal length"
+            )
         done += counts[0]
         masks = [mask for _, mask in pieces if mask is not None]
         second = pieces[1][0] if len(pieces) > 1 else None
@@ -233,14 +235,14 @@ def _windows(columns: list[_Column]) -> Iterator[_Window]:
 
 
 def _total(columns: list[_Column]) -> int | None:
-    """How many rows there are, None when only iterators could tell.
+    """The number of rows; None if all columns are iterators.
 
-    A bad row of a column that is no iterator is told here, before hours of work.
+    Raises for a bad row of a column that is not an iterator, before hours of work.
     """
     totals = [sum(len(texts) for texts, _ in _pieces(column)) for column in columns if can_be_read_twice(column.values)]
     if len(set(totals)) > 1:
         raise ValueError(
-            f"{columns[0].name} has {totals[0]} rows, but {columns[1].name} {totals[1]}; give two of equal length"
+            f"{columns[0].name} has {totals[0]} rows, but {columns[1].name} {totals[1]}; give columns of equal length"
         )
     return totals[0] if totals else None
 
@@ -252,10 +254,10 @@ def _shifted(row_name: RowName, rows: int) -> RowName:
 def run_batches(
     core: _core.Model, rows: Rows, batch_tokens: int, selected: NDArray[np.uint8] | None = None, states: bool = False
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float32]]]:
-    """Row numbers and their logits, batch by batch: those of the rows, or of their tokens, as the head has them.
+    """Row numbers and their logits, batch by batch: one vector for each row or for each token, depending on the head.
 
-    `selected` (T) chooses among the tokens of all rows, one at least of each. With `states` they are not logits but the
-    last hidden states of the tokens.
+    `selected` (T) is a mask of the tokens to compute logits for, at least one in each row. With `states` the last
+    hidden states of the tokens are returned instead of logits.
     """
     costs = np.diff(rows.offsets)
     if selected is not None:
@@ -272,7 +274,7 @@ def run_batches(
 
 
 def _batches(costs: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
-    """Row numbers in batches, the dearest rows first, each at most `budget` tokens or a single row."""
+    """Row numbers in batches, the most expensive rows first, each at most `budget` tokens or a single row."""
     order = np.argsort(-costs, kind="stable")
     ends = np.cumsum(costs[order])
     begin = 0
@@ -284,7 +286,7 @@ def _batches(costs: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64
 
 
 def _places(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Which tokens are those of the chosen rows, in that order, and the offsets of these rows."""
+    """The indices of the tokens of the chosen rows, in that order, and the offsets of these rows."""
     starts = rows.offsets[chosen]
     lengths = rows.offsets[chosen + 1] - starts
     offsets = offsets_of(lengths)
@@ -293,7 +295,7 @@ def _places(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], N
 
 @contextmanager
 def progress_bar(wanted: bool, total: int | None) -> Iterator[Callable[[int], object]]:
-    """A function to call with the number of rows just done."""
+    """A function to call with the number of rows that were completed."""
     if not wanted:
         yield lambda _: None
         return
@@ -318,6 +320,6 @@ def progress_bar(wanted: bool, total: int | None) -> Iterator[Callable[[int], ob
 
     try:
         yield advance
-    finally:  # what follows, an error too, begins on a line of its own
+    finally:  # the next output, also an error message, begins on a new line
         show()
         print(file=sys.stderr)

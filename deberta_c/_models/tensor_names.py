@@ -1,4 +1,4 @@
-"""What the core's tensors are called in the files of each family, and how they are made of what lies there."""
+"""The names of the core's tensors in the files of each family, and the conversion of the tensors of files."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,12 +15,12 @@ WORDS = "embeddings.word_embeddings.weight"
 POSITIONS = "embeddings.position_embeddings.weight"
 PREFIXES = {"deberta": "deberta.", "deberta-v2": "deberta.", "bert": "bert."}
 
-# What files of DeBERTa hold that no network needs: a regular expression.
+# Names of tensors in files of DeBERTa that no network needs: a regular expression.
 DEBERTA_IGNORES = r"position_embeddings|(^|\.)position_ids$|^deberta\.encoder\.LayerNorm\.|^encoder\.LayerNorm\."
 DECODER = "cls.predictions.decoder"
 BIAS = "cls.predictions.bias"
 
-# The layers of a file that are those of the core's head; {} stands for the prefix of the family.
+# Layers of the core's head, and their names in files; {} is the prefix of the family.
 POOLER = {"head.dense": "{}pooler.dense"}
 POOLED = {**POOLER, "head.out": "classifier"}
 NEXT_SENTENCE = {**POOLER, "head.out": "cls.seq_relationship"}
@@ -32,7 +32,7 @@ PREDICTIONS = {
     "head.LayerNorm": "cls.predictions.transform.LayerNorm",
     "head.out": DECODER,
 }
-LM_HEAD = {  # it multiplies with the word table
+LM_HEAD = {  # its output layer is the word table
     "head.dense": "lm_predictions.lm_head.dense",
     "head.LayerNorm": "lm_predictions.lm_head.LayerNorm",
     "head.out": "lm_predictions.lm_head",
@@ -43,17 +43,17 @@ REPLACED = {
     "head.out": "mask_predictions.classifier",
 }
 
-# Wrappers of a model put these before its names, or before those of its parts.
+# Prefixes that wrappers of a model add to its names, or to those of its parts.
 _WITHIN = re.compile(r"(?:^|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 _BEFORE = re.compile(
     r"^(?:(?:module|model|base_model)\.)+"
     r"(?=(?:deberta|bert|embeddings|encoder|pooler|classifier|qa_outputs|cls|lm_predictions|mask_predictions)\.)"
 )
-# What a masked language model has a row or a number of for each word, besides the table itself.
+# Tensors of a masked language model with a row or number for each word, besides the word table.
 OUTPUTS_OF_WORDS = (f"{DECODER}.weight", f"{DECODER}.bias", BIAS, "lm_predictions.lm_head.bias")
 
 _OLD = (("LayerNorm.gamma", "LayerNorm.weight"), ("LayerNorm.beta", "LayerNorm.bias"))
-_IN_PROJ = ".self.in_proj.weight"  # v1: for each head rows of the query, then of the key, then of the value
+_IN_PROJ = ".self.in_proj.weight"  # v1: for each head the rows of the query, then of the key, then of the value
 _PARTS = {"query_proj.weight": 0, "key_proj.weight": 1, "value_proj.weight": 2}
 _CONVOLUTION = ".encoder.conv.conv.weight"
 _SLICE = 1 << 20  # bytes that are compared at once
@@ -71,7 +71,7 @@ _RENAMED = {
 
 
 class Source(NamedTuple):
-    """Where the core's tensor `name` of `shape` comes from: the tensor `file`, which is `stored` in this shape."""
+    """The source of the core's tensor `name` of `shape`: the tensor `file` of a checkpoint, of the shape `stored`."""
 
     name: str
     shape: tuple[int, ...]
@@ -80,18 +80,19 @@ class Source(NamedTuple):
 
 
 class Mismatch(NamedTuple):
-    """A tensor of the head that was left out for its shape."""
+    """A tensor of the head that was ignored because of its shape."""
 
     name: str
     found: tuple[int, ...]
     expected: tuple[int, ...]
 
 
-class Adapted(NamedTuple):
-    """The tensors of the core, and what was found on the way, under the names of files written today.
+class MatchedWeights(NamedTuple):
+    """The tensors of the core, and those of the files by use, under current names.
 
-    `files` are the tensors that are used, each once. When the head is incomplete, `missing` and `mismatched` tell what
-    it lacks, and `tensors` has nothing of it. `names` maps names of the core to the source and to the name in the file.
+    `files` are the tensors that are used, each once. If the head is incomplete, `missing` and `mismatched` are the
+    tensors that it lacks, and `tensors` contains none of the head. `names` maps names of the core to the source and to
+    the name in the file.
     """
 
     tensors: list[tuple[Any, ...]]
@@ -108,7 +109,7 @@ class Adapted(NamedTuple):
 
 
 def own_name(name: str, family: str) -> str:
-    """The name that a tensor has in a file of this family written today, without prefixes of wrappers.
+    """The current name of a tensor in files of this family, without prefixes of wrappers.
 
     >>> own_name("bert.embeddings.LayerNorm.gamma", "deberta")
     'deberta.embeddings.LayerNorm.weight'
@@ -135,10 +136,10 @@ def _wrapped(name: str) -> bool:
     return _unwrapped(name) != name
 
 
-def named(tensors: Iterable[Tensor], family: str) -> dict[str, Tensor]:
-    """Tensors by their names of today; ValueError when two have the same.
+def by_current_name(tensors: Iterable[Tensor], family: str) -> dict[str, Tensor]:
+    """Tensors by their current names; ValueError if two have the same name.
 
-    A name without the prefix of a wrapper comes before one with it, which then stays as it is.
+    If names with and without the prefix of a wrapper are the same, the one with the prefix keeps it.
     """
     found: dict[str, Tensor] = {}
     for tensor in sorted(tensors, key=lambda tensor: _wrapped(tensor.name)):
@@ -155,10 +156,10 @@ def named(tensors: Iterable[Tensor], family: str) -> dict[str, Tensor]:
 
 
 def tie(found: dict[str, Tensor], family: str, decoded: bool) -> dict[str, str]:
-    """Lets the decoder of a masked language model and the word table stand for one another, and so their biases.
+    """Ties the decoder of a masked language model to the word table, and their biases: an absent one is the other.
 
-    Returns what is tied: names of the decoder, and whose values they have. Two that are stored and differ are not, nor
-    are two that are stored when nothing is `decoded`.
+    Returns the tied names of the decoder, and the tensors whose values they have. Two stored tensors are tied only if
+    they are equal and the model is a masked language model (`decoded`).
     """
     tied = {}
     for name, decoder in ((PREFIXES[family] + WORDS, DECODER + ".weight"), (BIAS, DECODER + ".bias")):
@@ -173,9 +174,9 @@ def tie(found: dict[str, Tensor], family: str, decoded: bool) -> dict[str, str]:
 
 
 def sources(family: str, settings: Mapping[str, Any], head: Mapping[str, str], groups: int = 1) -> list[Source]:
-    """Where each tensor comes from that the core needs with these settings.
+    """The sources of all tensors that the core needs with these settings.
 
-    `head` maps the layers of the core's head to those of the file, `groups` are those of the convolution.
+    `head` maps layers of the core's head to those of the files; `groups` is the number of groups of the convolution.
     """
     found = []
     for name, shape in _core.parameters(settings):
@@ -191,7 +192,7 @@ def sources(family: str, settings: Mapping[str, Any], head: Mapping[str, str], g
     return found
 
 
-def adapt(
+def match_weights(
     wanted: Iterable[Source],
     found: Mapping[str, Tensor],
     settings: Mapping[str, Any],
@@ -199,20 +200,20 @@ def adapt(
     *,
     skip_mismatched: bool = False,
     quantizer: str = "",
-) -> Adapted:
-    """Makes the core's tensors of what `named` found and `tie` tied.
+) -> MatchedWeights:
+    """Converts the tensors that `by_current_name` found and `tie` tied to those of the core.
 
-    Errors: ValueError names, as the file does, tensors of the encoder that are missing, and those whose shape or type
-    is wrong; with `skip_mismatched`, those of the head with another shape are left out. `quantizer` is what config.json
-    says of the one that made the weights small.
+    Errors: ValueError names, as the file does, tensors of the encoder that are missing, and tensors of a wrong shape or
+    type; with `skip_mismatched`, tensors of the head with another shape are ignored. `quantizer` is the quantizer that
+    config.json names.
     """
-    result = Adapted([], {}, [], [], [], {})
-    lost: list[str] = []
+    result = MatchedWeights([], {}, [], [], [], {})
+    missing: list[str] = []
     for source in wanted:
         of_head, tensor = source.name.startswith("head."), found.get(source.file)
         name = tied.get(source.file, source.file)
         if tensor is None:
-            (result.missing if of_head else lost).append(name)
+            (result.missing if of_head else missing).append(name)
             continue
         check_weight(tensor, _quantized(found, quantizer))
         if tensor.shape == source.stored:
@@ -226,9 +227,9 @@ def adapt(
                 f"tensor {tensor.name!r} has shape {_written(tensor.shape)}, but config.json asks for "
                 f"{_written(source.stored)}"
             )
-    if lost:
+    if missing:
         why = _quantized(found, quantizer) or "the files are incomplete, or config.json is another model's"
-        raise ValueError(f"it lacks {_listed(lost)}; {why}")
+        raise ValueError(f"it lacks {_listed(missing)}; {why}")
     if not result.complete:
         result.tensors[:] = [tensor for tensor in result.tensors if not tensor[0].startswith("head.")]
     used = {id(tensor) for tensor in result.files.values()} | {id(found.get(item.name)) for item in result.mismatched}
@@ -237,7 +238,7 @@ def adapt(
     return result
 
 
-# What quantizers call the tensors beside a weight, or in its place.
+# Names that quantizers give to tensors beside a weight, or in its place.
 _QUANTIZERS = (
     (r"\.(SCB|absmax|quant_map|nested_absmax)$|\.quant_state\.bitsandbytes__", "bitsandbytes"),
     (r"\.(qweight|qzeros|g_idx)$", "GPTQ or AWQ"),
@@ -247,7 +248,7 @@ _QUANTIZERS = (
 
 
 def _quantized(found: Mapping[str, Tensor], quantizer: str) -> str:
-    """That weights are quantized, by what, and the remedy; empty when nothing says so."""
+    """A message that the weights are quantized, by which quantizer, and the remedy; empty if they are not."""
     by = quantizer
     for pattern, name in _QUANTIZERS:
         if not by and any(re.search(pattern, tensor) for tensor in found):
@@ -261,8 +262,8 @@ def _quantized(found: Mapping[str, Tensor], quantizer: str) -> str:
 
 def _encoder_name(name: str, family: str) -> str:
     bare = name.removeprefix("deberta.")
-    for pattern, renamed in _RENAMED[family]:
-        bare = re.sub(pattern, renamed, bare)
+    for pattern, replacement in _RENAMED[family]:
+        bare = re.sub(pattern, replacement, bare)
     return PREFIXES[family] + bare
 
 
@@ -275,12 +276,12 @@ def _stored_shape(file: str, shape: tuple[int, ...], kernel: int, groups: int) -
 
 
 def _core_tensor(source: Source, tensor: Tensor, settings: Mapping[str, Any]) -> tuple[Any, ...]:
-    """What the core takes for `source`, made of a tensor of the right shape."""
+    """The arguments of the core for `source`, from a tensor of the right shape."""
     blocks, data, mapped = None, tensor.data, tensor.mapped
     if source.file.endswith(_IN_PROJ):
-        size = settings["hidden_size"] // settings["heads"]  # rows of one head, of queries, keys or values
+        size = settings["hidden_size"] // settings["heads"]  # rows of the queries, keys or values of one head
         begin = _PARTS[source.name.rpartition(".self.")[2]] * size
-        end = begin + tensor.shape[0] - 2 * size  # of the last head's
+        end = begin + tensor.shape[0] - 2 * size  # of the last head
         row = data.nbytes // tensor.shape[0]
         data, blocks = data[begin * row : end * row], (size, 3 * size)
     elif source.file.endswith(_CONVOLUTION):
@@ -288,18 +289,18 @@ def _core_tensor(source: Source, tensor: Tensor, settings: Mapping[str, Any]) ->
     if tensor.dtype == "F64":
         data, mapped = _halved(data), False
     elif data.ctypes.data % (4 if tensor.dtype == "F32" else 2):
-        data, mapped = data.copy(), False  # the core reads items where they lie, aligned
+        data, mapped = data.copy(), False  # the core reads items in place, aligned
     return source.name, "F32" if tensor.dtype == "F64" else tensor.dtype, source.shape, data, blocks, mapped
 
 
 def _halved(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The bytes of float64 numbers as those of float32 numbers; what is too large becomes infinite."""
+    """The bytes of float64 numbers as those of float32 numbers; numbers that are too large become infinite."""
     with np.errstate(over="ignore"):
         return data.view(np.float64).astype(np.float32).view(np.uint8)
 
 
 def _flat_kernels(tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.uint8]:
-    """(H, H / groups, K) as (H, K * H): row o has the weights of all inputs for offset 0, then for offset 1, ..."""
+    """(H, H / groups, K) as (H, K * H): each row has the weights of all inputs for offset 0, then for offset 1, ..."""
     outputs, inputs, kernel = tensor.shape
     items = tensor.data.view(f"u{tensor.data.nbytes // prod(tensor.shape)}").reshape(tensor.shape)
     flat = np.zeros((outputs, kernel, shape[1] // kernel), items.dtype)

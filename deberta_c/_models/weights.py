@@ -1,4 +1,4 @@
-"""The weights of a model as users see, resize and save them."""
+"""Reading, resizing and saving the weights of a model."""
 
 import json
 import zlib
@@ -25,11 +25,11 @@ M = TypeVar("M", bound="WeightedModel")
 
 _DTYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
 _HARMLESS_SAVING = frozenset({"token", "save_peft_format", "save_original_format", "distributed_checkpoint"})
-_PUSH = "nothing is uploaded from here; call save_pretrained(DIR), then run `hf upload NAME DIR` of huggingface_hub"
+_PUSH = "deberta_c does not upload; call save_pretrained(DIR), then run `hf upload NAME DIR` of huggingface_hub"
 
 
 class WeightedModel(OpenedModel):
-    """An open model that shows and saves its weights; see `PreTrainedModel`."""
+    """An open model whose weights can be read, resized and saved; see `PreTrainedModel`."""
 
     def save_pretrained(
         self,
@@ -42,19 +42,21 @@ class WeightedModel(OpenedModel):
         push_to_hub: bool = False,
         **options: Any,
     ) -> None:
-        """Writes config.json and model.safetensors into a directory, which is made; the tokenizer has its own method.
+        """Writes config.json and model.safetensors to a directory, which is created; save the tokenizer separately.
 
-        transformers loads it to the same logits, but for a masked language model that decodes with the enhanced mask
-        decoder: transformers has none and reads the ordinary last layer. What the network does not use is not written,
-        so that a model opened with `enhanced_mask_decoder=False` loses the position table and decodes so ever after.
-        The weights keep their type (F32 for initial ones; `dtype` of config.json is one that holds them all), tied ones
-        are stored once. Weights of more than `max_shard_size` bytes, an int or a str such as "5GB", are cut into shards
-        with an index; `variant="fp16"` names the file model.fp16.safetensors; with `is_main_process=False` nothing is
-        written. Files of weights of an earlier model in the directory are removed. The directory is written as a whole
-        or, if that fails, left as it was; a power cut can leave some files of an earlier model there.
+        transformers loads the directory and computes the same logits, except for a masked language model with the
+        enhanced mask decoder, which transformers does not have: it reads the ordinary last layer. Tensors that the
+        network does not use are not written: a model opened with `enhanced_mask_decoder=False` is saved without its
+        position table, so the copy can only use the ordinary last layer.
 
-        Errors: RuntimeError when the head is missing, OSError when the directory cannot be written, TypeError and
-        ValueError for an option that cannot be had.
+        The weights keep their type (F32 for initial weights); `dtype` of config.json is a type that represents all of
+        them. Tied weights are stored once. Weights of more than `max_shard_size` bytes, an int or a str such as "5GB",
+        are split into shards with an index. `variant="fp16"` names the file model.fp16.safetensors. With
+        `is_main_process=False` nothing is written. Weights of an earlier model in the directory are removed. If saving
+        fails, the directory is unchanged; only a power cut can leave some files of an earlier model.
+
+        Errors: RuntimeError if the head is missing, OSError if the directory cannot be written, TypeError and
+        ValueError for an unsupported option.
 
         >>> import tempfile, deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -67,7 +69,7 @@ class WeightedModel(OpenedModel):
         self._require_head()
         if not is_main_process:
             return
-        tensors = [tensor._replace(name=self._reported(name)) for name, tensor in self._weights().items()]
+        tensors = [tensor._replace(name=self._transformers_name(name)) for name, tensor in self._weights().items()]
         config = self._saved_config()
         config.update(architectures=[type(self).__name__], dtype=_common_type(tensors))
         with new_files(save_directory, stale=lambda name: holds_weights(name, variant)) as place:
@@ -75,16 +77,16 @@ class WeightedModel(OpenedModel):
             write_weights(place, tensors, limit=max_shard_size, variant=variant)
 
     def push_to_hub(self, *_: Any, **__: Any) -> None:
-        """Raises NotImplementedError, which says how to upload a saved directory."""
+        """Raises NotImplementedError; the message says how to upload a saved directory."""
         raise NotImplementedError(_PUSH)
 
     def named_parameters(self) -> Iterator[tuple[str, NDArray[Any]]]:
-        """Names and read-only arrays of the weights, each once, as files call them and in their type.
+        """Names and read-only arrays of the weights, each once, with the names and types of files.
 
-        What is stored as bfloat16 is a float32 copy.
+        A bfloat16 weight is a float32 copy.
         """
         for name, tensor in self._weights().items():
-            yield self._reported(name), as_array(tensor)
+            yield self._transformers_name(name), as_array(tensor)
 
     def parameters(self) -> Iterator[NDArray[Any]]:
         """The arrays of `named_parameters`."""
@@ -100,10 +102,10 @@ class WeightedModel(OpenedModel):
         return state
 
     def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
-        """How many numbers the network has, a missing head left out; tied ones count once.
+        """The number of parameters, without a missing head; tied weights count once.
 
-        `exclude_embeddings` leaves out the tables of words, positions, types and distances; `only_trainable` changes
-        nothing.
+        `exclude_embeddings` excludes the tables of words, positions, types and distances; `only_trainable` has no
+        effect.
         """
         if not exclude_embeddings:
             return self._size
@@ -117,15 +119,15 @@ class WeightedModel(OpenedModel):
     def resize_token_embeddings(
         self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
     ) -> Embedding:
-        """Gives the table of words another number of rows, as tokens that were added need it; returns the new table.
+        """Changes the number of rows of the word table, for example after tokens were added; returns the new table.
 
-        Rows are cut off, or added: drawn round the mean of the others, as in transformers, or with
-        `mean_resizing=False` like initial weights. The draw depends on the old and the new number alone. The number is
-        rounded up to a multiple of `pad_to_multiple_of`; None leaves it. The head of a masked language model grows,
-        too, `config.vocab_size` follows, and the model saves and pickles so. While this runs no other thread may use
-        the model; what `base_model` returned before keeps the old table.
+        Rows are removed at the end, or added: drawn around the mean of the others, as in transformers, or like initial
+        weights with `mean_resizing=False`. The new values depend only on the old and the new number of rows. The number
+        is rounded up to a multiple of `pad_to_multiple_of`; None keeps the number. The head of a masked language model
+        is resized too, and `config.vocab_size` is set; saving and pickling keep the new size. No other thread may use
+        the model meanwhile. A `base_model` that was returned before keeps the old table.
 
-        Errors: TypeError and ValueError for a number that is no size.
+        Errors: TypeError and ValueError for an invalid number.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -158,9 +160,9 @@ class WeightedModel(OpenedModel):
         return PREFIXES[self._opened.config.model_type] + WORDS
 
     def _saved_config(self) -> dict[str, Any]:
-        """The configuration as it is now, but for what makes the network, which counted when it was opened."""
+        """The configuration as it is now; keys of the network have the values with which it was opened."""
         if len(self.config.id2label) != self.num_labels:
-            self.labels()  # says so
+            self.labels()  # raises
         opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config._declares(key)}
         saved = {**self.config.to_dict(), **opened, **self._settable()}
         saved.pop("torch_dtype", None)
@@ -168,7 +170,7 @@ class WeightedModel(OpenedModel):
 
 
 def _check_saving(options: Mapping[str, Any], safe_serialization: bool, push_to_hub: bool) -> None:
-    """Refuses options of save_pretrained that cannot be had."""
+    """Raises for an unsupported option of `save_pretrained`."""
     if push_to_hub:
         raise NotImplementedError(_PUSH)
     if not safe_serialization:
@@ -184,7 +186,7 @@ def _check_saving(options: Mapping[str, Any], safe_serialization: bool, push_to_
 
 
 def _rounded_up(count: Any, multiple: Any) -> int:
-    """A size for the table of words; TypeError or ValueError for what is none."""
+    """A number of rows for the word table; TypeError or ValueError for an invalid one."""
     for name, value in (("new_num_tokens", count), ("pad_to_multiple_of", multiple)):
         if value is None and name == "pad_to_multiple_of":
             continue
@@ -197,7 +199,7 @@ def _rounded_up(count: Any, multiple: Any) -> int:
 
 
 def _common_type(tensors: list[Tensor]) -> str:
-    """The smallest type that holds all the weights, as config.json calls it."""
+    """The smallest type that represents all the weights, by its name in config.json."""
     kinds = {tensor.dtype for tensor in tensors}
     return _DTYPES[kinds.pop()] if len(kinds) == 1 else "float64" if "F64" in kinds else "float32"
 

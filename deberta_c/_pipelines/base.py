@@ -1,4 +1,4 @@
-"""What pipelines share: a text, a column or an iterator goes in, and as many answers come out."""
+"""The base of all pipelines: one result for each text of a str, a column or an iterator."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -21,8 +21,8 @@ from deberta_c._columns.texts import (
     items_of,
     pieces_of,
     rows_of,
+    single_name,
     texts_of,
-    the_only,
 )
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.predict import progress_bar
@@ -32,7 +32,7 @@ from deberta_c._tokenizers.tokenizer import (
     PreTrainedTokenizerFast,
     as_tokenizer,
     check_padding,
-    explain,
+    raise_for_bad_row,
     warn_of_cuts,
 )
 
@@ -41,7 +41,7 @@ M = TypeVar("M", bound=PreTrainedModel)
 _WINDOW = 2048  # rows of a column that are read and encoded at once
 _SHARED = ("na", "progress")  # options of every pipeline
 
-# Arguments of transformers that change nothing here, and the values that say what is done anyway.
+# Arguments of transformers that have no effect, and the values that are accepted without a warning.
 _HARMLESS: dict[str, tuple[Any, ...]] = {
     "framework": (None, "pt"),
     "use_fast": (None, True),
@@ -58,28 +58,29 @@ class Plan(Protocol):
     """The checked options of a call."""
 
     def one(self, inputs: Any) -> Any:
-        """The answer to a text that stands alone."""
+        """The result of one text."""
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
-        """The answers for a column whose first row is number `start` for the user."""
+        """The results of a column; messages number its rows from `start`."""
 
 
 class Pipeline(ABC, Generic[M]):
     """A model and its tokenizer behind one call.
 
-    Every pipeline has these options, of its constructor, of `pipeline` and of a call: `na` says what a missing value
-    (None, NaN, pd.NA) does: "raise" an error, "empty" (it is an empty text) or "skip" (its answer is None).
-    `progress=True` shows a bar by tqdm, or a plain line on stderr. `batch_size` texts are taken at once from an
-    iterator or a data set, which give iterators; columns are packed by tokens. `num_workers`, `framework` and
-    `use_fast` are accepted and change nothing; `dtype` (or `torch_dtype`) must be "float32" or "auto".
+    The constructor, `pipeline` and a call of every pipeline accept these options. `na` decides about missing values
+    (None, NaN, pd.NA): "raise" an error, "empty" treats them as empty texts, "skip" returns None for them.
+    `progress=True` shows a bar by tqdm if it is installed, otherwise a line on stderr. `batch_size` texts are read at
+    once from an iterator or a data set, for which the result is an iterator; columns are batched by tokens.
+    `num_workers`, `framework` and `use_fast` are accepted and have no effect; `dtype` (or `torch_dtype`) must be
+    "float32" or "auto".
     """
 
     task: ClassVar[str]
-    other_names: ClassVar[tuple[str, ...]] = ()  # of the task
-    opener: ClassVar[Any]  # the Auto class that opens a directory for it
-    takes: ClassVar[type[PreTrainedModel]]
-    _takes: ClassVar[tuple[str, ...]]  # its options
-    _single: ClassVar[tuple[type, ...]] = (str,)  # types of a single text
+    other_names: ClassVar[tuple[str, ...]] = ()  # other names of the task
+    opener: ClassVar[Any]  # the Auto class that opens a directory for the task
+    takes: ClassVar[type[PreTrainedModel]]  # the class of its models
+    _option_names: ClassVar[tuple[str, ...]]  # besides those of every pipeline
+    _single: ClassVar[tuple[type, ...]] = (str,)  # types that are one text
     _kinds: ClassVar[str] = "a str or a column of them"
 
     def __init__(
@@ -104,38 +105,40 @@ class Pipeline(ABC, Generic[M]):
         self._plan = self._make_plan({})
 
     @abstractmethod
-    def _planned(self, options: Mapping[str, Any]) -> Plan:
-        """The plan of a call with these options, which are known ones."""
+    def _new_plan(self, options: Mapping[str, Any]) -> Plan:
+        """The plan of a call with these options, whose names are checked."""
 
-    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options without former names."""
+    def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options, with current names instead of former ones."""
         return options
 
     def _known(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options themselves under today's names; TypeError for one that the pipeline does not have."""
-        options = self._renamed({name: value for name, value in options.items() if name != "num_workers"})
-        if options.keys() - {*self._takes, *_SHARED}:
-            raise unknown_option(f"a pipeline for {self.task!r}", options, (*self._takes, *_SHARED, "batch_size"))
+        """The options with current names; TypeError for one that the pipeline does not have."""
+        options = self._with_current_names({name: value for name, value in options.items() if name != "num_workers"})
+        if options.keys() - {*self._option_names, *_SHARED}:
+            raise unknown_option(
+                f"a pipeline for {self.task!r}", options, (*self._option_names, *_SHARED, "batch_size")
+            )
         check_na(options.get("na"))
         return options
 
     def _make_plan(self, options: Mapping[str, Any]) -> Plan:
-        return self._planned({**self._options, **options})
+        return self._new_plan({**self._options, **options})
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
-        """Answers `inputs`; options replace those that were given before, `batch_size` among them."""
+        """The results of `inputs`; options, `batch_size` included, replace those of the constructor for this call."""
         if not options:
-            return self._answered(inputs, self._plan, self._options, self._batch_size)
+            return self._answer_inputs(inputs, self._plan, self._options, self._batch_size)
         batch_size = options.pop("batch_size", None)
         options = self._known(options)
-        return self._answered(
+        return self._answer_inputs(
             inputs,
             self._make_plan(options) if options else self._plan,
             {**self._options, **options},
             self._batch_size if batch_size is None else check_batch_size(batch_size),
         )
 
-    def _answered(self, inputs: Any, plan: Plan, options: Mapping[str, Any], batch_size: int) -> Any:
+    def _answer_inputs(self, inputs: Any, plan: Plan, options: Mapping[str, Any], batch_size: int) -> Any:
         if isinstance(inputs, self._single):
             return plan.one(inputs)
         progress = bool(options.get("progress"))
@@ -146,7 +149,7 @@ class Pipeline(ABC, Generic[M]):
             if na == "raise":
                 raise ValueError(
                     f"inputs is a missing value ({inputs!r}); drop such rows first, as frame.dropna(subset=...) does, "
-                    'or give na="empty" to read them as empty texts or na="skip" to answer None'
+                    'or give na="empty" to treat them as empty texts or na="skip" to return None'
                 )
             return plan.one("") if na == "empty" else None
         if not is_column(inputs):
@@ -162,7 +165,7 @@ class Pipeline(ABC, Generic[M]):
         return self(X)
 
     def save_pretrained(self, save_directory: str | Path) -> None:
-        """Writes the model and the tokenizer of the pipeline into a directory; see those of the model."""
+        """Writes the model and the tokenizer to a directory; see `save_pretrained` of the model."""
         self.model.save_pretrained(save_directory)
         self.tokenizer.save_pretrained(save_directory)
 
@@ -176,7 +179,7 @@ class Pipeline(ABC, Generic[M]):
 
 
 class TokenPlan(ABC, Generic[M]):
-    """A plan that looks at each token of each text; `encoding` are options of the core's encoder."""
+    """A plan for results that depend on tokens; `encoding` are the options of the core's `encode`."""
 
     def __init__(
         self,
@@ -189,20 +192,20 @@ class TokenPlan(ABC, Generic[M]):
         self.model, self.tokenizer = model, tokenizer
         self._encoding = encoding
         self._na: Missing = options.get("na") or "raise"
-        self._limited = limited  # whether the caller has chosen the limit
+        self._limited = limited  # whether the caller chose the limit
 
     @abstractmethod
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
-        """One answer for each text."""
+        """One result for each text."""
 
     def one(self, inputs: Any) -> Any:
-        """The answer to a text that stands alone."""
-        rows = self._encode([inputs], the_only("inputs"))
+        """The result of one text."""
+        rows = self._encode([inputs], single_name("inputs"))
         self._warn(rows.cut, "1 text")
-        return self.answers([inputs], rows, the_only("inputs"))[0]
+        return self.answers([inputs], rows, single_name("inputs"))[0]
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
-        """The answers for a column whose first row is number `start` for the user."""
+        """The results of a column; messages number its rows from `start`."""
         answers: list[Any] = []
         cut = 0
         with progress_bar(progress, length_of(inputs)) as advance:
@@ -217,7 +220,7 @@ class TokenPlan(ABC, Generic[M]):
         return answers
 
     def _window(self, texts: list[str], missing: Any, row_name: RowName) -> tuple[Rows, list[Any]]:
-        """The rows of the texts that are not missing, and an answer for each text, None for the missing ones."""
+        """The rows of the texts that are not missing, and one result for each text, None for a missing one."""
         if missing is None:
             rows = self._encode(texts, row_name)
             return rows, self.answers(texts, rows, row_name)
@@ -232,7 +235,7 @@ class TokenPlan(ABC, Generic[M]):
         try:
             return self.tokenizer._encode_for_model(texts, None, self._encoding)
         except ValueError:
-            explain(self.tokenizer, texts, None, self._encoding, (row_name, row_name))
+            raise_for_bad_row(self.tokenizer, texts, None, self._encoding, (row_name, row_name))
             raise
 
     def _warn(self, cut: int, texts: str) -> None:
@@ -241,9 +244,9 @@ class TokenPlan(ABC, Generic[M]):
 
 
 def encoding_options(tokenizer: PreTrainedTokenizerFast, how: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    """Options for the core of arguments of a tokenizer's call, and whether they choose a limit; nothing is cut unasked.
+    """Options of the core for arguments of a tokenizer, and whether they limit the length; by default nothing is cut.
 
-    Errors: TypeError for an argument that pipelines do not pass on.
+    Errors: TypeError for an argument that pipelines do not support.
     """
     known = ("truncation", "max_length", "padding", "add_special_tokens")
     if how.keys() - set(known):
@@ -255,19 +258,19 @@ def encoding_options(tokenizer: PreTrainedTokenizerFast, how: Mapping[str, Any])
 
 
 def length_of(inputs: Any) -> int | None:
-    """How many rows there are, None when only an iterator could tell."""
+    """The number of rows; None for an iterator."""
     return len(inputs) if can_be_read_twice(inputs) else None
 
 
 def check_batch_size(value: Any) -> int:
-    """The value itself; ValueError unless it is a number of texts."""
+    """The value; ValueError unless it is a number of texts."""
     if type(value) is not int or value < 1:
         raise ValueError(f"batch_size is {value!r}; it must be an integer of at least 1")
     return value
 
 
 def check_top_k(value: Any, otherwise: str) -> None:
-    """TypeError or ValueError unless it is a number of answers; None is `otherwise`."""
+    """TypeError or ValueError unless it is a number of results; messages say that None means `otherwise`."""
     if value is not None and type(value) is not int:
         raise TypeError(f"top_k is {value!r}; it must be an integer, or None for {otherwise}")
     if value is not None and value < 1:
@@ -275,7 +278,7 @@ def check_top_k(value: Any, otherwise: str) -> None:
 
 
 def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options except those of transformers that change nothing; one warning names those that ask for more."""
+    """The options without those that have no effect; one warning names those with other values than usual."""
     _check_dtype(options)
     ignored = [name for name, usual in _HARMLESS.items() if name in options and options[name] not in usual]
     if ignored:
@@ -284,7 +287,7 @@ def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_dtype(options: Mapping[str, Any]) -> None:
-    """ValueError for a `dtype` or `torch_dtype` in which nothing is computed."""
+    """ValueError for a `dtype` or `torch_dtype` other than float32."""
     for name in _DTYPES:
         if str(options.get(name, "auto")).removeprefix("torch.") not in ("float32", "auto", "None"):
             raise ValueError(f'{name} is {options[name]!r}; the network computes in float32, give "float32" or "auto"')

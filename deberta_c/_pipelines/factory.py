@@ -1,4 +1,4 @@
-"""`pipeline`, and the classification of texts: labels and scores in the shapes of transformers."""
+"""The function `pipeline`, and `pipeline("text-classification")`: labels and scores in the shapes of transformers."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.about import default_model
 from deberta_c._base.errors import warn_caller
-from deberta_c._columns.texts import Missing, RowName, rows_of, the_only
+from deberta_c._columns.texts import Missing, RowName, rows_of, single_name
 from deberta_c._files.hub import HUB, hub_options
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
@@ -32,12 +32,12 @@ _OPENING = ("config", "trust_remote_code")
 class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     """Classifies texts: call it with a str, a column of them, or a dict {"text", "text_pair"}.
 
-    One str gives `[{"label": ..., "score": ...}]`, a column a list of such dicts, an iterator an iterator of them.
-    With `top_k` (None: all labels) in the call each text gives a list of dicts, best first; with `top_k` given to
-    `pipeline` one str gives a list that holds that list. Scores are probabilities by softmax, by sigmoid for
-    multi-label models and a single logit, and the logit itself for regression; `function_to_apply` ("softmax",
-    "sigmoid", "none") overrides that. Options, of `pipeline` and of a call: these two, `truncation` and `max_length`.
-    `return_all_scores=True`, of older code, gives all labels in their order, with a warning.
+    One str returns `[{"label": ..., "score": ...}]`, a column a list of such dicts, an iterator an iterator of them.
+    With `top_k` (None: all labels) in the call, each text returns a list of dicts, best first; with `top_k` in
+    `pipeline`, one str returns a list that contains this list. Scores are probabilities: softmax, or sigmoid for
+    multi-label models and for one logit; a regression returns the logit. `function_to_apply` ("softmax", "sigmoid",
+    "none") overrides this. Options of `pipeline` and of a call: these two, `truncation` and `max_length`.
+    `return_all_scores=True` of older code returns all labels in their order, with a warning.
 
     Errors: TypeError and ValueError as in `predict`.
 
@@ -53,18 +53,18 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     takes = SequenceClassifier
     _single = (str, Mapping)
     _kinds = "a str, a column of them or a dict"
-    _takes = ("top_k", "function_to_apply", "truncation", "max_length", "padding", "return_all_scores")
+    _option_names = ("top_k", "function_to_apply", "truncation", "max_length", "padding", "return_all_scores")
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
     def _make_plan(self, options: Mapping[str, Any]) -> "_Plan":
-        plan = self._planned({**self._options, **options})
+        plan = self._new_plan({**self._options, **options})
         plan.nested = "top_k" in options
         return plan
 
-    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
-        """All labels were asked for by `return_all_scores` once; False asks for nothing."""
+    def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
+        """`return_all_scores`, a former name, with a warning; False means the default."""
         if "return_all_scores" in options:
             warn_caller(UserWarning("return_all_scores has become top_k: give top_k=None for the scores of all labels"))
             if not options["return_all_scores"]:
@@ -75,7 +75,7 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
 class _Plan:
     """The checked options of a call."""
 
-    nested = False  # whether the answer to one str is the list of labels itself
+    nested = False  # whether the result of one str is the list of its labels
 
     def __init__(
         self, model: SequenceClassifier, tokenizer: PreTrainedTokenizerFast, options: Mapping[str, Any]
@@ -83,7 +83,9 @@ class _Plan:
         self.model, self.tokenizer = model, tokenizer
         self.na: Missing = options.get("na") or "raise"
         self.ranks = "top_k" in options  # otherwise the labels of `return_all_scores` keep their order
-        self.only_best = not self.ranks and "return_all_scores" not in options  # a dict for each text, no list of them
+        self.only_best = (
+            not self.ranks and "return_all_scores" not in options
+        )  # a dict for each text, not a list of dicts
         self.top_k = options.get("top_k")
         check_top_k(self.top_k, "all labels")
         function = options.get("function_to_apply")
@@ -94,14 +96,16 @@ class _Plan:
         check_padding(padding)
         self.truncation: Any = options.get("truncation")
         self.max_length: Any = options.get("max_length")
-        if self.truncation is None:  # as in a call of the tokenizer: a limit without padding is meant
+        if self.truncation is None:  # as in a call of the tokenizer: a limit without padding truncates
             self.truncation = self.max_length is not None and padding is False
-        self.tokenizer._encode_options(self.truncation, self.max_length)  # refuses what makes no sense, before any text
+        self.tokenizer._encode_options(
+            self.truncation, self.max_length
+        )  # raises for invalid options before any text is read
 
     def one(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             first, second = _pair(inputs, "inputs")
-            return self._many([first], None if second is None else [second], the_only("inputs"))[0]
+            return self._many([first], None if second is None else [second], single_name("inputs"))[0]
         logits = self.model._logits_of_text(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
         answer = self.answers(logits)[0]
         return answer if self.nested else [answer]
@@ -124,7 +128,7 @@ class _Plan:
         return answers
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
-        """The answers for a column whose first row is number `start` for the user."""
+        """The results of a column; messages number its rows from `start`."""
         name = rows_of("inputs", start)
         if not isinstance(inputs, (list, tuple)) or not any(isinstance(row, (Mapping, list, tuple)) for row in inputs):
             return self._many(inputs, None, name, progress)
@@ -141,7 +145,7 @@ class _Plan:
         return answers
 
     def answers(self, logits: NDArray[np.float32]) -> list[Any]:
-        """One answer for each row of logits."""
+        """One result for each row of logits."""
         scores = logits
         function = self.function or self.model.probability_function() or "none"
         if function != "none":
@@ -230,22 +234,22 @@ def pipeline(
     batch_size: int | None = None,
     **options: Any,
 ) -> Pipeline[Any]:
-    """Texts in, answers out: what the class of the task tells, in the shapes of transformers.
+    """A pipeline for a task: call it with texts; results have the shapes of transformers.
 
-    `task`: "text-classification" (also called "sentiment-analysis"), a `TextClassificationPipeline`;
-    "token-classification" ("ner"), a `TokenClassificationPipeline`; "fill-mask", a `FillMaskPipeline`;
-    "feature-extraction", a `FeatureExtractionPipeline`. Without it an opened model tells by its head, and anything else
-    is classified.
+    `task`: "text-classification" (or "sentiment-analysis") returns a `TextClassificationPipeline`,
+    "token-classification" (or "ner") a `TokenClassificationPipeline`, "fill-mask" a `FillMaskPipeline`,
+    "feature-extraction" a `FeatureExtractionPipeline`. Without it the head of an opened model decides; for anything
+    else it is "text-classification".
 
-    `model` is a directory, a name of the Hugging Face hub or an opened model. "text-classification" without one takes
-    the default model, ham or spam for short messages, and a warning says so; no other task has one. `tokenizer` is a
-    directory, a name or a tokenizer, by default that of the model. `config`, `revision`, `token`, `cache_dir`,
-    `local_files_only`, `subfolder`, `trust_remote_code` and `model_kwargs` go to `from_pretrained` of the model; with
-    an opened one they are ignored, with a warning. `device` and `device_map` must name the CPU. Other options are those
-    of the class.
+    `model` is a directory, a name of the Hugging Face hub or an opened model. "text-classification" without a model
+    uses the default one, which classifies English text messages as ham or spam, and warns; no other task has a default.
+    `tokenizer` is a directory, a name or a tokenizer, by default that of the model. `config`, `revision`, `token`,
+    `cache_dir`, `local_files_only`, `subfolder`, `trust_remote_code` and `model_kwargs` are passed to `from_pretrained`
+    of the model; with an opened model they are ignored with a warning. `device` and `device_map` must be the CPU.
+    Other options are those of the class.
 
-    Errors: OSError for a missing directory or file, ValueError for an unknown task, another device than the CPU or a
-    task without a default model, TypeError for a model of another head or an unknown option.
+    Errors: OSError for a missing directory or file; ValueError for an unknown task, a device other than the CPU, or a
+    task without a default model; TypeError for a model with another head or an unknown option.
 
     >>> import deberta_c
     >>> classifier = deberta_c.pipeline("text-classification", deberta_c.default_model(), top_k=None)
@@ -254,7 +258,7 @@ def pipeline(
     """
     found = _class_for(task, model)
     _require_cpu_map(options.pop("device_map", None))
-    opening = _taken(options)
+    opening = _pop_opening_options(options)
     if model is None:
         model = _default_for(task)
     if isinstance(model, (str, Path)):
@@ -265,35 +269,35 @@ def pipeline(
         if isinstance(tokenizer, (str, Path)):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
     elif opening:
-        warn_caller(UserWarning(f"ignored by a pipeline, for the model is open already: {', '.join(opening)}"))
+        warn_caller(UserWarning(f"ignored by a pipeline, because the model is open already: {', '.join(opening)}"))
     return found(model, tokenizer, device=device, batch_size=batch_size, **options)
 
 
-def _taken(options: dict[str, Any]) -> dict[str, Any]:
-    """Takes the options that choose what is opened out of the others."""
+def _pop_opening_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Removes the options that choose what is opened, and returns them."""
     opening = {name: value for name in (*_OPENING, *HUB) if (value := options.pop(name, None)) is not None}
     return {**opening, **(options.pop("model_kwargs", None) or {})}
 
 
 def _require_cpu_map(device_map: Any) -> None:
-    """ValueError unless a `device_map` leaves everything on the CPU."""
+    """ValueError unless a `device_map` has everything on the CPU."""
     for device in device_map.values() if isinstance(device_map, Mapping) else [device_map]:
         if device != "auto":
             require_cpu(device)
 
 
 def _default_for(task: str | None) -> str:
-    """The directory of the default model, with a warning; ValueError when the task has none."""
+    """The directory of the default model, with a warning; ValueError if the task has none."""
     if task not in (None, TextClassificationPipeline.task):
         raise ValueError(
             f"model is missing; {task!r} has no default model, give a directory, a name of the hub or an opened model. "
-            "What deberta_c brings tells spam from ham in short messages: "
+            "The only default model classifies text messages as ham or spam: "
             'pipeline("text-classification", deberta_c.default_model())'
         )
     warn_caller(
         UserWarning(
-            "no model is given: the default one tells spam from ham in short messages and does nothing else; give "
-            "your own, or deberta_c.default_model() to mean this one"
+            "no model is given: the default one classifies English text messages as ham or spam; give your own, or "
+            "deberta_c.default_model() to choose this one"
         )
     )
     return default_model()
@@ -319,7 +323,7 @@ def _class_for(task: object, model: object) -> type[Pipeline[Any]]:
 
 
 def _pair(inputs: Any, name: str) -> tuple[str, str | None]:
-    """The text and the second text or None of a str, a dict, or a list that holds one pair."""
+    """The text, and the second text or None, of a str, a dict, or a list of one pair."""
     if isinstance(inputs, Mapping):
         unknown = set(inputs) - {"text", "text_pair"}
         if "text" not in inputs or unknown:

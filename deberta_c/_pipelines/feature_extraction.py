@@ -14,7 +14,7 @@ from deberta_c._tokenizers.encodings import as_tensor
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
-# What becomes of the states (S, H) of a text.
+# The result for the states (S, H) of a text.
 _POOLINGS: dict[str | None, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
     None: lambda states: states[None],
     "first": lambda states: states[0],
@@ -24,19 +24,20 @@ _TENSORS = {None: None, False: None, True: "pt", "pt": "pt", "np": "np"}
 
 
 class FeatureExtractionPipeline(Pipeline[Encoder]):
-    """Turns texts into the last hidden states of an encoder: call it with a str or a column of them.
+    """Computes the last hidden states of an encoder: call it with a str or a column of them.
 
-    One str gives nested lists of the shape (1, tokens, hidden size), a column a list of them, an iterator an iterator.
+    One str returns nested lists of the shape (1, tokens, hidden size), a column a list of them, an iterator an iterator
+    of them.
 
-    Options, of `pipeline` and of a call:
+    Options of `pipeline` and of a call:
 
-    - `pooling`: "first" gives the state of the first token, "mean" the mean of the states of all tokens, special ones
-      included, each a list of floats (hidden size).
-    - `return_tensors`: True or "pt" gives tensors of torch, "np" float32 arrays instead of lists.
-    - `truncation`, and `tokenize_kwargs` with `truncation`, `max_length` or `add_special_tokens`; otherwise texts are
+    - `pooling`: "first" returns the state of the first token, "mean" the mean of the states of all tokens, special
+      tokens included, as a list of floats (hidden size).
+    - `return_tensors`: True or "pt" returns torch tensors, "np" float32 arrays instead of lists.
+    - `truncation`, and `tokenize_kwargs` with `truncation`, `max_length` or `add_special_tokens`; by default texts are
       not cut.
 
-    Errors: ValueError for options that make no sense; TypeError and ValueError as in `predict`.
+    Errors: ValueError for invalid options; TypeError and ValueError as in `predict`.
 
     >>> import deberta_c
     >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
@@ -51,9 +52,9 @@ class FeatureExtractionPipeline(Pipeline[Encoder]):
     task = "feature-extraction"
     opener = AutoModel
     takes = Encoder
-    _takes = ("pooling", "return_tensors", "truncation", "tokenize_kwargs")
+    _option_names = ("pooling", "return_tensors", "truncation", "tokenize_kwargs")
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
 
@@ -78,7 +79,7 @@ class _Plan(TokenPlan[Encoder]):
         super().__init__(model, tokenizer, encoding, options, limited)
 
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
-        """For each text its states, or what pooling makes of them."""
+        """The states of each text, or the pooled state."""
         answers: list[Any] = [None] * len(texts)
         for chosen, states in self.model._states_of_rows(rows, row_name):
             end = 0

@@ -1,4 +1,4 @@
-"""`pipeline("fill-mask")`: what a masked language model puts in the place of mask tokens."""
+"""`pipeline("fill-mask")`: the most likely tokens in the place of mask tokens."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,20 +21,20 @@ _TOP_K = 5
 class FillMaskPipeline(Pipeline[MaskedLanguageModel]):
     """Fills the mask tokens of texts: call it with a str or a column of them.
 
-    A text with one mask token gives a list of dicts, best first: "score" (a probability), "token" (an id), "token_str"
-    and "sequence" (the text with it, without special tokens). One with several gives such a list for each, on its own:
-    the other mask tokens stay, and special tokens are shown. A list gives one result per text; a one-item list
-    gives that result alone, as in transformers; an iterator gives an iterator.
+    A text with one mask token returns a list of dicts, best first: "score" (a probability), "token" (an id),
+    "token_str", and "sequence" (the filled text, without special tokens). A text with several mask tokens returns such
+    a list for each; in the sequences the other mask tokens remain, and special tokens are shown. A list returns one
+    result per text; a one-item list returns that result alone, as in transformers; an iterator returns an iterator.
 
-    Options, of `pipeline` and of a call: `top_k`, 5 by default, is the number of dicts. `targets`, a token or a list of
-    tokens, limits the answers to these; one that the vocabulary lacks is replaced by the first token that the tokenizer
-    makes of it, or left out when there is none, with a warning. Probabilities are still those among the whole
-    vocabulary. `tokenizer_kwargs` may hold `truncation` and `max_length`; otherwise texts are not cut.
+    Options of `pipeline` and of a call: `top_k`, 5 by default, is the number of dicts. `targets`, a token or a list of
+    tokens, limits the results to these. A target that is not in the vocabulary is replaced by the first token into
+    which the tokenizer splits it, or ignored if there is none, with a warning. Scores remain probabilities over the
+    whole vocabulary. `tokenizer_kwargs` may contain `truncation` and `max_length`; by default texts are not cut.
 
-    Only the rows of mask tokens go through the head, texts are packed by tokens.
+    Logits are computed for mask tokens only, and texts are packed without padding.
 
-    Errors: ValueError names a text without a mask token, a tokenizer that has none, or targets of which none is left;
-    TypeError and ValueError as in `predict`; RuntimeError when the model's head is missing.
+    Errors: ValueError for a text or a tokenizer without a mask token, and for targets of which none remains; TypeError
+    and ValueError as in `predict`; RuntimeError if the head is missing.
 
     >>> import deberta_c
     >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
@@ -50,13 +50,13 @@ class FillMaskPipeline(Pipeline[MaskedLanguageModel]):
     opener = AutoModelForMaskedLM
     takes = MaskedLanguageModel
 
-    _takes = ("top_k", "targets", "tokenizer_kwargs")
+    _option_names = ("top_k", "targets", "tokenizer_kwargs")
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
     def __call__(self, inputs: Any, **options: Any) -> Any:
-        """Fills the masks of `inputs`; options replace those that were given before."""
+        """Fills the mask tokens of `inputs`; options replace those of the constructor for this call."""
         answers = super().__call__(inputs, **options)
         return answers[0] if isinstance(inputs, list) and len(inputs) == 1 else answers
 
@@ -78,7 +78,7 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
         super().__init__(model, tokenizer, encoding, options, limited)
 
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
-        """For each text the guesses for its mask token, or a list of them for several."""
+        """The results of each text: a list of dicts, or with several mask tokens a list of such lists."""
         masked = rows.ids == self.mask
         self._require_masks(masked, texts, rows, row_name)
         answers: list[Any] = [None] * len(texts)
@@ -101,7 +101,7 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
             raise ValueError(
                 f"{row_name(row)} lost its mask token to the limit of {self._encoding['max_length']} tokens"
             )
-        raise ValueError(f"{row_name(row)} has no mask token; write {mask} where a token is to be guessed")
+        raise ValueError(f"{row_name(row)} has no mask token; write {mask} where a token should be filled in")
 
     def _guesses(self, ids: list[int], places: list[int], logits: NDArray[np.float32]) -> list[Any]:
         single = len(places) == 1
@@ -112,7 +112,7 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
         return guesses[0] if single else guesses
 
     def _best(self, logits: NDArray[np.float32]) -> list[tuple[int, float]]:
-        """The likeliest tokens and their probabilities."""
+        """The most likely tokens and their probabilities."""
         scores = softmax(logits)
         if self.targets is not None:
             scores = scores[self.targets]
@@ -130,29 +130,31 @@ class _Plan(TokenPlan[MaskedLanguageModel]):
 
 
 def _target_ids(tokenizer: PreTrainedTokenizerFast, targets: Any, size: int) -> NDArray[np.intp]:
-    """The ids that stand for targets, each once."""
+    """The ids of the targets, each once."""
     if isinstance(targets, str):
         targets = [targets]
     if not isinstance(targets, (list, tuple)) or not all(isinstance(target, str) for target in targets):
         raise TypeError(f"targets is {targets!r}; it must be a str or a list of str")
     ids = [id for target in targets if (id := _target_id(tokenizer, target)) is not None]
     if not ids:
-        raise ValueError(f"targets is {targets!r}, which leaves no token of the vocabulary; give at least one")
+        raise ValueError(f"targets is {targets!r}, which contains no token of the vocabulary; give at least one")
     if max(ids) >= size:
         raise ValueError(
-            f"a target has the id {max(ids)}, but the model's vocab_size is {size}: it is of another model"
+            f"a target has the id {max(ids)}, but the model's vocab_size is {size}: use the tokenizer of this model"
         )
     return np.array(list(dict.fromkeys(ids)), np.intp)
 
 
 def _target_id(tokenizer: PreTrainedTokenizerFast, target: str) -> int | None:
-    """The id of a token, or of the first one that the tokenizer makes of it, with a warning; None: it makes none."""
+    """The id of a target, or of the first token into which it is split, with a warning; None if there is none."""
     id: int | None = tokenizer.convert_tokens_to_ids(target)
     if id is not None and (id != tokenizer.unk_token_id or target == tokenizer.unk_token):
         return id
     ids = tokenizer(target, add_special_tokens=False).input_ids
     if not ids:
-        warn_caller(UserWarning(f"the target {target!r} is not in the vocabulary, nor what could replace it; left out"))
+        warn_caller(
+            UserWarning(f"the target {target!r} is not in the vocabulary, and no token can replace it; it is ignored")
+        )
         return None
     first = tokenizer.convert_ids_to_tokens(ids[0])
     warn_caller(UserWarning(f"the target {target!r} is not in the vocabulary; {first!r} replaces it"))

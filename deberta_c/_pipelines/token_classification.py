@@ -1,4 +1,4 @@
-"""`pipeline("token-classification")`: labels of tokens, or of the entities that they make."""
+"""`pipeline("token-classification")`: labels of tokens, or of groups of tokens (entities)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -19,7 +19,7 @@ from deberta_c._tokenizers.inputs import raise_for_bad_words, read_words
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
-# The scores (C) of a word of those of its tokens (T, C).
+# The scores (C) of a word from those of its tokens (T, C).
 _OF_WORD: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
     "first": lambda scores: scores[0],
     "average": lambda scores: scores.mean(axis=0),
@@ -31,28 +31,29 @@ _STRATEGIES = ("none", "simple", *_OF_WORD)
 class TokenClassificationPipeline(Pipeline[TokenClassifier]):
     """Finds entities in texts: call it with a str or a column of them.
 
-    One str gives a list of dicts, a column a list of such lists, an iterator an iterator of them. A dict has "entity"
+    One str returns a list of dicts, a column a list of such lists, an iterator an iterator of them. A dict has "entity"
     (a label), "score" (its probability, a float), "index" (of the token in the row), "word" (the token), "start" and
-    "end" (its characters in the text), or for aggregated tokens "entity_group" (a label without B- or I-), "score" (the
-    mean), "word", "start" and "end".
+    "end" (its characters in the text). For groups of tokens it has "entity_group" (a label without B- or I-), "score"
+    (the mean), "word", "start" and "end".
 
-    Options, of `pipeline` and of a call:
+    Options of `pipeline` and of a call:
 
-    - `aggregation_strategy`: "none" (each token for itself), "simple" (neighbours of one label make a group, in which
-      B- begins a new one), and "first", "average" and "max": each word has one label first, that of its first token, of
-      the mean of the scores of its tokens, or of its most certain token.
-    - `ignore_labels`: the labels that are left out, ["O"] by default.
-    - `stride`: a text longer than `tokenizer.model_max_length` is read in overlapping windows that share this many
-      tokens, and of overlapping entities the longer, then the likelier is kept. Otherwise it is cut, with a warning.
-    - `trim_offsets`: leaves out white space at both ends of "start" to "end"; tokens of DeBERTa v3 begin with it.
-    - `is_split_into_words`: texts come as lists of words, which are the words of the strategies, too; "start" and "end"
-      are characters of the words joined by `delimiter`, a space by default. One such list gives a list of one answer.
+    - `aggregation_strategy`: "none" returns each token; "simple" groups adjacent tokens with the same label, and B-
+      begins a new group; "first", "average" and "max" first choose one label for each word: that of its first token, of
+      the mean of its tokens' scores, or of its most certain token.
+    - `ignore_labels`: labels that are not returned, ["O"] by default.
+    - `stride`: a text longer than `tokenizer.model_max_length` is read in windows that overlap by this many tokens; of
+      overlapping entities the longer one is kept, then the more likely one. Without `stride` the text is cut, with a
+      warning.
+    - `trim_offsets`: excludes white space at both ends from "start" to "end"; tokens of DeBERTa v3 begin with it.
+    - `is_split_into_words`: texts are lists of words, which are also the words of the strategies; "start" and "end" are
+      characters of the words joined by `delimiter`, a space by default. One list of words returns a list of one result.
 
     Words are those of the tokenizer, for every family; the "word" of a group is decoded from all its tokens.
-    docs/differences.md says how transformers differs.
+    docs/differences.md describes how transformers differs.
 
-    Errors: ValueError for options that make no sense; TypeError and ValueError as in `predict`; RuntimeError when the
-    model's head is missing.
+    Errors: ValueError for invalid options; TypeError and ValueError as in `predict`; RuntimeError if the head is
+    missing.
 
     >>> import deberta_c
     >>> tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
@@ -69,13 +70,20 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
     opener = AutoModelForTokenClassification
     takes = TokenClassifier
 
-    _takes = ("aggregation_strategy", "ignore_labels", "stride", "trim_offsets", "is_split_into_words", "delimiter")
+    _option_names = (
+        "aggregation_strategy",
+        "ignore_labels",
+        "stride",
+        "trim_offsets",
+        "is_split_into_words",
+        "delimiter",
+    )
 
-    def _planned(self, options: Mapping[str, Any]) -> "_Plan":
+    def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
-    def _renamed(self, options: dict[str, Any]) -> dict[str, Any]:
-        """Groups were asked for by `grouped_entities` and `ignore_subwords` once."""
+    def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
+        """`grouped_entities` and `ignore_subwords`, former names, with a warning."""
         grouped, whole = options.pop("grouped_entities", None), options.pop("ignore_subwords", None)
         if grouped is None and whole is None:
             return options
@@ -87,14 +95,14 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
 class _Token(NamedTuple):
     """A token of a text."""
 
-    place: int  # in the row
+    place: int  # its index in the row
     word: str
     start: int
     end: int
 
 
 class _Part(NamedTuple):
-    """One or more tokens that have a label."""
+    """One or more tokens with a label."""
 
     label: str
     score: float
@@ -118,7 +126,9 @@ class _Plan(TokenPlan[TokenClassifier]):
         stride = options.get("stride")
         windows = stride is not None
         if windows and self.strategy == "none":
-            raise ValueError('stride needs groups of tokens; give aggregation_strategy="simple" or another but "none"')
+            raise ValueError(
+                'stride needs groups of tokens; give aggregation_strategy="simple" or another one, not "none"'
+            )
         encoding = tokenizer._encode_options(True, None, overflow=windows, stride=stride or 0)
         encoding["want"] = ("spans", "words", "sequences")
         super().__init__(model, tokenizer, encoding, options, limited=windows)
@@ -130,7 +140,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         return super().one(inputs)
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
-        """The entities of each text of a column, or of words that stand for it."""
+        """The entities of each text of a column; a text may be a list of words."""
         if not self.split:
             return super().column(inputs, start, progress)
         words = read_words(inputs, None, "inputs")
@@ -148,18 +158,18 @@ class _Plan(TokenPlan[TokenClassifier]):
         return self.answers(texts, self._in_texts(rows, words.firsts, bounds), words.names[0])
 
     def _in_texts(self, rows: Rows, words: list[str], bounds: NDArray[np.int64]) -> Rows:
-        """Rows whose spans are characters of joined words, not of each word."""
+        """Rows whose spans are characters of the joined words, not of each word."""
         lengths = np.fromiter(map(len, words), np.int64, len(words)) + len(self.delimiter)
-        starts = np.append(offsets_of(lengths)[:-1], 0)  # an end for rows without a word
+        starts = np.append(offsets_of(lengths)[:-1], 0)  # for rows without a word
         samples = rows.extras.get("samples", np.arange(len(rows.offsets) - 1))
-        first = np.repeat(bounds[:-1][samples], np.diff(rows.offsets))  # word of the text, for each token
+        first = np.repeat(bounds[:-1][samples], np.diff(rows.offsets))  # the first word of the text, for each token
         own = rows.extras["words"] >= 0
         spans = rows.extras["spans"].copy()
         spans[own] += (starts[first + rows.extras["words"]] - starts[first])[own, None].astype(spans.dtype)
         return rows._replace(extras={**rows.extras, "spans": spans})
 
     def answers(self, texts: list[str], rows: Rows, row_name: RowName) -> list[Any]:
-        """For each text its entities."""
+        """The entities of each text."""
         labels = self.model.labels()
         samples = rows.extras["samples"].tolist() if "samples" in rows.extras else list(range(len(texts)))
         found: list[list[dict[str, Any]]] = [[] for _ in samples]
@@ -177,7 +187,7 @@ class _Plan(TokenPlan[TokenClassifier]):
     def _entities(
         self, text: str, rows: Rows, row: int, scores: NDArray[np.float32], labels: list[str]
     ) -> list[dict[str, Any]]:
-        """What a row of tokens with its scores (T, C) holds."""
+        """The entities of a row of tokens with scores (T, C)."""
         begin, end = rows.offsets[row], rows.offsets[row + 1]
         own = np.flatnonzero(rows.extras["sequences"][begin:end] >= 0)
         tokens = self._tokens(text, rows, int(begin), own)
@@ -199,7 +209,7 @@ class _Plan(TokenPlan[TokenClassifier]):
     def _parts(
         self, tokens: list[_Token], scores: NDArray[np.float32], words: list[int], labels: list[str]
     ) -> list[_Part]:
-        """The tokens, or the words that they make, with the label of each."""
+        """The tokens, or their words, with the label of each."""
         groups = [[token] for token in tokens]
         if self.strategy in _OF_WORD:
             bounds = _word_bounds(words)
@@ -226,12 +236,12 @@ def _labels(value: Any) -> frozenset[str]:
     if value is None:
         return frozenset(["O"])
     if isinstance(value, str) or not isinstance(value, Iterable):
-        raise TypeError(f"ignore_labels is {value!r}; it must be a list of labels, [] to leave none out")
+        raise TypeError(f"ignore_labels is {value!r}; it must be a list of labels, [] to return all")
     return frozenset(value)
 
 
 def _word_bounds(words: list[int]) -> list[tuple[int, int]]:
-    """Where words begin and end, of the number of the word of each token; a negative one stands alone.
+    """Where words begin and end, from the word number of each token; a token with a negative number is a word.
 
     >>> _word_bounds([0, 0, 1, -1, -1, 2])
     [(0, 2), (2, 3), (3, 4), (4, 5), (5, 6)]
@@ -241,7 +251,7 @@ def _word_bounds(words: list[int]) -> list[tuple[int, int]]:
 
 
 def _groups(parts: list[_Part]) -> list[list[_Part]]:
-    """Neighbours of one label; a B- begins a new group.
+    """Groups of adjacent parts with the same label; B- begins a new group.
 
     >>> [len(group) for group in _groups([_Part(label, 1, []) for label in ("B-A", "I-A", "B-A", "I-B", "B")])]
     [2, 1, 2]
@@ -257,7 +267,7 @@ def _groups(parts: list[_Part]) -> list[list[_Part]]:
 
 
 def _kind(label: str) -> tuple[bool, str]:
-    """Whether a label begins a group, and what it is without its prefix.
+    """Whether a label begins a group, and the label without its prefix.
 
     >>> _kind("B-PER"), _kind("I-PER"), _kind("PER")
     ((True, 'PER'), (False, 'PER'), (False, 'PER'))
@@ -266,13 +276,13 @@ def _kind(label: str) -> tuple[bool, str]:
 
 
 def _joined(group: list[_Part]) -> _Part:
-    """A group as one part; its label is what follows the first hyphen."""
+    """A group as one part; its label is the text after the first hyphen."""
     score = float(np.mean([part.score for part in group], dtype=np.float32))
     return _Part(group[0].label.split("-", 1)[-1], score, [token for part in group for token in part.tokens])
 
 
 def _without_overlaps(windows: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """The entities of the windows of a text, in its order; of those that overlap the longest, then the likeliest."""
+    """The entities of the windows of a text, in order; of overlapping ones the longest, then the most likely."""
     kept: list[dict[str, Any]] = []
     for entity in sorted((entity for window in windows for entity in window), key=lambda entity: entity["start"]):
         if not kept or entity["start"] >= kept[-1]["end"]:

@@ -31,7 +31,7 @@ from deberta_c._tokenizers.recipes import (
 from deberta_c._tokenizers.recipes import (
     KINDS as KINDS,
 )
-from deberta_c._tokenizers.settings import EXTRA, Settings, content_of, renamed
+from deberta_c._tokenizers.settings import EXTRA, Settings, content_of, errors_name_file
 from deberta_c._tokenizers.settings import SPECIAL_NAMES as SPECIAL_NAMES
 from deberta_c._tokenizers.settings import check_limit as check_limit
 from deberta_c._tokenizers.settings import check_side as check_side
@@ -94,7 +94,7 @@ class TokenizerFiles:
     config: Mapping[str, Any] = field(repr=False)
     """tokenizer_config.json as it is."""
     content: Callable[[], dict[str, Any]] = field(repr=False)
-    """Reads the vocabulary again and makes a tokenizer.json of everything, but for SPM."""
+    """Reads the vocabulary again and builds a tokenizer.json of everything, except for SPM."""
     _known: Callable[[], tuple[tuple[AddedToken, ...], int]] = field(repr=False)
 
     @cached_property
@@ -230,12 +230,12 @@ def _open_literal(settings: Settings, kind: str, rule: str, path: Path) -> Token
     """tokenizer.json, with what the class and the caller change."""
 
     def content() -> dict[str, Any]:
-        return renamed(path, lambda: with_options(read_json(path), given))
+        return errors_name_file(path, lambda: with_options(read_json(path), given))
 
     whole = read_json(path)
     given = {**settings.stages(file_options(settings.class_name, whole, rule)), **settings.given_stages()}
-    whole = renamed(path, lambda: with_options(whole, given))
-    own = renamed(path, lambda: added_tokens(whole))
+    whole = errors_name_file(path, lambda: with_options(whole, given))
+    own = errors_name_file(path, lambda: added_tokens(whole))
     settings.read_sections(whole)
     found = {name: value for name, value in options_of(whole).items() if kind == FAST or name in OPTIONS[kind]}
     return _finish(settings, kind, rule, path, whole, content, own, {**OPTIONS[kind], **found}, literal=True)
@@ -249,9 +249,9 @@ def _open_rebuilt(settings: Settings, kind: str, rule: str, path: Path) -> Token
     settings.read_sections(whole)
 
     def model(content: dict[str, Any]) -> dict[str, Any]:
-        return renamed(path, lambda: own_model(kind, content.get("model"), unknown, unk_id))
+        return errors_name_file(path, lambda: own_model(kind, content.get("model"), unknown, unk_id))
 
-    own = [] if "added_tokens_decoder" in settings.file else renamed(path, lambda: added_tokens(whole))
+    own = [] if "added_tokens_decoder" in settings.file else errors_name_file(path, lambda: added_tokens(whole))
     return _open_recipe(settings, kind, rule, path, model(whole), own, lambda: model(read_json(path)))
 
 
@@ -419,11 +419,11 @@ def _finish(
 
 
 def _translate(path: Path, content: Mapping[str, Any]) -> Pipeline:
-    return renamed(path, lambda: translate(content))
+    return errors_name_file(path, lambda: translate(content))
 
 
 def _make_core(path: Path, pipeline: Pipeline) -> _core.Tokenizer:
-    return renamed(path, lambda: _core.Tokenizer.from_pipeline(**pipeline.for_core()))
+    return errors_name_file(path, lambda: _core.Tokenizer.from_pipeline(**pipeline.for_core()))
 
 
 def _section(token: AddedToken) -> dict[str, Any]:

@@ -25,7 +25,7 @@ class Gathered(PosixPath):
         return self.files.get(name, Path(os.devnull, name))
 
 
-class _Held(PosixPath):
+class _FileInMemory(PosixPath):
     """A file whose content is in memory."""
 
     content: bytes
@@ -53,9 +53,9 @@ def gather(kind: str, files: Mapping[str, str | Path | None], content: str | Non
             )
     found = {usual[name]: Path(value).expanduser() for name, value in given.items()}
     if content is not None:
-        held = _Held("tokenizer_object")
-        held.content = content.encode("utf-8")
-        found["tokenizer.json"] = held
+        file = _FileInMemory("tokenizer_object")
+        file.content = content.encode("utf-8")
+        found["tokenizer.json"] = file
     _check(kind, given, found)
     gathered = Gathered(next(iter(found.values())).parent)
     gathered.files = found

@@ -13,12 +13,12 @@ from deberta_c._base.errors import describe_all
 from deberta_c._columns.texts import (
     RowName,
     content_of_str,
-    find_surrogate,
     is_column,
     is_missing,
+    raise_for_surrogate,
     rows_of,
+    single_name,
     texts_of,
-    the_only,
     values_of,
 )
 
@@ -59,7 +59,7 @@ def read_inputs(text: Any, text_pair: Any, name: str = "text") -> Inputs:
     if isinstance(text, str):
         if text_pair is None or isinstance(text_pair, str):
             seconds = [content_of_str(text_pair)] if text_pair else None
-            return Inputs([content_of_str(text)], seconds, True, (the_only(name), the_only("text_pair")))
+            return Inputs([content_of_str(text)], seconds, True, (single_name(name), single_name("text_pair")))
         raise TypeError(f"{name} is a str, but text_pair a {type(text_pair).__name__}; give two of a kind")
     if not is_column(text):
         raise TypeError(f"{name} is of type {type(text).__name__}; give a str or a column of them")
@@ -94,7 +94,7 @@ def read_words(text: Any, text_pair: Any, name: str = "text") -> Inputs:
         )
     firsts, seconds = values_of(text, name), None if text_pair is None else values_of(text_pair, "text_pair")
     single = not (firsts and is_column(firsts[0]))
-    names = (the_only(name), the_only("text_pair")) if single else (rows_of(name), rows_of("text_pair"))
+    names = (single_name(name), single_name("text_pair")) if single else (rows_of(name), rows_of("text_pair"))
     if single:
         firsts, seconds = [firsts], [seconds] if seconds else None
     elif seconds is None and isinstance(firsts[0], (list, tuple)) and firsts[0] and is_column(firsts[0][0]):
@@ -115,7 +115,7 @@ def raise_for_bad_words(inputs: Inputs, error: ValueError) -> None:
     for words, bounds, row_name in zip((inputs.firsts, inputs.seconds), inputs.bounds, inputs.names, strict=True):
         if words is not None and bounds is not None:
             for row, (begin, end) in enumerate(pairwise(bounds.tolist())):
-                find_surrogate(words[begin:end], rows_of(row_name(row)))
+                raise_for_surrogate(words[begin:end], rows_of(row_name(row)))
     raise ValueError(re.sub(r"^row (\d+)", lambda row: inputs.names[0](int(row[1])), str(error))) from error
 
 

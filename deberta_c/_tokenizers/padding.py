@@ -12,7 +12,7 @@ _PADDED = ("attention_mask", "token_type_ids", "special_tokens_mask")
 
 
 @dataclass(frozen=True)
-class Given:
+class EncodedColumns:
     """Columns of plain numbers: a row for each text, or where `single`, the only row itself."""
 
     columns: dict[str, Any]
@@ -23,7 +23,7 @@ class Given:
     """What the columns came as: "np", "pt", or None for lists."""
 
     @classmethod
-    def of(cls, encoded: Any, main: str) -> "Given":
+    def of(cls, encoded: Any, main: str) -> "EncodedColumns":
         """What a dict of columns or a list of dicts holds, whose ids are in the column `main`.
 
         Errors: TypeError for anything else; ValueError where there is no such column, or columns have different

@@ -239,10 +239,10 @@ def content_of(token: Any) -> str:
 
 
 def _read_added(path: Path, token: Any, id: int | None = None) -> AddedToken:
-    return renamed(path, lambda: read_added(token, id))
+    return errors_name_file(path, lambda: read_added(token, id))
 
 
-def renamed(path: Path, make: Callable[[], T]) -> T:
+def errors_name_file(path: Path, make: Callable[[], T]) -> T:
     """`make()`, whose errors begin with the name of the file."""
     try:
         return make()

@@ -9,7 +9,7 @@ import numpy as np
 
 from deberta_c._base.errors import TruncationWarning, warn_caller
 from deberta_c._base.suggest import names_options
-from deberta_c._columns.texts import RowName, find_surrogate
+from deberta_c._columns.texts import RowName, raise_for_surrogate
 from deberta_c._files.atomic import new_files
 from deberta_c._files.hub import TOKENIZER, hub_options, resolve
 from deberta_c._files.shared_open import reopened
@@ -24,7 +24,7 @@ from deberta_c._tokenizers.encodings import BatchEncoding, Layout, Padding, Sour
 from deberta_c._tokenizers.gathered import content_of_object, gather
 from deberta_c._tokenizers.inputs import Inputs, raise_for_bad_words, read_inputs, read_words
 from deberta_c._tokenizers.legacy import Stage, file_prefix
-from deberta_c._tokenizers.padding import Given
+from deberta_c._tokenizers.padding import EncodedColumns
 from deberta_c._tokenizers.rows import Rows, arrays_of, lists_of
 from deberta_c._tokenizers.tokens import Vocabulary
 
@@ -334,7 +334,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         except ValueError as error:
             if inputs.bounds is not None:
                 raise_for_bad_words(inputs, error)
-            explain(self, inputs.firsts, inputs.seconds, options, inputs.names)
+            raise_for_bad_row(self, inputs.firsts, inputs.seconds, options, inputs.names)
             raise
 
     def _encode_options(
@@ -435,10 +435,10 @@ class PreTrainedTokenizerFast(Vocabulary):
         strategy, multiple = self._padding(padding), _multiple(pad_to_multiple_of)
         left = check_side("padding_side", padding_side or self.padding_side) == "left"
         masks = "attention_mask" in self.model_input_names if return_attention_mask is None else return_attention_mask
-        given = Given.of(encoded_inputs, self.model_input_names[0])
-        width = self._width(strategy, max_length, multiple, given.longest)
+        encoded = EncodedColumns.of(encoded_inputs, self.model_input_names[0])
+        width = self._width(strategy, max_length, multiple, encoded.longest)
         how = Padding(width, left, self.pad_token_id or 0, self.pad_token_type_id)
-        return BatchEncoding(given.padded(how, masks), tensor_type=return_tensors or given.tensors)
+        return BatchEncoding(encoded.padded(how, masks), tensor_type=return_tensors or encoded.tensors)
 
     def _padding(self, padding: bool | str | None) -> str | None:
         strategy = check_padding(padding)
@@ -554,7 +554,7 @@ def check_padding(value: Any) -> str | None:
     return _choice("padding", value, _PADDINGS)
 
 
-def explain(
+def raise_for_bad_row(
     tokenizer: PreTrainedTokenizerFast,
     firsts: list[str],
     seconds: list[str] | None,
@@ -562,8 +562,8 @@ def explain(
     row_names: Sequence[RowName],
 ) -> None:
     """Raises ValueError for the first row that cannot be encoded; `row_names` give its name in the message."""
-    find_surrogate(firsts, row_names[0])
-    find_surrogate(seconds or [], row_names[1])
+    raise_for_surrogate(firsts, row_names[0])
+    raise_for_surrogate(seconds or [], row_names[1])
     for row, first in enumerate(firsts):
         try:
             tokenizer._encode_with([first], None if seconds is None else [seconds[row]], options)

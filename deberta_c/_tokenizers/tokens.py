@@ -20,7 +20,7 @@ from deberta_c._tokenizers.directory import (
 from deberta_c._tokenizers.legacy import LegacyCalls
 from deberta_c._tokenizers.padding import plain
 from deberta_c._tokenizers.rows import encode_trimmed
-from deberta_c._tokenizers.settings import EXTRA, renamed
+from deberta_c._tokenizers.settings import EXTRA, errors_name_file
 
 
 class _Special:
@@ -68,7 +68,7 @@ class Vocabulary(LegacyCalls):
         self.split_special_tokens: bool = options["split_special_tokens"]
         self.model_input_names: list[str] = list(options["model_input_names"])
         self.pad_token_type_id: int = options["pad_token_type_id"]
-        self._decoded = renamed(files.directory / "tokenizer.json", lambda: make_decoder(files.decoders))
+        self._decoded = errors_name_file(files.directory / "tokenizer.json", lambda: make_decoder(files.decoders))
         self._opened = files  # without the tokens of `_grown`
         self._adopt(files)
 

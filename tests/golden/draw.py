@@ -1,7 +1,7 @@
 """Random checkpoints from a configuration and a seed, with NumPy alone: the same bits on every machine and version.
 
-The weights are wide: query times key has a standard deviation near 1.7, so that attention is far from uniform and a
-network that drops a term is far off. Near-zero weights, as a fresh transformers model has them, would prove nothing.
+The weights are wide: query times key has a standard deviation near 1.7, so attention is far from uniform, and a
+network without one of the terms has large errors. Small weights, as in a new transformers model, would prove nothing.
 """
 
 import json
@@ -35,7 +35,7 @@ DEBERTA = {
     "pooler_dropout": 0,
     "pooler_hidden_act": "gelu",
 }
-# The shape of a checkpoint of each family in small; the cases of the tests change single fields.
+# A small checkpoint of each family; the cases of the tests change single fields.
 TINY = {
     "deberta": DEBERTA,
     "deberta-v2": {
@@ -70,7 +70,7 @@ def tiny(model_type="deberta-v2", **changes):
 
 
 def class_name(config, head="sequence"):
-    """What the class of a family with a head is called, in transformers and here."""
+    """The name of the class of a family with a head, in transformers and in deberta_c."""
     return FAMILIES[config["model_type"]] + CLASSES[head]
 
 
@@ -81,7 +81,7 @@ def words(seed, name, count):
 
 
 def uniform(seed, name, shape, deviation):
-    """float32 array of mean 0: made of the generator's raw words, which no NumPy version may change."""
+    """float32 array of mean 0, from the raw words of the generator, which are the same in every NumPy version."""
     values = words(seed, name, math.prod(shape)).view("<i4").astype(np.float32)
     values *= np.float32(deviation * math.sqrt(3) / 2**31)
     return values.reshape(shape)
@@ -175,7 +175,7 @@ ATTENTION = {"deberta": attention_of_v1, "deberta-v2": attention_of_v2, "bert": 
 
 
 def encoder(config, name):
-    """What the layers of a DeBERTa share."""
+    """The parts that all layers of a DeBERTa have."""
     hidden, kernel, tensors = config["hidden_size"], config.get("conv_kernel_size", 0), {}
     if config.get("relative_attention", False):
         tensors |= matrix(f"{name}rel_embeddings", relative_rows(config), hidden, 1)
@@ -189,7 +189,7 @@ def encoder(config, name):
 
 
 def head_tensors(config, head):
-    """What a head adds; that of "masked_lm" multiplies with the word table, so its LayerNorm keeps the logits small."""
+    """The parts of a head; "masked_lm" multiplies with the word table, so its LayerNorm keeps the logits small."""
     hidden, size = config["hidden_size"], embedding_size(config)
     bert = config["model_type"] == "bert"
     pooler = dense("bert.pooler.dense" if bert else "pooler.dense", hidden, hidden, 1.5)
@@ -240,7 +240,7 @@ def attention_terms(config):
 def query_gain(config):
     """Gain of queries and keys that gives the scores a standard deviation near 1.7, whatever divides them.
 
-    BERT, whose tokens become alike without relative positions, has more of it, and mixes less of them in.
+    It is larger for BERT, whose tokens become similar without relative positions, and the values have less weight.
     """
     terms = attention_terms(config)
     divided = 1 + len(named_terms(config) if config["model_type"] == "deberta" else terms)
@@ -249,7 +249,7 @@ def query_gain(config):
 
 
 def position_projections(config):
-    """The projections of positions that a layer of v2 has of its own."""
+    """The projections of positions of a single layer of v2."""
     if not config.get("relative_attention", False) or config.get("share_att_key", False):
         return []
     return [{"c2p": "pos_key_proj", "p2c": "pos_query_proj"}[term] for term in attention_terms(config)]

@@ -2,7 +2,7 @@
 
     python -m tests.golden.write_golden
 
-Needs torch and transformers. The checkpoints are not stored: draw.py makes them again from the configuration.
+Needs torch and transformers. The checkpoints are not stored: draw.py draws them again from the configuration.
 Each case becomes one .npz with `logits` (N, C), or (rows kept, C) of a head that reads every token. Those of
 sequences also have `hidden` (layers + 1, rows kept, H) and `attentions` (layers, heads, 2, S), what the first and the
 last kept row of sequence 0 attend to.
@@ -24,7 +24,7 @@ class Case:
     changes: dict = field(default_factory=dict)  # of tiny()
     lengths: tuple = (19, 1, 2, 12)
     side: str = "right"  # of the padding
-    every: int = 1  # how manyth valid row is kept
+    every: int = 1  # every so many valid rows one is kept
     head: str = "sequence"
 
 
@@ -68,7 +68,7 @@ CASES = {
 
 
 def inputs(config, lengths, side):
-    """(ids, mask, types), all (N, S) int64; the padding holds ordinary ids, which must not matter."""
+    """(ids, mask, types), all (N, S) int64; the padding has ordinary ids, which must have no effect."""
     shape = len(lengths), max(lengths)
     ids = integers(SEED, "ids", shape, 0, config["vocab_size"])
     types = integers(SEED, "types", shape, 0, max(1, config["type_vocab_size"]))

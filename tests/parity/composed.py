@@ -1,4 +1,4 @@
-"""Heads that transformers lacks, made of its own layers: Microsoft's replaced tokens and enhanced mask decoder."""
+"""Heads that transformers lacks, built from its layers: Microsoft's replaced tokens and enhanced mask decoder."""
 
 import numpy as np
 import torch
@@ -39,7 +39,7 @@ class ReplacedTokens(DebertaV2PreTrainedModel):
 class EnhancedMaskDecoder(DebertaV2ForMaskedLM):
     """Absolute positions are added to the last layer's input, and that layer runs twice over the same keys and values.
 
-    The keywords of `forward` leave out one thing each, to see whether a comparison would notice.
+    Each keyword of `forward` omits one step, to test that a comparison would fail.
     """
 
     def __init__(self, config):
@@ -70,7 +70,7 @@ class EnhancedMaskDecoder(DebertaV2ForMaskedLM):
 
 
 def as_v2(config, tensors):
-    """The same network as one of v2: v1's keys lack a bias, and its in_proj holds q, k and v of each head in turn."""
+    """A v1 network as one of v2: keys of v1 have no bias, and its in_proj has q, k and v head by head."""
     config = {**config, "model_type": "deberta-v2", "position_buckets": -1, "share_att_key": False}
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
     names = {"q_bias": "query_proj.bias", "v_bias": "value_proj.bias", "pos_proj.weight": "pos_key_proj.weight"}

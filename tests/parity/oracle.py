@@ -1,4 +1,4 @@
-"""One random network in transformers and in deberta_c, and the comparison of what they compute."""
+"""One random network in transformers and in deberta_c, and the comparison of their outputs."""
 
 import json
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Result:
 
 
 class Pair:
-    """The same weights on both sides: drawn, saved by transformers, loaded by both from the one directory."""
+    """The same weights on both sides: drawn, saved by transformers, loaded by both from one directory."""
 
     def __init__(self, directory, config, seed=1, dtype="float32", max_shard_size="50GB", head="sequence"):
         self.directory, self.config, self.head = directory, config, head
@@ -49,7 +49,7 @@ class Pair:
 
     @staticmethod
     def save(directory, config, seed=1, dtype="float32", max_shard_size="50GB", head="sequence"):
-        """Write a checkpoint of random weights, as transformers writes it; it has no class for a composed head."""
+        """Write a checkpoint of random weights as transformers does, also for composed heads, which it lacks."""
         tensors = draw(config, seed, head)
         if head in COMPOSED:
             assert dtype == "float32"
@@ -62,7 +62,7 @@ class Pair:
         return batch(self.config, lengths, layout, seed)
 
     def compare(self, inputs, tolerance=2e-5):
-        """Both results; fails where they differ by more than `tolerance` or prove nothing."""
+        """Both results; fails if they differ by more than `tolerance` or prove nothing."""
         theirs, ours = run_theirs(self.theirs, inputs), run_ours(self.ours, inputs)
         mask = flat(inputs["attention_mask"])
         check_wide(theirs, mask)
@@ -107,7 +107,7 @@ def empty(config, head="sequence"):
 
 
 def filled(model, tensors):
-    """`tensors`, with a checkpoint's names, in a model of transformers: all it has but a tied decoder."""
+    """`tensors`, with a checkpoint's names, in a model of transformers: all of its weights except a tied decoder."""
     base = model.base_model_prefix + "."
     bare = not hasattr(model, model.base_model_prefix)
     own = {name.removeprefix(base) if bare else name: torch.from_numpy(array) for name, array in tensors.items()}
@@ -137,7 +137,7 @@ def load_ours(directory, config, head="sequence"):
 
 
 def batch(config, lengths, layout="right", seed=1):
-    """Keyword arguments of a call, as int64 arrays (N, S). The padding holds ordinary ids: they must not matter.
+    """Keyword arguments of a call, as int64 arrays (N, S). The padding has ordinary ids, which must have no effect.
 
     layout: right, left, both (padding on both sides), holes (padding right and a third of the inner tokens masked).
     """
@@ -157,12 +157,12 @@ def batch(config, lengths, layout="right", seed=1):
 
 
 def as_choices(inputs, choices):
-    """The rows of a batch as so many choices (N, choices, S) of fewer examples."""
+    """The rows of a batch as choices (N, choices, S) of fewer examples."""
     return {name: array.reshape(-1, choices, array.shape[1]) for name, array in inputs.items()}
 
 
 def flat(mask):
-    """The mask (N, S) of a batch, of choices (N, C, S), too."""
+    """The mask (N, S) of a batch, also of choices (N, C, S)."""
     return mask.reshape(-1, mask.shape[-1])
 
 
@@ -171,7 +171,7 @@ def as_torch(inputs):
 
 
 def run_theirs(model, inputs, attentions=True):
-    """What transformers computes, but with the head on each row's first real token, where it reads column 0."""
+    """The outputs of transformers, with the head on each row's first token that is not masked, not column 0."""
     with torch.inference_mode():
         out = model(**as_torch(inputs), output_hidden_states=True, output_attentions=attentions)
         logits = logits_of(out, lambda parts: torch.stack(parts, -1))
@@ -183,7 +183,7 @@ def run_theirs(model, inputs, attentions=True):
 
 
 def at_first_token(model, pooler, out, mask, logits):
-    """The logits of a head that pools, of each row's first real token; where that is column 0, they are `logits`."""
+    """The logits of a pooling head for each row's first token that is not masked; for column 0 they are `logits`."""
     first = torch.from_numpy(flat(mask).argmax(1))
     rows = out.hidden_states[-1][torch.arange(len(first)), first]
     moved = model.classifier(pooler(rows[:, None])).reshape(logits.shape)
@@ -224,7 +224,7 @@ def differences(ours, theirs, mask):
 
 
 def known_logits(result, valid):
-    """The logits that count: of valid tokens, or of all rows."""
+    """The logits to compare: of valid tokens, or of all rows."""
     return result.logits[valid] if result.logits.ndim == 3 else result.logits
 
 
@@ -236,7 +236,7 @@ def errors(ours, theirs, mask):
 
 
 def check_wide(result, mask, low=0.4, high=0.9):
-    """Attention is far from uniform, rows have different logits: else agreement would prove nothing."""
+    """Attention is far from uniform and rows have different logits: otherwise agreement would prove nothing."""
     valid = mask != 0
     keys = np.broadcast_to(valid.sum(1)[:, None], valid.shape)[valid]
     if result.attentions and keys.max() > 1:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark measures what it says: the works, the count of FLOPs, the order of check and clock, the tables."""
+"""The benchmark measures what it claims: the works, the number of FLOPs, checks before timing, the tables."""
 
 import json
 import sys
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deberta_c
-from benchmarks import cases, results_by_isa
+from benchmarks import cases, common
 from benchmarks.peers import peers, report, run
 from benchmarks.peers.models import CONFIGS
 from benchmarks.tokenization import run as tokenization
@@ -60,7 +60,7 @@ def test_flops_against_a_count_by_hand():
 
 
 class FakeWorker:
-    """A peer that answers at once: logits by the first id and length of each row, off by `error`."""
+    """A peer without delay: logits from the first id and length of each row, plus `error`."""
 
     def __init__(self, name, seconds, log, error=0.0):
         self.name, self.seconds, self.log, self.error = name, seconds, log, error
@@ -94,7 +94,7 @@ def test_int8_may_differ_and_says_by_how_much():
     assert result["difference"][peers.OnnxRuntimeInt8.name] == pytest.approx(0.25)
 
 
-def test_peers_take_turns_and_the_best_go_on():
+def test_peers_alternate_and_the_best_continue():
     log = []
     work = run.time_case(cases.case("256 messages"), fakes(log), 1000, sleep=lambda _: None)
     checked = [entry for entry in log if entry[2] == run.CHECKED_ROWS]
@@ -152,7 +152,7 @@ def test_a_worker_that_fails_is_named(tmp_path, capfd):
     assert "config.json" in capfd.readouterr().err
 
 
-def test_models_that_cannot_be_opened_are_left_out_by_name(monkeypatch):
+def test_models_that_cannot_be_opened_are_named_and_skipped(monkeypatch):
     assert run.refusal("v3-large") is None
     assert run.refusal("bert-base") is None
     monkeypatch.setitem(run.CONFIGS, "t5", {"model_type": "t5"})
@@ -198,7 +198,7 @@ def test_parts_of_a_run_are_merged():
     assert json.loads(json.dumps(found)) == found
 
 
-def test_tables_tell_medians_intervals_and_goals():
+def test_tables_show_medians_intervals_and_goals():
     lines = report.tables(results()).splitlines()
     header = [cell.strip() for cell in lines[0].split("|")]
     rows = {
@@ -224,12 +224,34 @@ def test_tables_tell_medians_intervals_and_goals():
     assert "v3-base, v3-large: a CPU (avx2), 2 threads, 2026-01-02; numpy 2.0." in text
 
 
+def test_measures_alternate_and_the_warm_up_is_dropped():
+    log = []
+    measures = {name: (lambda name=name: log.append(name) or len(log)) for name in "ab"}
+    assert common.alternate(measures, rounds=2, warm_up=1) == {"a": [3, 5], "b": [4, 6]}
+    assert "".join(log) == "ababab"
+    assert common.seconds(lambda: None) < 1
+
+
+def test_parts_are_saved_with_their_machine_and_the_others_are_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(common, "FOLDER", tmp_path)
+    common.write("some", common.isa(), {"parts": {"old": 1, "new": 2}})
+    common.measure_parts("some", {"new": lambda: [3]}, lambda: {"cpu": "a CPU"})
+    assert common.read("some", common.isa()) == {
+        "parts": {"old": 1, "new": {"machine": {"cpu": "a CPU"}, "lines": [3]}}
+    }
+
+
+def test_short_calls_run_the_package_of_this_checkout():
+    """The folder that `neighbours` puts on the path of its processes."""
+    assert (common.ROOT / "deberta_c" / "__init__.py").is_file()
+
+
 def test_a_run_replaces_only_the_results_of_its_instruction_set(tmp_path, monkeypatch):
-    monkeypatch.setattr(results_by_isa, "FOLDER", tmp_path)
+    monkeypatch.setattr(common, "FOLDER", tmp_path)
     for isa, value in (("avx512", 1), ("avx2", 2), ("avx512", 3)):
-        results_by_isa.write("linear", isa, {"value": value})
-    assert [results_by_isa.read("linear", isa) for isa in ("scalar", "avx2")] == [{}, {"value": 2}]
-    shown = results_by_isa.tables("linear", lambda results: f"| {results['value']} |")
+        common.write("linear", isa, {"value": value})
+    assert [common.read("linear", isa) for isa in ("scalar", "avx2")] == [{}, {"value": 2}]
+    shown = common.tables("linear", lambda results: f"| {results['value']} |")
     assert shown == "**AVX2**\n\n| 2 |\n\n**AVX-512**\n\n| 3 |"
 
 
@@ -292,7 +314,7 @@ def tokenizer_results():
     return {"parts": {"v3": {"machine": machine, "lines": lines}, "load": {"machine": machine, "lines": load}}}
 
 
-def test_tokenizer_tables_tell_rates_and_goals():
+def test_tokenizer_tables_show_rates_and_goals():
     text = tokenization.table(tokenizer_results())
     assert (
         "| v3 | English | ids | 1 | 21.0 | - | 2.0 | - | 12.0 | 10.5x (10x, met) | - | 1.8x (2x, missed) | 10.0 | "

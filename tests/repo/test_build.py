@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The build finds what is missing before it compiles, and what it made is whole."""
+"""The build finds missing requirements before it compiles, and its result is complete."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def lame_compiler(folder: Path, word: str) -> str:
-    """A compiler that fails on a source or an argument that holds `word`, as if what it names were not installed."""
+    """A compiler that fails if a source or an argument contains `word`, as if that were not installed."""
     script = folder / "lame-cc"
     script.write_text(
         "#!/bin/sh\n"
@@ -38,7 +38,7 @@ MISSING = {
 
 
 @pytest.mark.parametrize("word", MISSING)
-def test_what_is_missing_is_told_in_one_line(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_missing_is_named_in_one_line(word: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", lame_compiler(tmp_path, word))
     with pytest.raises(SystemExit) as error:
         build_core.check_machine()
@@ -48,7 +48,7 @@ def test_what_is_missing_is_told_in_one_line(word: str, tmp_path: Path, monkeypa
     assert [part for part in MISSING[word] if part not in message] == []
 
 
-def test_a_machine_that_lacks_nothing_passes() -> None:
+def test_a_complete_machine_passes() -> None:
     build_core.check_machine()
 
 
@@ -93,7 +93,7 @@ def test_other_platforms_are_refused(system: str, machine: str, monkeypatch: pyt
 
 
 def test_import_from_another_folder_finds_our_onednn(tmp_path: Path) -> None:
-    """Another libdnnl.so.3 on the library path, here an empty file, is not looked at."""
+    """Another libdnnl.so.3 on the library path, an empty file in this test, is not loaded."""
     (tmp_path / "libdnnl.so.3").write_bytes(b"")
     program = "from deberta_c import _core; print(_core.onednn_version()); print(open('/proc/self/maps').read())"
     environment = {**os.environ, "LD_LIBRARY_PATH": str(tmp_path)}

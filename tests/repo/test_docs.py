@@ -21,7 +21,7 @@ def test_examples(name):
     assert result.failed == 0
 
 
-def test_what_is_public_is_documented():
+def test_public_names_are_documented():
     for name in deberta_c.__all__:
         if name.startswith("__"):
             continue
@@ -32,7 +32,7 @@ def test_what_is_public_is_documented():
                 assert attribute.__doc__, f"{name}.{member}"
 
 
-def test_there_are_examples():
+def test_public_names_have_examples():
     finder = doctest.DocTestFinder()
     public = [getattr(deberta_c, name) for name in deberta_c.__all__ if not name.startswith(("__", "Auto"))]
     without = [value.__name__ for value in public if not any(test.examples for test in finder.find(value))]

@@ -1,4 +1,4 @@
-"""docs/environment.md lists the environment variables that the sources read, and no others of ours."""
+"""docs/environment.md lists the environment variables that the sources read, and no other DEBERTA_C variables."""
 
 import re
 from pathlib import Path
@@ -30,6 +30,6 @@ def test_what_the_package_reads_is_listed() -> None:
     assert [name for name in sorted(names) if f"`{name}`" not in PAGE] == []
 
 
-def test_our_own_are_listed_and_read() -> None:
+def test_variables_of_deberta_c_are_listed_and_read() -> None:
     text = "\n".join(sources("csrc", "deberta_c", "benchmarks", "tools", "tests"))
     assert sorted(set(OURS.findall(PAGE))) == sorted(set(OURS.findall(text)))

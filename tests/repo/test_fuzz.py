@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_the_corpus_is_replayed():
     pytest.importorskip("setuptools", reason="setuptools finds what the fuzz targets are compiled with")
     if not (ROOT / "tools" / "check_c.py").is_file():
-        pytest.skip("this is no checkout")
+        pytest.skip("not a git checkout")
     command = [sys.executable, "-m", "tools.check_c", "fuzz"]
     ran = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "DEBERTA_FUZZ_ROUNDS": "200"}, capture_output=True, text=True, check=False

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The shape of the code: who may include whom, what is exported, what no file may hold."""
+"""The structure of the code: includes, imports, exports, and what no file may contain."""
 
 import ast
 import re
@@ -34,7 +34,7 @@ ONLY_IN = {
 
 def tracked(*patterns: str) -> list[Path]:
     if not (ROOT / ".git").exists() or not shutil.which("git"):
-        pytest.skip("this is no git checkout")
+        pytest.skip("not a git checkout")
     listed = subprocess.run(["git", "ls-files", "-z", *patterns], cwd=ROOT, capture_output=True, text=True, check=True)
     return [ROOT / name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
 
@@ -47,7 +47,7 @@ def core_files() -> list[Path]:
     return sorted(path for path in (ROOT / "csrc").rglob("*.[ch]"))
 
 
-def test_nobody_includes_upward() -> None:
+def test_no_file_includes_upward() -> None:
     wrong = []
     for path in core_files():
         room = path.relative_to(ROOT / "csrc").parts[0]
@@ -78,7 +78,7 @@ def test_one_symbol_is_exported() -> None:
     assert [line.split()[-1] for line in listed.stdout.splitlines()] == ["PyInit__core"]
 
 
-def test_public_names_are_sorted_and_there() -> None:
+def test_public_names_are_sorted_and_exist() -> None:
     assert deberta_c.__all__ == sorted(deberta_c.__all__)
     assert [name for name in deberta_c.__all__ if not hasattr(deberta_c, name)] == []
 
@@ -88,7 +88,7 @@ def test_c_sources_name_their_licence() -> None:
     assert not wrong, wrong
 
 
-def test_version_is_told_once() -> None:
+def test_the_version_is_written_once() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert re.search(rf'^version = "{re.escape(deberta_c.__version__)}"$', project, re.MULTILINE)
 

@@ -20,7 +20,7 @@ def code_of(notebook):
 
 
 def kinds(cell):
-    """What each output of a cell is: its type, and in which forms it is shown."""
+    """The type of each output of a cell, and its formats."""
     return [(output.output_type, sorted(output.get("data", {}))) for output in cell.outputs]
 
 
@@ -44,7 +44,7 @@ def test_the_outputs_have_pictures_and_no_warnings(stored):
 
 
 def test_nothing_names_a_machine(stored):
-    """Neither paths nor times nor the interpreter; the pictures are base64, where a slash says nothing."""
+    """Neither paths nor times nor the interpreter; pictures are excluded, because base64 contains slashes."""
     for cell in code_of(stored):
         assert set(cell.metadata) <= {"tags"}
         for output in cell.outputs:

@@ -1,4 +1,4 @@
-"""README and docs are true: their code runs and prints what they show, their figures are those of the results."""
+"""README and docs are true: their code runs and prints what they show, their figures equal the results."""
 
 import os
 import re
@@ -19,7 +19,7 @@ INSTALLS = ("make ", "pip install", "apt-get install", "git clone")  # commands 
 
 
 def blocks_of(name: str) -> list[tuple[str, str, str | None]]:
-    """Language and text of each block, and what the block of output right below it shows."""
+    """Language and text of each block, and the block of output directly below it."""
     text = (ROOT / name).read_text(encoding="utf-8")
     found = list(BLOCK.finditer(text))
     blocks = []

@@ -1,6 +1,6 @@
 """The network in plain NumPy and double precision, one row of tokens at a time, straight from the formulas.
 
-It reads tensors under the names of files. Slow, and of no use but as what the core is compared with.
+It reads tensors by their names in files. Slow; the core is compared with it.
 """
 
 import math
@@ -12,7 +12,7 @@ ACTIVATIONS = {"gelu": lambda x: 0.5 * x * (1 + _erf(x / math.sqrt(2))), "tanh":
 
 
 class Network:
-    """Weights with a configuration, as `tiny_tensors` makes them."""
+    """Weights from `tiny_tensors`, with their configuration."""
 
     def __init__(self, config, tensors):
         self.config = {"hidden_act": "gelu", "layer_norm_eps": 1e-7, "pooler_hidden_act": "gelu", **config}
@@ -52,7 +52,7 @@ class Network:
         return self.tensors[f"{self.prefix}.embeddings.position_embeddings.weight"][:length]
 
     def rows(self, length):
-        """Which row of the position table serves a query and a key, (S, S)."""
+        """The row of the position table for each query and key, (S, S)."""
         buckets = self.config.get("position_buckets", 0)
         reach = self.config.get("max_relative_positions", -1)
         reach = reach if reach > 0 else self.config["max_position_embeddings"]
@@ -157,7 +157,7 @@ class Network:
         return self.act(self.linear("pooler.dense", state[0]), "pooler_hidden_act")
 
     def logits(self, head, ids, types=None):
-        """What a head of `tiny_tensors` gives for a row."""
+        """The output of a head of `tiny_tensors` for a row."""
         state = self.states(ids, types)[0][-1]
         if head in ("sequence", "choice"):
             return self.linear("classifier", self.pooled(state))

@@ -86,7 +86,7 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], bfloat16: bool = False)
 
 
 def tiny_tensors(config: Mapping[str, Any], seed: int = 7, head: str = "sequence") -> dict[str, np.ndarray]:
-    """Random weights for a configuration, wide enough that texts and labels differ, under the names of today's files.
+    """Random weights for a configuration, wide enough that texts and labels differ, under the current names of files.
 
     `head` is "sequence", "tokens", "spans", "choice", "legacy_lm", "lm", "decoder" (lm and the position table),
     "replaced" or "none".
@@ -203,7 +203,7 @@ def write_model(
 ) -> Path:
     """A model directory with `base`, changed by `overrides` (None removes a key).
 
-    The tensors in `drop` are left out, those of `add` put in, and `rename` gives the others their names.
+    Tensors in `drop` are left out, those in `add` are added, and `rename` renames the others.
     """
     config = {key: value for key, value in {**base, **overrides}.items() if value is not None}
     directory.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Files as torch.save writes them, put together by hand, without torch; each part may lie."""
+"""Files as torch.save writes them, assembled by hand, without torch; each part may lie."""
 
 import io
 import struct
@@ -9,7 +9,7 @@ import numpy as np
 
 KINDS = {"float32": "FloatStorage", "float16": "HalfStorage", "float64": "DoubleStorage", "int64": "LongStorage"}
 MAGIC = 0x1950A86A20F9469CFC6C
-KEY = 94_713_662_001_264  # storages of the legacy form are called by addresses
+KEY = 94_713_662_001_264  # storages of the legacy form are named by addresses
 
 
 def text(value: str) -> bytes:
@@ -64,7 +64,7 @@ def row_major(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], first: int = 0) -> tuple[bytes, dict[str, bytes]]:
-    """The pickle of a state dict, and its storages, called by numbers that begin with `first`."""
+    """The pickle of a state dict, and its storages, named by numbers from `first`."""
     entries, storages = {}, {}
     for number, (key, array) in enumerate(arrays.items()):
         place = str(first + 80 * number if first else number)
@@ -96,7 +96,7 @@ def zip_bytes(
 
 
 def legacy_bytes(content: bytes, storages: Mapping[str, bytes], items: Mapping[str, int]) -> bytes:
-    """The legacy form; `items` tells the number of items of each storage."""
+    """The legacy form; `items` is the number of items of each storage."""
     info = b"}(" + text("protocol_version") + integer(1001) + text("little_endian") + b"\x88u"
     keys = b"](" + b"".join(map(text, storages)) + b"e"
     head = b"".join((pickled(integer(MAGIC)), pickled(integer(1001)), pickled(info), content, pickled(keys)))

@@ -1,4 +1,4 @@
-"""What tab completion shows: the public attributes of each public class, so that new ones are added on purpose."""
+"""The public attributes of each public class, as tab completion shows them, so that new ones are intended."""
 
 import inspect
 

@@ -1,4 +1,4 @@
-"""huggingface_hub itself, against a hub of our own on this machine, and the cache that it leaves."""
+"""huggingface_hub itself, with a local server as its hub, and the cache that it creates."""
 
 import hashlib
 import json
@@ -108,7 +108,7 @@ def test_downloaded_once_and_found_again(hub, tmp_path):
     assert {(command, file) for command, _, file, _ in hub.asked} == {("HEAD", "config.json")}
     assert run(hub, tmp_path, variables={"HF_HUB_OFFLINE": "1"}) == first
     assert run(hub, tmp_path, local_files_only=True, revision=COMMIT) == first
-    assert run(hub, tmp_path, variables={"HF_ENDPOINT": "http://127.0.0.1:9"}) == first  # nobody is there
+    assert run(hub, tmp_path, variables={"HF_ENDPOINT": "http://127.0.0.1:9"}) == first  # no server listens
     assert hub.asked == []
 
 
@@ -121,5 +121,5 @@ def test_downloaded_once_and_found_again(hub, tmp_path):
         ("org/tiny", {}, {"HF_HUB_OFFLINE": "1"}, "HF_HUB_OFFLINE is set: leave that out once"),
     ],
 )
-def test_what_cannot_be_had(hub, tmp_path, name, options, variables, message):
+def test_models_that_cannot_be_fetched(hub, tmp_path, name, options, variables, message):
     assert re.search(message, run(hub, tmp_path, name, variables, **options))

@@ -52,7 +52,7 @@ def state_dict():
 
 
 def values(tensor):
-    """A tensor of ours as one of torch."""
+    """A `Tensor` as a torch tensor."""
     raw = torch.from_numpy(tensor.data.copy())
     return raw.view(TYPES[tensor.dtype]).reshape(tensor.shape) if raw.numel() else torch.empty(tensor.shape)
 
@@ -64,7 +64,7 @@ def test_everything_that_torch_saves(tmp_path, zipped, protocol):
     torch.save(state_dict(), path, pickle_protocol=protocol, _use_new_zipfile_serialization=zipped)
     tensors = {name: t for name, t in torch.load(path).items() if isinstance(t, torch.Tensor)}
     expected = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point()}
-    assert set(tensors) - set(expected) == {"I64", "I32", "I16", "I8", "U8", "BOOL"}  # buffers are no weights
+    assert set(tensors) - set(expected) == {"I64", "I32", "I16", "I8", "U8", "BOOL"}  # buffers are not weights
     found = {tensor.name: tensor for tensor in read_torch_file(path) if tensor.dtype not in BUFFERS}
     assert list(found) == list(expected)
     for name, tensor in expected.items():
@@ -114,7 +114,7 @@ def test_files_without_checksums(tmp_path):
     ],
     ids=["wrapped", "module", "list", "sparse", "numpy", "complex", "number"],
 )
-def test_what_is_no_state_dict(tmp_path, zipped, content, message):
+def test_values_that_are_not_state_dicts(tmp_path, zipped, content, message):
     path = tmp_path / "pytorch_model.bin"
     torch.save(content, path, _use_new_zipfile_serialization=zipped)
     with pytest.raises(ValueError, match=message) as caught:

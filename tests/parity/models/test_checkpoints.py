@@ -29,7 +29,7 @@ def test_stored_dtype(tmp_path, dtype, shard):
 @pytest.mark.parametrize("zipped", [True, False], ids=["zip", "legacy"])
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
 def test_pickled_weights(tmp_path, dtype, zipped, shards):
-    """pytorch_model.bin, as fine-tunes before 2023 and all of microsoft's have it, with a stray configuration."""
+    """pytorch_model.bin with a stray configuration, as fine-tuned models before 2023 and all of Microsoft's have."""
     network = Pair(tmp_path, tiny(), dtype=dtype)
     tensors = safetensors.torch.load_file(tmp_path / "model.safetensors")
     (tmp_path / "model.safetensors").unlink()
@@ -77,7 +77,7 @@ def test_odd_sizes_in_half_precision(tmp_path):
     ids=lambda changes: "+".join(changes),
 )
 def test_config_fields_absent_or_unknown(tmp_path, changes):
-    """What a config.json leaves out takes transformers' default; what it adds beside is ignored."""
+    """Absent keys of config.json have the default of transformers; unknown ones are ignored."""
     config = tiny()
     Pair(tmp_path, config)
     rewrite_config(tmp_path, **changes)
@@ -90,7 +90,7 @@ def test_config_fields_absent_or_unknown(tmp_path, changes):
 
 @pytest.mark.parametrize("field", ["share_att_key", "position_buckets", "norm_rel_ebd"])
 def test_every_undeclared_field_counts(tmp_path, field):
-    """Losing one of them must not go unseen: the weights contradict the configuration, or the results differ."""
+    """A missing key is noticed: the weights contradict the configuration, or the results differ."""
     config = tiny()
     network = Pair(tmp_path, config)
     inputs = network.batch([40, 150])
@@ -105,7 +105,7 @@ def test_every_undeclared_field_counts(tmp_path, field):
 
 
 def test_buckets_depend_on_max_position_embeddings(tmp_path):
-    """No shape changes, yet every distance beyond half the buckets moves to another row of the table."""
+    """No shape changes, but every distance beyond half the buckets moves to another row of the table."""
     config = tiny()
     network = Pair(tmp_path, config)
     inputs = network.batch([600])
@@ -119,7 +119,7 @@ def test_buckets_depend_on_max_position_embeddings(tmp_path):
 
 
 def test_more_token_types_than_a_byte_holds(tmp_path):
-    """No published model has them: to refuse is right, to answer with the wrong row is not."""
+    """No published model has them: raising is right, reading a wrong row is not."""
     Pair.save(tmp_path, config := tiny(type_vocab_size=300))
     try:
         ours = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path)

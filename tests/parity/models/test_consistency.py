@@ -54,7 +54,7 @@ def test_alone_equals_padded(pair, changes):
 
 @pytest.mark.parametrize("changes", NETWORKS[:2], ids=NAMES[:2])
 def test_left_padding_equals_right_padding(pair, changes):
-    """Only distances count where no absolute positions are added."""
+    """Only distances matter without absolute positions."""
     network = pair(**changes)
     right = network.batch(LENGTHS, "right")
     left = network.batch(LENGTHS, "left")
@@ -79,7 +79,7 @@ def test_padded_rows_are_zeros(pair, layout):
 
 
 def test_padding_content_does_not_matter(pair):
-    """What the padding holds changes not one bit."""
+    """The ids of padding change no bit."""
     network = pair()
     inputs = network.batch(LENGTHS)
     other = {**inputs, "input_ids": np.where(inputs["attention_mask"] != 0, inputs["input_ids"], 0)}
@@ -176,7 +176,7 @@ def test_instruction_set(pair, tmp_path, level, changes):
 @pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(4))
 def test_ragged_batches(pair, threads, seed):
-    """Many lengths at once: the threads take chunks of their own, or share them, in blocks of every size."""
+    """Many lengths at once: each thread runs its own chunks, or all share each chunk, in blocks of every size."""
     network = pair()
     rng = np.random.default_rng(seed)
     lengths = np.clip(rng.lognormal(4.2, 1.0, 24), 1, 700).astype(int).tolist()

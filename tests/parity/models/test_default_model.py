@@ -1,4 +1,4 @@
-"""The shipped model: its weights run in transformers, and texts give the same numbers there and here."""
+"""The default model: transformers loads its weights, and texts have the same results in both."""
 
 import csv
 import os
@@ -32,7 +32,7 @@ TEXTS = [
 
 
 def real_texts():
-    """TEXTS, and messages of the collection where its folder is named."""
+    """TEXTS, and messages of the collection if its folder is known."""
     folder = os.environ.get("DEBERTA_C_TEST_DATA")
     if not folder:
         return TEXTS
@@ -54,7 +54,7 @@ def ours():
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    """A tokenizer of transformers with the ids of transformers 4: version 5 makes other ones of the same file."""
+    """A tokenizer of transformers with the ids of transformers 4: version 5 computes others from the same file."""
     return transformers.PreTrainedTokenizerFast(
         tokenizer_object=fast_tokenizer((DIRECTORY / "spm.model").read_bytes()), model_max_length=512,
         model_input_names=["input_ids", "token_type_ids", "attention_mask"], pad_token="[PAD]", cls_token="[CLS]",
@@ -105,7 +105,7 @@ def test_ids(ours, tokenizer):
 def test_predict(theirs, ours, tokenizer):
     texts = real_texts()
     expected = logits_of_theirs(theirs, tokenizer, texts)
-    assert np.ptp(expected, axis=0).min() > 1  # ham and spam are told apart
+    assert np.ptp(expected, axis=0).min() > 1  # some are ham, some are spam
     found = ours.predict(texts)
     np.testing.assert_allclose(found, expected, rtol=0, atol=2e-5)
     few = ours.predict(texts, batch_tokens=700)

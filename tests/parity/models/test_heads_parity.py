@@ -119,7 +119,7 @@ def test_pooler_of_bert(pair, layout):
 @pytest.mark.filterwarnings("ignore::deberta_c.UnexpectedWeightsWarning")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_base_of_a_classifier(pair, family):
-    """The bare network opens the checkpoint of a classifier: its prefix and its head are no obstacle."""
+    """The encoder opens the checkpoint of a classifier, despite its prefix and its head."""
     network = network_of(pair, family, "sequence")
     theirs = load_theirs(network.directory, head="none")
     ours = load_ours(network.directory, network.config, "none")

@@ -1,4 +1,4 @@
-"""The loss of every head and kind of labels, where transformers has one, and how it counts what is not labelled."""
+"""The loss of every head and kind of labels that transformers has, and how ignored labels count."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ FAMILIES = {"deberta": {}, "deberta-v2": {}, "bert": {}}
 
 
 def losses(network, inputs, **labels):
-    """(ours, theirs); BERT writes into its configuration what it takes the problem for, which is undone."""
+    """(ours, theirs); BERT stores the problem type that it infers in its configuration, which is undone."""
     problem = network.theirs.config.problem_type
     try:
         with torch.inference_mode():
@@ -26,7 +26,7 @@ def losses(network, inputs, **labels):
 
 def agree(network, inputs, **labels):
     ours, theirs = losses(network, inputs, **labels)
-    assert theirs > 0.05  # no loss of nothing
+    assert theirs > 0.05  # at least one label counts
     assert ours == pytest.approx(theirs, abs=2e-5)
 
 
@@ -148,7 +148,7 @@ def test_enhanced_mask_decoder(pair):
 
 
 def test_replaced_tokens(pair):
-    """Microsoft's: the mean over all tokens that are no padding."""
+    """Microsoft's loss: the mean over all tokens except padding."""
     network = pair("replaced")
     inputs = network.batch(LENGTHS)
     valid = inputs["attention_mask"] != 0
@@ -162,7 +162,7 @@ def test_replaced_tokens(pair):
 @pytest.mark.parametrize("starts", [[0, 3, 16, 1], [5, 17, 300, 2], [-4, 0, 16, 99]], ids=["inside", "beyond", "below"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answers(pair, family, starts):
-    """Positions beyond the text are ignored, negative ones are 0. Without padding, over which the families differ."""
+    """Positions beyond the text are ignored, negative ones are 0. Without padding, which transformers counts."""
     network = pair("answers", model_type=family, num_labels=2)
     inputs = network.batch([17] * 4)
     ends = np.array([4, 16, 3, 20])
@@ -172,7 +172,7 @@ def test_answers(pair, family, starts):
 @pytest.mark.parametrize("layout", ["right", "left"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_answers_of_padded_rows(pair, family, layout):
-    """Only real tokens compete: the loss of transformers, with what padding has removed from it."""
+    """Only real tokens compete: the loss of transformers without the contribution of padding."""
     network = pair("answers", model_type=family, num_labels=2)
     inputs = network.batch(LENGTHS, layout)
     valid = inputs["attention_mask"] != 0

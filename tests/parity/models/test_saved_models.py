@@ -1,4 +1,4 @@
-"""Files of every kind, type and naming hold the same network; deberta_c saves and draws as transformers does."""
+"""Files of every kind, type and naming are the same network; deberta_c saves and draws as transformers does."""
 
 import json
 
@@ -112,7 +112,7 @@ def rewritten(directory, source, tensors, write=write_safetensors):
 
 
 def logits(directory, config, head="sequence"):
-    """What deberta_c computes with a checkpoint."""
+    """The outputs of deberta_c with a checkpoint."""
     inputs = batch(config, [16, 5, 40, 2])
     return run_ours(load_ours(directory, config, head), as_choices(inputs, 2) if head == "choices" else inputs).logits
 
@@ -120,7 +120,7 @@ def logits(directory, config, head="sequence"):
 @pytest.mark.parametrize(("write", "dtype"), FILES, ids=[f"{write.__name__[6:]}-{dtype}" for write, dtype in FILES])
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_file(tmp_path, saved, name, write, dtype):
-    """The bits of the float32 file with the same numbers; transformers, too, has these logits."""
+    """The same bits as from the float32 file with the same numbers; transformers has these logits, too."""
     config = tiny(**ARCHITECTURES[name])
     source, tensors = saved(ARCHITECTURES[name])
     half = {key: tensor.to(getattr(torch, dtype)) for key, tensor in tensors.items()}
@@ -135,7 +135,7 @@ def test_file(tmp_path, saved, name, write, dtype):
 
 
 def old_norms(tensors):
-    """The names of 2019."""
+    """The names of files from 2019."""
     ends = {"LayerNorm.weight": "LayerNorm.gamma", "LayerNorm.bias": "LayerNorm.beta"}
     return {
         name.replace(old, ends[old]) if (old := "LayerNorm." + name.rpartition(".")[2]) in name else name: tensor
@@ -159,7 +159,7 @@ def with_buffers(tensors):
 
 
 def with_config(tensors):
-    """The stray entry of microsoft/deberta-large-mnli, which is no tensor."""
+    """The stray entry of microsoft/deberta-large-mnli, which is not a tensor."""
     return {
         **tensors,
         "config": {"hidden_size": 32, "pos_att_type": "c2p|p2c", "nested": {"list": [1, 2.5, None, True]}},
@@ -191,7 +191,7 @@ STRAYS = {
 @pytest.mark.parametrize("change", STRAYS)
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_names_and_strays(tmp_path, saved, name, change):
-    """What a file calls its tensors, and what else it holds, changes not one bit."""
+    """The names of tensors and other entries of a file change no bit."""
     config = tiny(**ARCHITECTURES[name])
     source, tensors = saved(ARCHITECTURES[name])
     changed, write = STRAYS[change]
@@ -203,7 +203,7 @@ def test_names_and_strays(tmp_path, saved, name, change):
     "name", ["deberta-masked_lm", "deberta-v2-masked_lm", "deberta-v2-narrow_lm", "bert-masked_lm"]
 )
 def test_tied_and_untied_decoder(tmp_path, saved, name):
-    """A decoder may be left out, or be there as well, or be there instead; one that differs is used, as there."""
+    """The decoder may be absent, or stored as well, or stored instead; a different one is used, as in transformers."""
     head, changes = MODELS[name]
     config = tiny(**changes)
     source, tensors = saved(changes, head)
@@ -229,8 +229,8 @@ def test_tied_and_untied_decoder(tmp_path, saved, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_saved_and_loaded_there(tmp_path, saved, name):
-    """What deberta_c saves are the files' names and numbers; transformers lacks nothing and computes the same."""
+def test_saved_and_loaded_by_transformers(tmp_path, saved, name):
+    """deberta_c saves the names and numbers of the files; transformers finds everything and computes the same."""
     head, changes = MODELS[name]
     config = tiny(**changes)
     source, tensors = saved(changes, head)
@@ -294,7 +294,7 @@ def test_initial_weights(tmp_path, name):
             assert not other[0].any()
 
 
-# What the specification counts: of the encoder, and with a pooler and a classifier of three labels.
+# Parameters by the specification: of the encoder, and with a pooler and a classifier of three labels.
 COUNTS = {
     "v1-base": (138_601_728, 139_194_627),
     "v1-large": (405_163_008, 406_215_683),
@@ -310,7 +310,7 @@ COUNTS = {
 
 
 def shapes_of_ours(config, head):
-    """Name -> shape of the tensors that a class asks its files for, without any of them."""
+    """Name -> shape of the tensors that a class needs, without any file."""
     kind = getattr(deberta_c, class_name(config, head))
     model = kind.__new__(kind)
     plan = model._plan(deberta_c.AutoConfig.from_dict(config), {}, {})
@@ -332,10 +332,10 @@ def empty_on_meta(config, head):
 @pytest.mark.parametrize("head", ["none", "sequence", "tokens", "answers", "masked_lm"])
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_size(name, head):
-    """Names and shapes are transformers', and the specification's numbers of parameters are right."""
+    """Names and shapes are those of transformers, and the numbers of parameters those of the specification."""
     config = tiny(**PUBLISHED[name], num_labels=2 if head == "answers" else 3)
     own, other = shapes_of_ours(config, head), shapes_of_theirs(config, head)
-    if head == "none":  # files of a bare network leave out the prefix
+    if head == "none":  # files of an encoder have no prefix
         own = {key.removeprefix("bert.").removeprefix("deberta."): shape for key, shape in own.items()}
     assert own == other
     if name in COUNTS and head in ("none", "sequence"):

@@ -1,6 +1,6 @@
 """Networks of the published sizes with random weights. v3-xsmall runs always; `-m full` adds larger ones.
 
-A full run writes results.json: the errors that it found, and on which machine.
+A full run writes the errors and the machine to results.json.
 """
 
 import gc
@@ -27,7 +27,7 @@ BATCHES = {f"{length}": ([length] * (6 if length <= 2 else 2 if length <= 130 el
 BATCHES |= {"mixed": (MIXED, "right"), "mixed_left": (MIXED, "left"), "mixed_holes": (MIXED, "holes")}
 BATCHES |= {"short_holes": ([5, 64, 1, 17, 2, 33], "holes")}
 
-# Of v3, all but the last; of the others what is different in them, the largest in few minutes.
+# All sizes of v3 except the last; of the others those with other parts, as large as a few minutes allow.
 RUNS = {name: [batch for batch in BATCHES if batch != "short_holes"] for name in ("v3-xsmall", "v3-base", "v3-large")}
 RUNS |= {
     "mdeberta-v3-base": ["2", "16", "130", "mixed"],
@@ -47,7 +47,7 @@ def network(request, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def record(request):
-    """name of a network -> name of a batch -> errors; a full run puts whole networks into results.json."""
+    """name of a network -> name of a batch -> errors; a full run writes complete networks to results.json."""
     measured = {}
     yield measured
     if "full" not in request.config.option.markexpr:
@@ -90,7 +90,7 @@ def runs(*names):
 
 
 def check(network, name, record, doubled):
-    """Compare one batch; `doubled` asks for the float64 run even where the plain tolerance holds."""
+    """Compare one batch; `doubled` runs float64, too, even if the plain tolerance holds."""
     size, pair = network
     inputs = batch(pair.config, *BATCHES[name])
     mask = inputs["attention_mask"]

@@ -1,4 +1,4 @@
-"""What models show of themselves, other vocabularies, shards; settings x heads x lengths; live against transformers."""
+"""Attributes of models, other vocabularies, shards; settings x heads x lengths; live against transformers."""
 
 import numpy as np
 import pytest
@@ -72,7 +72,7 @@ def test_base_model(both):
 
 @pytest.mark.parametrize(("family", "head"), CASES)
 def test_other_vocabularies(tmp_path, family, head):
-    """Rows that stay are the same, new ones lie as near the mean as in transformers, and transformers reads them."""
+    """Kept rows are the same, new ones are as near the mean as in transformers, and transformers reads them."""
     config = config_of(**changes_of(family, head))
     Pair.save(tmp_path / "m", config, head=head)
     ours, theirs = load_ours(tmp_path / "m", config, head), load_theirs(tmp_path / "m", head=head)
@@ -96,7 +96,7 @@ def test_other_vocabularies(tmp_path, family, head):
 
 @pytest.mark.parametrize("variant", [None, "fp16"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_shards_are_read_there_and_here(tmp_path, family, variant):
+def test_shards_are_read_by_both(tmp_path, family, variant):
     config = config_of(**FAMILIES[family])
     Pair.save(tmp_path / "m", config)
     ours, theirs = load_ours(tmp_path / "m", config), load_theirs(tmp_path / "m")

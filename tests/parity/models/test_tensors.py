@@ -1,4 +1,4 @@
-"""Tensors in, tensors out: code written for transformers goes on in torch."""
+"""Tensors in, tensors out: code written for transformers continues in torch."""
 
 import subprocess
 import sys
@@ -96,5 +96,5 @@ def test_torch_is_not_imported_for_arrays(tmp_path):
         "inputs = model.tokenizer(['hello'], return_tensors='np')\n"
         "print(type(model(**inputs).logits).__name__, 'torch' in sys.modules)\n"
     )
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout.split() == ["ndarray", "False"]
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.split() == ["ndarray", "False"]

@@ -1,4 +1,4 @@
-"""The pipelines answer as those of transformers do, live, on random models with published tokenizers."""
+"""The pipelines against those of transformers, live, on random models with published tokenizers."""
 
 import shutil
 
@@ -36,7 +36,7 @@ MASKED = [
 
 
 def approximate(answer):
-    """The answer, whose scores may differ by a few parts in ten thousand, as small as they are."""
+    """The result; scores may differ by a few parts in ten thousand, also small ones."""
     if isinstance(answer, list):
         return [approximate(part) for part in answer]
     return {**answer, "score": pytest.approx(float(answer["score"]), rel=2e-4, abs=1e-9)}
@@ -128,12 +128,12 @@ def test_tokens(named, strategy, ignored):
 @pytest.mark.parametrize("strategy", ["first", "average", "max"])
 @pytest.mark.filterwarnings("ignore:Tokenizer does not support real words")
 def test_words(named, strategy):
-    """Texts with no white space but single spaces: there, transformers finds the same words."""
+    """Texts whose only white space is single spaces: transformers finds the same words in these."""
     theirs, ours, family = named
     options = {"aggregation_strategy": strategy, "ignore_labels": []}
     for text in NAMED if family == "bert" else NAMED[:2]:
         expected, found = approximate(theirs(text, **options)), ours(text, **options)
-        if family == "v3":  # whose words lose the spaces between them there
+        if family == "v3":  # its words lose the spaces between them in transformers
             expected, found = (
                 [{**answer, "word": answer["word"].replace(" ", "")} for answer in answers]
                 for answers in (expected, found)

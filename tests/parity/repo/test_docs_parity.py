@@ -1,4 +1,4 @@
-"""The table of docs/transformers.md: both columns run, and answer the same."""
+"""The table of docs/transformers.md: both columns run and return the same."""
 
 import re
 from pathlib import Path

@@ -32,7 +32,7 @@ KEYS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", 
 
 @pytest.fixture(scope="module", params=KINDS)
 def both(request, tmp_path_factory):
-    """Our tokenizer and that of transformers, of the same files."""
+    """The tokenizers of deberta_c and of transformers, from the same files."""
     name = KINDS[request.param]
     source = data_folder() / "tokenizers" / name
     folder = tmp_path_factory.mktemp("tokenizer")
@@ -71,7 +71,7 @@ def called(tokenizer: Any, *inputs: Any, **options: Any) -> Any:
         warnings.simplefilter("ignore")
         try:
             batch = tokenizer(*inputs, **options)
-        except Exception as error:  # the library has classes of its own
+        except Exception as error:  # transformers has its own classes
             return error
         except BaseException as error:  # a panic of Rust
             if isinstance(error, KeyboardInterrupt):
@@ -81,8 +81,8 @@ def called(tokenizer: Any, *inputs: Any, **options: Any) -> Any:
 
 
 def is_sane_here(found: Any, expected: Any, options: dict[str, Any]) -> bool:
-    """What transformers does and we do not: rows of unequal length as an array of objects, and to cut the second text
-    of a row that has none."""
+    """What transformers does and deberta_c does not: arrays of objects for rows of unequal length, and cutting the
+    second text of a row that has none."""
     if not isinstance(expected, dict) or not isinstance(found, ValueError):
         return False
     if options.get("truncation") == "only_second" and "there is no second text" in str(found):
@@ -96,7 +96,7 @@ def compare(both: Any, cases: Any) -> int:
         count += 1
         found, expected = (called(tokenizer, *inputs, **options) for tokenizer in both)
         if type(both[1]).__name__ == "DebertaTokenizer" and options.get("return_overflowing_tokens"):
-            for result in (found, expected):  # there the later rows of a text have other types than the first one
+            for result in (found, expected):  # in transformers later rows of a text have other types than the first
                 isinstance(result, dict) and result.pop("token_type_ids", None)
         if isinstance(found, Exception) and isinstance(expected, Exception):
             if isinstance(found, (ValueError, TypeError)):
@@ -248,29 +248,29 @@ def test_wrong_inputs(both):
 
 
 def everything(batch: Any, row: int, characters: int) -> list[Any]:
-    """All that a BatchEncoding tells of a row, position by position."""
+    """Everything that a BatchEncoding returns for a row, position by position."""
     length = len(batch.tokens(row))
-    told = [batch.tokens(row), batch.word_ids(row), batch.sequence_ids(row)]
+    results = [batch.tokens(row), batch.word_ids(row), batch.sequence_ids(row)]
     for token in range(length):
-        told.append((batch.token_to_chars(row, token), batch.token_to_word(row, token)))
-        told.append(batch.token_to_sequence(row, token))
+        results.append((batch.token_to_chars(row, token), batch.token_to_word(row, token)))
+        results.append(batch.token_to_sequence(row, token))
     words = {
         (word, of) for word, of in zip(batch.word_ids(row), batch.sequence_ids(row), strict=True) if of is not None
     }
     for word, sequence in sorted(words):
-        told.append((batch.word_to_tokens(row, word, sequence), batch.word_to_chars(row, word, sequence)))
+        results.append((batch.word_to_tokens(row, word, sequence), batch.word_to_chars(row, word, sequence)))
     for character in range(characters):
         for sequence in range(batch.n_sequences):
-            told.append(batch.char_to_token(row, character, sequence))
-            told.append(batch.char_to_word(row, character, sequence))
-    return [tuple(value) if isinstance(value, tuple) else value for value in told]
+            results.append(batch.char_to_token(row, character, sequence))
+            results.append(batch.char_to_word(row, character, sequence))
+    return [tuple(value) if isinstance(value, tuple) else value for value in results]
 
 
 @pytest.mark.parametrize("inputs", ["batch", "pairs"])
 @pytest.mark.parametrize(
     "options", [{}, {"padding": True}, {"add_special_tokens": False}, {"truncation": True, "max_length": 9}]
 )
-def test_what_an_encoding_tells(both, inputs, options):
+def test_attributes_and_methods_of_an_encoding(both, inputs, options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found, expected = (tokenizer(*INPUTS[inputs], **options) for tokenizer in both)
@@ -389,7 +389,7 @@ def test_pad(both):
             {"padding_side": "left"}, {"padding": False}, {"return_attention_mask": False},
         ):  # fmt: skip
             if "return_attention_mask" in options and "attention_mask" in (inputs[0] if inputs is as_list else inputs):
-                continue  # there the mask that came is not padded
+                continue  # transformers does not pad the mask that was given
             ours, theirs = (
                 {key: plain(value) for key, value in tokenizer.pad(inputs, **options).items()} for tokenizer in both
             )
@@ -410,7 +410,7 @@ def texts_for(count: int, seed: int, extra: list[str]) -> list[str]:
 
 
 def test_saved_and_read_by_both(both, tmp_path):
-    """What we save is, read back here and by transformers, the same tokenizer, without an option."""
+    """What deberta_c saves is the same tokenizer when it and transformers open it without options."""
     texts = texts_for(800, 3, [])
     both[0].save_pretrained(tmp_path)
     for tokenizer in opened(both, tmp_path, None):
@@ -443,7 +443,7 @@ def test_what_transformers_saves_is_read(both, tmp_path):
 
 
 def test_added_tokens(both, tmp_path):
-    """Last, for it changes both tokenizers."""
+    """Last, because it changes both tokenizers."""
     copies = []
     both[0].save_pretrained(tmp_path / "ours")
     for tokenizer in opened(both, tmp_path / "ours", None):
@@ -455,7 +455,7 @@ def test_added_tokens(both, tmp_path):
     texts = texts_for(600, 6, ["<new>", "<one>", "<two>", "<new", "naïve", "a<one>b"])
     assert called(found, texts, return_offsets_mapping=True) == called(expected, texts, return_offsets_mapping=True)
     assert len(found) == len(expected)
-    altered = expected.convert_tokens_to_ids(["naïve", "Hello"])  # there some decode to their normalized form
+    altered = expected.convert_tokens_to_ids(["naïve", "Hello"])  # in transformers some decode to their normalized form
     altered = {id for id in altered if expected.convert_ids_to_tokens(id) not in ("naïve", "Hello")}
     rows = [[id for id in row if id not in altered] for row in expected(texts).input_ids]
     for skip in (True, False):

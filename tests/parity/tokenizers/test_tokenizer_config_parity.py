@@ -1,7 +1,7 @@
 """tokenizer_config.json beside a tokenizer.json, live: classes x options x values, by transformers 5 and by 4.
 
-For transformers 4 DEBERTA_C_TRANSFORMERS4 names a folder of `pip install --target` with a 4.57; without it that half
-is skipped.
+For transformers 4, DEBERTA_C_TRANSFORMERS4 names a folder of `pip install --target` with a 4.57; without it that
+half is skipped.
 """
 
 import json
@@ -79,7 +79,7 @@ def peer5() -> Iterator[Peer]:
 
 
 def contents(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
-    """Files of a class whose stages have either value of what an option may change."""
+    """Files of a class, with both values of everything that an option may change."""
     saved = folder / "saved"
     getattr(deberta_c, kind).from_pretrained(MAKERS[kind](folder / "from")).save_pretrained(saved)
     content = json.loads((saved / "tokenizer.json").read_text())
@@ -92,7 +92,7 @@ def contents(folder: Path, kind: str) -> Iterator[dict[str, Any]]:
 
 
 def compare(peer: Peer, folder: Path, name: str, **options: Any) -> None:
-    """Asserts that every option alone, with each of its values, beside each file, says the same here and there."""
+    """Asserts that every option alone, with each value and each file, has the same result in both."""
     kind = CLASSES[name]
     directory = folder / "model"
     directory.mkdir()
@@ -115,7 +115,7 @@ def compare(peer: Peer, folder: Path, name: str, **options: Any) -> None:
                         json.dumps(described(AutoTokenizer.from_pretrained(directory, **options), TEXTS, PAIRS))
                     )
                     if (kind, option, value) == ("DebertaV2Tokenizer", "do_lower_case", True):
-                        del theirs["decoded"]  # [UNK] is lower-cased there, and then no longer known as special
+                        del theirs["decoded"]  # transformers lower-cases [UNK], which is then no longer special
                     different += [(option, value, key) for key in theirs if ours[key] != theirs[key]]
     assert not different
 

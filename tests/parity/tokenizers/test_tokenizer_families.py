@@ -1,4 +1,4 @@
-"""Every pipeline of every family against its reference: ids, offsets, word ids, special tokens, tokens, decoding.
+"""Every reading of every family against its reference: ids, offsets, word ids, special tokens, tokens, decoding.
 
 Needs DEBERTA_C_TEST_DATA. `make parity-full` sweeps everything and writes numbers of texts and differences to
 tokenizers.json.
@@ -51,7 +51,7 @@ def spm() -> bytes:
 
 
 def of_transformers(name: str, directory: str, **options: Any) -> Library:
-    """What transformers 5 builds."""
+    """The tokenizer that transformers 5 builds."""
     return Library(getattr(transformers, name).from_pretrained(folder(directory), **options).backend_tokenizer)
 
 
@@ -112,7 +112,7 @@ OPTIONS = {  # what is less common, on samples
         lambda: of_transformers("BertTokenizer", BERT, do_lower_case=False, strip_accents=True),
     ),
 }  # fmt: skip
-GOLDEN = {  # a column of golden_tokenizer.json: its pipeline, what is left out of the decoded text
+GOLDEN = {  # a column of golden_tokenizer.json: its reading, and what the decoded text omits
     "hf4": (PIPELINES["v3 HF4"], True),
     "hf4_lower": (OPTIONS["v3 HF4, lower case"], True),
     "hf4_punct": (OPTIONS["v3 HF4, split at punctuation"], True),
@@ -124,14 +124,14 @@ GOLDEN = {  # a column of golden_tokenizer.json: its pipeline, what is left out 
 
 @pytest.fixture(scope="module")
 def loaded() -> Callable[[str], tuple[Any, Any]]:
-    """name of a pipeline -> its tokenizer and its reference."""
+    """name of a reading -> its tokenizer and its reference."""
     known = {**PIPELINES, **OPTIONS}
     return cache(lambda name: (known[name].ours(), known[name].reference()))
 
 
 @pytest.fixture(scope="module")
 def record(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
-    """record(pipeline, check, difference) fails where there are differences; a full run writes the counts."""
+    """record(reading, check, difference) fails if there are differences; a full run writes the counts."""
     found: dict[str, dict[str, Any]] = {}
 
     def note(pipeline: str, check: str, difference: Difference, part: str | None = None) -> None:
@@ -149,7 +149,7 @@ def record(request: pytest.FixtureRequest) -> Iterator[Callable[..., None]]:
 
 
 def write(found: dict[str, dict[str, Any]]) -> None:
-    """Puts the checks that ran into the place of those that the file has."""
+    """Replaces the checks in the file by those that ran."""
     old = json.loads(RESULTS.read_text("utf-8"))["pipelines"] if RESULTS.exists() else {}
     for pipeline, checks in found.items():
         for check, counts in checks.items():
@@ -219,7 +219,7 @@ def test_golden(column, record):
 
 @pytest.mark.recorded
 def test_golden_of_sentencepiece(record):
-    """Its ids, where no special token is in the text, and what it decodes them to."""
+    """Its ids if no special token is in the text, and the decoded text."""
     entries = json.loads((data_folder() / "oracles" / "golden_tokenizer.json").read_text("utf-8"))
     entries = [entry for entry in entries if not any(name in entry["text"] for name in SPECIAL)]
     tokenizer = PIPELINES["v3 SPM"].ours()
@@ -269,7 +269,7 @@ def test_some_real_texts(name, loaded, record):
 
 @pytest.mark.parametrize("name", ["v3 HF4", "v3 HF5", "v1", "BERT uncased"])
 def test_ids_alone_are_the_same(name, loaded):
-    """The path that serves ids, where nothing else is asked for, and the one that serves everything."""
+    """The path that returns only ids, and the one that returns everything."""
     tokenizer, _ = loaded(name)
     texts = generated(5000, 4)
     everything = tokenizer(texts, return_offsets_mapping=True).input_ids
@@ -279,7 +279,7 @@ def test_ids_alone_are_the_same(name, loaded):
 @pytest.mark.recorded
 @pytest.mark.parametrize("name", PIPELINES)
 def test_long_texts(name, loaded, record):
-    """Words of 100,000 characters and more, texts of a million, and what is no word at all."""
+    """Words of 100,000 characters and more, texts of a million, and texts without words."""
     draw = random.Random(5)
     letters = ["".join(draw.choices("abcdefghij", k=length)) for length in (101, 4096, 100_000)]
     texts = [*letters, "a" * 50_000, "日本語" * 20_000, "[MASK]" * 5000, " " * 100_000, "\n" * 3000, "e\u0301" * 30_000]
@@ -322,7 +322,7 @@ PAIRED = (0, 1, 2, 3, 4, 7, 12, 25, 40)
 
 
 def cut_rows(encoding: Any, name: str) -> list[tuple[list[int], list[int], list[tuple[int, int]]]]:
-    """In the rows that overflow, the library gives second texts the type 1, whatever the template of v1 HF5 says."""
+    """In rows that overflow, the library gives second texts the type 1, whatever the template of v1 HF5 says."""
     rows = [(part.ids, part.type_ids, part.offsets) for part in (encoding, *encoding.overflowing)]
     return [(ids, [0] * len(ids), offsets) for ids, _, offsets in rows] if name == "v1 HF5" else rows
 
@@ -330,7 +330,7 @@ def cut_rows(encoding: Any, name: str) -> list[tuple[list[int], list[int], list[
 def truncations(paired: bool, special: int) -> Iterator[tuple[Any, ...]]:
     """Limits that leave room for a token of each text, and strides below that room.
 
-    For a text without room the library makes one more row, with all of it, whatever the limit; here it is an error.
+    For a text without room the library adds a row with all of it, whatever the limit; deberta_c raises.
     """
     strategies = ("longest_first", "only_first", "only_second") if paired else ("longest_first", "only_first")
     firsts, seconds = (PAIRED, PAIRED) if paired else (range(41), (None,))
@@ -345,14 +345,14 @@ def text_of(count: int) -> str:
 
 
 def one_by_one(name: str, tokenizer: Any, library: tokenizers.Tokenizer, case: tuple[Any, ...]) -> str | None:
-    """What differs, in words."""
+    """A description of the difference."""
     limit, side, strategy, stride, first, second = case
     texts = [text_of(first)] + ([] if second is None else [text_of(second)])
     tokenizer.truncation_side = side
     try:
         library.enable_truncation(limit, stride=stride, strategy=strategy, direction=side)
         expected = cut_rows(library.encode(*texts), name)
-    except BaseException as error:  # a panic of Rust is no Exception
+    except BaseException as error:  # a panic of Rust is not an Exception
         if isinstance(error, KeyboardInterrupt):
             raise
         expected = None

@@ -1,4 +1,4 @@
-"""What a directory says about added and special tokens, and what is written, as transformers 5 reads it."""
+"""Added and special tokens of a directory, and written files, against transformers 5."""
 
 import json
 import shutil
@@ -113,7 +113,7 @@ def test_tokens_of_the_configuration(tmp_path: Path, name: str, configuration: s
         ("BertTokenizer", "bert-base-uncased", {"do_lower_case": False, "tokenize_chinese_chars": False}),
     ],
 )
-def test_what_is_written(tmp_path: Path, name: str, published: str, options: dict[str, Any], grown: bool) -> None:
+def test_written_files(tmp_path: Path, name: str, published: str, options: dict[str, Any], grown: bool) -> None:
     directory = data_folder() / "tokenizers" / published
     ours = getattr(deberta_c, name).from_pretrained(directory, **options)
     if grown:

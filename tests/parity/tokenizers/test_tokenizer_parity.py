@@ -1,6 +1,6 @@
 """The ids of spm.model files of all kinds, against the `tokenizers` and `sentencepiece` libraries, live.
 
-Models are trained here by sentencepiece, and the published one of DeBERTa-v3 is taken from DEBERTA_C_TEST_DATA.
+Models are trained by sentencepiece in these tests; the published one of DeBERTa-v3 is in DEBERTA_C_TEST_DATA.
 """
 
 import io
@@ -34,7 +34,7 @@ PIPELINES = {
     "spm_both": {"rule": "SPM", "lower_case": True, "split_by_punct": True},
 }
 CONTEXTS = ["{}", "a{}b", " {} ", "{}\u0301", "e {}"]
-RULES = {  # charsmaps of our own: source -> target
+RULES = {  # invented charsmaps: source -> target
     "spaces": {
         "\u2003": " ",
         " \u0301": "\u00b4",
@@ -128,7 +128,7 @@ def rows(tokenizer, texts, pairs=None, **options):
 
 
 def check(texts, ours, theirs):
-    """Every text has the same ids; the first few that have not are shown."""
+    """Asserts that every text has the same ids; shows the first few that do not."""
     assert len(ours) == len(theirs) == len(texts)
     different = [i for i, (a, b) in enumerate(zip(ours, theirs, strict=True)) if a != b]
     shown = [f"{texts[i]!a}: {ours[i]}, expected {theirs[i]}" for i in different[:5]]
@@ -155,7 +155,7 @@ def test_generated_texts(spm):
 
 @pytest.mark.parametrize("name", ["hf4", "hf4_lower", "hf4_punct", "hf4_both"])
 def test_tokenizer_json_of_transformers_4_decides(spm, tmp_path, name):
-    """Its lower case and punctuation hold, whatever the configuration says."""
+    """Its lower case and punctuation win over the configuration."""
     fast = fast_tokenizer(spm, **PIPELINES[name])
     fast.save(str(tmp_path / "tokenizer.json"))
     (tmp_path / "spm.model").write_bytes(spm)
@@ -188,7 +188,7 @@ def test_truncation(spm, strategy, special):
             options = {"add_special_tokens": special, "truncation": strategy, "max_length": max_length}
             try:
                 encoding = theirs.encode(first, *(pairs or []), add_special_tokens=special)
-            except Exception:  # the library has no class for it: ours must refuse too
+            except Exception:  # the library has no class for it: deberta_c must raise, too
                 with pytest.raises(ValueError, match=strategy):
                     ours.encode([first], pairs, **options)
                 continue

@@ -1,4 +1,4 @@
-"""Tokenizers that `tokenizers` makes of invented parts and saves as tokenizer.json, executed here literally."""
+"""Tokenizers that `tokenizers` builds from invented parts; deberta_c runs their tokenizer.json as written."""
 
 import base64
 import io
@@ -61,7 +61,7 @@ def words(count: int, seed: int) -> list[str]:
 
 
 def texts(count: int, seed: int, extra: tuple[str, ...] = ()) -> list[str]:
-    """Of the words that the models were trained on, and of everything else."""
+    """Texts of the words that the models were trained on, and of anything else."""
     return list(
         generate(
             count, seed, ["ﬁ", "①", "™", "\u200b", "ﾀ\uff9e", "\u2126"], words(400, 3) + PUNCTUATION + [*extra] * 8
@@ -108,7 +108,7 @@ def wordpiece(prefix: str, longest: int) -> models.WordPiece:
 
 
 def bpe(byte_level: bool = False, **options: Any) -> models.BPE:
-    """Trained, then read again with the options that matter when it encodes."""
+    """A trained model, opened again with the options that matter for encoding."""
     affixes = {name: options[name] for name in ("continuing_subword_prefix", "end_of_word_suffix") if options.get(name)}
     trained = Tokenizer(models.BPE(**affixes))
     trained.pre_tokenizer = pre_tokenizers.ByteLevel() if byte_level else pre_tokenizers.Whitespace()
@@ -286,7 +286,7 @@ def save(tokenizer: Tokenizer, folder: Path, **config: Any) -> None:
 
 
 def shown(tokenizer: Tokenizer) -> str:
-    """The file but for its vocabulary."""
+    """The file without its vocabulary."""
     file = json.loads(tokenizer.to_str())
     model = {key: value for key, value in file.pop("model").items() if key not in ("vocab", "merges")}
     return json.dumps({**file, "model": model}, ensure_ascii=False)[:3000]
@@ -443,7 +443,7 @@ def test_many_mixtures(part, kinds, spm, tmp_path):
 
 
 def rewritten(tokenizer: Tokenizer, change: Callable[[dict], None], folder: Path) -> Any:
-    """The tokenizer's file, changed, read here."""
+    """The changed file of a tokenizer, opened by deberta_c."""
     save(tokenizer, folder)
     file = json.loads(tokenizer.to_str())
     change(file)
@@ -460,7 +460,7 @@ def old_merges(file: dict) -> None:
 
 
 def own_keys(file: dict) -> None:
-    file["remarks"] = {"by": ["nobody"]}
+    file["remarks"] = {"by": ["anyone"]}
 
 
 @pytest.mark.parametrize(
@@ -485,7 +485,7 @@ UNKNOWN = {
 
 
 @pytest.mark.parametrize("part", UNKNOWN)
-def test_unknown_parts_are_refused_by_name(part, kinds, tmp_path):
+def test_unknown_parts_are_named(part, kinds, tmp_path):
     for stage in UNKNOWN[part]:
         tokenizer = plain(kinds, "Unigram")
         setattr(tokenizer, part, stage)

@@ -1,4 +1,4 @@
-"""What transformers' own suites ask of every tokenizer class, live: settings by settings, saved, grown, trained."""
+"""The checks of transformers' own test suites for every tokenizer class, live: settings, saving, adding, training."""
 
 import itertools
 import json
@@ -39,7 +39,7 @@ def write(kind: str, folder: Path) -> Path:
 
 
 def opened(kind: str, folder: Path, **options):
-    """Ours, as transformers 5 reads the files, and that of transformers."""
+    """The tokenizer of deberta_c in the reading of transformers 5, and that of transformers."""
     rule = {} if kind == "PreTrainedTokenizerFast" else {"compatibility": "transformers5"}
     theirs = transformers.AutoTokenizer.from_pretrained(folder, **options)
     return deberta_c.AutoTokenizer.from_pretrained(folder, **rule, **options), theirs
@@ -94,7 +94,7 @@ def test_padding_truncation_pairs_and_sides(both, sides, paired):
 
 def test_one_text_is_a_batch_of_one(both):
     for text, pair in zip(TEXTS, PAIRS, strict=True):
-        if not pair:  # a second text that is empty is none where it stands alone
+        if not pair:  # in a single pair, an empty second text means no second text
             continue
         for tokenizer in both:
             one, batch = (rows(tokenizer, *inputs, **ALL) for inputs in ((text, pair), ([text], [pair])))

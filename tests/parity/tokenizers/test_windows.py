@@ -1,4 +1,4 @@
-"""Truncation, stride and overflow: every row against a plain writing of the rules, and against `tokenizers`, live."""
+"""Truncation, stride and overflow: every row against a simple implementation of the rules, and `tokenizers`, live."""
 
 import itertools
 from dataclasses import dataclass
@@ -83,7 +83,7 @@ def windows(n, kept, limit):
 
 
 def lengths(first, second, room, strategy):
-    """What a row keeps of two texts; None when the strategy cannot shorten it."""
+    """The parts of two texts that a row keeps; None if the strategy cannot shorten it."""
     surplus = first + second - room
     if surplus <= 0:
         return first, second
@@ -99,7 +99,7 @@ def lengths(first, second, room, strategy):
 
 
 def rows_of(first, second, limit):
-    """All rows of a text, or of a pair, as lists of tokens; None when they cannot be made."""
+    """All rows of a text or a pair, as lists of tokens; None if they are impossible."""
     if second is None:
         parts = windows(first, min(first, limit.max_length - 2), limit)
         return [["[CLS]", *FIRSTS[start:stop], "[SEP]"] for start, stop in parts]
@@ -130,7 +130,7 @@ def encode(tokenizer, firsts, seconds, limit):
 
 
 def described(tokens):
-    """A row of `rows_of`, with all that is told of its tokens."""
+    """A row of `rows_of`, with all columns of its tokens."""
     row, type_id = [], 0
     for token in tokens:
         number = VOCABULARY.index(token)
@@ -145,7 +145,7 @@ def described(tokens):
 
 
 def live(reference, first, second, limit):
-    """The same of the library."""
+    """The same for the library."""
     reference.enable_truncation(limit.max_length, stride=limit.stride, strategy=limit.strategy, direction=limit.side)
     pair = None if second is None else " ".join(SECONDS[:second])
     encoding = reference.encode(" ".join(FIRSTS[:first]), pair)

@@ -1,4 +1,4 @@
-"""The reference pipelines of the tokenizers, what they say of a text, and texts that bring out differences."""
+"""The reference tokenizers, what they return for a text, and texts that reveal differences."""
 
 import os
 import random
@@ -25,7 +25,7 @@ __all__ = ["SPECIAL", "read_model"]
 
 
 def data_folder() -> Path:
-    """The folder of texts and published tokenizers; tests that need it are skipped where it is not named."""
+    """The folder of texts and published tokenizers; tests that need it are skipped without it."""
     folder = os.environ.get("DEBERTA_C_TEST_DATA")
     if not folder:
         pytest.skip("DEBERTA_C_TEST_DATA names no folder of published tokenizers and texts")
@@ -36,7 +36,7 @@ def data_folder() -> Path:
 
 
 class Row(NamedTuple):
-    """A text as a tokenizer sees it; None: the tokenizer does not tell."""
+    """The results of a tokenizer for a text; None where a tokenizer does not provide one."""
 
     ids: list[int]
     offsets: list[tuple[int, int]]
@@ -64,7 +64,7 @@ def ours(tokenizer: Any, texts: list[str], pairs: list[str] | None = None) -> li
 class Library:
     """A tokenizer of the library `tokenizers`.
 
-    What it decodes does not count where it knows tokens by their normalised form only, so that it writes [unk].
+    Its decoding is not compared if it knows tokens only in normalised form and therefore writes [unk].
     """
 
     def __init__(self, tokenizer: tokenizers.Tokenizer) -> None:
@@ -88,7 +88,7 @@ class Library:
 
 @dataclass
 class Difference:
-    """Texts of which the two do not say the same."""
+    """Texts with different results in the two."""
 
     texts: int
     different: int
@@ -99,7 +99,7 @@ class Difference:
 
 
 def differences(texts: Sequence[str], own: list[Row], other: list[Row]) -> Difference:
-    """Counts the texts of which any field that both know differs, and shows the first of each set of fields."""
+    """Counts the texts with differences in a field that both have, and shows the first for each set of fields."""
     assert len(own) == len(other) == len(texts)
     shown: dict[tuple[str, ...], str] = {}
     count = 0
@@ -142,16 +142,16 @@ class SlowTokenizer:
         return [self.row(text) for text in texts]
 
     def row(self, text: str) -> Row:
-        """Offsets as sentencepiece tells them, strings where no special token is in the text."""
+        """Offsets of sentencepiece, and strings if no special token is in the text."""
         ids, offsets, start = [self.ids["[CLS]"]], [(0, 0)], 0
         for part in self.special.split(text):
             if part in self.ids:
                 ids.append(self.ids[part])
                 offsets.append((start, start + len(part)))
             else:
-                told = self.processor.encode(part, return_type="offset_mapping")
-                ids += told["ids"]
-                offsets += [(start + begin, start + end) for begin, end in told["offsets"]]
+                processed = self.processor.encode(part, return_type="offset_mapping")
+                ids += processed["ids"]
+                offsets += [(start + begin, start + end) for begin, end in processed["offsets"]]
             start += len(part)
         plain = len(self.special.split(text)) == 1
         string = self.processor.decode(ids[1:]) if plain else None

@@ -1,6 +1,6 @@
-"""What AutoTokenizer of a transformers says of a directory, in a process of its own, so that it may be an older one.
+"""The results of AutoTokenizer of any version of transformers for a directory, in a separate process.
 
-Requests and answers are lines of JSON. The class `Peer` starts the process and asks it.
+Requests and responses are lines of JSON. The class `Peer` starts the process and sends requests.
 """
 
 import json
@@ -27,7 +27,7 @@ class Peer:
         )  # fmt: skip
 
     def ask(self, directory: Path, texts: list[str], pairs: list[str], **options: Any) -> dict[str, Any]:
-        """What `described` says there; with `error` in place of it where opening failed."""
+        """The result of `described` in the process; it has `error` instead if opening failed."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps([str(directory), texts, pairs, options]) + "\n")
@@ -41,7 +41,7 @@ class Peer:
 
 
 def described(tokenizer: Any, texts: list[str], pairs: list[str]) -> dict[str, Any]:
-    """Everything that a tokenizer says, as JSON has it."""
+    """All results of a tokenizer, as JSON."""
     found: dict[str, Any] = {name: getattr(tokenizer, name) for name in (*SETTINGS, *SPECIAL_NAMES)}
     limit = tokenizer.model_max_length
     found["model_max_length"] = limit if limit is not None and limit < 1e20 else None
@@ -76,7 +76,7 @@ def _serve() -> None:
         try:
             tokenizer = transformers.AutoTokenizer.from_pretrained(directory, **options)
             answer = {"class": type(tokenizer).__name__, **described(tokenizer, texts, pairs)}
-        except BaseException as error:  # the library's panics are no Exception
+        except BaseException as error:  # panics of the library are not an Exception
             answer = {"error": f"{type(error).__name__}: {error}"}
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()

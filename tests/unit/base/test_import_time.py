@@ -1,4 +1,4 @@
-"""`import deberta_c` pulls NumPy and little else, quickly; and what it offers is listed in order."""
+"""`import deberta_c` is quick and imports NumPy and little else; its public names are sorted."""
 
 import os
 import statistics
@@ -38,7 +38,7 @@ def test_training_is_imported_when_it_is_used():
     assert "nli_pairs" in run("import deberta_c; print(dir(deberta_c))")
 
 
-def test_the_face_is_flat_sorted_and_there():
+def test_public_names_are_flat_sorted_and_present():
     assert deberta_c.__all__ == sorted(deberta_c.__all__)
     assert all(hasattr(deberta_c, name) for name in deberta_c.__all__)
     public = {name for name, value in vars(deberta_c).items() if not name.startswith("_") and not ismodule(value)}

@@ -1,4 +1,4 @@
-"""Names that deberta_c lacks say what to use instead; collators and bases of transformers are there."""
+"""Errors for names of transformers that deberta_c lacks name a replacement; the collator and base classes exist."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def test_names_of_transformers_say_what_to_use_instead(name, message):
         exec(f"from deberta_c import {name}")
 
 
-def test_other_names_are_left_to_python():
+def test_other_names_raise_the_error_of_python():
     assert not hasattr(deberta_c, "nosuch")
     with pytest.raises(AttributeError, match="module 'deberta_c' has no attribute '_nosuch'"):
         _ = deberta_c._nosuch

@@ -1,4 +1,4 @@
-"""The command line, as a user calls it: files in and out, errors, and no half-written output."""
+"""The command line: files in and out, errors, and no half-written output."""
 
 import csv
 import gzip
@@ -201,7 +201,7 @@ def test_encodings(classify, tmp_path, capsys):
             "in.csv",
             "text,predicted_label\na,b\n",
             (),
-            "has the column 'predicted_label', which is to be written; rename it",
+            "has the column 'predicted_label', which will be written; rename it",
         ),
         ("in.jsonl", "{\n", (), "line 1 is not JSON"),
         ("in.jsonl", '{"text": "a"}\n[1]\n', (), "line 2 is a JSON list"),
@@ -272,7 +272,7 @@ def test_interruption_leaves_no_output(classify, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def heeded_ctrl_c():
-    """SIGINT is not ignored by child processes, as it is where a shell runs the tests in the background."""
+    """Child processes handle SIGINT, also if a shell runs the tests in the background."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -293,10 +293,10 @@ def test_signals_end_the_work_at_once_and_leave_no_file(tmp_path, tiny, number, 
         process.stderr.read(1)  # the first line of progress
         process.send_signal(number)
         start = time.monotonic()
-        told = process.stderr.read()
+        outputs = process.stderr.read()
     assert process.returncode == status
-    assert b"stopped by " + signal.Signals(number).name.encode() in told
-    assert b"Traceback" not in told
+    assert b"stopped by " + signal.Signals(number).name.encode() in outputs
+    assert b"Traceback" not in outputs
     assert time.monotonic() - start < 10
     assert [path.name for path in tmp_path.iterdir()] == ["in.csv"]
 
@@ -307,7 +307,7 @@ def test_signal_handlers_are_given_back():
     assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)] == before
 
 
-def test_text_on_the_spot(tiny, model, capsys):
+def test_texts_on_the_command_line(tiny, model, capsys):
     assert main(["hello world", "--model", str(tiny)]) == 0
     (answer,) = deberta_c.pipeline(model=model)("hello world")
     assert capsys.readouterr().out == f"{answer['label']}\t{answer['score']:.4f}\thello world\n"
@@ -346,7 +346,7 @@ def test_show_config_and_help(capsys):
 
 
 def test_default_model_answers_at_once(tmp_path):
-    """From a cold start in under half a second of the processor, in a folder of no importance."""
+    """From a cold start in under half a second of processor time, in an unrelated folder."""
     command = [sys.executable, "-m", "deberta_c", "WINNER! Claim your free prize now, call 0900 555 0142"]
     before = os.times()
     result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
@@ -396,9 +396,12 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["train"], "'train' is no command; there are classify, demo, bench, show-config, text; to classify it as a"),
-        (["trian", "in.csv", "--out", "x"], "'trian' is no command; there are"),
-        (["clasify", "in.csv"], "'clasify' is no command; did you mean 'classify', or to classify it as a text"),
+        (
+            ["train"],
+            "'train' is not a command; there are classify, demo, bench, show-config, text; to classify it as a",
+        ),
+        (["trian", "in.csv", "--out", "x"], "'trian' is not a command; there are"),
+        (["clasify", "in.csv"], "'clasify' is not a command; did you mean 'classify', or to classify it as a text"),
         (["Classify"], "did you mean 'classify'"),
         (["predict", "in.csv"], "did you mean 'classify'"),
         (["show_config"], "did you mean 'show-config'"),
@@ -408,7 +411,7 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
         (["mesages.csv.gz"], "there is no file"),
     ],
 )
-def test_mistyped_commands_are_no_texts(capsys, words, message):
+def test_mistyped_commands_are_not_texts(capsys, words, message):
     assert main(words) == 2
     shown = capsys.readouterr()
     assert message in shown.err
@@ -423,7 +426,7 @@ def test_texts_are_texts(tiny, capsys, text):
 
 
 def test_options_in_any_order(tiny, tmp_path, capsys):
-    told = []
+    outputs = []
     for words in (
         ["hello", "--model", str(tiny), "--threads", "1"],
         ["--threads", "1", "--model", str(tiny), "hello"],
@@ -432,8 +435,8 @@ def test_options_in_any_order(tiny, tmp_path, capsys):
         ["--model", str(tiny), "text", "hello"],
     ):
         assert main(words) == 0
-        told.append(capsys.readouterr().out)
-    assert len(set(told)) == 1
+        outputs.append(capsys.readouterr().out)
+    assert len(set(outputs)) == 1
     write_csv(tmp_path / "in.csv")
     assert main(["--model", str(tiny), "classify", str(tmp_path / "in.csv"), "--na", "skip"]) == 0
     assert len(list(csv.reader(io.StringIO(capsys.readouterr().out)))) == 5
@@ -584,7 +587,7 @@ def test_tables_without_rows(classify, tmp_path, kind):
         ("in.txt", b"a\n\nb\n", "line 2, column 'text': the text is missing"),
     ],
 )
-def test_files_that_are_not_as_they_should_be(classify, tmp_path, capsys, name, content, message):
+def test_broken_files(classify, tmp_path, capsys, name, content, message):
     (tmp_path / name).write_bytes(content)
     status, target = classify(tmp_path / name, "--na", "raise")
     assert status == 1
@@ -608,10 +611,10 @@ def test_utf_16_without_a_mark(classify, tmp_path, capsys):
     assert classify(tmp_path / "in.csv", "--encoding", "utf-16-le")[0] == 0
 
 
-def test_outputs_that_cannot_be(classify, tmp_path, capsys):
+def test_invalid_outputs(classify, tmp_path, capsys):
     source = write_csv(tmp_path / "in.csv")
     for target, message in (
-        ("out.txt", "has room for labels alone; give --labels-only"),
+        ("out.txt", "can only contain labels; give --labels-only"),
         ("o.parquet.gz", "compressed in itself"),
     ):
         assert classify(source, out=target)[0] == 1
@@ -623,7 +626,7 @@ def test_labels_of_one_name(make_model, tmp_path, capsys):
     source, target = write_csv(tmp_path / "in.csv"), tmp_path / "out.csv"
     arguments = ["classify", str(source), "--model", str(model), "--out", str(target), "--na", "skip"]
     assert main([*arguments, "--all-scores"]) == 1
-    assert "two labels are called 'a'; rename one in id2label" in capsys.readouterr().err
+    assert "two labels are named 'a'; rename one in id2label" in capsys.readouterr().err
     assert main(arguments) == 0
 
 

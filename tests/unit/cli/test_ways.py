@@ -1,4 +1,4 @@
-"""Whatever way a text takes to a model, the answer is the same: call, predict, pipeline, command line."""
+"""All ways from a text to a model give the same result: call, predict, pipeline, command line."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ def write_bpe(folder: Path) -> None:
 
 
 def write_fast(folder: Path) -> None:
-    """The same words as a tokenizer.json."""
+    """A tokenizer.json with the same words."""
     write_wordpiece(folder)
     deberta_c.BertTokenizer.from_pretrained(folder).save_pretrained(folder)
     (folder / "vocab.txt").unlink()
@@ -53,7 +53,7 @@ KINDS: dict[str, tuple[dict[str, Any], Any]] = {
 
 @pytest.fixture(params=KINDS)
 def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A classifier of pairs whose token types count, and its tokenizer in the class of that name."""
+    """A classifier of pairs that uses token types, and its tokenizer of the class of that name."""
     base, write = KINDS[request.param]
     directory = write_model(tmp_path / "model", base=base, type_vocab_size=2)
     if write is not None:
@@ -66,7 +66,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np.ndarray]:
-    """Probabilities (N, 3) of FIRSTS, or of pairs, by each way that there is."""
+    """Probabilities (N, 3) of FIRSTS, or of pairs, by every way."""
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(folder)
     tokenizer = deberta_c.AutoTokenizer.from_pretrained(folder)
     pipe = deberta_c.pipeline("text-classification", model=folder)
@@ -76,13 +76,13 @@ def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np
     ]
 
     def of(answers: list[list[dict[str, Any]]]) -> np.ndarray:
-        told = [{answer["label"]: answer["score"] for answer in row} for row in answers]
-        return np.array([[row[label] for label in labels] for row in told])
+        scores = [{answer["label"]: answer["score"] for answer in row} for row in answers]
+        return np.array([[row[label] for label in labels] for row in scores])
 
     def one(first: str, second: list[str] | None) -> np.ndarray:
         return model(**tokenizer([first], second, return_tensors="np")).logits
 
-    # An empty second text of a dict is none, as in transformers.
+    # An empty second text in a dict means no second text, as in transformers.
     dicts = [{"text": first} if second is None else {"text": first, "text_pair": second[0]} for first, second in pairs]
     ways = {
         "call": softmax(np.concatenate([one(*pair) for pair in pairs])),
@@ -124,15 +124,15 @@ def test_one_way_agrees_with_another(
     ways = all_ways(folder, seconds, tmp_path)
     capsys.readouterr()
     for way, scores in ways.items():
-        apart = np.abs(scores - ways["call"]).max(axis=1)
+        difference = np.abs(scores - ways["call"]).max(axis=1)
         if seconds and way.startswith("pipeline of"):
-            apart = apart[[bool(second) for second in seconds]]
-        assert apart.max() < 1e-6, way
+            difference = difference[[bool(second) for second in seconds]]
+        assert difference.max() < 1e-6, way
     assert np.ptp(ways["call"], axis=0).max() > 1e-3
 
 
 def test_token_types_count_where_they_are_returned(folder: Path) -> None:
-    """What the names leave out changes the scores of these models, so that the test above sees it."""
+    """Columns outside model_input_names change the scores of these models, so the test above is effective."""
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(folder)
     tokenizer = deberta_c.AutoTokenizer.from_pretrained(folder)
     tokenizer.model_input_names = ["input_ids", "token_type_ids", "attention_mask"]
@@ -179,7 +179,7 @@ def test_pipelines_of_tokens_read_what_a_call_reads(tmp_path: Path, head: str, n
         assert best["score"] == pytest.approx(float(expected.max()), abs=1e-6)
 
 
-def test_a_type_that_the_model_lacks_is_told(tmp_path: Path) -> None:
+def test_a_type_that_the_model_lacks_raises(tmp_path: Path) -> None:
     directory = write_model(tmp_path / "model", base=TINY, type_vocab_size=1)
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
     assert model.predict(["hello"]).shape == (1, 3)

@@ -1,4 +1,4 @@
-"""Columns of every kind become lists of str, and missing values are told from texts."""
+"""Columns of every kind become lists of str, and missing values are found."""
 
 import subprocess
 import sys
@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from deberta_c._columns.texts import find_surrogate, is_missing, rows_of, texts_of
+from deberta_c._columns.texts import is_missing, raise_for_surrogate, rows_of, texts_of
 
 TEXTS = ["one", "", "drei ü", "四"]
 
@@ -100,12 +100,12 @@ def test_the_column_itself_is_not_changed():
         (np.array([1.5]), TypeError, r"texts\[0\] is 1.5"),
     ],
 )
-def test_what_is_no_column(column, error, message):
+def test_values_that_are_not_columns(column, error, message):
     with pytest.raises(error, match=message):
         texts_of(column, "texts")
 
 
-def test_a_frame_is_no_column():
+def test_a_frame_is_not_a_column():
     pandas = pytest.importorskip("pandas")
     with pytest.raises(ValueError, match=r'frame\["text"\]'):
         texts_of(pandas.DataFrame({"text": ["a"]}), "texts")
@@ -122,9 +122,9 @@ def test_is_missing():
 
 
 def test_the_surrogate_is_found():
-    find_surrogate(["fine", "\U0001f600"], rows_of("texts"))
+    raise_for_surrogate(["fine", "\U0001f600"], rows_of("texts"))
     with pytest.raises(ValueError, match=r"texts\[2\] has a lone surrogate at index 1"):
-        find_surrogate(["fine", "", "a\ud83d"], rows_of("texts"))
+        raise_for_surrogate(["fine", "", "a\ud83d"], rows_of("texts"))
 
 
 def test_columns_import_nothing():

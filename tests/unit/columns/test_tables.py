@@ -1,4 +1,4 @@
-"""Every output format reads back what went in: by our own reader, csv, pandas and polars."""
+"""Every output format is read back unchanged by deberta_c, csv, pandas and polars."""
 
 import csv
 import json
@@ -81,7 +81,7 @@ def test_a_table_of_one_column(tmp_path, cells):
     assert [row["\ufeffname"] for row in chunk.rows] == cells
 
 
-def test_values_that_are_no_texts(tmp_path):
+def test_values_that_are_not_texts(tmp_path):
     row = {"list": [1, None, "é"], "object": {"a": 1.5}, "flag": True, "nothing": None, "large": 2**70, "odd": "\ud800"}
     with writing(tmp_path / "t.jsonl", format_of(tmp_path / "t.jsonl", "csv"), tmp_path / "in.jsonl", {}) as append:
         append(list(row), [row])

@@ -1,4 +1,4 @@
-"""Wrong arrays, hostile files, odd texts: each gives an error that names it, none crashes, and the next call works."""
+"""Wrong arrays, hostile files, odd texts: each raises an error that names it, none crashes, the next call works."""
 
 import json
 import struct
@@ -26,7 +26,7 @@ def changed(array, place, value, dtype=None):
         (
             {"input_ids": changed(IDS, (0, 2), 128)},
             ValueError,
-            r"input_ids\[0, 2\] is 128; .* vocab_size, which is 128: take the tokenizer of this model",
+            r"input_ids\[0, 2\] is 128; .* vocab_size, which is 128: use the tokenizer of this model",
         ),
         ({"input_ids": changed(IDS, (1, 1), -1)}, ValueError, r"input_ids\[1, 1\] is -1"),
         ({"input_ids": changed(IDS, (1, 1), 2**40)}, ValueError, rf"input_ids\[1, 1\] is {2**40}"),
@@ -39,7 +39,7 @@ def changed(array, place, value, dtype=None):
         ),
         ({"input_ids": [[1, 2**63]]}, ValueError, rf"input_ids\[0, 1\] is {2**63}"),  # which NumPy takes for a float
         ({"input_ids": [[1, 7], [-(2**70), 2]]}, ValueError, rf"input_ids\[1, 0\] is -{2**70}"),
-        ({"input_ids": [[1, None]]}, ValueError, "input_ids holds objects"),
+        ({"input_ids": [[1, None]]}, ValueError, "input_ids contains Python objects"),
         ({"input_ids": IDS[0]}, ValueError, r"input_ids has shape \(4,\).*input_ids\[None, :\]"),
         ({"input_ids": IDS[None]}, ValueError, r"input_ids has shape \(1, 2, 4\)"),
         ({"input_ids": 7}, ValueError, r"input_ids has shape \(\)"),
@@ -176,7 +176,7 @@ def test_a_header_that_lies_about_a_weight(make_model):
         "classifier.bias",
     ],
 )
-def test_weights_that_are_no_numbers_are_told(make_model, name, value):
+def test_weights_that_are_not_finite_raise(make_model, name, value):
     directory = make_model()
     tensors = tiny_tensors(json.loads((directory / "config.json").read_text()))
     tensors[name].ravel()[2] = value

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The binding: what it refuses names the argument and what was found; what it gives owns its memory; nothing leaks."""
+"""The binding: errors name the argument and the value, results own their memory, nothing leaks."""
 
 import gc
 import signal
@@ -63,7 +63,7 @@ def test_forward_shapes(core: _core.Model, parts: tuple[dict[str, Any], list[Any
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         ({"ids": IDS.astype(np.int64)}, "ids must be a contiguous array of int32 of rank 1, but is int64 of rank 1"),
         ({"ids": IDS[None]}, "ids must be .* but is int32 of rank 2"),
@@ -82,9 +82,9 @@ def test_forward_shapes(core: _core.Model, parts: tuple[dict[str, Any], list[Any
         ({"first": np.zeros(6, np.int32)}, "first must have 2 items, not 6"),
     ],
 )
-def test_forward_refuses(core: _core.Model, arguments: dict[str, Any], told: str) -> None:
+def test_forward_refuses(core: _core.Model, arguments: dict[str, Any], message: str) -> None:
     before = core.forward(IDS, OFFSETS)[0]
-    with pytest.raises((TypeError, ValueError), match=told):
+    with pytest.raises((TypeError, ValueError), match=message):
         core.forward(**{"ids": IDS, "offsets": OFFSETS, **arguments})
     np.testing.assert_array_equal(core.forward(IDS, OFFSETS)[0], before)
 
@@ -105,7 +105,7 @@ def test_config_must_be_whole(parts: tuple[dict[str, Any], list[Any]]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda n, d, s, b: (n, "F64", s, b, None, False), 'dtype "F64", which is not F32, F16 or BF16'),
         (lambda n, d, s, b: (n, d, (s[0], s[1] - 1), b, None, False), "needs .* bytes, not"),
@@ -124,15 +124,15 @@ def test_config_must_be_whole(parts: tuple[dict[str, Any], list[Any]]) -> None:
         (lambda n, d, s, b: n, r"tensors\[0\] must be a tuple"),
     ],
 )
-def test_tensors_are_checked(parts: tuple[dict[str, Any], list[Any]], change: Callable[..., Any], told: str) -> None:
+def test_tensors_are_checked(parts: tuple[dict[str, Any], list[Any]], change: Callable[..., Any], message: str) -> None:
     config, tensors = parts
     name_, dtype, shape, data, _, _ = next(tensor for tensor in tensors if len(tensor[2]) == 2)
-    with pytest.raises((TypeError, ValueError), match=told):
+    with pytest.raises((TypeError, ValueError), match=message):
         _core.Model(config, [change(name_, dtype, shape, np.array(data)), *tensors])
 
 
 def test_parameters(parts: tuple[dict[str, Any], list[Any]]) -> None:
-    """The core tells what it needs, and that is what it is given."""
+    """The core lists the tensors that it needs, and these are the tensors that it gets."""
     config, tensors = parts
     assert _core.parameters(config) == [(tensor[0], tensor[2]) for tensor in tensors]
     assert [name for name, _ in _core.parameters({**config, "head": "none"})] == [
@@ -150,7 +150,7 @@ def test_parameters(parts: tuple[dict[str, Any], list[Any]]) -> None:
 
 
 def test_rows_in_blocks(parts: tuple[dict[str, Any], list[Any]]) -> None:
-    """A tensor whose rows lie in blocks, with others between them, is the tensor with these rows."""
+    """A tensor whose rows are in blocks, with other rows between them, equals the contiguous tensor."""
     config, tensors = parts
     expected = _core.Model(config, tensors).forward(IDS, OFFSETS)[0]
     assert expected is not None
@@ -158,10 +158,10 @@ def test_rows_in_blocks(parts: tuple[dict[str, Any], list[Any]]) -> None:
     for name, dtype, shape, data, _, _ in tensors:
         if name.endswith("query_proj.weight"):
             blocks = data.reshape(2, -1)
-            apart = np.stack([blocks, np.full_like(blocks, 127), np.full_like(blocks, 127)], axis=1)
-            end = apart.size - 2 * blocks.shape[1]
+            in_blocks = np.stack([blocks, np.full_like(blocks, 127), np.full_like(blocks, 127)], axis=1)
+            end = in_blocks.size - 2 * blocks.shape[1]
             rows = shape[0] // 2
-            scattered.append((name, dtype, shape, apart.ravel()[:end], (rows, 3 * rows), False))
+            scattered.append((name, dtype, shape, in_blocks.ravel()[:end], (rows, 3 * rows), False))
         else:
             scattered.append((name, dtype, shape, data, None, False))
     np.testing.assert_array_equal(_core.Model(config, scattered).forward(IDS, OFFSETS)[0], expected)
@@ -195,7 +195,7 @@ def test_encodings_outlive_the_tokenizer() -> None:
 
 
 def described(**changes: Any) -> dict[str, Any]:
-    """A WordPiece pipeline as from_pipeline takes it."""
+    """The stages of a WordPiece tokenizer, as arguments of from_pipeline."""
     tokens = ["[CLS]", "[SEP]", "[UNK]", "hello", "##s"]
     model = {"type": "WordPiece", "tokens": tokens, "ids": np.arange(5, dtype=np.int32), "unknown": 2}
     return {
@@ -209,7 +209,7 @@ def described(**changes: Any) -> dict[str, Any]:
     }
 
 
-def test_a_described_pipeline() -> None:
+def test_a_tokenizer_from_stages() -> None:
     tokenizer = _core.Tokenizer.from_pipeline(**described())
     ids, types, offsets, cut, extras = tokenizer.encode(
         ["Hellos x", "hello"], ["hello", "[SEP]"], want=("spans", "words", "strings", "sequences")
@@ -225,7 +225,7 @@ def test_a_described_pipeline() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "told"),
+    ("changes", "error", "message"),
     [
         ({"normalizers": [3]}, TypeError, "a stage"),
         ({"normalizers": [{"type": "Sounds"}]}, ValueError, "Sounds"),
@@ -245,8 +245,8 @@ def test_a_described_pipeline() -> None:
         ({"single": [(-3, 0)]}, TypeError, "must be an id"),
     ],
 )
-def test_descriptions_are_checked(changes: dict[str, Any], error: type[Exception], told: str) -> None:
-    with pytest.raises(error, match=told):
+def test_stages_are_checked(changes: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         _core.Tokenizer.from_pipeline(**described(**changes))
 
 
@@ -268,7 +268,7 @@ def test_columns_as_lists(spm: _core.Tokenizer) -> None:
     assert spm.rows(offsets, ()) == []
 
 
-def test_columns_that_are_none(spm: _core.Tokenizer) -> None:
+def test_invalid_columns(spm: _core.Tokenizer) -> None:
     ids, offsets = np.zeros(4, np.int32), np.array([0, 1, 4])
     for wrong in ([0, 5], [-1, 2], [2, 1]):
         with pytest.raises(ValueError, match="offsets"):
@@ -347,7 +347,7 @@ def test_thread_counts_are_checked(count: int) -> None:
 
 
 def test_a_signal_ends_a_long_pass() -> None:
-    """Ctrl-C is served between layers, not when the whole batch is done; the next call works."""
+    """Ctrl-C works between layers, before the whole batch is done; the next call works."""
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
     long = np.full((24, 1500), 7)
     start = time.perf_counter()

@@ -97,12 +97,12 @@ print(resident() - before)
 
 @pytest.fixture
 def model_directory(make_model):
-    """Small, with heads of 64 as the published models have them."""
+    """Small, with heads of size 64 like the published models."""
     return make_model(hidden_size=128, num_attention_heads=2, intermediate_size=256, position_buckets=32)
 
 
 def growth(script, directory, **environment):
-    """Megabytes by which a process that runs the script grew after it had warmed up."""
+    """Growth in megabytes of a process that runs the script, after its warm-up."""
     command = [sys.executable, "-c", START + script, str(directory)]
     environment["OMP_WAIT_POLICY"] = "passive"  # not to spin where other processes have the cores
     run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)

@@ -30,7 +30,7 @@ while True:
         right = work() == expected
     except MemoryError:
         right, failed = True, failed + 1
-    except (OSError, RuntimeError, SystemError) as error:  # so CPython and NumPy report some of theirs
+    except (OSError, RuntimeError, SystemError) as error:  # CPython and NumPy report some failures this way
         right = isinstance(error, SystemError) or "annot allocate" in str(error) or "can't allocate" in str(error)
     reached = made() >= nth
     fail(0)

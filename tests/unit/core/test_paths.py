@@ -1,4 +1,4 @@
-"""Every way through the core that this CPU has: instruction sets times linear layers, each forced in a process."""
+"""Every path of the core on this CPU: instruction sets times linear layers, each forced in a process."""
 
 import importlib.util
 import os
@@ -20,7 +20,7 @@ from deberta_c import _core
 assert (_core.isa(), _core.linear_layers()) == tuple(sys.argv[1:3])
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[3:]]))
 """
-# In the workers a model arrives as a pickle and another is opened; the parent has run one before each pool.
+# The workers unpickle a model and open another one; the parent runs one before each pool.
 POOLS = """
 import concurrent.futures, multiprocessing, os, sys, warnings
 import deberta_c
@@ -51,7 +51,7 @@ model = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1]
 texts = ["hello world free entry " * (i % 9 + 1) for i in range(20)]
 stop = threading.Event()
 def work(seed):
-    while not stop.is_set():  # ever new shapes: oneDNN makes something all the time
+    while not stop.is_set():  # new shapes, so that oneDNN creates primitives all the time
         model.predict(random.Random(seed).sample(texts, random.randint(1, 20)))
 threads = [threading.Thread(target=work, args=(seed,)) for seed in range(3)]
 for thread in threads: thread.start()

@@ -1,4 +1,4 @@
-"""Many callers at once: threads, joblib, pools, forks; how many threads they make, and what a process opens once."""
+"""Many callers at once: threads, joblib, pools, forks; the number of threads, and what a process opens only once."""
 
 import concurrent.futures
 import multiprocessing
@@ -31,7 +31,7 @@ def expected(model):
 
 
 def predict_in_a_worker(model):
-    """The logits, and what identifies the process and the network in it."""
+    """The logits, and identifiers of the process and its network."""
     return model.predict(TEXTS), os.getpid(), id(model._core), deberta_c.get_num_threads()
 
 
@@ -125,12 +125,12 @@ print(before, max(most))
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="no /proc/self/status on this system")
 def test_callers_share_the_threads(make_model):
-    """Eight callers and a limit of four: eight teams of four would be 24 threads beside the callers."""
+    """Eight callers with a limit of four threads: eight teams of four would be 24 threads besides the callers."""
     wide = make_model(hidden_size=128, num_attention_heads=2, intermediate_size=256)  # enough work for several threads
     callers, limit = 8, 4
     command = [sys.executable, "-c", COUNT_THREADS, str(wide), str(callers), str(limit)]
     before, most = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
-    # Helpers stay with the caller that had them; a caller has any only while there are threads to spare.
+    # Helpers stay with their caller; a caller gets any only while threads are free.
     assert most <= before + callers + callers * (limit - 1) // 2
 
 
@@ -193,7 +193,7 @@ finally:
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no affinity on this platform")
 def test_a_short_call_does_not_wait_for_a_thread_that_is_not_running(make_model):
-    """Every CPU has a busy neighbour: a call that waited for its second thread would take some time slices."""
+    """A busy process runs on every CPU: a call that waited for its second thread would take several time slices."""
     wide = make_model(hidden_size=256, num_attention_heads=4, intermediate_size=512)
     command = [sys.executable, "-c", SHORT_CALLS, str(wide)]
     environment = {**os.environ, "DEBERTA_C_MATMUL": "own"}  # oneDNN waits for all of its threads
@@ -224,7 +224,7 @@ def test_a_process_opens_a_pickle_once(auto, make_model, monkeypatch):
     assert len(opened) == 2
 
 
-def test_objects_out_of_one_pickle_are_set_apart(model, tokenizer):
+def test_objects_of_one_pickle_are_independent(model, tokenizer):
     one, two = (pickle.loads(pickle.dumps(model)) for _ in range(2))
     one.config.id2label = {0: "x", 1: "y", 2: "z"}
     assert two.labels() == model.labels() == ["ham", "spam", "other"]
@@ -252,7 +252,7 @@ def test_pickles_that_arrive_in_several_threads_are_opened_once(model):
         ({"DEBERTA_C_NUM_THREADS": ""}, 1),
     ],
 )
-def test_what_decides_on_the_number_of_threads(variables, wanted):
+def test_sources_of_the_number_of_threads(variables, wanted):
     code = (
         "import os; os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:1]); import deberta_c; "
         "print(deberta_c.get_num_threads())"
@@ -284,7 +284,7 @@ def test_the_number_of_threads_changes_under_running_calls(model, expected):
 
 
 def test_a_tokenizer_and_its_model_share_what_is_open(model, tokenizer):
-    """A task that gets both, and predicts with each, opens the tokenizer's directory once."""
+    """A task that unpickles both, and predicts with each, opens the tokenizer's directory once."""
     cores = set()
     for _ in range(3):
         own, one = pickle.loads(pickle.dumps((tokenizer, model)))
@@ -302,7 +302,7 @@ def test_other_files_in_the_directory_do_not_count(make_model):
 
 
 def test_opening_within_opening(model):
-    """A signal handler that comes while a directory is opened may open one, too."""
+    """A signal handler that runs while a directory is opened may open one, too."""
 
     def open_it(directory, **options):
         if not options.get("inner"):
@@ -330,7 +330,7 @@ def test_fork_while_another_thread_opens(model):
     try:
         child = os.fork()
         if child == 0:
-            signal.alarm(20)  # ends the child if it waits for a lock that nobody holds there
+            signal.alarm(20)  # ends the child if it waits for a lock that no thread of it holds
             os._exit(0 if pickle.loads(pickled).predict(TEXTS[:1]).shape[0] == 1 else 1)
     finally:
         done.set()

@@ -1,4 +1,4 @@
-"""safetensors: what is read, under which names, and every lie that a header can tell."""
+"""safetensors: tensors that are read, their names, and headers that lie in every way."""
 
 import json
 import mmap
@@ -11,7 +11,7 @@ import pytest
 import deberta_c
 from deberta_c._files.checkpoint import check_weight, read_checkpoint
 from deberta_c._files.safetensors import read_safetensors
-from deberta_c._models.tensor_names import named
+from deberta_c._models.tensor_names import by_current_name
 from tests.support.tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, write_model
 from tests.support.torch_bytes import zip_of
 
@@ -151,7 +151,7 @@ def test_every_truncation_is_refused(tmp_path):
 
 
 def test_no_changed_byte_crashes(tmp_path):
-    """A header with one byte changed is refused or describes tensors that lie within the file."""
+    """A header with one changed byte raises, or describes tensors within the file."""
     whole = bytearray(safetensors_bytes({"a": A, "b": B}))
     random = np.random.default_rng(3)
     path = tmp_path / "model.safetensors"
@@ -168,7 +168,7 @@ def test_no_changed_byte_crashes(tmp_path):
     assert refused > 300
 
 
-def test_integer_buffers_are_of_no_interest(tmp_path, recwarn):
+def test_integer_buffers_are_ignored(tmp_path, recwarn):
     buffers = {"deberta.embeddings.position_ids": np.arange(4).reshape(1, 4)}
     directory = write_model(tmp_path / "model", add=buffers)
     assert "deberta.embeddings.position_ids" in {tensor.name for tensor in read_checkpoint(directory)}
@@ -202,14 +202,14 @@ def test_weights_of_another_type_are_refused_where_they_are_needed(tmp_path):
     ],
 )
 @pytest.mark.parametrize("layer", ["deberta.encoder.layer.0.attention.self.query_proj", "classifier"])
-def test_quantized_weights_are_told_as_such(tmp_path, beside, settings, quantizer, layer):
+def test_quantized_weights_are_named_as_such(tmp_path, beside, settings, quantizer, layer):
     add = {f"{layer}.weight": np.zeros((3, 16), np.int64), **{layer + name: array for name, array in beside.items()}}
     directory = write_model(tmp_path / "model", add=add, quantization_config=settings)
     with pytest.raises(ValueError, match=rf"{layer}.weight' has dtype I64; .*quantized by {quantizer}: .*dequantize"):
         deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
 
-def test_weights_packed_under_other_names_are_told_as_quantized(tmp_path):
+def test_weights_packed_under_other_names_are_named_as_quantized(tmp_path):
     layer = "deberta.encoder.layer.0.attention.self.query_proj"
     add = {f"{layer}.qweight": np.zeros((2, 16), np.int64)}
     directory = write_model(tmp_path / "model", drop=(f"{layer}.weight",), add=add)
@@ -247,7 +247,7 @@ def test_a_plain_name_comes_before_a_wrapped_one(tmp_path):
     both = {"module.classifier.weight": A, "model.classifier.weight": A}
     (tmp_path / "model.safetensors").write_bytes(safetensors_bytes(both))
     with pytest.raises(ValueError, match=r"are both 'classifier.weight'"):
-        named(read_checkpoint(tmp_path), "bert")
+        by_current_name(read_checkpoint(tmp_path), "bert")
 
 
 @pytest.mark.parametrize("base", [TINY, V1, CONV, BERT])

@@ -1,6 +1,6 @@
-"""Damaged checkpoints: each loads to the same logits or is refused. None crashes, none answers otherwise.
+"""Damaged checkpoints: each loads to the same logits or raises. None crashes, none computes other logits.
 
-Damage inside the numbers is left out, for nobody can see it there.
+Damage inside the numbers is not tested, because nothing can detect it.
 """
 
 import json
@@ -27,7 +27,7 @@ TENSORS = tiny_tensors(CONFIG)
 
 
 class Target:
-    """A model directory whose weights are written anew, damaged, again and again."""
+    """A model directory whose weights are rewritten, with other damage each time."""
 
     def __init__(self, directory: Path, form: str) -> None:
         self.directory = write_model(directory, num_hidden_layers=1)
@@ -47,7 +47,7 @@ class Target:
         return model(input_ids=INPUT).logits
 
     def refuses(self, data: bytes) -> bool:
-        """Whether it is refused; AssertionError when it answers otherwise than the whole file."""
+        """Whether opening raises; AssertionError if the logits differ from those of the undamaged file."""
         try:
             logits = self.logits(data)
         except (ValueError, OSError, deberta_c.MissingHeadWarning):
@@ -172,7 +172,7 @@ def test_tensors_of_wrong_sizes(target, change):
 
 
 def test_headers_that_lie_consistently(tmp_path):
-    """safetensors with the offsets of two tensors exchanged, or one told to be another shape of the same size."""
+    """safetensors with exchanged offsets of two tensors, or with another shape of the same size."""
     target = Target(tmp_path / "model", "model.safetensors")
     (length,) = struct.unpack("<Q", target.whole[:8])
     header = json.loads(target.whole[8 : 8 + length])
@@ -198,8 +198,8 @@ FAMILIES = {"v1": V1, "v2": CONV, "bert": BERT}
 
 @pytest.mark.parametrize("form", WRITERS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_what_is_no_number_is_told_by_the_tensors_name(tmp_path, family, form):
-    """In each tensor of each family, wherever it goes; in files of any kind."""
+def test_nan_names_the_tensor(tmp_path, family, form):
+    """In each tensor of each family, in files of every kind."""
     base = {**FAMILIES[family], "num_hidden_layers": 1}
     directory = write_model(tmp_path / "model", base=base)
     (directory / "model.safetensors").unlink()

@@ -1,4 +1,4 @@
-"""Names of the hub: the cache, with and without huggingface_hub, and no network that was not asked for."""
+"""Names of the hub: the cache, with and without huggingface_hub, and no unexpected network access."""
 
 import json
 import shutil
@@ -23,7 +23,7 @@ ABSENT = [name for wanted in TOKENIZER for name in wanted.names]
 
 @pytest.fixture(autouse=True)
 def nowhere(monkeypatch, tmp_path):
-    """A home of its own, an empty cache, no huggingface_hub."""
+    """Its own home folder, an empty cache, no huggingface_hub."""
     for variable in ("HF_HOME", "HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
@@ -41,7 +41,7 @@ def no_sockets(monkeypatch):
 
 
 def cached(cache, commit=COMMIT, ref="main", **changes):
-    """A model in a cache, as huggingface_hub leaves it; returns its folder."""
+    """Puts a model into a cache as huggingface_hub does; returns its folder."""
     home = cache / "models--org--tiny"
     folder = write_model(home / "snapshots" / commit, **changes)
     (home / "refs" / ref).parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def test_what_to_do_when_the_cache_lacks_it(tmp_path, monkeypatch, options, vari
 
 
 class Hub:
-    """A huggingface_hub that serves a directory, notes what it was asked for, and fills a cache."""
+    """A huggingface_hub that serves a directory, records the requests, and fills a cache."""
 
     def __init__(self, cache):
         self.cache = cache
@@ -226,7 +226,7 @@ def test_exactly_what_is_needed_is_fetched_from_one_commit(hub):
         "README.md",
     }
     assert resolve(NAME, files=MODEL) == folder
-    assert hub.asked() == [("config.json", "main")]  # is it still that commit? all else is known
+    assert hub.asked() == [("config.json", "main")]  # whether it is still this commit; everything else is cached
     assert resolve(NAME, files=MODEL, cache_dir="elsewhere", local_files_only=False) == folder
     assert hub.options["cache_dir"] == "elsewhere"
     hub.asked()
@@ -277,7 +277,7 @@ def test_a_tokenizer_needs_one_file_at_least(hub):
         resolve(NAME, files=[Wanted(("one", "two"))])
 
 
-def test_no_call_when_it_is_barred(hub, monkeypatch):
+def test_no_call_when_the_hub_is_offline(hub, monkeypatch):
     cached(hub.cache)
     monkeypatch.setattr(hub.module, "hf_hub_download", None)
     resolve(NAME, files=MODEL, local_files_only=True)
@@ -299,7 +299,7 @@ def test_what_cannot_be_fetched(hub):
 
 
 def test_connections_that_break(hub):
-    """In their own ways, which no caller has to know."""
+    """Connections fail with various exceptions; callers get an OSError."""
     hub.failure = type("RemoteProtocolError", (Exception,), {})("peer closed connection\nwithout a body")
     with pytest.raises(
         ConnectionError,
@@ -318,7 +318,7 @@ def test_connections_that_break(hub):
         resolve(NAME, files=MODEL)
 
 
-def test_the_hub_is_asked_once_before_a_download_that_would_try_again(hub):
+def test_one_request_before_a_download_that_would_retry(hub):
     hub.failure = RuntimeError("no route")
     with pytest.raises(ConnectionError, match="local_files_only=True or HF_HUB_OFFLINE=1 never ask the hub"):
         resolve(NAME, files=MODEL)
@@ -342,7 +342,7 @@ def test_the_hub_is_asked_once_before_a_download_that_would_try_again(hub):
         ("empty/other", "in the folder 'empty'; to have"),
     ],
 )
-def test_a_mistyped_path_is_no_name(hub, tmp_path, monkeypatch, name, message):
+def test_a_mistyped_path_is_not_a_name(hub, tmp_path, monkeypatch, name, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "org" / "tiny").mkdir(parents=True)
     (tmp_path / "empty").mkdir()
@@ -359,7 +359,7 @@ def test_a_cached_model_is_found_beside_a_folder_of_its_owner(tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("token", ["", "hf_SECRET\n", "hf SECRET", "hf_SECRÉT", b"hf_SECRET", ["hf_SECRET"], 1])
-def test_what_no_token_can_be(tiny, token):
+def test_invalid_access_tokens(tiny, token):
     for name in (NAME, tiny):
         with pytest.raises((TypeError, ValueError), match=r"^token (is|has)") as caught:
             resolve(name, files=MODEL, token=token)
@@ -368,7 +368,7 @@ def test_what_no_token_can_be(tiny, token):
 
 
 def test_a_cached_model_without_a_connection(hub):
-    """What is optional and was never asked for does not stand in the way; what is needed does."""
+    """Optional files that were never requested may be missing; required files may not."""
     folder = cached(hub.cache)
     hub.failure = hub.errors.LocalEntryNotFoundError("no route")
     assert resolve(NAME, files=MODEL, subfolder=None) == folder

@@ -1,4 +1,4 @@
-"""What is written appears whole or not at all, and reads back."""
+"""Files are written completely or not at all, and read back."""
 
 import errno
 import json
@@ -87,7 +87,7 @@ def test_a_directory_that_is_there(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("existed", [True, False])
-def test_nothing_stays_of_what_failed(tmp_path, existed):
+def test_nothing_remains_of_a_failed_save(tmp_path, existed):
     home = tmp_path / "home"
     if existed:
         home.mkdir()
@@ -124,7 +124,7 @@ def test_a_full_disk_is_noticed_before_anything_is_replaced(tmp_path, monkeypatc
 
 
 def failing_once(monkeypatch, name, error):
-    """os.replace, which fails when it is first to make the file `name`."""
+    """An os.replace that fails the first time it would create the file `name`."""
     replace, failures = os.replace, [error]
 
     def replacing(source, target):
@@ -137,7 +137,7 @@ def failing_once(monkeypatch, name, error):
 
 @pytest.mark.parametrize("links", [True, False])
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), KeyboardInterrupt()])
-def test_what_was_replaced_comes_back(tmp_path, monkeypatch, links, error):
+def test_replaced_files_are_restored(tmp_path, monkeypatch, links, error):
     (tmp_path / "a").write_text("old a")
     (tmp_path / "c").symlink_to("a")
     (tmp_path / "d").write_text("old d")

@@ -1,4 +1,4 @@
-"""pytorch_model.bin: what is read, and every way to lie or to smuggle code, refused by name and never executed."""
+"""pytorch_model.bin: what is read, and every way to lie or to smuggle code, which raises and is never executed."""
 
 import io
 import os
@@ -138,7 +138,7 @@ def test_a_config_with_a_dtype_of_any_name(tmp_path):
 
 
 @pytest.mark.parametrize("protocol", [4, 5])
-def test_pickles_of_other_protocols_are_called_so(tmp_path, protocol):
+def test_pickles_of_other_protocols_are_named(tmp_path, protocol):
     for value in ({}, {"state_dict": [1, "two"]}):
         message = f"it was saved with pickle protocol {protocol}, .*save the weights alone"
         refused(tmp_path, zip_bytes(pickle.dumps(value, protocol), {}), message)
@@ -267,7 +267,7 @@ def test_buffers_are_not_copied(tmp_path):
 
 @pytest.fixture
 def trap(monkeypatch):
-    """Whatever a pickle could reach for a demonstration."""
+    """Code that a malicious pickle would call."""
     called = []
     monkeypatch.setattr(os, "system", called.append)
     monkeypatch.setattr("posix.system", called.append)
@@ -365,19 +365,19 @@ def test_code_in_the_list_of_storages(tmp_path, trap):
 
 
 def doubling(count=200):
-    """Each tuple holds the one before twice."""
+    """Each tuple contains the previous one twice."""
     steps = (f"q{chr(step)}h{chr(step)}".encode("latin-1") + b"\x86" for step in range(50, 50 + count))
     return text("lol") + b"".join(steps)
 
 
 def sizes_of_one_list(count=40_000):
-    """A long list, and a torch.Size of it again and again."""
+    """A long list, and many torch.Size objects of it."""
     size, sizes = name("torch", "Size") + b"q\1", b"](" + b"N" * 50_000 + b"e\x85q\2"
     return b"](" + size + sizes + b"h\1h\2R" * count + b"e"
 
 
 def doubling_lists(count=200):
-    """Each list holds the one before twice, and a tuple holds them all."""
+    """Each list contains the previous one twice, and a tuple contains all."""
     steps = (
         b"](h" + bytes([step]) + b"h" + bytes([step]) + b"eq" + bytes([step + 1]) for step in range(50, 50 + count)
     )
@@ -523,7 +523,7 @@ def test_lies_about_tensors(tmp_path, content, message):
     refused(tmp_path, zip_bytes(pickled(state_dict({"a": content})), STORED), message)
 
 
-def test_storages_that_no_tensor_uses(tmp_path):
+def test_unused_storages(tmp_path):
     content, storages = of_arrays({"a": A})
     refused(tmp_path, zip_bytes(content, storages | {"9": b""}), "storage 9, which no tensor uses")
     refused(tmp_path, zip_bytes(content, storages | {"../x": b""}), r"storage \.\./x, which no tensor uses")
@@ -534,7 +534,7 @@ def test_storages_that_no_tensor_uses(tmp_path):
 
 
 def central(data, place, form, *values, entry=0):
-    """A zip with other numbers at `place` of the directory's record of an entry."""
+    """A zip with other numbers at `place` in the directory's record of an entry."""
     begin = struct.unpack_from("<I", data, data.rfind(b"PK\5\6") + 16)[0]
     for _ in range(entry):
         begin = data.index(b"PK\1\2", begin + 1)
@@ -543,7 +543,7 @@ def central(data, place, form, *values, entry=0):
     return bytes(changed)
 
 
-def test_entries_that_are_not_as_they_lie(tmp_path):
+def test_headers_that_contradict_the_directory(tmp_path):
     data = zip_of({"a": A})
     refused(tmp_path, central(data, 8, "<H", 1), "is encrypted")
     refused(tmp_path, central(data, 10, "<H", 8), "is compressed")
@@ -556,13 +556,13 @@ def test_entries_that_are_not_as_they_lie(tmp_path):
     refused(tmp_path, central(data, 42, "<I", 0, entry=2), "has the header of another")
     refused(tmp_path, central(data, 46, "<7s", b"../../x"), "header of another")
     refused(tmp_path, central(data, 28, "<H", 60_000), "no entry|header of another|no header")
-    assert data[28:30] == struct.pack("<H", 4 + data[30 + 16 + 2])  # the padding that the first header tells of
+    assert data[28:30] == struct.pack("<H", 4 + data[30 + 16 + 2])  # the padding that the first header declares
     refused(tmp_path, data[:28] + struct.pack("<H", data[28] + 4) + data[30:], "ends at byte [0-9]+, the next begins")
     refused(tmp_path, data[:6] + b"\1" + data[7:], "header of another")
 
 
 def with_extra_fields(data, fields):
-    """A zip whose directory has these fields behind its first entry."""
+    """A zip whose directory has these fields after its first entry."""
     end = data.rfind(b"PK\5\6")
     size, begin = struct.unpack_from("<II", data, end + 12)
     name_size, extra_size = struct.unpack_from("<HH", data, begin + 28)
@@ -672,7 +672,7 @@ def test_the_storages_of_the_legacy_form(tmp_path):
         (b"\x7fELF" * 9, "ELF"),
     ],
 )
-def test_what_torch_did_not_write(tmp_path, data, message):
+def test_files_that_torch_did_not_write(tmp_path, data, message):
     refused(tmp_path, data, message)
 
 
@@ -694,7 +694,7 @@ PARTS = [
 
 
 def test_no_program_of_known_parts_does_anything_else(tmp_path, trap):
-    """Random programs, and good ones with parts exchanged: tensors or a ValueError."""
+    """Random programs, and valid ones with exchanged parts: tensors or a ValueError."""
     random = np.random.default_rng(5)
     path = tmp_path / "pytorch_model.bin"
     good = [EMPTY, b"(", text("k"), name("torch._utils", "_rebuild_tensor_v2"), b"(", FLOATS, integer(0),

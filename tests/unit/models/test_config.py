@@ -119,7 +119,7 @@ def test_for_core_resolves_defaults(read):
         ({"relative_attention": "yes"}, TypeError, "relative_attention is 'yes'"),
         ({"layer_norm_eps": 0}, ValueError, "layer_norm_eps is 0"),
         ({"hidden_act": 3}, TypeError, "hidden_act is 3"),
-        ({"pad_token_id": 128}, ValueError, "pad_token_id is 128; .* from -128 to 127, for vocab_size is 128"),
+        ({"pad_token_id": 128}, ValueError, "pad_token_id is 128; .* from -128 to 127, because vocab_size is 128"),
         ({"pad_token_id": -129}, ValueError, "pad_token_id is -129"),
         ({"pad_token_id": True}, TypeError, "pad_token_id is True; it must be null or an integer"),
         ({"pad_token_id": 0.0}, TypeError, "pad_token_id is 0.0"),
@@ -131,7 +131,7 @@ def test_for_core_resolves_defaults(read):
         ({"attention_head_size": 4}, ValueError, "attention_head_size is 4"),
         ({"pooler_hidden_size": 4}, ValueError, "pooler_hidden_size is 4"),
         ({"pos_att_type": 3}, TypeError, "pos_att_type is 3"),
-        ({"pos_att_type": "c2p|bogus"}, ValueError, "pos_att_type has 'bogus'; known are"),
+        ({"pos_att_type": "c2p|bogus"}, ValueError, "pos_att_type has 'bogus'; it must be"),
         ({"pos_att_type": ["C2P"]}, ValueError, "pos_att_type has 'C2P'"),
         ({"label2id": {"ham": "x"}}, ValueError, "label2id is {'ham': 'x'}; it must map names"),
         ({"label2id": ["ham", "spam"]}, ValueError, r"label2id is \['ham', 'spam'\]"),
@@ -219,7 +219,7 @@ PUBLISHED = {
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_sizes(name):
-    """What files of each published size hold, in numbers."""
+    """The number of parameters of each published size."""
     family, keys, numbers = PUBLISHED[name]
     config = AutoConfig.from_dict({"model_type": family, **keys})
     config._check()
@@ -280,7 +280,7 @@ def test_heads_of_the_core():
         (BertConfig, {"model_type": "albert"}, "model_type is 'albert'; this version runs"),
     ],
 )
-def test_what_is_not_run_is_named(kind, keys, message):
+def test_unsupported_configurations_are_named(kind, keys, message):
     with pytest.raises(ValueError, match=message):
         kind(**keys)._check()
 

@@ -1,4 +1,4 @@
-"""Checkpoints of every family: what is computed, names and layouts of files, what is missing and what is too much."""
+"""Checkpoints of every family: results, names and layouts of files, missing and unexpected tensors."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ ROWS = [[1, 7, 9, 2], [1, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 2], [1, 2]
 LONG = [1, *range(5, 75), 2]
 TOLERANCE = 2e-5
 
-# Networks that differ in what the encoder does.
+# Networks with different encoders.
 ENCODERS = {
     "v1": V1,
     "v1 c2p": {**V1, "pos_att_type": "c2p"},
@@ -43,7 +43,7 @@ def without_none(config):
 
 
 def opened(tmp_path, kind, base, head, **arguments):
-    """A model of a class and the network that it should be."""
+    """A model of a class, and the same network in NumPy."""
     options = arguments.pop("options", {})
     directory = write_model(tmp_path / "model", base=base, head=head, **arguments)
     with warnings.catch_warnings():
@@ -75,7 +75,7 @@ def test_encoders(tmp_path, name):
 @pytest.mark.parametrize("base", [V1, CONV, BERT], ids=["v1", "v2", "bert"])
 @pytest.mark.parametrize("dtype", ["F16", "BF16"])
 def test_weights_of_half_size(tmp_path, base, dtype):
-    """v1's rows in blocks and the convolution's order are made of what the file has."""
+    """The rows of v1 in blocks and the order of the convolution are converted from those of the file."""
     model, _ = opened(tmp_path, "AutoModel", base, "none")
     tensors = tiny_tensors(base, head="none")
     if dtype == "F16":
@@ -168,16 +168,16 @@ def test_one_name_twice_is_refused(tmp_path):
         deberta_c.AutoModel.from_pretrained(directory)
 
 
-def test_wrong_shapes_are_told_as_the_file_has_them(tmp_path):
+def test_wrong_shapes_are_named_as_the_file_has_them(tmp_path):
     cases = [
         (V1, "deberta.encoder.layer.1.attention.self.in_proj.weight", (48, 15), r"\(48, 15\).*asks for \(48, 16\)"),
         (V1, "deberta.encoder.layer.1.attention.self.q_bias", (8,), r"\(8\).*asks for \(16\)"),
         (CONV, "deberta.encoder.conv.conv.weight", (16, 16, 3), r"\(16, 16, 3\).*asks for \(16, 8, 3\)"),
         (BERT, "bert.encoder.layer.0.attention.self.key.bias", (1, 16), r"\(1, 16\).*asks for \(16\)"),
     ]
-    for number, (base, name, shape, told) in enumerate(cases):
+    for number, (base, name, shape, expected) in enumerate(cases):
         directory = write_model(tmp_path / str(number), base=base, add={name: np.ones(shape, np.float32)})
-        with pytest.raises(ValueError, match=f"tensor '{name}' has shape {told}"):
+        with pytest.raises(ValueError, match=f"tensor '{name}' has shape {expected}"):
             deberta_c.AutoModel.from_pretrained(directory)
 
 
@@ -190,7 +190,7 @@ def test_wrong_shapes_are_told_as_the_file_has_them(tmp_path):
         (BERT, "bert.encoder.layer.0.attention.self.key.weight", " at index 3"),
     ],
 )
-def test_what_is_no_number_is_told_as_the_file_has_it(tmp_path, base, name, place):
+def test_nan_is_named_as_the_file_has_it(tmp_path, base, name, place):
     values = tiny_tensors(base)[name]
     values.ravel()[3] = np.nan
     directory = write_model(tmp_path / "model", base=base, add={name: values})
@@ -305,9 +305,9 @@ def test_another_family_is_named(tmp_path):
         deberta_c.DebertaV2ForSequenceClassification.from_pretrained(directory)
     with pytest.raises(ValueError, match="model_type is 'bert', not 'deberta-v2'; take BertConfig or an Auto class"):
         deberta_c.DebertaV2Config.from_pretrained(directory)
-    with pytest.raises(ValueError, match="AutoModelForPreTraining has only DebertaV2ForPreTraining"):
+    with pytest.raises(ValueError, match="AutoModelForPreTraining supports DebertaV2ForPreTraining"):
         deberta_c.AutoModelForPreTraining.from_pretrained(directory)
-    with pytest.raises(ValueError, match="model_type is 'deberta'; AutoModelForMultipleChoice has only"):
+    with pytest.raises(ValueError, match="model_type is 'deberta'; AutoModelForMultipleChoice supports"):
         deberta_c.AutoModelForMultipleChoice.from_config(deberta_c.DebertaConfig())
 
 
@@ -319,7 +319,7 @@ DECODER = "cls.predictions.decoder"
 
 @pytest.mark.parametrize("base", [V1, BERT], ids=["v1", "bert"])
 def test_tied_weights(tmp_path, base):
-    """The decoder and the word table stand for one another, and so their biases."""
+    """The decoder and the word table replace each other, and so do their biases."""
     tensors = tiny_tensors(base, head="legacy_lm")
     words = f"{base['model_type']}.embeddings.word_embeddings.weight"
     copies = {f"{DECODER}.weight": tensors[words], f"{DECODER}.bias": tensors["cls.predictions.bias"]}
@@ -355,10 +355,10 @@ def test_weights_that_are_no_longer_tied(tmp_path):
     with pytest.warns(UntiedWeightsWarning):
         again = deberta_c.AutoModelForMaskedLM.from_pretrained(tmp_path / "saved")
     np.testing.assert_array_equal(again(ROWS[:1]).logits, model(ROWS[:1]).logits)
-    apart = {f"{DECODER}.weight": other, f"{DECODER}.bias": tensors["cls.predictions.bias"]}
+    separate = {f"{DECODER}.weight": other, f"{DECODER}.bias": tensors["cls.predictions.bias"]}
     opened(
         tmp_path / "apart", "AutoModelForMaskedLM", {**BERT, "tie_word_embeddings": False}, "legacy_lm",
-        add=apart, drop=("cls.predictions.bias",),
+        add=separate, drop=("cls.predictions.bias",),
     )  # fmt: skip
     with pytest.warns(MissingHeadWarning, match=f"lacks '{DECODER}.weight', '{DECODER}.bias'") as caught:
         deberta_c.AutoModelForMaskedLM.from_pretrained(
@@ -369,7 +369,7 @@ def test_weights_that_are_no_longer_tied(tmp_path):
 
 @pytest.mark.parametrize("copied", [False, True])
 def test_tied_weights_are_compared_where_they_lie(copied):
-    """What is one and the same is seen by its address, what is stored twice slice by slice."""
+    """The same memory is recognised by its address, two copies are compared slice by slice."""
     table = np.arange(1 << 24, dtype=np.uint8)
     other = table.copy() if copied else np.frombuffer(table.data, np.uint8)
     found = {name: Tensor(name, "F16", (1 << 10, 1 << 13), data) for name, data in (("t.w", table), ("d.w", other))}

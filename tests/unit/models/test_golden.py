@@ -33,7 +33,7 @@ def test_golden(name, tmp_path):
 
 @pytest.mark.parametrize("name", CASES)
 def test_golden_arrays_prove_something(name):
-    """Attention far from uniform, rows that differ: a network that answers always the same cannot pass."""
+    """Attention is far from uniform and rows differ: a network with constant output cannot pass."""
     with np.load(HERE / f"{name}.npz") as expected:
         if len(expected["logits"]) > 1:
             assert np.ptp(expected["logits"], axis=0).max() > 0.1

@@ -37,7 +37,7 @@ def base_of(head, family):
 
 @pytest.fixture(scope="module")
 def open_case(tmp_path_factory):
-    """A model of a head and family, opened once, and the network that it should be."""
+    """A model of a head and family, opened once, and the same network in NumPy."""
     known = {}
 
     def open_it(head, family):
@@ -55,12 +55,12 @@ def open_case(tmp_path_factory):
 
 
 def beyond(head):
-    """The logits of masked tokens: no answer begins or ends there."""
+    """The logits of masked tokens: the lowest, so that no answer begins or ends at one."""
     return np.finfo(np.float32).min if head == "spans" else 0
 
 
 def first(output, head):
-    """The answers of a head as one array."""
+    """The logits of a head as one array."""
     if head == "spans":
         return np.stack([output.start_logits, output.end_logits], axis=-1)
     return output.last_hidden_state if head == "none" else output.logits
@@ -109,12 +109,12 @@ def test_choices(open_case, family):
 
 @pytest.mark.parametrize(("head", "family"), CASES)
 def test_padding_and_holes(open_case, head, family):
-    """Whatever lies under the mask changes nothing, and gets zeros, as a place of an answer the least number; absolute
+    """Masked tokens have no effect; their logits are zeros, or the lowest float32 for places of an answer. Absolute
     positions are those of the columns."""
     opened_model, _ = open_case(head, family)
 
     def model(*arrays, **options):
-        """Rows are two questions of two choices each."""
+        """Rows are two questions with two choices each."""
         if head == "choice":
             arrays = [array.reshape(2, 2, -1) for array in arrays]
         return opened_model(*arrays, **options)
@@ -192,12 +192,12 @@ def test_positions(open_case, head, family):
         model(ids, mask, positions=ids)
     with pytest.raises(ValueError, match=r"positions has shape \(4,\), but input_ids \(4, 13\)"):
         model(ids, mask, positions=positions[:, 0])
-    with pytest.raises(ValueError, match=r"positions\[0, 4\] is True, but attention_mask is 0 there"):
+    with pytest.raises(ValueError, match=r"positions\[0, 4\] is True, but this token is masked"):
         model(ids, mask, positions=mask == 0)
 
 
 def test_which_decoder_is_taken(tmp_path):
-    """None decides by what the files hold; True and False force it."""
+    """None decides by the tensors of the files; True and False force it."""
     directory = write_model(tmp_path / "model", base=TINY, head="decoder")
     network = Network(TINY, tiny_tensors(TINY, head="decoder"))
     load = deberta_c.AutoModelForMaskedLM.from_pretrained
@@ -220,7 +220,7 @@ def test_which_decoder_is_taken(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"head": "lm"}, "the files lack deberta.embeddings.position_embeddings.weight; give enh.*=False"),
         ({"head": "legacy_lm"}, r"lack deberta.embeddings.position_emb.*lm_predictions.lm_head.dense.weight"),
@@ -228,21 +228,21 @@ def test_which_decoder_is_taken(tmp_path):
         ({"head": "decoder", "position_biased_input": True}, "positions are added at the input already"),
     ],
 )
-def test_a_decoder_that_cannot_run(tmp_path, changes, told):
+def test_a_decoder_that_cannot_run(tmp_path, changes, message):
     directory = write_model(tmp_path / "model", **changes)
-    with pytest.raises(ValueError, match=f"enhanced_mask_decoder is True, but .*{told}"):
+    with pytest.raises(ValueError, match=f"enhanced_mask_decoder is True, but .*{message}"):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=True)
 
 
 @pytest.mark.parametrize("family", ["v1", "v2"])
 def test_the_head_that_multiplies_with_the_word_table_needs_its_width(tmp_path, family):
-    told = "embedding_size is 8, .* multiplies with the word table and needs hidden_size, which is 16; .*legacy=True"
+    message = "embedding_size is 8, .* multiplies with the word table and needs hidden_size, which is 16; .*legacy=True"
     directory = write_model(tmp_path / "model", base=BASES[family], head="decoder", embedding_size=8)
     for options in ({}, {"enhanced_mask_decoder": True}, {"enhanced_mask_decoder": False}):
-        with pytest.raises(ValueError, match=told):
+        with pytest.raises(ValueError, match=message):
             deberta_c.AutoModelForMaskedLM.from_pretrained(directory, **options)
     config = deberta_c.AutoConfig.from_pretrained(directory, legacy=False)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         deberta_c.AutoModelForMaskedLM.from_config(config)
     config.legacy = True
     assert deberta_c.AutoModelForMaskedLM.from_config(config)(ROWS[:1]).logits.shape == (1, 4, 128)
@@ -270,19 +270,19 @@ def test_both_heads_in_one_file(tmp_path):
 @pytest.mark.parametrize("asked", [1, 0, "yes", "", [], np.True_])
 def test_a_decoder_is_asked_for_by_true_or_false(tmp_path, asked):
     directory = write_model(tmp_path / "model", head="decoder")
-    told = r"enhanced_mask_decoder is .*; it must be None, True or False"
-    with pytest.raises(TypeError, match=told):
+    message = r"enhanced_mask_decoder is .*; it must be None, True or False"
+    with pytest.raises(TypeError, match=message):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=asked)
-    with pytest.raises(TypeError, match=told):
+    with pytest.raises(TypeError, match=message):
         deberta_c.DebertaV2ForMaskedLM(deberta_c.DebertaV2Config.from_dict(TINY), enhanced_mask_decoder=asked)
 
 
 def test_bert_has_no_decoder(tmp_path):
     directory = write_model(tmp_path / "model", base=BERT, head="legacy_lm")
-    told = "enhanced_mask_decoder is True, but BERT has none; leave it out"
-    with pytest.raises(ValueError, match=told):
+    message = "enhanced_mask_decoder is True, but BERT has no such decoder; leave it out"
+    with pytest.raises(ValueError, match=message):
         deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=True)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         deberta_c.BertForMaskedLM(deberta_c.BertConfig.from_dict(BERT), enhanced_mask_decoder=True)
     deberta_c.AutoModelForMaskedLM.from_pretrained(directory, enhanced_mask_decoder=False)
 
@@ -396,12 +396,12 @@ def test_initial_weights_follow_their_rule():
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "x", True, None])
-def test_what_is_no_seed(seed):
+def test_invalid_seeds(seed):
     with pytest.raises(ValueError, match=f"seed is {seed!r}; it must be an integer"):
         deberta_c.AutoModel.from_config(deberta_c.DebertaConfig(), seed=seed)
 
 
-def test_what_is_no_config():
+def test_values_that_are_not_configurations():
     for maker in (deberta_c.BertModel, deberta_c.BertModel.from_config, deberta_c.AutoModel.from_config):
         with pytest.raises(TypeError, match=r"config is \{\}; give what AutoConfig"):
             maker({})
@@ -419,7 +419,7 @@ def test_what_was_set_is_saved_and_pickled():
     model = drawn("sequence", "v1")
     model.config.id2label = {0: "x", 1: "y", 2: "z"}
     model.config.problem_type = "multi_label_classification"
-    model.config.hidden_size = 1  # which counts no more
+    model.config.hidden_size = 1  # which is not used any more
     again = pickle.loads(pickle.dumps(model))
     assert again.labels() == ["x", "y", "z"]
     assert again.config.hidden_size == 16
@@ -428,7 +428,7 @@ def test_what_was_set_is_saved_and_pickled():
 
 @pytest.mark.parametrize("made", ["drawn", "opened"])
 def test_both_label_tables_travel(tiny, tmp_path, made):
-    """label2id is the one that was set, or that belongs to the names that were; in pickles of pickles, too."""
+    """label2id is the one that was set, or follows from id2label; also in pickles of pickles."""
     load = deberta_c.AutoModelForSequenceClassification.from_pretrained
     model = drawn("sequence", "v1") if made == "drawn" else load(tiny)
     before = model.config.label2id
@@ -458,7 +458,7 @@ def test_saving_keeps_labels(tmp_path, tiny, tokenizer):
         again.predict(texts)
     tokenizer.save_pretrained(tmp_path / "saved")
     np.testing.assert_array_equal(again.predict(texts), model.predict(texts))
-    model.save_pretrained(tmp_path / "saved")  # over what it wrote, and what is open
+    model.save_pretrained(tmp_path / "saved")  # over its own files, which are open
     np.testing.assert_array_equal(again.predict(texts), model.predict(texts))
     model.config.num_labels = 7
     with pytest.raises(ValueError, match="id2label has the keys"):
@@ -533,7 +533,7 @@ def both(directory, kind):
 
 
 def losses(models, *arrays, **labels):
-    """What both give for arrays and labels."""
+    """The outputs of both for arrays and labels."""
     import torch
 
     theirs, ours = models
@@ -544,7 +544,7 @@ def losses(models, *arrays, **labels):
 
 @pytest.mark.parametrize("family", ["v1", "v2", "bert"])
 def test_losses_of_transformers(tmp_path, family):
-    """The same where padding is labelled -100; otherwise masked tokens count there, but not here."""
+    """The same if padding is labelled -100; otherwise masked tokens count in transformers, but not in deberta_c."""
     ids, mask = padded(ROWS)
     labels = np.where(mask, ids % 3, -100)
     for head, kind in (("tokens", "AutoModelForTokenClassification"), ("legacy_lm", "AutoModelForMaskedLM")):
@@ -575,11 +575,11 @@ def test_losses_of_transformers(tmp_path, family):
 )
 def test_an_activation_is_named_by_its_key(tmp_path, head, key, base):
     auto = getattr(deberta_c, "AutoModel" + HEADS[head][0].removeprefix("Model"))
-    told = rf"config key {key} is 'foo', which is not supported; supported are gelu"
-    with pytest.raises(ValueError, match=f"^{told}"):
+    message = rf"config key {key} is 'foo', which is not supported; supported are gelu"
+    with pytest.raises(ValueError, match=f"^{message}"):
         auto.from_config(deberta_c.AutoConfig.from_dict({**base, key: "foo"}))
     directory = write_model(tmp_path / "model", base={**base, key: "foo"}, head=head)
-    with pytest.raises(ValueError, match=f"model': {told}"):
+    with pytest.raises(ValueError, match=f"model': {message}"):
         auto.from_pretrained(directory)
 
 
@@ -608,7 +608,7 @@ def test_missing_keys_are_those_of_transformers(tmp_path, family, tied):
 
 @pytest.mark.parametrize("family", ["v1", "v2"])
 def test_transformers_has_no_enhanced_mask_decoder(tmp_path, family):
-    """A saved one is read to the logits of the ordinary last layer there."""
+    """transformers computes the logits of the ordinary last layer from a saved one."""
     directory = write_model(tmp_path / "model", base=BASES[family], head="decoder")
     deberta_c.AutoModelForMaskedLM.from_pretrained(directory).save_pretrained(tmp_path / "saved")
     theirs, ours = both(tmp_path / "saved", "AutoModelForMaskedLM")
@@ -626,7 +626,7 @@ def test_transformers_has_no_enhanced_mask_decoder(tmp_path, family):
 
 @pytest.mark.parametrize(("head", "family"), CASES)
 def test_arguments_beside_the_inputs(open_case, head, family):
-    """What a tokenizer returns beside the inputs is left alone, what nobody knows is refused."""
+    """Other columns of a tokenizer are ignored, unknown arguments raise."""
     model, _ = open_case(head, family)
     ids = padded(ROWS)[0].reshape((2, 2, -1) if head == "choice" else (4, -1))
     extra = {"offset_mapping": [[(0, 1)]], "length": [3], "position_ids": None}

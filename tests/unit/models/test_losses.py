@@ -1,4 +1,4 @@
-"""Losses against torch where it is installed, and by hand; labels that make no sense are told."""
+"""Losses against torch if it is installed, and by hand; errors for invalid labels."""
 
 import tracemalloc
 
@@ -73,7 +73,7 @@ def test_large_logits_do_not_overflow():
 @pytest.mark.parametrize("infer", [False, True])
 @pytest.mark.parametrize("problem", [None, SINGLE, MULTIPLE, REGRESSION])
 def test_torch(problem, infer):
-    """The very functions that the models of transformers call."""
+    """The functions that the models of transformers call."""
     torch = pytest.importorskip("torch")
     logits = torch.tensor(LOGITS)
     soft = problem in (MULTIPLE, REGRESSION)
@@ -123,13 +123,15 @@ def test_spans():
     expected = (entropy(start[:2], [1, 0]) + entropy(end[2:, :2], [0])) / 2
     found = span_loss(start, end, [1, 0, 4], [4, 4, 0], valid)
     np.testing.assert_allclose(found, expected, rtol=1e-6)
-    with pytest.raises(ValueError, match=r"end_positions\[2\] is 3, a masked token of that row; 4 leaves it out"):
+    with pytest.raises(
+        ValueError, match=r"end_positions\[2\] is 3, a masked token of that row; give 4 to ignore the row"
+    ):
         span_loss(start, end, [1, 0, 1], [4, 4, 3], valid)
     assert np.isnan(span_loss(start, end, [4, 4, 4], [1, 1, 1], None))
 
 
 @pytest.mark.parametrize(
-    ("function", "error", "told"),
+    ("function", "error", "message"),
     [
         (lambda: classification_loss(LOGITS, CLASSES[:5], None, infer=False), ValueError, r"shape \(5,\); .* \(6, 4\)"),
         (lambda: classification_loss(LOGITS, CLASSES[:5], None, infer=True), ValueError, r"shape \(5,\); .* \(6,\)"),
@@ -158,14 +160,14 @@ def test_spans():
         (lambda: cross_entropy(LOGITS, CLASSES + 1), ValueError, "a class 4"),
     ],
 )
-def test_labels_that_make_no_sense(function, error, told):
-    with pytest.raises(error, match=told):
+def test_invalid_labels(function, error, message):
+    with pytest.raises(error, match=message):
         function()
 
 
 @pytest.mark.parametrize("function", ["cross_entropy", "token_loss"])
 def test_a_large_vocabulary_takes_little_memory(function):
-    """A fraction of the logits, whatever their number; the mean is that of all rows at once."""
+    """Memory stays a fraction of the logits; the mean equals that of all rows at once."""
     logits = RANDOM.standard_normal((200, 30_011)).astype(np.float32)
     classes = RANDOM.integers(30_011, size=200)
     classes[::3] = -100

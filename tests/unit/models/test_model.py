@@ -1,4 +1,4 @@
-"""The model's call: outputs, padding of every kind, and the object itself."""
+"""The call of a model: outputs, padding of every kind, and the object itself."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ TOLERANCE = 1e-5
 
 
 def padded(rows, left=0, right=0):
-    """Rows in one array with `left` columns of padding before and at least `right` behind, and the mask."""
+    """Rows in one array with `left` columns of padding before and at least `right` after them, and the mask."""
     width = left + max(map(len, rows)) + right
     ids = np.zeros((len(rows), width), np.int64)
     mask = np.zeros((len(rows), width), np.int64)
@@ -81,7 +81,7 @@ def test_hidden_states_and_attentions(model):
 @pytest.mark.parametrize(("left", "right"), [(0, 0), (0, 5), (3, 0), (3, 2)])
 def test_padding_changes_nothing(model, alone, left, right):
     ids, mask = padded(ROWS, left, right)
-    ids[mask == 0] = 77  # what lies under the padding does not matter
+    ids[mask == 0] = 77  # the values of padding have no effect
     output = model(ids, mask, output_hidden_states=True, output_attentions=True)
     for row, (tokens, single) in enumerate(zip(ROWS, alone, strict=True)):
         span = slice(left, left + len(tokens))
@@ -119,7 +119,7 @@ def test_holes(model):
 
 
 def test_hole_at_the_start(model):
-    """The head reads the first token that counts."""
+    """The head reads the first token that is not masked."""
     ids, mask = padded([ROWS[1]])
     mask[0, 0] = 0
     np.testing.assert_allclose(model(ids, mask).logits, model(ids[:, 1:]).logits, atol=TOLERANCE)
@@ -135,7 +135,7 @@ def test_kinds_of_arrays(model, convert):
     np.testing.assert_array_equal(model(np.asfortranarray(ids), mask[:, ::-1][:, ::-1]).logits, expected)
 
 
-def test_whatever_turns_into_an_array(model):
+def test_array_likes_are_accepted(model):
     class Tensor:
         def __init__(self, values):
             self.values = values
@@ -304,14 +304,14 @@ def test_labels_that_were_set_travel_in_a_pickle(tiny):
 @pytest.mark.parametrize(
     ("directory", "error"), [(None, TypeError), (5, TypeError), (b".", TypeError), ("", ValueError)]
 )
-def test_what_is_no_directory(auto, directory, error, tiny, monkeypatch):
-    monkeypatch.chdir(tiny)  # which "" does not mean
+def test_paths_that_are_not_directories(auto, directory, error, tiny, monkeypatch):
+    monkeypatch.chdir(tiny)  # "" does not mean it
     with pytest.raises(error, match=f"directory is {directory!r}; give the path"):
         getattr(deberta_c, auto).from_pretrained(directory)
 
 
 @pytest.mark.parametrize("config", [{}, {"num_labels": 3}, "x", 0])
-def test_what_is_no_config(tiny, config):
+def test_values_that_are_not_configurations(tiny, config):
     with pytest.raises(TypeError, match=f"config is {config!r}; give what AutoConfig"):
         AutoModelForSequenceClassification.from_pretrained(tiny, config=config)
 
@@ -361,7 +361,7 @@ def test_threads_share_a_model(model):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_fork_after_a_forward_pass(model):
-    """A child of a process whose thread pool has run computes too, instead of waiting for threads that it lacks."""
+    """A forked child computes too, instead of waiting for threads of its parent that it does not have."""
     ids, mask = padded(ROWS)
     expected = model(ids, mask).logits
     child = os.fork()
@@ -407,7 +407,7 @@ def test_tokenizer_of_the_model(model, tokenizer):
 
 
 def test_a_model_of_the_hubs_cache(tmp_path, monkeypatch, model):
-    """Configuration, model and tokenizer by name; a pickle knows where the files lie."""
+    """Configuration, model and tokenizer by name; a pickle knows the path of the files."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     home = tmp_path / "models--org--tiny"
     write_model(home / "snapshots" / "c0ffee" / "part")

@@ -1,4 +1,4 @@
-"""Packing and its way back, for every mask."""
+"""Packing and unpacking, for every mask."""
 
 import numpy as np
 import pytest
@@ -77,7 +77,7 @@ def test_masks_of_pairs():
     mask[:, :2, 1] = 1
     packed = pack(ids, mask, vocab_size=7, type_vocab_size=0)
     assert (packed.valid, packed.mask, packed.offsets.tolist()) == (None, None, [0, 3, 6])
-    assert packed.pairs.reshape(2, 3, 3)[1].tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]  # the last gets itself
+    assert packed.pairs.reshape(2, 3, 3)[1].tolist() == [[0, 1, 0], [0, 1, 0], [0, 0, 1]]  # the last attends to itself
     with pytest.raises(ValueError, match=r"attention_mask has shape \(2, 3, 2\), but input_ids \(2, 3\)"):
         pack(ids, mask[:, :, :2], vocab_size=7, type_vocab_size=0)
     with pytest.raises(ValueError, match=r"attention_mask\[1, 0, 2\] is 2"):

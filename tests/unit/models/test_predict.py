@@ -67,10 +67,10 @@ def test_windows_change_nothing(model, counted, monkeypatch):
         for column in (*by_window, iter(TEXTS), (text for text in TEXTS)):
             counted._core.batches.clear()
             np.testing.assert_allclose(counted.predict(column), expected, atol=TOLERANCE)
-            assert sum(map(len, counted._core.batches)) == 5  # each text once, in whichever window it came
+            assert sum(map(len, counted._core.batches)) == 5  # each text once, in any window
 
 
-def test_texts_are_forgotten_at_last(counted, windows_of_two, monkeypatch):
+def test_texts_are_forgotten_beyond_the_limit(counted, windows_of_two, monkeypatch):
     monkeypatch.setattr(predict_module, "_REMEMBERED", 0)
     found = counted.predict(["now", "now", "now", "hello", "hello", "now"])
     assert sum(map(len, counted._core.batches)) == 5
@@ -83,9 +83,11 @@ def test_pairs_in_windows(model, windows_of_two):
     for columns in ((firsts, seconds), (iter(firsts), seconds), (firsts, iter(seconds)), (iter(firsts), iter(seconds))):
         np.testing.assert_allclose(model.predict(*columns, na="skip"), whole, atol=TOLERANCE)
     for short in (iter(["a"]), iter(["a"] * 2), iter(["a"] * 3)):
-        with pytest.raises(ValueError, match=r"^text_pairs has more rows than texts, which has [123]; give two of"):
+        with pytest.raises(
+            ValueError, match=r"^text_pairs has more rows than texts, which has [123]; give two columns"
+        ):
             model.predict(short, ["b"] * 4)
-    with pytest.raises(ValueError, match=r"^texts has more rows than text_pairs, which has 0; give two of"):
+    with pytest.raises(ValueError, match=r"^texts has more rows than text_pairs, which has 0; give two columns"):
         model.predict(iter(["a"]), iter([]))
 
 
@@ -108,7 +110,7 @@ def test_errors_in_later_windows_name_their_row(counted, windows_of_two, bad, er
     counted._core.batches.clear()
     with pytest.raises(error, match=rf"^texts\[5\] {message}"):
         counted.predict(texts)
-    assert bool(counted._core.batches) == isinstance(bad, str)  # the other errors are told before any work
+    assert bool(counted._core.batches) == isinstance(bad, str)  # the other errors are raised before any work
 
 
 def test_one_warning_of_the_cuts_in_all_windows(model, windows_of_two):
@@ -127,7 +129,7 @@ def test_progress_of_windows(model, windows_of_two, capsys, monkeypatch):
     assert capsys.readouterr().err.endswith(f"\r{len(TEXTS)} texts\n")
 
 
-def test_what_wraps_an_iterator_is_read_once(model):
+def test_wrappers_of_an_iterator_are_read_once(model):
     class Wrapped:
         def __init__(self, values):
             self.values = values
@@ -353,7 +355,7 @@ def test_pairs_as_tuples(model):
 
 
 class Texts:
-    """A data set as those of torch are: a length and items, and no IndexError at its end."""
+    """A data set like those of torch: a length and items, and no IndexError at its end."""
 
     def __init__(self, texts):
         self.texts = texts
@@ -383,7 +385,7 @@ def test_unknown_arguments_are_named(model, method):
         getattr(model, method)(TEXTS, max_len=8)
 
 
-def test_a_lazy_frame_is_told_as_such(model):
+def test_a_lazy_frame_is_named_as_such(model):
     class LazyFrame:
         columns = ("text",)
 

@@ -20,14 +20,14 @@ def test_softmax(axis: int, dtype: type) -> None:
 
 
 @pytest.mark.filterwarnings("error")
-def test_no_logit_is_too_large() -> None:
+def test_large_logits_do_not_overflow() -> None:
     logits = np.array([[-1e30, 1e30], [1e4, 1e4], [-1e4, -1e4]], np.float32)
     assert deberta_c.softmax(logits).tolist() == [[0, 1], [0.5, 0.5], [0.5, 0.5]]
     assert deberta_c.sigmoid(np.float32([-1e30, 0, 1e30])).tolist() == [0, 0.5, 1]
     assert deberta_c.sigmoid(-87.0) == pytest.approx(np.exp(-87.0))
 
 
-def test_what_makes_an_array() -> None:
+def test_nested_lists_are_accepted() -> None:
     assert deberta_c.softmax([0, 0]).tolist() == [0.5, 0.5]
     assert deberta_c.sigmoid(0) == 0.5
     assert deberta_c.softmax(np.zeros((0, 3), np.float32)).shape == (0, 3)

@@ -1,4 +1,4 @@
-"""What models and configurations show of themselves: arrays, the encoder under a head, other sizes."""
+"""Attributes of models and configurations: arrays, the encoder under a head, other sizes."""
 
 import json
 import pickle
@@ -43,9 +43,9 @@ def test_two_readings_of_a_configuration_are_equal(tiny, tmp_path):
     assert deberta_c.PretrainedConfig is deberta_c.PreTrainedConfig
 
 
-def test_a_label_that_is_not_there(tiny):
+def test_a_label_that_does_not_exist(tiny):
     config = deberta_c.AutoConfig.from_pretrained(tiny)
-    with pytest.raises(KeyError, match=r"'sports' is none of the labels; they are .*'spam': 1"):
+    with pytest.raises(KeyError, match=r"'sports' is not a label; the labels are .*'spam': 1"):
         _ = config.label2id["sports"]
     assert config.label2id.get("sports") is None
     assert json.loads(config.to_json_string())["label2id"] == config.label2id
@@ -256,10 +256,10 @@ def test_constructors_of_auto_classes(tiny):
 
 def test_another_task_is_named(tmp_path):
     home = write_model(tmp_path / "m", head="tokens", architectures=["DebertaV2ForTokenClassification"])
-    told = r"this checkpoint is a DebertaV2ForTokenClassification: open it with AutoModelForTokenClassification"
-    with pytest.warns(deberta_c.MissingHeadWarning, match=told):
+    message = r"this checkpoint is a DebertaV2ForTokenClassification: open it with AutoModelForTokenClassification"
+    with pytest.warns(deberta_c.MissingHeadWarning, match=message):
         model = deberta_c.AutoModelForSequenceClassification.from_pretrained(home)
-    with pytest.raises(RuntimeError, match=told):
+    with pytest.raises(RuntimeError, match=message):
         model(IDS)
 
 

@@ -1,4 +1,4 @@
-"""The fill-mask pipeline: what the model says of the masked places, in the shapes of transformers 5."""
+"""The fill-mask pipeline: predictions for masked places, in the shapes of transformers 5."""
 
 import copy
 import pickle
@@ -32,7 +32,7 @@ def fill(guesser, tokenizer):
 
 
 def expected(model, tokenizer, text, top_k=5, among=None):
-    """The answer, of the logits of the whole row in double precision."""
+    """The result, from the logits of the whole row in double precision."""
     ids = tokenizer(text).input_ids
     logits = model(input_ids=[ids]).logits[0].astype(np.float64)
     places = [place for place, id in enumerate(ids) if id == tokenizer.mask_token_id]
@@ -88,11 +88,11 @@ def test_targets_that_the_vocabulary_lacks(fill):
     with pytest.warns(UserWarning, match=r"the target .world. is not .*▁world. replaces it") as caught:
         assert fill(ONE, targets=["world"]) == fill(ONE, targets=["▁world"])
     assert caught[0].filename == __file__
-    with pytest.warns(UserWarning, match="the target '' is not in the vocabulary, nor what could replace it; left out"):
+    with pytest.warns(UserWarning, match="the target '' is not in the vocabulary, and no token can replace it"):
         assert fill(ONE, targets=["", "▁world"]) == fill(ONE, targets=["▁world"])
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(ValueError, match=r"targets is \[''\], which leaves no token"),
+        pytest.raises(ValueError, match=r"targets is \[''\], which contains no token"),
     ):
         fill(ONE, targets="")
 
@@ -112,7 +112,7 @@ def test_columns_are_read_in_windows(fill, guesser, tokenizer, monkeypatch):
 
 
 def test_batches_hold_few_masks(guesser, tokenizer, monkeypatch):
-    """At most 128 rows of logits at once, for a row may be a vocabulary long; a text of more masks stands alone."""
+    """At most 128 rows of logits at once, because a row may be as long as the vocabulary, or one text of more masks."""
     widths = []
     run = type(guesser)._logits_of_rows
 
@@ -195,7 +195,7 @@ def test_pickles(fill):
 
 
 def test_a_directory(tmp_path, tokenizer):
-    """With a head it answers; without one it says so, when it is opened and when it is asked."""
+    """With a head it computes; without one it warns when it is opened and raises when it is called."""
     folder = write_model(tmp_path / "whole")
     with (
         pytest.warns(deberta_c.MissingHeadWarning, match="masked language model"),

@@ -1,4 +1,4 @@
-"""What all pipelines take: constructors, missing values, progress, data sets, options of transformers."""
+"""Options of all pipelines: constructors, missing values, progress, data sets, options of transformers."""
 
 import copy
 import pickle
@@ -21,7 +21,7 @@ HEADS = {
 
 
 class Texts:
-    """A data set as those of torch are: a length and items, and no IndexError at its end."""
+    """A data set like those of torch: a length and items, and no IndexError at its end."""
 
     def __init__(self, texts):
         self.texts = texts
@@ -162,7 +162,7 @@ def test_options_of_transformers(pipe):
     with pytest.warns(UserWarning, match="ignored by a pipeline: framework, use_fast") as caught:
         pipeline(pipe.task, pipe.model, framework="tf", use_fast=False)
     assert (len(caught), caught[0].filename) == (1, __file__)
-    with pytest.warns(UserWarning, match="for the model is open already: revision"):
+    with pytest.warns(UserWarning, match="because the model is open already: revision"):
         pipeline(pipe.task, pipe.model, revision="main")
     with pytest.warns(UserWarning, match="trust_remote_code is ignored") as caught:
         pipeline(pipe.task, folder, trust_remote_code=True)

@@ -1,4 +1,4 @@
-"""The pipeline answers in the shapes of transformers 5."""
+"""Results of the classification pipeline, in the shapes of transformers 5."""
 
 import copy
 import multiprocessing
@@ -21,7 +21,7 @@ def classifier(model):
 
 
 def best(logits):
-    """What transformers answers: the label of the largest softmax score, and that score."""
+    """The result of transformers: the label of the largest softmax score, and that score."""
     scores = np.exp(logits - logits.max())
     scores /= scores.sum()
     return {"label": ("ham", "spam", "other")[scores.argmax()], "score": pytest.approx(float(scores.max()), abs=1e-6)}
@@ -231,7 +231,7 @@ def test_a_tokenizer_of_another_model(make_model, tokenizer):
 
 
 def test_overhead_of_one_text(classifier, model, tokenizer):
-    """Under 50 microseconds beyond what the core takes for tokenizer and encoder."""
+    """Under 50 microseconds beyond the tokenizer and the encoder of the core."""
     encode, forward = tokenizer._core.encode, model._core.forward
 
     def core():

@@ -1,4 +1,4 @@
-"""The token classification pipeline: labels of tokens and of the entities that they make."""
+"""The token classification pipeline: labels of tokens and of entities."""
 
 import pickle
 
@@ -13,7 +13,7 @@ LABELS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]
 CONFIG = {**TINY, "initializer_range": 0.5, "id2label": dict(enumerate(LABELS))}
 TEXTS = ["hello world", "see you at home, call now!", "", "free entry at the abc"]
 
-# What the model is made to say of each token: the logits of the labels.
+# The logits of the labels that the model returns for each token.
 SAID = {
     "▁see": [9, 0, 0, 0, 0],
     "▁hello": [0, 5, 0, 0, 0],
@@ -38,8 +38,8 @@ def tag(tagger, tokenizer):
 
 
 @pytest.fixture
-def told(tag, tokenizer, monkeypatch):
-    """The pipeline with a model that says what SAID tells."""
+def ner(tag, tokenizer, monkeypatch):
+    """The pipeline with a model that returns the logits of SAID."""
 
     def say(self, rows, row_name, selected=None):
         for row, (begin, end) in enumerate(zip(rows.offsets[:-1], rows.offsets[1:], strict=True)):
@@ -59,7 +59,7 @@ def brief(answers):
 
 
 def tokens(model, tokenizer, text, ignored=("O",)):
-    """The answer without aggregation, of the logits in double precision."""
+    """The result without aggregation, from the logits in double precision."""
     encoding = tokenizer(text, return_offsets_mapping=True)
     logits = model(input_ids=[encoding.input_ids]).logits[0].astype(np.float64)
     answers = []
@@ -83,15 +83,15 @@ def test_tokens(tag, tagger, tokenizer):
     assert [type(value) for value in tag(TEXTS[1])[0].values()] == [str, float, int, str, int, int]
 
 
-def test_labels_that_are_left_out(tag, tagger, tokenizer):
+def test_ignored_labels(tag, tagger, tokenizer):
     for ignored in ([], ["I-PER", "O"], LABELS):
         assert tag(TEXTS[1], ignore_labels=ignored) == tokens(tagger, tokenizer, TEXTS[1], ignored)
     some = pipeline("ner", model=tagger, tokenizer=tokenizer, ignore_labels=[])
     assert some(TEXTS[1]) == tokens(tagger, tokenizer, TEXTS[1], ())
 
 
-def test_groups(told):
-    found = told("see hello world abc now home", aggregation_strategy="simple")
+def test_groups(ner):
+    found = ner("see hello world abc now home", aggregation_strategy="simple")
     assert brief(found) == [
         ("PER", "hello world", 3, 15),
         ("LOC", "", 15, 16),
@@ -115,21 +115,21 @@ def test_groups(told):
         ),
     ],
 )
-def test_words_have_one_label(told, strategy, groups, score):
-    found = told("hello abc now", aggregation_strategy=strategy)
+def test_words_have_one_label(ner, strategy, groups, score):
+    found = ner("hello abc now", aggregation_strategy=strategy)
     assert brief(found) == groups
     scores = {"first": [score, probability(SAID["▁now"], 4)]}.get(strategy, [probability(SAID["▁hello"], 1), score])
     group = found[strategy == "first"]
     assert group["score"] == pytest.approx(sum(scores) / 2, rel=1e-5)
-    assert told("hello abc now", aggregation_strategy=strategy.upper()) == found
-    assert brief(told("hello abc now", aggregation_strategy=strategy, trim_offsets=True)) == [
+    assert ner("hello abc now", aggregation_strategy=strategy.upper()) == found
+    assert brief(ner("hello abc now", aggregation_strategy=strategy, trim_offsets=True)) == [
         (label, word, start + (start > 0), end) for label, word, start, end in groups
     ]
 
 
-def test_trimmed_offsets(told):
+def test_trimmed_offsets(ner):
     text = "see  hello   world "
-    for answer in told(text, trim_offsets=True):
+    for answer in ner(text, trim_offsets=True):
         assert text[answer["start"] : answer["end"]] == answer["word"].strip("▁")
 
 
@@ -152,13 +152,13 @@ def test_long_texts(tag, tokenizer):
     assert tag("hello", ignore_labels=[]) == cut[1]
 
 
-def test_windows(told):
+def test_windows(ner):
     text = "hello world see " * 50
     for strategy in ("simple", "first", "average", "max"):
-        found = told([text, "see now"], aggregation_strategy=strategy, stride=8)
+        found = ner([text, "see now"], aggregation_strategy=strategy, stride=8)
         assert brief(found[0]) == [("PER", "hello world", max(0, 16 * n - 1), 16 * n + 11) for n in range(50)]
         assert brief(found[1]) == [("LOC", "now", 3, 7)]
-    assert told("", aggregation_strategy="simple", stride=8) == []
+    assert ner("", aggregation_strategy="simple", stride=8) == []
 
 
 @pytest.mark.parametrize(
@@ -202,17 +202,17 @@ def test_pickles(tag):
     assert pickle.loads(pickle.dumps(tag))(TEXTS) == tag(TEXTS)
 
 
-def test_texts_in_words(told):
+def test_texts_in_words(ner):
     options = {"aggregation_strategy": "first", "is_split_into_words": True}
     words = [["see", "hello", "world", "see", "abc", "now"], [], ["home"]]
     expected = [("PER", "hello world", 4, 15), ("LOC", "abc now", 20, 27)]
-    found = told(words, trim_offsets=True, **options)
+    found = ner(words, trim_offsets=True, **options)
     assert [brief(answers) for answers in found] == [expected, [], [("LOC", "home", 0, 4)]]
-    assert told(words[0], trim_offsets=True, **options) == found[:1]
-    assert list(told(iter(words), trim_offsets=True, batch_size=2, **options)) == found
-    wide = told(words, delimiter="-/-", **options)
+    assert ner(words[0], trim_offsets=True, **options) == found[:1]
+    assert list(ner(iter(words), trim_offsets=True, batch_size=2, **options)) == found
+    wide = ner(words, delimiter="-/-", **options)
     assert brief(wide[0]) == [("PER", "hello world", 6, 19), ("LOC", "abc now", 28, 37)]
-    long = told([words[2], words[0] * 30], stride=8, **options)
+    long = ner([words[2], words[0] * 30], stride=8, **options)
     assert len(long[1]) == 60
     assert max(answer["end"] for answer in long[1]) == len(" ".join(words[0] * 30))
     for wrong, error, message in (
@@ -222,6 +222,6 @@ def test_texts_in_words(told):
         ([["hello"], ["a", "b\ud800"]], ValueError, r"inputs\[1\]\[1\] has a lone surrogate"),
     ):
         with pytest.raises(error, match=message):
-            told(wrong, **options)
+            ner(wrong, **options)
     with pytest.raises(TypeError, match="delimiter is 3"):
-        told(words, delimiter=3, **options)
+        ner(words, delimiter=3, **options)

@@ -1,4 +1,4 @@
-"""What the call of a tokenizer gives beside ids: spans, words, windows, padding; and its other methods."""
+"""Results of a tokenizer call besides ids: spans, words, windows, padding; and its other methods."""
 
 import copy
 import json
@@ -330,8 +330,8 @@ def test_pad(bert):
     assert list(arrays) == ["input_ids"]
     assert bert.pad({"input_ids": [[A], [A, B]]}, padding=False).input_ids == [[A], [A, B]]
     assert bert.pad({"input_ids": []}).input_ids == []
-    told = bert.pad(bert("a", return_length=True), padding="max_length", max_length=4)
-    assert told == {**bert("a", padding="max_length", max_length=4), "length": [3]}
+    padded = bert.pad(bert("a", return_length=True), padding="max_length", max_length=4)
+    assert padded == {**bert("a", padding="max_length", max_length=4), "length": [3]}
     assert bert.pad([dict(bert("a", return_length=True)), {**bert("a b"), "length": 7}]).length == [[3], 7]
     given = {"input_ids": [[A], [A, B]]}
     bert.pad(given)
@@ -358,7 +358,7 @@ def test_pad(bert):
         ({"input_ids": [[1], [1, 2]], "labels": [[1], [1, 2]]}, {"return_tensors": "np"}, ValueError, "rows of labels"),
     ],
 )
-def test_what_cannot_be_padded(bert, encoded, options, error, message):
+def test_columns_that_cannot_be_padded(bert, encoded, options, error, message):
     with pytest.raises(error, match=message):
         bert.pad(encoded, **options)
 
@@ -481,7 +481,7 @@ def test_extra_special_tokens_are_a_list(own, tokens):
     assert len(own) == size
 
 
-def test_what_is_no_id(bert):
+def test_values_that_are_not_ids(bert):
     for wrong in ("a", None, 1.5):
         with pytest.raises(TypeError, match=r"ids is .*; give an id or a list of ids"):
             bert.convert_ids_to_tokens(wrong)

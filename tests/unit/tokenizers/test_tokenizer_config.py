@@ -1,4 +1,4 @@
-"""What tokenizer_config.json, or a class's default, changes of a tokenizer.json; tokens as they are given and kept."""
+"""Changes of a tokenizer.json by tokenizer_config.json or defaults of a class; special tokens and their flags."""
 
 import enum
 import json
@@ -160,7 +160,7 @@ def test_tokens_with_flags_are_taken_wherever_tokens_are(tmp_path, make):
     assert grown.sep_token == "<two>"
 
 
-def test_what_is_no_token_is_refused_by_its_name(tmp_path):
+def test_values_that_are_not_tokens_are_named(tmp_path):
     with pytest.raises(TypeError, match="eos_token is 3; it must be a str, an AddedToken"):
         deberta_c.BertTokenizer.from_pretrained(bert(tmp_path), eos_token=3)
 

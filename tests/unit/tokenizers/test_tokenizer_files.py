@@ -1,4 +1,4 @@
-"""From a directory to a tokenizer: which class, which file, what is refused and by which name, and what is written."""
+"""From a directory to a tokenizer: the class, the files, errors, and the files that are written."""
 
 import io
 import json
@@ -45,7 +45,7 @@ FLAGS = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": F
 
 
 def write(directory, **files):
-    """Files by their names, with _ for the dots: str, bytes, or what becomes JSON."""
+    """Writes files by name, with _ for dots: str, bytes, or JSON of anything else."""
     directory.mkdir(parents=True, exist_ok=True)
     for name, body in files.items():
         stem, _, ending = name.rpartition("_")
@@ -130,7 +130,7 @@ def test_the_class_of_a_directory(tmp_path, tokenizer_class, model_type, expecte
 @pytest.mark.parametrize(
     ("make", "expected"), [(bert, "BertTokenizer"), (v1, "DebertaTokenizer"), (v2, "DebertaV2Tokenizer")]
 )
-def test_the_files_tell_the_class_where_nothing_else_does(tmp_path, make, expected):
+def test_the_files_decide_the_class_where_nothing_else_does(tmp_path, make, expected):
     make(tmp_path)
     assert type(AutoTokenizer.from_pretrained(tmp_path)).__name__ == expected
     (tmp_path / "config.json").unlink()
@@ -177,7 +177,7 @@ def test_missing_files_are_listed(tmp_path, files, message):
         ({"added_tokens_json": {"<e>": "1"}}, "the token '<e>' has the id '1'; it must be an integer"),
     ],
 )  # fmt: skip
-def test_other_files_are_refused_by_name(tmp_path, files, message):
+def test_other_files_are_named(tmp_path, files, message):
     bert(tmp_path, **files)
     with pytest.raises(ValueError, match=message):
         AutoTokenizer.from_pretrained(tmp_path)
@@ -204,7 +204,7 @@ def test_other_files_are_refused_by_name(tmp_path, files, message):
         ({"byte_fallback": True, "compatibility": "transformers5"}, ValueError, "byte_fallback is true.*leave one out"),
     ],
 )  # fmt: skip
-def test_options_that_make_no_sense(tmp_path, options, error, message):
+def test_invalid_options(tmp_path, options, error, message):
     bert(tmp_path)
     with pytest.raises(error, match=message):
         AutoTokenizer.from_pretrained(tmp_path, **options)
@@ -352,7 +352,7 @@ def dumped(value):
 
 
 def legacy_torch(content):
-    """As torch.save wrote before it made zip files."""
+    """In the form of torch.save before zip files."""
     return legacy_bytes(dumped(content), {}, {})
 
 
@@ -429,7 +429,7 @@ def test_hostile_pickles(tmp_path, capsys, body, message):
 # ---- spm.model ----
 
 
-def test_spm_model_and_its_pipelines(tmp_path):
+def test_spm_model_and_its_readings(tmp_path):
     v2(tmp_path)
     four, five, spm = (AutoTokenizer.from_pretrained(tmp_path, compatibility=name) for name in RULES)
     assert middle(four, "  hello   now ") == middle(spm, "  hello   now ") == ["▁hello", "▁now"]
@@ -476,7 +476,7 @@ def test_broken_spm_models(tmp_path, body):
 
 
 def changed_json(tmp_path):
-    """A v2 directory whose tokenizer.json is another pipeline than spm.model."""
+    """A v2 directory whose tokenizer.json has other stages than spm.model."""
     files = open_tokenizer(v2(tmp_path), None, {})
     content = files.content()
     content["normalizer"] = {"type": "Lowercase"}
@@ -586,7 +586,7 @@ def test_files_of_before(tmp_path):
 
 
 @pytest.mark.parametrize("make", [bert, v1, v2])
-def test_other_ids_than_claimed_are_told(tmp_path, make):
+def test_other_ids_than_claimed_warn(tmp_path, make):
     plain = AutoTokenizer.from_pretrained(make(tmp_path))
     size, mask = len(plain), plain.mask_token_id
     write(tmp_path, added_tokens_json={"<one>": size + 9, "[MASK]": 3})

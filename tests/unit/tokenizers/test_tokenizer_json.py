@@ -1,5 +1,5 @@
-"""tokenizer.json: what transformers 4 wrote beside spm.model runs as that does, everything else as it says; what is not
-known is refused by name."""
+"""tokenizer.json: a file of transformers 4 beside spm.model runs like spm.model, any other file as written; unknown
+parts raise an error that names them."""
 
 import copy
 import json
@@ -96,7 +96,7 @@ def test_options_of_the_caller_win(opened, tokenizer):
         ({"decoder": None}, "hello", ["▁hello"]),
     ],
 )
-def test_another_pipeline_runs_as_it_says(opened, keys, text, expected):
+def test_other_stages_run_as_written(opened, keys, text, expected):
     assert middle(opened(keys), text) == expected
 
 
@@ -154,7 +154,7 @@ def test_another_pipeline_runs_as_it_says(opened, keys, text, expected):
         ({"added_tokens": [{"content": "a", "lstrip": 1}]}, "has the added token 'a' with lstrip 1"),
     ],
 )  # fmt: skip
-def test_what_is_not_known_is_refused_by_name(opened, keys, message):
+def test_unknown_parts_are_named(opened, keys, message):
     with pytest.raises(ValueError, match=rf"tokenizer\.json'.*{message}|^the {message}"):
         opened(keys)
 
@@ -162,7 +162,7 @@ def test_what_is_not_known_is_refused_by_name(opened, keys, message):
 @pytest.mark.parametrize(
     "body", ["", "{", "[]", '{"model": ', "\x00", "[" * 100_000, '{"normalizer": ' + "[" * 100_000]
 )
-def test_what_is_no_json_is_refused(opened, body):
+def test_invalid_json_is_refused(opened, body):
     with pytest.raises(ValueError, match=r"tokenizer\.json"):
         opened(body=body)
 

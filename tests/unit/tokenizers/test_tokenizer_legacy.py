@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokenizers made of files, the calls of transformers 4, and what messages say of misspelt names."""
+"""Tokenizers created from files, the calls of transformers 4, and messages about misspelt names."""
 
 import copy
 import json
@@ -101,7 +101,7 @@ def test_an_object_of_the_library(files):
         (lambda f: BertTokenizer(f / "pieces.model"), ValueError, "pieces.model"),
     ],
 )  # fmt: skip
-def test_what_makes_no_tokenizer(files, make, error, message):
+def test_arguments_that_make_no_tokenizer(files, make, error, message):
     with pytest.raises(error, match=message):
         make(files)
 
@@ -157,7 +157,7 @@ def test_former_names_of_a_call(tokenizer):
             tokenizer.encode_plus("see you", paddding=True)
 
 
-def test_what_a_tokenizer_is(tiny):
+def test_attributes_of_a_tokenizer(tiny):
     tokenizer = DebertaV2Tokenizer.from_pretrained(pretrained_model_name_or_path=tiny, model_max_length=20)
     assert deberta_c.AutoTokenizer.from_pretrained(pretrained_model_name_or_path=tiny).vocab_size
     assert (tokenizer.max_len_single_sentence, tokenizer.max_len_sentences_pair) == (18, 17)
@@ -255,7 +255,7 @@ def test_training_needs_the_library(files, monkeypatch):
         ([("a", "b"), "c"], r"text\[1\] is 'c', but rows such as text\[0\] are pairs"),
     ],
 )
-def test_rows_that_are_no_pairs(tokenizer, inputs, message):
+def test_rows_that_are_not_pairs(tokenizer, inputs, message):
     with pytest.raises(ValueError, match=message):
         tokenizer(inputs)
 
