@@ -19,9 +19,9 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
+from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
-from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, delimiter_hint, format_of, read_chunks, shown
-from deberta_c._columns.texts import raise_for_surrogate, texts_of
+from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
@@ -282,7 +282,7 @@ def _classify(options: argparse.Namespace) -> None:
         raise ValueError(f"--chunk-rows is {options.chunk_rows}; it must be at least 1")
     chunks = read_chunks(source, reads, options.chunk_rows)
     first = next(chunks)  # a wrong file fails before the model is opened
-    _check_columns(first, reads, options)
+    require_columns(first, reads, {"--column": options.column, "--pair-column": options.pair_column})
     model = _open_model(options.model)
     added = _added_columns(model.labels(), options)
     progress = _Progress(shown=target != STANDARD)
@@ -360,15 +360,6 @@ def _added_columns(labels: list[str], options: argparse.Namespace) -> dict[str, 
     return added
 
 
-def _check_columns(chunk: Chunk, reads: Format, options: argparse.Namespace) -> None:
-    """ValueError if a table does not have the columns to read."""
-    for argument, name in (("--column", options.column), ("--pair-column", options.pair_column)):
-        if name is not None and name not in chunk.names and (chunk.names or chunk.rows):
-            hint = delimiter_hint(chunk.names, reads.delimiter) if reads.kind in ("csv", "tsv") else ""
-            there = ", ".join(chunk.names)
-            raise ValueError(f"there is no column {name!r}; there are {there}: give {argument}{hint}")
-
-
 def _without_clash(chunk: Chunk, added: dict[str, type], source: Path) -> list[str]:
     """The columns of a table; ValueError if one has the name of a column to be written."""
     for name in chunk.names:
@@ -389,8 +380,10 @@ def _scored(
     if not chunk.rows:
         return []
     source = shown(options.input)
-    texts = _cells(chunk, options.column, source, reads, options.na)
-    pairs = _cells(chunk, options.pair_column, source, reads, options.na) if options.pair_column else None
+    remedy = "give --na empty to treat missing texts as empty, or --na skip to leave their labels empty"
+    columns = [name for name in (options.column, options.pair_column) if name]
+    cells = [text_cells(chunk, name, source, reads, remedy if options.na == "raise" else None) for name in columns]
+    texts, pairs = cells[0], cells[1] if len(cells) > 1 else None
     score = model.predict if model.probability_function() is None else model.predict_proba
     try:
         scores = score(texts, pairs, max_length=options.max_length, na=options.na)
@@ -401,24 +394,6 @@ def _scored(
     if not kept:
         return list(predictions)
     return [{**row, **prediction} for row, prediction in zip(chunk.rows, predictions, strict=True)]
-
-
-def _cells(chunk: Chunk, name: str, source: str, reads: Format, na: str) -> list[Any]:
-    """The texts of a column, None for missing ones; errors name the line of the file."""
-
-    def place(row: int) -> str:
-        return f"{source}, {chunk.place(row)}, column {name!r}"
-
-    blank = "" if reads.kind in ("csv", "tsv", "txt") else None  # an empty cell is a missing value
-    cells = [None if (cell := row.get(name)) == blank else cell for row in chunk.rows]
-    texts, missing = texts_of(cells, name, "empty", place)
-    if missing is not None and na == "raise":
-        raise ValueError(
-            f"{place(int(missing.argmax()))}: the text is missing; give --na empty to treat missing texts as empty, or "
-            "--na skip to leave their labels empty"
-        )
-    raise_for_surrogate(texts, place)
-    return cells
 
 
 def _prediction(scores: Any, labels: list[str], added: dict[str, type]) -> Row:

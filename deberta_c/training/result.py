@@ -1,0 +1,113 @@
+"""What `fit` returns: the history of a training, as a table in a terminal and in a notebook."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+_SKIPPED = frozenset({"step", "runtime", "samples_per_second", "steps_per_second", "train_loss", "total_flos"})
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, repr=False)
+class FitResult:
+    """How a training went; it shows itself as a table.
+
+    >>> result = FitResult([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}], 2, ["ham", "spam"], 1.5, False)
+    >>> print(result)
+    epoch    loss
+        1  0.5000
+        2  0.2500
+    2 epochs in 1.5 s; the weights are those of epoch 2
+    >>> result.best
+    {'epoch': 2, 'loss': 0.25}
+    """
+
+    history: Sequence[Row]
+    """A dict for each epoch: epoch, loss, grad_norm, learning_rate, and of the validation set validation_loss and the
+    metrics, such as validation_accuracy and validation_f1."""
+    best_epoch: int
+    """The epoch, from 1 on, whose weights the model has."""
+    labels: Sequence[str]
+    """The names of the labels, in the order of the logits."""
+    seconds: float
+    """How long the training took."""
+    stopped_early: bool
+    """Whether it ended before its last epoch, because the validation set got no better."""
+
+    @property
+    def best(self) -> Row:
+        """The entry of `history` for the weights that the model has."""
+        return next((row for row in self.history if row["epoch"] == self.best_epoch), self.history[-1])
+
+    def __repr__(self) -> str:
+        return "\n".join([text_table(self.history), self._summary()])
+
+    def _repr_html_(self) -> str:
+        return f"{html_table(self.history)}<p>{self._summary()}</p>"
+
+    def _summary(self) -> str:
+        count = f"{len(self.history)} epochs" if len(self.history) != 1 else "1 epoch"
+        early = ", stopped early" if self.stopped_early else ""
+        return f"{count} in {self.seconds:.1f} s{early}; the weights are those of epoch {self.best_epoch}"
+
+
+def history_of(log: Iterable[Row]) -> list[dict[str, Any]]:
+    """A row for each epoch, out of the `log_history` of a trainer that logs once an epoch.
+
+    >>> history_of([{"loss": 0.5, "epoch": 1.0, "step": 9}, {"eval_loss": 0.4, "eval_runtime": 2, "epoch": 1.0}])
+    [{'epoch': 1, 'loss': 0.5, 'validation_loss': 0.4}]
+    """
+    rows: dict[int, dict[str, Any]] = {}
+    for entry in log:
+        if "loss" not in entry and "eval_loss" not in entry:
+            continue
+        epoch = max(round(entry["epoch"]), 1)
+        row = rows.setdefault(epoch, {"epoch": epoch})
+        for name, value in entry.items():
+            plain = name.removeprefix("eval_")
+            if plain not in _SKIPPED and name != "epoch":
+                row[name if plain == name else f"validation_{plain}"] = value
+    return list(rows.values())
+
+
+def text_table(rows: Sequence[Row]) -> str:
+    """Rows as text, a column for each name, the numbers to the right.
+
+    >>> print(text_table([{"a": 1, "b": 0.25}, {"a": 10}]))
+     a       b
+     1  0.2500
+    10
+    """
+    names, cells = _cells(rows)
+    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
+    lines = (
+        "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in (names, *cells)
+    )
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def html_table(rows: Sequence[Row]) -> str:
+    """Rows as a table of HTML.
+
+    >>> html_table([{"a": 1}])
+    '<table><tr><th>a</th></tr><tr><td>1</td></tr></table>'
+    """
+    names, cells = _cells(rows)
+    head = "".join(f"<th>{escape(name)}</th>" for name in names)
+    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in cells)
+    return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
+    """The names of all columns in their order, and the cells as str."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    return names, [[_shown(row.get(name)) for name in names] for row in rows]
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3g}"
+    return str(value)
