@@ -293,6 +293,27 @@ def _core_tensor(source: Source, tensor: Tensor, settings: Mapping[str, Any]) ->
     return source.name, "F32" if tensor.dtype == "F64" else tensor.dtype, source.shape, data, blocks, mapped
 
 
+def from_core(
+    sources: Iterable[Source], arrays: Mapping[str, NDArray[np.float32]], settings: Mapping[str, Any]
+) -> dict[str, NDArray[np.float32]]:
+    """The tensors of a file, by name, made of the core's: what `match_weights` does, backwards."""
+    heads, found = settings["heads"], {}
+    for source in sources:
+        array = arrays[source.name]
+        if source.file.endswith(_IN_PROJ):
+            whole = found.setdefault(source.file, np.empty(source.stored, np.float32))
+            part = _PARTS[source.name.rpartition(".self.")[2]]
+            whole.reshape(heads, 3, -1, array.shape[1])[:, part] = array.reshape(heads, -1, array.shape[1])
+        elif source.file.endswith(_CONVOLUTION):
+            outputs, inputs, kernel = source.stored
+            if array.shape[1] != inputs * kernel:
+                raise ValueError("conv_groups is above 1; training a convolution in groups is not supported")
+            found[source.file] = array.reshape(outputs, kernel, inputs).transpose(0, 2, 1)
+        else:
+            found[source.file] = array
+    return found
+
+
 def _halved(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The bytes of float64 numbers as those of float32 numbers; numbers that are too large become infinite."""
     with np.errstate(over="ignore"):

@@ -1,0 +1,166 @@
+"""A model whose weights change: it joins the core's training to the configuration and the tensors of a model."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c import _core
+from deberta_c._files.checkpoint import Tensor
+from deberta_c._models.initial import initial_weights
+from deberta_c._models.opening import Plan
+from deberta_c._models.tensor_names import Source, from_core, match_weights
+
+_SEED_LIMIT = 1 << 64
+
+
+class Session:
+    """The training of a model: its weights, gradients and moments, which the core holds.
+
+    The model keeps the weights that it had until `write_back`. A head that is missing in the model's files is drawn
+    from `seed`. One call at a time.
+    """
+
+    def __init__(self, model: Any, *, seed: int = 42) -> None:
+        self.model = model
+        self._plan: Plan = model._opened
+        tensors, tied = _with_head(model, seed)
+        matched = match_weights(model._wanted(self._plan), tensors, self._plan.settings, tied)
+        self._sources = [source for source in model._wanted(self._plan) if source.name in matched.names]
+        self._tied = tied
+        self.core = _core.Training(
+            self._plan.settings,
+            matched.tensors,
+            padding=_padding(model.config),
+            tied=self._plan.settings["head"] == "masked_lm" and _shares_words(self._sources, tied),
+            **dropout_of(model.config, self._plan.settings["head"]),
+        )
+
+    @property
+    def columns(self) -> int:
+        """The number of logits of a row."""
+        return int(self._plan.settings["num_labels"])
+
+    def forward(self, batch: Mapping[str, Any], seed: int) -> NDArray[np.float32]:
+        """Logits of a packed batch, with dropout by `seed`."""
+        return self.core.forward(**batch, seed=seed % _SEED_LIMIT)
+
+    def backward(self, d_logits: NDArray[np.float32]) -> None:
+        """Adds the gradients of the last forward pass."""
+        self.core.backward(np.ascontiguousarray(d_logits, np.float32).ravel())
+
+    def evaluate(self, batch: Mapping[str, Any]) -> NDArray[np.float32]:
+        """Logits of a packed batch with the weights as they are now, without dropout."""
+        logits = self.core.evaluate(**batch)[0]
+        assert logits is not None
+        return logits
+
+    def set_decay(self) -> None:
+        """Weight decay for all matrices but none for biases and LayerNorm, as in transformers."""
+        for name in self.core.names:
+            self.core.set_options(name, decay=name.endswith(".weight") and "LayerNorm" not in name)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The weights as they are now, float32, under the names of a file."""
+        arrays = {source.name: self.core.parameter(source.name) for source in self._sources}
+        found = {}
+        for file, array in from_core(self._sources, arrays, self._plan.settings).items():
+            name = self._tied.get(file, file)
+            data = np.ascontiguousarray(array, np.float32)
+            found[name] = Tensor(name, "F32", data.shape, data.reshape(-1).view(np.uint8))
+        return found
+
+    def write_back(self) -> None:
+        """Gives the model the weights as they are now."""
+        model, tensors = self.model, self.tensors()
+        model._made_by = of_weights, (type(model), model.config.to_dict(), tensors, model._options)
+        model._load(self._plan, tensors, {**model._options, "ignore_mismatched_sizes": False})
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """The moments of all parameters, of the word table only rows that have moved, and the number of steps."""
+        found: dict[str, NDArray[Any]] = {"steps": np.array(self.core.steps, np.uint64)}
+        for name in self.core.names:
+            first, second = self.core.moments(name)
+            rows = np.flatnonzero(first.any(axis=1) | second.any(axis=1)) if first.ndim == 2 else np.arange(len(first))
+            found[f"rows:{name}"] = rows.astype(np.int64)
+            found[f"first:{name}"], found[f"second:{name}"] = first[rows], second[rows]
+        return found
+
+    def set_weights(self, weights: Mapping[str, Tensor]) -> None:
+        """Replaces all weights by those of a file, given by name.
+
+        Errors: ValueError when they are those of another model.
+        """
+        matched = match_weights(self.model._wanted(self._plan), dict(weights), self._plan.settings, self._tied)
+        if not matched.complete:
+            raise ValueError("the checkpoint lacks the head of this model; it is a checkpoint of another model")
+        values = _core.Training(self._plan.settings, matched.tensors)
+        for name in self.core.names:
+            self.core.set_parameter(name, values.parameter(name).ravel())
+
+    def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Replaces all moments and the number of steps by those of `state`.
+
+        Errors: ValueError when they are those of another model.
+        """
+        for name in self.core.names:
+            if f"first:{name}" not in state:
+                raise ValueError(f"the checkpoint has no moments of {name!r}; it is a checkpoint of another model")
+            moments = []
+            for part in ("first", "second"):
+                moment = np.zeros_like(self.core.parameter(name))
+                moment[state[f"rows:{name}"]] = state[f"{part}:{name}"]
+                moments.append(moment.ravel())
+            self.core.set_moments(name, *moments)
+        self.core.steps = int(state["steps"])
+
+
+def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor], options: dict[str, Any]) -> Any:
+    """A trained model again, when it is unpickled."""
+    model = cls.__new__(cls)
+    settings = cls.config_class.from_dict(config)
+    plan = model._plan(settings, tensors, options)
+    model._seed, model._tokenizer = None, None
+    model._made_by = of_weights, (cls, config, tensors, options)
+    model._open(plan, dict(tensors), "", options)
+    return model
+
+
+def dropout_of(config: Any, head: str) -> dict[str, float]:
+    """The probabilities of dropout that a configuration names, as arguments of the core's Training."""
+    hidden = float(config.get("hidden_dropout_prob", 0.1))
+    found = {"hidden_dropout": hidden, "attention_dropout": float(config.get("attention_probs_dropout_prob", 0.1))}
+    if head in ("sequence", "tokens"):
+        own = config.get("classifier_dropout" if config.model_type == "bert" else "cls_dropout")
+        of_tokens = head == "tokens" and config.model_type != "bert"
+        found["head_dropout"] = hidden if own is None or of_tokens else float(own)
+    if head == "sequence" and config.model_type != "bert":
+        found["pooler_dropout"] = float(config.get("pooler_dropout") or 0.0)
+    return found
+
+
+def _with_head(model: Any, seed: int) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors of a model, the missing ones of its head drawn; and what is tied."""
+    plan, found = model._opened, dict(model._weights())
+    tied = model._tie(plan.config, found)
+    stored = {source.file: source.stored for source in model._wanted(plan)}
+    lacking = [
+        source
+        for source in model._wanted(plan)
+        if source.name.startswith("head.")
+        and (source.file not in found or tuple(found[source.file].shape) != stored[source.file])
+    ]
+    for tensor in initial_weights(lacking, plan.config, seed):
+        found[tensor.name] = tensor
+    return found, tied
+
+
+def _shares_words(sources: list[Source], tied: Mapping[str, str]) -> bool:
+    words, out = sources[0], next((source for source in sources if source.name == "head.out.weight"), None)
+    return out is not None and (out.file == words.file or tied.get(out.file) == words.file)
+
+
+def _padding(config: Any) -> int:
+    padding = config.get("pad_token_id")
+    return -1 if padding is None else int(padding)

@@ -1,0 +1,501 @@
+"""`Trainer`: fine-tuning of a model, with the names of transformers' Trainer."""
+
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._base.errors import warn_caller
+from deberta_c._models.heads import SequenceClassifier
+from deberta_c._models.losses import IGNORED, REGRESSION, SINGLE, loss_and_gradient, loss_divisor
+from deberta_c.training import checkpoints
+from deberta_c.training.arguments import TrainingArguments
+from deberta_c.training.callbacks import (
+    CallbackHandler,
+    DefaultFlowCallback,
+    EarlyStoppingCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    metric_key,
+    progress_callback,
+)
+from deberta_c.training.data import Rows, batches, encoded_rows, order_of
+from deberta_c.training.schedules import Schedule, schedule_of
+from deberta_c.training.session import Session
+
+
+class TrainOutput(NamedTuple):
+    """What `Trainer.train` returns."""
+
+    global_step: int
+    training_loss: float
+    metrics: dict[str, float]
+
+
+class PredictionOutput(NamedTuple):
+    """What `Trainer.predict` returns: logits (N, C), the labels or None, and metrics."""
+
+    predictions: NDArray[np.float32]
+    label_ids: NDArray[Any] | None
+    metrics: dict[str, float] | None
+
+
+class EvalPrediction(NamedTuple):
+    """What `compute_metrics` gets: logits (N, C) and labels; it unpacks as a pair."""
+
+    predictions: NDArray[np.float32]
+    label_ids: NDArray[Any]
+
+
+class Trainer:
+    """Fine-tunes a sequence classifier: one label a row, independent labels, or a regression.
+
+    Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
+    is ignored. Data sets are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or
+    texts (`text`, `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the
+    model's own. `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
+    labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
+    of each class. Training computes in float32, whatever type the weights in the files have.
+
+    During a training the model keeps the weights that it had; at its end it has the trained ones (or the best, with
+    `load_best_model_at_end`). Ctrl-C and SIGTERM write a checkpoint and stop; the model gets the weights of that step.
+    A checkpoint directory appears as a whole, so that one that is there can be resumed from.
+
+    >>> import deberta_c, tempfile
+    >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+    >>> data = {"text": ["win a prize now", "see you at home"] * 8, "label": [1, 0] * 8}
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     arguments = TrainingArguments(directory, num_train_epochs=1, save_strategy="no", disable_tqdm=True)
+    ...     trainer = Trainer(model, arguments, train_dataset=data, callbacks=[])
+    ...     trainer.remove_callback(deberta_c.training.callbacks.PrinterCallback)
+    ...     trainer.train().global_step
+    2
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        args: TrainingArguments | None = None,
+        data_collator: Any = None,
+        train_dataset: Any = None,
+        eval_dataset: Any = None,
+        processing_class: Any = None,
+        *,
+        compute_loss_func: Callable[[NDArray[np.float32], NDArray[Any]], tuple[float, NDArray[np.float32]]]
+        | None = None,
+        compute_metrics: Callable[[Any], dict[str, float]] | None = None,
+        callbacks: list[Any] | None = None,
+        class_weights: Any = None,
+        tokenizer: Any = None,
+    ) -> None:
+        if not isinstance(model, SequenceClassifier):
+            raise TypeError(f"model is {type(model).__name__}; Trainer fine-tunes sequence classifiers so far")
+        if tokenizer is not None:
+            warn_caller(FutureWarning("tokenizer= is the older name of processing_class="))
+            processing_class = tokenizer if processing_class is None else processing_class
+        self.model, self.args = model, TrainingArguments() if args is None else args
+        self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
+        self.processing_class = processing_class
+        self.compute_loss_func, self.compute_metrics = compute_loss_func, compute_metrics
+        self._class_weights = None if class_weights is None else np.asarray(class_weights, np.float64)
+        self.state, self.control = TrainerState(), TrainerControl()
+        flow: list[Any] = [DefaultFlowCallback(), *(callbacks or []), progress_callback(bool(self.args.disable_tqdm))]
+        self.callback_handler = CallbackHandler(flow, model, processing_class)
+        self._session: Session | None = None
+        self._schedule: Schedule = lambda step: 1.0
+        self._call("on_init_end")
+
+    # ---- callbacks ----
+
+    def add_callback(self, callback: Any) -> None:
+        """Adds a callback, an object or a class."""
+        self.callback_handler.add(callback)
+
+    def pop_callback(self, callback: Any) -> Any:
+        """Removes a callback, an object or the first one of a class, and returns it."""
+        return self.callback_handler.pop(callback)
+
+    def remove_callback(self, callback: Any) -> None:
+        """Removes a callback, an object or the first one of a class."""
+        self.callback_handler.pop(callback)
+
+    def _call(self, event: str, **others: Any) -> None:
+        self.control = self.callback_handler.call(event, self.args, self.state, self.control, **others)
+
+    # ---- training ----
+
+    def train(self, resume_from_checkpoint: str | Path | bool | None = None) -> TrainOutput:
+        """Trains; returns the number of updates, the mean loss and metrics.
+
+        `resume_from_checkpoint=True` continues from the last checkpoint in `output_dir`, a path from that one: with the
+        same data and arguments it ends with the same weights, bit for bit, as a training that was not interrupted.
+
+        Errors: ValueError for labels that do not fit the model, a class without rows, a loss that is not finite, or a
+        checkpoint of another model; FileNotFoundError when there is no checkpoint; OSError when one cannot be written.
+        """
+        rows = self._rows(self.train_dataset, "train_dataset")
+        self._check_labels(rows, "train_dataset", training=True)
+        held_out = None if self.eval_dataset is None else self._rows(self.eval_dataset, "eval_dataset")
+        if held_out is not None:
+            self._check_labels(held_out, "eval_dataset")
+        if self.args.eval_strategy != "no" and held_out is None:
+            raise ValueError(f"eval_strategy is {self.args.eval_strategy!r}, but there is no eval_dataset; give one")
+        session = self._session = Session(self.model, seed=self.args.seed)
+        session.set_decay()
+        run = _Run.of(self.args, len(rows))
+        self.state = TrainerState(
+            max_steps=run.steps, num_train_epochs=run.epochs, train_batch_size=self.args.train_batch_size
+        )
+        self.control = TrainerControl()
+        self._resume(resume_from_checkpoint, session)
+        self.state.compute_steps(self.args, run.steps)
+        self._schedule = schedule_of(
+            self.args.lr_scheduler_type,
+            warmup_steps=self.args.get_warmup_steps(run.steps),
+            training_steps=run.steps,
+            learning_rate=self.args.learning_rate,
+            options=self.args.lr_scheduler_kwargs,  # type: ignore[arg-type]
+        )
+        began, first = time.perf_counter(), self.state.global_step
+        with _sigterm_stops(self.control):
+            total = self._run(run, rows, held_out, session)
+        return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, len(rows))
+
+    def _resume(self, given: str | Path | bool | None, session: Session) -> None:
+        if given is None or given is False:
+            return
+        if given is True:
+            found = checkpoints.found_in(self._output())
+            if not found:
+                raise FileNotFoundError(f"{str(self._output())!r} has no checkpoint to resume from")
+            given = found[-1]
+        steps = self.state.max_steps
+        self.state = checkpoints.load(Path(given), session)
+        self.state.max_steps = steps
+        self.callback_handler.restore(self.state.stateful_callbacks)
+
+    def _run(self, run: "_Run", rows: Rows, held_out: Rows | None, session: Session) -> float:
+        """All epochs; the sum of the losses of the updates."""
+        total, since = 0.0, _Since()
+        self._call("on_train_begin")
+        if self.args.eval_on_start and held_out is not None and self.state.global_step == 0:
+            self._evaluate_and_note(held_out, session)
+        try:
+            while self.state.global_step < run.steps and not self.control.should_training_stop:
+                epoch = self.state.global_step // run.steps_of_epoch
+                self._call("on_epoch_begin")
+                total += self._epoch(epoch, run, rows, held_out, session, since)
+                self._call("on_epoch_end")
+                self._events(held_out, session, since)
+        except KeyboardInterrupt:
+            self._save(session)
+            session.write_back()
+            raise
+        return total
+
+    def _epoch(
+        self, epoch: int, run: "_Run", rows: Rows, held_out: Rows | None, session: Session, since: "_Since"
+    ) -> float:
+        data_seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        strategy = self.args.train_sampling_strategy
+        order = order_of(strategy, rows.lengths(), self.args.train_batch_size, data_seed, epoch)
+        parts = batches(order, self.args.train_batch_size, self.args.dataloader_drop_last)
+        each = self.args.gradient_accumulation_steps
+        updates = [parts[begin : begin + each] for begin in range(0, len(parts), each)]
+        total = 0.0
+        for number in range(self.state.global_step - epoch * run.steps_of_epoch, len(updates)):
+            if (
+                self.state.global_step >= run.steps
+                or self.control.should_training_stop
+                or self.control.should_epoch_stop
+            ):
+                break
+            self._call("on_step_begin")
+            loss = self._step(updates[number], rows, session, since)
+            total += loss
+            self.state.global_step += 1
+            self.state.epoch = epoch + (number + 1) / len(updates)
+            self._call("on_step_end")
+            self._events(held_out, session, since)
+        self.control.should_epoch_stop = False
+        return total
+
+    def _step(self, parts: list[NDArray[np.int64]], rows: Rows, session: Session, since: "_Since") -> float:
+        """One update from some batches: the gradient of the mean loss over all of their rows."""
+        labels = rows.labels
+        assert labels is not None
+        divisor = sum(self._divisor(labels[part]) for part in parts)
+        loss = 0.0
+        for number, part in enumerate(parts):
+            seed = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009 + number
+            logits = session.forward(rows.batch(part), seed)
+            part_loss, d_logits = self._loss(logits, labels[part], divisor, len(part) / sum(map(len, parts)), True)
+            session.backward(d_logits)
+            loss += part_loss
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for extreme labels"
+            )
+        self._call("on_pre_optimizer_step")
+        rate = self.args.learning_rate * self._schedule(self.state.global_step)
+        norm = session.core.update(
+            rate,
+            beta1=self.args.adam_beta1,
+            beta2=self.args.adam_beta2,
+            epsilon=self.args.adam_epsilon,
+            weight_decay=self.args.weight_decay,
+            max_norm=self.args.max_grad_norm,
+            bias_correction=self.args.optim != "xadam",
+        )
+        if not math.isfinite(norm):
+            raise ValueError(f"a gradient of step {self.state.global_step + 1} is not finite; lower learning_rate")
+        self._call("on_optimizer_step")
+        since.add(loss, norm, rate)
+        return loss
+
+    def _events(self, held_out: Rows | None, session: Session, since: "_Since") -> None:
+        """Logs, evaluates and saves as the callbacks asked for."""
+        if self.control.should_log and since.steps > 0:
+            self.log(since.logs())
+        self.control.should_log = False
+        if self.control.should_evaluate and held_out is not None:
+            self._evaluate_and_note(held_out, session)
+        self.control.should_evaluate = False
+        if self.control.should_save:
+            self._save(session)
+            self._call("on_save")
+        self.control.should_save = False
+
+    def _evaluate_and_note(self, held_out: Rows, session: Session) -> None:
+        """Evaluates, and notes whether that was the best so far."""
+        metrics = self._evaluated(held_out, session, "eval")[1]
+        if self.args.metric_for_best_model is None:
+            return
+        value = metrics.get(metric_key(self.args.metric_for_best_model))
+        if value is None:
+            raise ValueError(
+                f"metric_for_best_model is {self.args.metric_for_best_model!r}, but the metrics are {sorted(metrics)}"
+            )
+        best, sign = self.state.best_metric, 1 if self.args.greater_is_better else -1
+        if best is None or sign * (value - best) > 0:
+            self.state.best_metric, self.state.best_global_step = value, self.state.global_step
+            self.control.should_save = self.control.should_save or self.args.save_strategy == "best"
+
+    def _save(self, session: Session) -> None:
+        if self.args.save_strategy == "no":
+            return
+        directory = self._output() / f"{checkpoints.PREFIX}-{self.state.global_step}"
+        if self.state.best_global_step == self.state.global_step:
+            self.state.best_model_checkpoint = str(directory)
+        self.state.stateful_callbacks = self.callback_handler.states(self.control)
+        checkpoints.save(directory, session, self.state, self.args, only_model=self.args.save_only_model)
+        keep = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
+        checkpoints.drop_old(self._output(), self.args.save_total_limit, keep)
+
+    def _finish(self, session: Session, total: float, seconds: float, steps: int, rows: int) -> TrainOutput:
+        best = self.state.best_model_checkpoint
+        if self.args.load_best_model_at_end and best is not None and Path(best).is_dir():
+            session.set_weights(checkpoints.weights(Path(best), session))
+        session.write_back()
+        metrics = {
+            "train_runtime": round(seconds, 4),
+            "train_samples_per_second": round(rows * self.state.epoch / seconds, 3),
+            "train_steps_per_second": round(steps / seconds, 3),
+            "train_loss": total / max(1, steps),
+        }
+        self.log(dict(metrics))
+        self._call("on_train_end")
+        return TrainOutput(self.state.global_step, metrics["train_loss"], metrics)
+
+    # ---- evaluation ----
+
+    def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval") -> dict[str, float]:
+        """The loss and the metrics of a data set, by default `eval_dataset`, with the prefix "eval_"."""
+        dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        rows = self._rows(dataset, "eval_dataset")
+        self._check_labels(rows, "eval_dataset")
+        return self._evaluated(rows, self._current(), metric_key_prefix)[1]
+
+    def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
+        """Logits of a data set and, if it has labels, its metrics, with the prefix "test_"."""
+        rows = self._rows(test_dataset, "test_dataset")
+        if rows.labels is None:
+            return PredictionOutput(self._logits(rows, self._current()), None, None)
+        self._check_labels(rows, "test_dataset")
+        logits, metrics = self._evaluated(rows, self._current(), metric_key_prefix, event="on_predict")
+        return PredictionOutput(logits, rows.labels, metrics)
+
+    def _current(self) -> Session:
+        if self._session is None:
+            self._session = Session(self.model, seed=self.args.seed)
+        return self._session
+
+    def _logits(self, rows: Rows, session: Session) -> NDArray[np.float32]:
+        order = np.argsort(rows.lengths(), kind="stable")
+        logits = np.empty((len(rows), session.columns), np.float32)
+        for part in batches(order, self.args.eval_batch_size):
+            logits[part] = session.evaluate(rows.batch(part))
+        return logits
+
+    def _evaluated(
+        self, rows: Rows, session: Session, prefix: str, event: str = "on_evaluate"
+    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+        began = time.perf_counter()
+        logits, labels = self._logits(rows, session), rows.labels
+        assert labels is not None
+        loss = self._loss(logits, labels, self._divisor(labels), 1.0, False)[0]
+        metrics = {f"{prefix}_loss": float(loss)}
+        if self.compute_metrics is not None:
+            for name, value in self.compute_metrics(EvalPrediction(logits, labels)).items():
+                metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = value
+        seconds = time.perf_counter() - began
+        metrics[f"{prefix}_runtime"] = round(seconds, 4)
+        metrics[f"{prefix}_samples_per_second"] = round(len(rows) / seconds, 3)
+        metrics[f"{prefix}_steps_per_second"] = round(math.ceil(len(rows) / self.args.eval_batch_size) / seconds, 3)
+        if event == "on_evaluate":
+            self.log(dict(metrics))
+        self._call(event, metrics=metrics)
+        return logits, metrics
+
+    # ---- losses and labels ----
+
+    def _options(self) -> dict[str, Any]:
+        return {"infer": self.model.config.model_type == "bert", "class_weights": self._class_weights}
+
+    def _divisor(self, labels: NDArray[Any]) -> float:
+        return loss_divisor(self.model.config.problem_type, labels, self.model.num_labels, **self._options())
+
+    def _loss(
+        self, logits: NDArray[np.float32], labels: NDArray[Any], divisor: float, share: float, training: bool
+    ) -> tuple[float, NDArray[np.float32]]:
+        """The share of these rows in the mean loss of an update, and its gradient."""
+        if self.compute_loss_func is not None:
+            loss, gradient = self.compute_loss_func(logits, labels)
+            return float(loss) * share, np.asarray(gradient, np.float32) * np.float32(share)
+        loss, gradient = loss_and_gradient(
+            self.model.config.problem_type,
+            logits,
+            labels,
+            divisor=divisor,
+            label_smoothing=self.args.label_smoothing_factor if training else 0.0,
+            **self._options(),
+        )
+        return float(loss), gradient
+
+    def _rows(self, dataset: Any, name: str) -> Rows:
+        if dataset is None:
+            raise ValueError(f"there is no {name}; give one to the Trainer")
+        tokenizer = self.processing_class
+        if tokenizer is None and self.model.name_or_path:
+            tokenizer = self.model.tokenizer
+        return encoded_rows(dataset, name, tokenizer, self.model._opened.settings["type_vocab_size"])
+
+    def _check_labels(self, rows: Rows, name: str, training: bool = False) -> None:
+        labels, config = rows.labels, self.model.config
+        if labels is None:
+            raise ValueError(f"{name} has no labels; give a column named label or labels")
+        if self.compute_loss_func is None:
+            self._divisor(labels)  # raises for labels of a wrong kind or out of range
+        single = config.problem_type in (None, SINGLE) and self.model.num_labels > 1 and labels.ndim == 1
+        if not training or not single or labels.dtype.kind not in "iu" or config.problem_type == REGRESSION:
+            return
+        counts = np.bincount(labels[labels != IGNORED].astype(np.int64), minlength=self.model.num_labels)
+        if not counts.all():
+            absent = int(np.flatnonzero(counts == 0)[0])
+            warn_caller(UserWarning(f"{name} has no row with the label {absent}; the model will not learn it"))
+
+    # ---- the rest ----
+
+    def log(self, logs: dict[str, float]) -> None:
+        """Adds an entry to `state.log_history`, and calls the callbacks' `on_log`."""
+        logs["epoch"] = round(self.state.epoch, 4)
+        self.state.log_history.append({**logs, "step": self.state.global_step})
+        self._call("on_log", logs=logs)
+
+    def save_model(self, output_dir: str | Path | None = None) -> None:
+        """Saves the model, and its tokenizer if there is one, into a directory, by default `output_dir`."""
+        directory = self._output() if output_dir is None else Path(output_dir)
+        if self._session is not None:
+            self._session.write_back()
+        self.model.save_pretrained(directory)
+        if self.processing_class is not None:
+            self.processing_class.save_pretrained(directory)
+
+    def save_state(self) -> None:
+        """Writes `trainer_state.json` into `output_dir`."""
+        self._output().mkdir(parents=True, exist_ok=True)
+        self.state.save_to_json(self._output() / checkpoints.STATE)
+
+    def _output(self) -> Path:
+        return Path(str(self.args.output_dir))
+
+
+class _Run(NamedTuple):
+    """How many updates there are."""
+
+    steps_of_epoch: int
+    steps: int
+    epochs: int
+
+    @classmethod
+    def of(cls, args: TrainingArguments, rows: int) -> "_Run":
+        count = rows // args.train_batch_size if args.dataloader_drop_last else math.ceil(rows / args.train_batch_size)
+        if count == 0:
+            raise ValueError(f"train_dataset has {rows} rows, fewer than a batch; set dataloader_drop_last=False")
+        each = math.ceil(count / args.gradient_accumulation_steps)
+        if args.max_steps > 0:
+            return cls(each, args.max_steps, math.ceil(args.max_steps / each))
+        return cls(each, math.ceil(args.num_train_epochs * each), math.ceil(args.num_train_epochs))
+
+
+class _Since:
+    """The losses since the last log."""
+
+    def __init__(self) -> None:
+        self.steps, self._loss, self._norm, self._rate = 0, 0.0, 0.0, 0.0
+
+    def add(self, loss: float, norm: float, rate: float) -> None:
+        self.steps += 1
+        self._loss += loss
+        self._norm, self._rate = norm, rate
+
+    def logs(self) -> dict[str, float]:
+        found = {"loss": self._loss / self.steps, "grad_norm": self._norm, "learning_rate": self._rate}
+        self.steps, self._loss = 0, 0.0
+        return found
+
+
+@contextmanager
+def _sigterm_stops(control: TrainerControl) -> Iterator[None]:
+    """Turns SIGTERM into KeyboardInterrupt, as far as this is the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+__all__ = [
+    "EarlyStoppingCallback",
+    "EvalPrediction",
+    "PredictionOutput",
+    "TrainOutput",
+    "Trainer",
+    "TrainerCallback",
+    "TrainingArguments",
+]
