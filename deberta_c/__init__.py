@@ -101,7 +101,10 @@ from deberta_c._tokenizers.tokenizer import (
 )
 
 if _TYPE_CHECKING:
+    from deberta_c.training.arguments import TrainingArguments
+    from deberta_c.training.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
     from deberta_c.training.nli import nli_pairs
+    from deberta_c.training.trainer import EvalPrediction, Trainer
 
 __all__ = [
     "AddedToken",
@@ -148,6 +151,8 @@ __all__ = [
     "DebertaV2Model",
     "DebertaV2Tokenizer",
     "DebertaV2TokenizerFast",
+    "EarlyStoppingCallback",
+    "EvalPrediction",
     "FeatureExtractionPipeline",
     "FillMaskPipeline",
     "MaskedLMOutput",
@@ -167,6 +172,11 @@ __all__ = [
     "TokenClassificationPipeline",
     "TokenClassifierOutput",
     "TokenSpan",
+    "Trainer",
+    "TrainerCallback",
+    "TrainerControl",
+    "TrainerState",
+    "TrainingArguments",
     "TruncationWarning",
     "UnexpectedWeightsWarning",
     "UntiedWeightsWarning",
@@ -185,7 +195,17 @@ __all__ = [
     "threads",
 ]
 
-_LAZY = {"nli_pairs": "deberta_c.training.nli"}  # names that are imported when they are used, and their modules
+# Names that are imported when they are used, and their modules.
+_LAZY = {
+    "EarlyStoppingCallback": "deberta_c.training.callbacks",
+    "EvalPrediction": "deberta_c.training.trainer",
+    "Trainer": "deberta_c.training.trainer",
+    "TrainerCallback": "deberta_c.training.callbacks",
+    "TrainerControl": "deberta_c.training.callbacks",
+    "TrainerState": "deberta_c.training.callbacks",
+    "TrainingArguments": "deberta_c.training.arguments",
+    "nli_pairs": "deberta_c.training.nli",
+}
 
 if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error
 

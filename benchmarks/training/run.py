@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Steps of training by deberta_c and by transformers with torch: random weights, float32, the same threads, alternately.
+"""Steps of training by deberta_c and by transformers with torch, alternately: random weights, float32, equal threads.
 
     python -m benchmarks.training.run  # everything, into benchmarks/results/ISA/training.json (ten minutes)
     python -m benchmarks.training.run --works "v3-xsmall 16x64"  # these works; the others stay in the file

@@ -7,7 +7,7 @@ from importlib.util import find_spec
 
 from deberta_c._base.suggest import nearest
 
-_TRAINING = "deberta_c runs models and trains none: train with transformers, then open what save_pretrained wrote"
+_TRAINING = "fine-tune with model.fit(texts, labels), or with deberta_c.Trainer and TrainingArguments"
 _DECODERS = (
     "deberta_c has encoders alone, the families DeBERTa and BERT; use transformers for models that generate text"
 )

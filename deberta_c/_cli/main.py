@@ -19,6 +19,7 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
+from deberta_c._cli import train, tune
 from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
@@ -26,10 +27,10 @@ from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
 
-_COMMANDS = ("classify", "demo", "bench", "show-config", "text")
+_COMMANDS = ("classify", "train", "tune", "demo", "bench", "show-config", "text")
 _INSTEAD = {
     "predict": "classify", "score": "classify", "evaluate": "classify", "benchmark": "bench", "config": "show-config",
-    "version": "--version", "help": "--help", "train": None, "serve": None, "export": None, "convert": None,
+    "version": "--version", "help": "--help", "fit": "train", "serve": None, "export": None, "convert": None,
     "quantize": None, "download": None,
 }  # fmt: skip
 """Words that look like a command, and the command to use instead."""
@@ -37,6 +38,7 @@ _INSTEAD = {
 _PROGRAM = "python -m deberta_c"
 _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
+       {_PROGRAM} train | tune TRAIN [--model DIR] [--out DIR] ...
        {_PROGRAM} demo | bench | show-config ..."""
 _EPILOG = f"""\
 If TEXT is "-", each line of standard input is a text. Put "--" before a text that is the name of a command:
@@ -115,7 +117,7 @@ def _run(words: list[str]) -> int:
             options.run(options)
     except BrokenPipeError:
         raise
-    except (OSError, ValueError, TypeError, RuntimeError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError) as error:
         print(f"deberta_c: {error}", file=sys.stderr)
         return 1
     return 0
@@ -172,6 +174,14 @@ def _parser() -> argparse.ArgumentParser:
     _add_classify_options(classify)
     classify.set_defaults(run=_classify)
 
+    learn = commands.add_parser("train", help="fine-tune a model on labelled texts")
+    train.add_options(learn)
+    learn.set_defaults(run=train.run)
+
+    search = commands.add_parser("tune", help="fine-tune with several hyperparameters and report the best")
+    tune.add_options(search)
+    search.set_defaults(run=tune.run)
+
     demo = commands.add_parser("demo", help="classify the sample messages")
     demo.set_defaults(run=_demo)
 
@@ -187,7 +197,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for command in (text, classify):
         command.add_argument("--labels-only", action="store_true", help="write only the labels")
-    for command in (text, classify, demo, bench):
+    for command in (text, classify, learn, search, demo, bench):
         command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
         command.add_argument("--threads", type=int, help="threads to use")
     return parser

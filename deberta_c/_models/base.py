@@ -135,11 +135,9 @@ class PreTrainedModel(WeightedModel):
         return self
 
     def train(self: M, mode: bool = True) -> M:
-        """Returns itself for `mode=False`; otherwise raises NotImplementedError: this version does not train."""
+        """Returns itself for `mode=False`; raises NotImplementedError otherwise: `fit` and `Trainer` train."""
         if mode:
-            raise NotImplementedError(
-                "this version does not train; fine-tune with transformers, save_pretrained, and load that directory"
-            )
+            raise NotImplementedError("a model trains by model.fit(texts, labels), or by deberta_c.Trainer(model, ...)")
         return self
 
     def to(self: M, *places: object, device: object = None, dtype: object = None, non_blocking: bool = False) -> M:

@@ -1,7 +1,9 @@
 """The heads: the arguments of a call, the outputs that the core computes, and the result."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
 from inspect import cleandoc, signature
+from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -157,6 +159,53 @@ class SequenceClassifier(_Labelled):
             infer = self.config.model_type == "bert"
             loss = classification_loss(logits, labels, self.config.problem_type, infer=infer)
         return self._as_output(SequenceClassifierOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
+
+    def fit(
+        self,
+        texts: Iterable[Any],
+        labels: Iterable[Any],
+        text_pairs: Iterable[Any] | None = None,
+        *,
+        validation: Any = 0.1,
+        epochs: float = 3,
+        batch_size: int = 16,
+        learning_rate: float | None = None,
+        warmup: float = 0.1,
+        weight_decay: float = 0.01,
+        max_length: int | None = None,
+        class_weight: Any = None,
+        metric: str = "loss",
+        patience: int | None = 2,
+        seed: int = 42,
+        progress: bool = True,
+        output_dir: str | Path | None = None,
+        resume: bool = False,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """Fine-tunes the model on a column of texts (or of pairs) and one of labels, and keeps its best epoch.
+
+        Labels are str or numbers, one a row; lists of them are independent labels, and a model with one label takes
+        numbers to predict. The names of new labels become `config.id2label`; the model must have as many labels: open
+        it with `num_labels=`. `validation` is the share of rows that is drawn to compare the epochs, with the same
+        share of each label, or (texts, labels) of their own, or None. The epoch with the best `metric`, "loss",
+        "accuracy", "f1", "rmse" or "r2", is kept; `patience` epochs without a better one end the training. By default
+        the learning rate is 5e-5 for a small model and 2e-5 or 1e-5 for wider ones; `warmup` is a share of the steps.
+        `class_weight="balanced"` lets rare labels count as much as frequent ones. With `output_dir`, checkpoints stay
+        there and `resume=True` continues from the last one. Further arguments are those of
+        `deberta_c.TrainingArguments`. Returns a `FitResult`: the history as a table.
+
+        Errors: ValueError and TypeError name the row and the remedy; FloatingPointError for a loss that is not finite.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> result = model.fit(["win a prize", "see you at home"] * 10, ["spam", "ham"] * 10, epochs=1, progress=False)
+        >>> result.labels
+        ['ham', 'spam']
+        """
+        given = {name: value for name, value in locals().items() if name not in ("self", "texts", "labels")}
+        more = given.pop("arguments")
+        return import_module("deberta_c.training.fit").fit(self, texts, labels, **given, **more)
 
     def predict(
         self,

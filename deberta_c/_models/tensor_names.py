@@ -297,7 +297,7 @@ def from_core(
     sources: Iterable[Source], arrays: Mapping[str, NDArray[np.float32]], settings: Mapping[str, Any]
 ) -> dict[str, NDArray[np.float32]]:
     """The tensors of a file, by name, made of the core's: what `match_weights` does, backwards."""
-    heads, found = settings["heads"], {}
+    heads, found = settings["heads"], dict[str, NDArray[np.float32]]()
     for source in sources:
         array = arrays[source.name]
         if source.file.endswith(_IN_PROJ):

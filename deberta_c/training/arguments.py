@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 from deberta_c._base.errors import warn_caller
@@ -161,7 +162,7 @@ class TrainingArguments:
     resume_from_checkpoint: str | None = None
 
     def __post_init__(self) -> None:
-        self.output_dir = os.path.expanduser("trainer_output" if self.output_dir is None else self.output_dir)
+        self.output_dir = str(Path("trainer_output" if self.output_dir is None else self.output_dir).expanduser())
         if isinstance(self.lr_scheduler_kwargs, str):
             self.lr_scheduler_kwargs = json.loads(self.lr_scheduler_kwargs)
         for name, known in _CHOICES.items():
@@ -301,7 +302,7 @@ def _known_options(options: dict[str, Any]) -> dict[str, Any]:
                 idle.append(f"{name}={value!r}")
         elif name in _REFUSED:
             default, why = _REFUSED[name]
-            if value and value != default or (value is False and default):
+            if (value and value != default) or (value is False and default):
                 raise ValueError(f"{name} is {value!r}; {why}")
         else:
             near = nearest(name, [*known, *_HARMLESS, *_REFUSED])

@@ -182,7 +182,7 @@ class DefaultFlowCallback(TrainerCallback):
     True
     """
 
-    def on_step_end(  # type: ignore[override]
+    def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> TrainerControl:
         """After an update."""
@@ -199,7 +199,7 @@ class DefaultFlowCallback(TrainerCallback):
             control.should_training_stop = True
         return control
 
-    def on_epoch_end(  # type: ignore[override]
+    def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> TrainerControl:
         """After an epoch."""
@@ -227,7 +227,7 @@ class EarlyStoppingCallback(TrainerCallback):
         self.early_stopping_threshold = early_stopping_threshold
         self.early_stopping_patience_counter = 0
 
-    def on_train_begin(  # type: ignore[override]
+    def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
         """Refuses arguments with which it could not work."""
@@ -240,9 +240,7 @@ class EarlyStoppingCallback(TrainerCallback):
                 UserWarning("early stopping without load_best_model_at_end=True: the model ends with its last weights")
             )
 
-    def on_evaluate(  # type: ignore[override]
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
-    ) -> None:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Counts evaluations that are no better than the best one before."""
         name = metric_key(args.metric_for_best_model)
         value = others.get("metrics", {}).get(name)
@@ -281,9 +279,7 @@ class PrinterCallback(TrainerCallback):
     {'loss': '0.5'}
     """
 
-    def on_log(  # type: ignore[override]
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Prints them."""
         print(shown_logs(others["logs"]))
 
@@ -298,7 +294,7 @@ class ProgressCallback(TrainerCallback):
         self._bar: Any = None
         self._began, self._first, self._shown = 0.0, 0, 0.0
 
-    def on_train_begin(  # type: ignore[override]
+    def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
         """Opens the bar."""
@@ -308,9 +304,7 @@ class ProgressCallback(TrainerCallback):
 
             self._bar = tqdm(total=state.max_steps, initial=state.global_step, dynamic_ncols=True)
 
-    def on_step_end(  # type: ignore[override]
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
-    ) -> None:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Moves the bar."""
         if self._bar is not None:
             self._bar.update(state.global_step - self._bar.n)
@@ -320,9 +314,7 @@ class ProgressCallback(TrainerCallback):
             left = round(rate * (state.max_steps - state.global_step))
             print(f"step {state.global_step} of {state.max_steps}, {left} s left", file=sys.stderr, flush=True)
 
-    def on_log(  # type: ignore[override]
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Shows the logs."""
         logs = shown_logs(others["logs"])
         if self._bar is None:
@@ -332,7 +324,7 @@ class ProgressCallback(TrainerCallback):
             self._bar.set_postfix(loss=logs["loss"])
         self._bar.write(str(logs), file=sys.stderr)
 
-    def on_train_end(  # type: ignore[override]
+    def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
         """Closes the bar."""
@@ -353,15 +345,13 @@ class NotebookProgressCallback(ProgressCallback):
         super().__init__()
         self._display: Any = None
 
-    def on_log(  # type: ignore[override]
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
-    ) -> None:
+    def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Draws the table again."""
         from IPython.display import HTML, display
 
-        shown = HTML(self.table(state.log_history))
+        shown: Any = HTML(self.table(state.log_history))  # type: ignore[no-untyped-call]
         if self._display is None:
-            self._display = display(shown, display_id=True)
+            self._display = display(shown, display_id=True)  # type: ignore[no-untyped-call]
         else:
             self._display.update(shown)
 

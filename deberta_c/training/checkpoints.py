@@ -1,10 +1,11 @@
 """Checkpoints of a training: a directory each, which appears as a whole."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -24,8 +25,7 @@ def save(directory: Path, session: Session, state: TrainerState, arguments: Any,
 
     Errors: OSError when it cannot be written; earlier checkpoints stay as they are.
     """
-    if directory.is_dir():
-        shutil.rmtree(directory)
+    _remove(directory)
     with new_files(directory) as place:
         write_weights(place, list(session.tensors().values()), limit="50GB", variant=None)
         config = session.model._saved_config() | {"architectures": [type(session.model).__name__], "dtype": "float32"}
@@ -33,7 +33,7 @@ def save(directory: Path, session: Session, state: TrainerState, arguments: Any,
         state.save_to_json(place(STATE))
         place(ARGUMENTS).write_text(arguments.to_json_string() + "\n", encoding="utf-8")
         if not only_model:
-            np.savez(place(OPTIMIZER), **session.state())
+            np.savez(place(OPTIMIZER), **cast("Any", session.state()))
 
 
 def load(directory: Path, session: Session) -> TrainerState:
@@ -73,4 +73,18 @@ def drop_old(output_dir: Path, limit: int | None, keep: str | None) -> None:
     old = [path for path in found_in(output_dir) if str(path) != keep]
     kept = keep is not None and Path(keep).is_dir()
     for path in old[: max(0, len(old) + kept - limit)]:
+        _remove(path)
+
+
+def clean(output_dir: Path) -> None:
+    """Removes what a killed process left: checkpoints half written, or half removed."""
+    for path in output_dir.glob(".deberta_c.*") if output_dir.is_dir() else ():
         shutil.rmtree(path)
+
+
+def _remove(directory: Path) -> None:
+    """Removes a checkpoint; from the first moment on its name is gone."""
+    if directory.is_dir():
+        hidden = directory.with_name(f".deberta_c.{directory.name}.{os.urandom(4).hex()}")
+        directory.rename(hidden)
+        shutil.rmtree(hidden)

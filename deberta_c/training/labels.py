@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
-from deberta_c._columns.texts import is_missing, values_of
+from deberta_c._columns.texts import RowName, is_missing, rows_of, values_of
 from deberta_c._models.config import PreTrainedConfig
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 
+_ROW = rows_of("labels")
 ClassWeight = Mapping[Any, float] | Sequence[float] | str | None
 
 
@@ -26,7 +27,7 @@ class EncodedLabels(NamedTuple):
         return self.values if self.problem == SINGLE else None
 
 
-def encode_labels(labels: Iterable[Any], config: PreTrainedConfig, name: str = "labels") -> EncodedLabels:
+def encode_labels(labels: Iterable[Any], config: PreTrainedConfig, row_name: RowName = _ROW) -> EncodedLabels:
     """Labels for a model with this configuration, which stays as it is.
 
     One label a row, a str or a number, is a class. If the configuration has names for all of them, they keep their
@@ -41,15 +42,15 @@ def encode_labels(labels: Iterable[Any], config: PreTrainedConfig, name: str = "
     >>> encode_labels(["spam", "ham", "spam"], BertConfig(num_labels=2))
     EncodedLabels(problem='single_label_classification', values=array([1, 0, 1]), names=['ham', 'spam'])
     """
-    rows = _rows(labels, name)
+    rows = label_rows(labels, row_name)
     if config.problem_type == REGRESSION or (config.problem_type is None and config.num_labels == 1):
-        return EncodedLabels(REGRESSION, _numbers(rows, name), list(config.id2label.values()))
+        return EncodedLabels(REGRESSION, _numbers(rows, row_name), list(config.id2label.values()))
     if config.problem_type == MULTIPLE or any(isinstance(row, (list, tuple, set, frozenset)) for row in rows):
-        return _independent(rows, config, name)
-    known = [_plain(row, f"{name}[{place}]") for place, row in enumerate(rows)]
+        return _independent(rows, config, row_name)
+    known = [_plain(row, row_name(place)) for place, row in enumerate(rows)]
     if all(type(label) is int and 0 <= label < config.num_labels for label in known):
         return EncodedLabels(SINGLE, np.array(known, np.int64), list(config.id2label.values()))
-    numbers, names = _numbered(known, config, name)
+    numbers, names = _numbered(known, config)
     return EncodedLabels(SINGLE, np.array([numbers[label] for label in known], np.int64), names)
 
 
@@ -146,27 +147,31 @@ def require_examples(labels: EncodedLabels) -> None:
         )
 
 
-def _rows(labels: Iterable[Any], name: str) -> list[Any]:
-    """The labels as a list, one for each row, of plain values."""
-    table = getattr(labels, "to_numpy", lambda: labels)() if getattr(labels, "ndim", 1) == 2 else labels
-    rows: list[Any] = np.asarray(table).tolist() if getattr(table, "ndim", 1) == 2 else values_of(table, name)
+def label_rows(labels: Iterable[Any], row_name: RowName) -> list[Any]:
+    """A column of labels, or a table with a column for each label, as a list of plain values, one for each row.
+
+    >>> label_rows(np.array([[0, 1], [1, 1]]), rows_of("labels"))
+    [[0, 1], [1, 1]]
+    """
+    table: Any = getattr(labels, "to_numpy", lambda: labels)() if getattr(labels, "ndim", 1) == 2 else labels
+    rows: list[Any] = np.asarray(table).tolist() if getattr(table, "ndim", 1) == 2 else values_of(table, "labels")
     if not rows:
-        raise ValueError(f"{name} is empty; give a label for each text")
+        raise ValueError("labels is empty; give a label for each text")
     missing = [place for place, row in enumerate(rows) if is_missing(row)]
     if missing:
-        raise ValueError(f"{name}[{missing[0]}] is missing ({rows[missing[0]]!r}); drop such rows")
+        raise ValueError(f"{row_name(missing[0])} is missing ({rows[missing[0]]!r}); drop such rows")
     return [row.tolist() if isinstance(row, (np.ndarray, np.generic)) else row for row in rows]
 
 
-def _numbers(rows: list[Any], name: str) -> NDArray[np.float32]:
+def _numbers(rows: list[Any], row_name: RowName) -> NDArray[np.float32]:
     try:
         values = np.asarray(rows, np.float32)
     except (TypeError, ValueError) as error:
-        raise TypeError(f"{name} holds {short(rows[0])}; a model of one label takes numbers ({error})") from error
+        raise TypeError(f"{row_name(0)} is {short(rows[0])}; a model of one label takes numbers ({error})") from error
     wrong = ~np.isfinite(values)
     if wrong.any():
-        place = np.argwhere(wrong)[0].tolist()
-        raise ValueError(f"{name}{place} is {values[tuple(place)]}; it must be a finite number")
+        place = int(np.argwhere(wrong)[0, 0])
+        raise ValueError(f"{row_name(place)} is {values[place]}; it must be a finite number")
     return values
 
 
@@ -181,35 +186,35 @@ def _plain(label: Any, place: str) -> int | str:
     raise TypeError(f"{place} is {short(label)} of type {type(label).__name__}; it must be a str or a whole number")
 
 
-def _numbered(labels: list[Any], config: PreTrainedConfig, name: str) -> tuple[dict[Any, int], list[str]]:
+def _numbered(labels: list[Any], config: PreTrainedConfig) -> tuple[dict[Any, int], list[str]]:
     """The number of each label, and the names of all: those of the configuration unless it has none of these labels."""
     found = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
     names = list(config.id2label.values())
-    unknown = [label for label in found if label not in config.label2id]
+    unknown = [label for label in found if str(label) not in config.label2id]
     if not unknown:
-        return {label: config.label2id[label] for label in found}, names
+        return {label: config.label2id[str(label)] for label in found}, names
     generic = names == [f"LABEL_{number}" for number in range(len(names))]
     if len(found) != len(names):
         raise ValueError(
-            f"{name} has {len(found)} different labels, {short(found)}, but the model {len(names)}, {short(names)}; "
+            f"labels has {len(found)} different labels, {short(found)}, but the model {len(names)}, {short(names)}; "
             f"open it with num_labels={len(found)} and, if it has a head already, ignore_mismatched_sizes=True"
         )
     if len(unknown) < len(found) or (isinstance(unknown[0], int) and not generic):
         raise ValueError(
-            f"{name} has the label {unknown[0]!r}; the labels of the model are {short(names)}, or their numbers from 0 "
+            f"labels has the label {unknown[0]!r}; the labels of the model are {short(names)}, or their numbers from 0 "
             "on: mend that label, or set id2label of the configuration"
         )
     return {label: number for number, label in enumerate(found)}, [str(label) for label in found]
 
 
-def _independent(rows: list[Any], config: PreTrainedConfig, name: str) -> EncodedLabels:
+def _independent(rows: list[Any], config: PreTrainedConfig, row_name: RowName) -> EncodedLabels:
     """Lists of names, or of zeros and ones."""
     lists = [list(row) if isinstance(row, (list, tuple, set, frozenset)) else [row] for row in rows]
     count = config.num_labels
     if all(len(row) == count and set(row) <= {0, 1} for row in lists):
         return EncodedLabels(MULTIPLE, np.array(lists, np.float32), list(config.id2label.values()))
-    known = [[_plain(label, f"{name}[{place}]") for label in row] for place, row in enumerate(lists)]
-    numbers, names = _numbered([label for row in known for label in row], config, name)
+    known = [[_plain(label, row_name(place)) for label in row] for place, row in enumerate(lists)]
+    numbers, names = _numbered([label for row in known for label in row], config)
     values = np.zeros((len(rows), count), np.float32)
     for row, found in enumerate(known):
         values[row, [numbers[label] for label in found]] = 1

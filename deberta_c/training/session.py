@@ -118,7 +118,7 @@ class Session:
 
 def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor], options: dict[str, Any]) -> Any:
     """A trained model again, when it is unpickled."""
-    model = cls.__new__(cls)
+    model: Any = object.__new__(cls)
     settings = cls.config_class.from_dict(config)
     plan = model._plan(settings, tensors, options)
     model._seed, model._tokenizer = None, None

@@ -20,8 +20,6 @@ from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import (
     CallbackHandler,
     DefaultFlowCallback,
-    EarlyStoppingCallback,
-    TrainerCallback,
     TrainerControl,
     TrainerState,
     metric_key,
@@ -138,8 +136,9 @@ class Trainer:
         `resume_from_checkpoint=True` continues from the last checkpoint in `output_dir`, a path from that one: with the
         same data and arguments it ends with the same weights, bit for bit, as a training that was not interrupted.
 
-        Errors: ValueError for labels that do not fit the model, a class without rows, a loss that is not finite, or a
-        checkpoint of another model; FileNotFoundError when there is no checkpoint; OSError when one cannot be written.
+        Errors: ValueError for labels that do not fit the model or a checkpoint of another one, FloatingPointError for a
+        loss or gradient that is not finite, FileNotFoundError when there is no checkpoint, OSError when one cannot be
+        written. Warnings: a label that no row has.
         """
         rows = self._rows(self.train_dataset, "train_dataset")
         self._check_labels(rows, "train_dataset", training=True)
@@ -164,8 +163,9 @@ class Trainer:
             learning_rate=self.args.learning_rate,
             options=self.args.lr_scheduler_kwargs,  # type: ignore[arg-type]
         )
+        checkpoints.clean(self._output())
         began, first = time.perf_counter(), self.state.global_step
-        with _sigterm_stops(self.control):
+        with _sigterm_stops():
             total = self._run(run, rows, held_out, session)
         return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, len(rows))
 
@@ -195,9 +195,10 @@ class Trainer:
                 total += self._epoch(epoch, run, rows, held_out, session, since)
                 self._call("on_epoch_end")
                 self._events(held_out, session, since)
-        except KeyboardInterrupt:
-            self._save(session)
-            session.write_back()
+        except BaseException as stopped:
+            if not isinstance(stopped, Exception):  # Ctrl-C, SIGTERM
+                self._save(session)
+                session.write_back()
             raise
         return total
 
@@ -241,8 +242,8 @@ class Trainer:
             session.backward(d_logits)
             loss += part_loss
         if not math.isfinite(loss):
-            raise ValueError(
-                f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for extreme labels"
+            raise FloatingPointError(
+                f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
             )
         self._call("on_pre_optimizer_step")
         rate = self.args.learning_rate * self._schedule(self.state.global_step)
@@ -256,7 +257,7 @@ class Trainer:
             bias_correction=self.args.optim != "xadam",
         )
         if not math.isfinite(norm):
-            raise ValueError(f"a gradient of step {self.state.global_step + 1} is not finite; lower learning_rate")
+            raise FloatingPointError(f"step {self.state.global_step + 1} has an infinite gradient; lower learning_rate")
         self._call("on_optimizer_step")
         since.add(loss, norm, rate)
         return loss
@@ -380,7 +381,7 @@ class Trainer:
         if self.compute_loss_func is not None:
             loss, gradient = self.compute_loss_func(logits, labels)
             return float(loss) * share, np.asarray(gradient, np.float32) * np.float32(share)
-        loss, gradient = loss_and_gradient(
+        value, gradient = loss_and_gradient(
             self.model.config.problem_type,
             logits,
             labels,
@@ -388,7 +389,7 @@ class Trainer:
             label_smoothing=self.args.label_smoothing_factor if training else 0.0,
             **self._options(),
         )
-        return float(loss), gradient
+        return float(value), gradient
 
     def _rows(self, dataset: Any, name: str) -> Rows:
         if dataset is None:
@@ -474,28 +475,14 @@ class _Since:
 
 
 @contextmanager
-def _sigterm_stops(control: TrainerControl) -> Iterator[None]:
-    """Turns SIGTERM into KeyboardInterrupt, as far as this is the main thread."""
-    if threading.current_thread() is not threading.main_thread():
+def _sigterm_stops() -> Iterator[None]:
+    """SIGTERM acts as Ctrl-C does, in the main thread, unless the program has a handler of its own."""
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
         yield
         return
-
-    def interrupt(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-__all__ = [
-    "EarlyStoppingCallback",
-    "EvalPrediction",
-    "PredictionOutput",
-    "TrainOutput",
-    "Trainer",
-    "TrainerCallback",
-    "TrainingArguments",
-]
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -1,0 +1,71 @@
+"""`train`: fine-tunes a model on a column of labelled texts."""
+
+import argparse
+import sys
+from pathlib import Path
+
+from deberta_c._cli.training import (
+    add_data_options,
+    add_fixed_options,
+    check_directory,
+    fixed_options,
+    model_opener,
+    read_labelled,
+    validation_rows,
+)
+
+
+def add_options(command: argparse.ArgumentParser) -> None:
+    """The options of the command."""
+    add_data_options(command)
+    command.add_argument("--out", type=Path, required=True, metavar="DIR", help="the directory of the trained model")
+    command.add_argument("--epochs", type=float, default=3.0, help="how often every text is read (default: 3)")
+    command.add_argument("--batch-size", type=int, default=16, help="texts of a batch (default: 16)")
+    command.add_argument(
+        "--learning-rate",
+        type=float,
+        help="the largest learning rate (default: 5e-5, 2e-5 for a model 768 wide, 1e-5 for 1024 and more)",
+    )
+    command.add_argument(
+        "--warmup",
+        type=float,
+        default=0.1,
+        help="how long the learning rate rises: a share of all steps, or a number of steps from 1 on (default: 0.1)",
+    )
+    command.add_argument("--weight-decay", type=float, default=0.01, help="decoupled weight decay (default: 0.01)")
+    command.add_argument(
+        "--checkpoints", type=Path, metavar="DIR", help="keep checkpoints there, so that --resume can go on"
+    )
+    command.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --checkpoints")
+    command.add_argument("--quiet", action="store_true", help="show no progress")
+    add_fixed_options(command)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Trains, saves and prints the history."""
+    check_directory("--out", options.out)
+    check_directory("--checkpoints", options.checkpoints)
+    if options.resume and options.checkpoints is None:
+        raise ValueError("--resume is given without --checkpoints; name the directory that has the checkpoints")
+    rows = read_labelled(options.input, options)
+    validation = validation_rows(options)
+    model = model_opener(options, rows.labels)()
+    result = model.fit(
+        rows.texts,
+        rows.labels,
+        rows.pairs,
+        validation=validation,
+        epochs=options.epochs,
+        batch_size=options.batch_size,
+        learning_rate=options.learning_rate,
+        warmup=options.warmup,
+        weight_decay=options.weight_decay,
+        progress=not options.quiet,
+        output_dir=options.checkpoints,
+        resume=options.resume,
+        **fixed_options(options),
+    )
+    model.save_pretrained(options.out)
+    model.tokenizer.save_pretrained(options.out)
+    print(result)
+    print(f"wrote {str(options.out)!r}", file=sys.stderr)

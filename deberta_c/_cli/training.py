@@ -1,0 +1,200 @@
+"""What `train` and `tune` share: their options, the labelled rows of a file, and a model with the labels of these."""
+
+import argparse
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from deberta_c._base.about import default_model
+from deberta_c._base.errors import MissingHeadWarning
+from deberta_c._cli.columns import cells_of, require_columns, text_cells
+from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
+from deberta_c._columns.texts import is_missing
+from deberta_c._models.auto import AutoModelForSequenceClassification
+from deberta_c._models.config import AutoConfig
+from deberta_c._models.heads import SequenceClassifier
+from deberta_c._models.losses import REGRESSION
+
+_FILES = "a .csv, .tsv, .jsonl, .json or .parquet file"
+
+
+class Labelled(NamedTuple):
+    """The columns of a file; `pairs` is None without second texts."""
+
+    texts: list[str]
+    pairs: list[str] | None
+    labels: list[Any]
+
+    def as_validation(self) -> tuple[Any, ...]:
+        """The rows as `fit` takes them for a validation set."""
+        return (self.texts, self.labels) if self.pairs is None else tuple(self)
+
+
+def add_data_options(command: argparse.ArgumentParser) -> None:
+    """The options that say what is read, and for which model."""
+    command.add_argument("input", type=Path, metavar="TRAIN", help=f"{_FILES} of labelled texts, or one with .gz")
+    command.add_argument("--text-column", default="text", help="the column of texts (default: text)")
+    command.add_argument("--pair-column", help="the column of second texts, for models of pairs")
+    command.add_argument("--label-column", default="label", help="the column of labels (default: label)")
+    command.add_argument("--regression", action="store_true", help="the labels are numbers to predict")
+    command.add_argument(
+        "--validation",
+        type=_validation,
+        default=0.1,
+        metavar="FILE|SHARE",
+        help="the file of the validation set, or the share of TRAIN that is drawn for it, with the same share of every "
+        "label (default: 0.1); 0 for none",
+    )
+    command.add_argument("--delimiter", help="the delimiter of the columns: one character, or tab")
+    command.add_argument("--no-quotes", action="store_true", help="read quotation marks in csv and tsv as plain text")
+    command.add_argument("--encoding", default="utf-8-sig", help="the encoding of the files (default: utf-8)")
+
+
+def add_fixed_options(command: argparse.ArgumentParser) -> None:
+    """The hyperparameters that `tune` does not search."""
+    command.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
+    command.add_argument(
+        "--optimizer",
+        choices=tuple(OPTIMIZERS),
+        default="adamw",
+        help="adamw, or xadam: without bias correction, as the DeBERTa paper has it (default: adamw)",
+    )
+    command.add_argument(
+        "--schedule",
+        choices=("linear", "cosine", "constant", "constant_with_warmup", "polynomial", "inverse_sqrt"),
+        default="linear",
+        help="how the learning rate goes on after the warm-up (default: linear)",
+    )
+    command.add_argument("--clip", type=float, default=1.0, help="the largest norm of all gradients (default: 1.0)")
+    command.add_argument(
+        "--accumulation", type=int, default=1, help="batches whose gradients are added for a step (default: 1)"
+    )
+    command.add_argument("--label-smoothing", type=float, default=0.0, help="between 0 and 1 (default: 0)")
+    command.add_argument(
+        "--class-weight", choices=("balanced",), help="balanced: rare labels count as much as frequent ones"
+    )
+    command.add_argument(
+        "--metric",
+        choices=("loss", "accuracy", "f1", "rmse", "r2"),
+        default="loss",
+        help="what chooses the best epoch on the validation set (default: loss)",
+    )
+    command.add_argument(
+        "--patience",
+        type=int,
+        default=2,
+        help="stop after this many epochs in a row that are no better on the validation set (default: 2)",
+    )
+    command.add_argument("--seed", type=int, default=42, help="of the split, a new head, the order and dropout")
+
+
+OPTIMIZERS = {"adamw": "adamw_torch", "xadam": "xadam"}
+
+
+def fixed_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of `fit` that `add_fixed_options` reads."""
+    return {
+        "max_length": options.max_length,
+        "optim": OPTIMIZERS[options.optimizer],
+        "lr_scheduler_type": options.schedule,
+        "max_grad_norm": options.clip,
+        "gradient_accumulation_steps": options.accumulation,
+        "label_smoothing_factor": options.label_smoothing,
+        "class_weight": options.class_weight,
+        "metric": options.metric,
+        "patience": options.patience,
+        "seed": options.seed,
+    }
+
+
+def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:
+    """The labelled rows of a file; errors name the line."""
+    reads = format_of(path, "csv", options.delimiter, options.encoding, not options.no_quotes)
+    source = shown(path)
+    texts: list[str] = []
+    pairs: list[str] = []
+    labels: list[Any] = []
+    names = {
+        "--text-column": options.text_column,
+        "--pair-column": options.pair_column,
+        "--label-column": options.label_column,
+    }
+    for chunk in read_chunks(path, reads, 4096):
+        if not texts:
+            require_columns(chunk, reads, names)
+        texts += text_cells(chunk, options.text_column, source, reads, "drop such rows")
+        if options.pair_column:
+            pairs += text_cells(chunk, options.pair_column, source, reads, "drop such rows")
+        found = cells_of(chunk, options.label_column, reads)
+        for row, label in enumerate(found):
+            if is_missing(label):
+                raise ValueError(f"{source}, {chunk.place(row)}: the label is missing; drop such rows")
+        labels += found
+    if not texts:
+        raise ValueError(f"{source} has no rows; give labelled texts")
+    return Labelled(texts, pairs if options.pair_column else None, _numbers(labels, options.regression, source))
+
+
+def validation_rows(options: argparse.Namespace) -> float | tuple[Any, ...] | None:
+    """The `validation` of `fit`."""
+    if isinstance(options.validation, Path):
+        return read_labelled(options.validation, options).as_validation()
+    return options.validation or None
+
+
+def model_opener(options: argparse.Namespace, labels: list[Any]) -> Callable[[], SequenceClassifier]:
+    """A function that opens the model, with a head for these labels."""
+    directory = default_model() if options.model is None else options.model
+    keys = _label_keys(AutoConfig.from_pretrained(directory), labels, options.regression)
+
+    def open_model() -> SequenceClassifier:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", MissingHeadWarning)  # a new head is drawn when the training begins
+            model: SequenceClassifier = AutoModelForSequenceClassification.from_pretrained(
+                directory, ignore_mismatched_sizes=True, **keys
+            )
+            return model
+
+    return open_model
+
+
+def _label_keys(config: Any, labels: list[Any], regression: bool) -> dict[str, Any]:
+    """The keys of config.json that the labels need: none if the model has these labels already."""
+    if regression:
+        return {"num_labels": 1, "problem_type": REGRESSION}
+    found = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
+    known = config.label2id.keys() if isinstance(found[0], str) else range(config.num_labels)
+    if len(found) == config.num_labels and set(found) <= set(known):
+        return {}
+    return {"id2label": {number: str(label) for number, label in enumerate(found)}}
+
+
+def _numbers(labels: list[Any], regression: bool, source: str) -> list[Any]:
+    """Labels as numbers where all of them are: whole ones, and for a regression any."""
+    try:
+        return [float(label) if regression else int(label) for label in labels]
+    except ValueError as error:
+        if regression:
+            raise ValueError(f"{source} has a label that is not a number ({error}); leave out --regression") from error
+        return labels
+
+
+def _validation(value: str) -> float | Path:
+    try:
+        return float(value)
+    except ValueError:
+        return Path(value)
+
+
+def check_directory(option: str, path: Path | None) -> None:
+    """Refuses a directory that cannot be made, before the work begins."""
+    if path is not None and (path == STANDARD or (path.exists() and not path.is_dir())):
+        raise NotADirectoryError(f"{option} is {str(path)!r}, which is not a directory; give a new one")
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Refuses a file that cannot be written, before the work begins."""
+    if path is not None and not path.parent.is_dir():
+        folder = str(path.parent)
+        raise FileNotFoundError(f"{option} is {str(path)!r}, but there is no folder {folder!r}; create it first")

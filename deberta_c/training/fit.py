@@ -1,0 +1,203 @@
+"""`model.fit`: from a column of texts and one of labels to a fine-tuned model."""
+
+import tempfile
+import time
+from collections.abc import Iterable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._columns.texts import rows_of, texts_of
+from deberta_c._models.losses import MULTIPLE, REGRESSION
+from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
+from deberta_c.training.arguments import TrainingArguments
+from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback
+from deberta_c.training.labels import (
+    ClassWeight,
+    EncodedLabels,
+    class_weights,
+    encode_labels,
+    label_rows,
+    require_examples,
+    split_rows,
+)
+from deberta_c.training.metrics import metrics_of
+from deberta_c.training.result import FitResult, history_of
+from deberta_c.training.trainer import Trainer
+
+Validation = float | tuple[Iterable[Any], ...] | None
+LOWER_IS_BETTER = ("loss", "rmse")
+
+
+def fit(
+    model: Any,
+    texts: Iterable[Any],
+    labels: Iterable[Any],
+    text_pairs: Iterable[Any] | None = None,
+    *,
+    validation: Validation = 0.1,
+    epochs: float = 3,
+    batch_size: int = 16,
+    learning_rate: float | None = None,
+    warmup: float = 0.1,
+    weight_decay: float = 0.01,
+    max_length: int | None = None,
+    class_weight: ClassWeight = None,
+    metric: str = "loss",
+    patience: int | None = 2,
+    seed: int = 42,
+    progress: bool = True,
+    output_dir: str | Path | None = None,
+    resume: bool = False,
+    tokenizer: PreTrainedTokenizerFast | None = None,
+    **arguments: Any,
+) -> FitResult:
+    """What `fit` of a `SequenceClassifier` does; see that method."""
+    tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    columns = _columns("", texts, text_pairs, labels)
+    count = len(columns.labels)
+    if isinstance(validation, tuple):
+        columns = columns.followed_by(_validation_columns(validation))
+    encoded = encode_labels(
+        columns.labels,
+        model.config,
+        lambda row: f"labels[{row}]" if row < count else f"validation labels[{row - count}]",
+    )
+    learned, held_out = _divided(encoded, count, validation, seed)
+    seen = encoded._replace(values=encoded.values[learned])
+    require_examples(seen)
+    weights = class_weights(class_weight, seen)
+    _check_metric(metric, encoded.problem)
+    table = columns.encoded(tokenizer, max_length) | {"labels": encoded.values.tolist()}
+    model.config.id2label = dict(enumerate(encoded.names))
+    if encoded.problem == MULTIPLE:
+        model.config.problem_type = MULTIPLE
+    began = time.perf_counter()
+    with _directory(output_dir) as place:
+        settings = {
+            "output_dir": str(place),
+            "per_device_train_batch_size": batch_size,
+            "per_device_eval_batch_size": batch_size,
+            "num_train_epochs": epochs,
+            "learning_rate": _learning_rate(model) if learning_rate is None else learning_rate,
+            "warmup_steps": warmup,
+            "weight_decay": weight_decay,
+            "seed": seed,
+            "logging_strategy": "epoch",
+            "disable_tqdm": not progress,
+            **_saving(len(held_out) > 0, metric, output_dir is not None),
+            **arguments,
+        }
+        stops = len(held_out) > 0 and patience is not None
+        trainer = Trainer(
+            model,
+            TrainingArguments(**settings),
+            train_dataset=_chosen(table, learned),
+            eval_dataset=_chosen(table, held_out) if len(held_out) else None,
+            compute_metrics=metrics_of(encoded.problem),
+            callbacks=[EarlyStoppingCallback(early_stopping_patience=patience or 0)] if stops else [],
+            class_weights=weights,
+        )
+        if not progress:
+            trainer.remove_callback(PrinterCallback)
+        trainer.train(resume_from_checkpoint=resume or None)
+    return _result(trainer, encoded, metric, epochs, time.perf_counter() - began)
+
+
+class _Columns(NamedTuple):
+    """Columns of one length."""
+
+    texts: list[str]
+    pairs: list[str] | None
+    labels: list[Any]
+
+    def followed_by(self, other: "_Columns") -> "_Columns":
+        """The rows of both."""
+        if (self.pairs is None) != (other.pairs is None):
+            raise ValueError("validation has second texts, or text_pairs are given, but not both; give none or both")
+        pairs = None if self.pairs is None or other.pairs is None else self.pairs + other.pairs
+        return _Columns(self.texts + other.texts, pairs, self.labels + other.labels)
+
+    def encoded(self, tokenizer: PreTrainedTokenizerFast, max_length: int | None) -> dict[str, list[Any]]:
+        """Columns of ids and, where the tokenizer returns them, types."""
+        rows = tokenizer(self.texts, self.pairs, truncation=True, max_length=max_length)
+        return {key: rows[key] for key in ("input_ids", "token_type_ids") if key in rows}
+
+
+def _columns(of: str, texts: Iterable[Any], pairs: Iterable[Any] | None, labels: Iterable[Any]) -> _Columns:
+    """The columns as lists, checked; messages call them texts, text_pairs and labels `of` something."""
+    firsts, _ = texts_of(texts, f"{of}texts")
+    seconds = None if pairs is None else texts_of(pairs, f"{of}text_pairs")[0]
+    rows = label_rows(labels, rows_of(f"{of}labels"))
+    for name, column in (("labels", rows), ("text_pairs", seconds)):
+        if column is not None and len(column) != len(firsts):
+            raise ValueError(
+                f"{of}texts has {len(firsts)} rows, but {of}{name} {len(column)}; give columns of equal length"
+            )
+    return _Columns(firsts, seconds, rows)
+
+
+def _validation_columns(given: tuple[Iterable[Any], ...]) -> _Columns:
+    if len(given) not in (2, 3):
+        raise ValueError(f"validation is a tuple of {len(given)}; give (texts, labels) or (texts, text_pairs, labels)")
+    texts, *pairs, labels = given
+    return _columns("validation ", texts, pairs[0] if pairs else None, labels)
+
+
+def _divided(
+    encoded: EncodedLabels, count: int, validation: Validation, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The rows to train on, among the first `count`, and those to validate with."""
+    everything = np.arange(len(encoded.values))
+    if validation is None or isinstance(validation, tuple):
+        return everything[:count], everything[count:]
+    return split_rows(count, validation, seed, encoded.classes())
+
+
+def _chosen(table: dict[str, list[Any]], rows: NDArray[np.int64]) -> dict[str, list[Any]]:
+    return {name: [column[row] for row in rows.tolist()] for name, column in table.items()}
+
+
+def _check_metric(metric: str, problem: str) -> None:
+    known = ("loss", "rmse", "r2") if problem == REGRESSION else ("loss", "accuracy", "f1")
+    if metric not in known:
+        raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(known)}")
+
+
+def _saving(evaluates: bool, metric: str, keeps: bool) -> dict[str, Any]:
+    """The arguments that choose the best epoch, and what is written to find it again."""
+    if not evaluates:
+        return {"eval_strategy": "no", "save_strategy": "epoch" if keeps else "no"}
+    return {
+        "eval_strategy": "epoch",
+        "save_strategy": "epoch",
+        "save_total_limit": 1,
+        "save_only_model": not keeps,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": metric,
+        "greater_is_better": metric not in LOWER_IS_BETTER,
+    }
+
+
+def _directory(given: str | Path | None) -> AbstractContextManager[str | Path]:
+    """Where checkpoints go: a directory that is removed at the end, unless one is given."""
+    return tempfile.TemporaryDirectory(prefix="deberta_c-fit-") if given is None else nullcontext(given)
+
+
+def _learning_rate(model: Any) -> float:
+    """About what the authors of DeBERTa used for a model of this width."""
+    width = model.config.hidden_size
+    return 5e-5 if width < 768 else 2e-5 if width < 1024 else 1e-5
+
+
+def _result(trainer: Trainer, encoded: EncodedLabels, metric: str, epochs: float, seconds: float) -> FitResult:
+    history = history_of(trainer.state.log_history)
+    scored = [row for row in history if f"validation_{metric}" in row]
+    best = history[-1]["epoch"]
+    if scored:
+        sign = 1 if metric in LOWER_IS_BETTER else -1
+        best = min(scored, key=lambda row: sign * row[f"validation_{metric}"])["epoch"]
+    return FitResult(history, best, encoded.names, seconds, len(history) < epochs)

@@ -1,0 +1,115 @@
+"""A search over hyperparameters: every combination, or some that are drawn, compared on a validation set."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from deberta_c.training.fit import LOWER_IS_BETTER
+from deberta_c.training.result import html_table, text_table
+
+
+@dataclass(frozen=True, repr=False)
+class TuneResult:
+    """What `tune` found; it shows itself as a table, the best trial first."""
+
+    rows: Sequence[Mapping[str, Any]]
+    """A dict for each trial, the best first: the hyperparameters, then the best epoch and what its validation said."""
+    metric: str
+    """What the trials are compared by, a key of `rows`."""
+    searched: Sequence[str]
+    """The hyperparameters of which several values were tried."""
+    model: Any
+    """The model of the best trial."""
+
+    @property
+    def best(self) -> Mapping[str, Any]:
+        """The row of the best trial."""
+        return self.rows[0]
+
+    def plot(self) -> Any:
+        """A figure of matplotlib: the metric of all trials against each hyperparameter that was searched."""
+        from matplotlib.figure import Figure
+
+        names = list(self.searched) or ["learning_rate"]
+        figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
+        panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
+        for panel, name in zip(panels, names, strict=True):
+            values = sorted({row[name] for row in self.rows})
+            places = [values.index(row[name]) for row in self.rows]
+            panel.scatter(places, [row[self.metric] for row in self.rows], alpha=0.7)
+            panel.set_xticks(range(len(values)), [f"{value:g}" for value in values])
+            panel.set_xlabel(name.replace("_", " "))
+        panels[0].set_ylabel(self.metric.replace("_", " "))
+        return figure
+
+    def __repr__(self) -> str:
+        return text_table(self.rows)
+
+    def _repr_html_(self) -> str:
+        return html_table(self.rows)
+
+
+def tune(
+    open_model: Callable[[], Any],
+    texts: Iterable[Any],
+    labels: Iterable[Any],
+    text_pairs: Iterable[Any] | None = None,
+    *,
+    space: Mapping[str, Sequence[Any]],
+    trials: int | None = None,
+    metric: str = "loss",
+    seed: int = 42,
+    on_trial: Callable[[int, int], object] = lambda done, total: None,
+    **options: Any,
+) -> TuneResult:
+    """Trains a model for each combination of the values in `space` and compares them on the validation set.
+
+    `open_model` opens the model anew for each trial. The keys of `space` are arguments of `fit`, such as
+    `learning_rate`, `batch_size`, `epochs`, `warmup` and `weight_decay`; `options` are further arguments, the same for
+    all trials. With `trials` that many different combinations are drawn. All trials have the same `seed`, and so the
+    same validation set. `on_trial` is called with the number of trials that are done and of all trials. A trial whose
+    loss becomes NaN or infinite is one of the worst.
+
+    Errors: those of `fit`; ValueError for an empty space, or fewer than one trial.
+    """
+    chosen = combinations(space, trials, seed)
+    sign = 1 if metric in LOWER_IS_BETTER else -1
+    name = f"validation_{metric}"
+    rows: list[dict[str, Any]] = []
+    best, model = np.inf, None
+    for done, values in enumerate(chosen, 1):
+        candidate = open_model()
+        try:
+            found = candidate.fit(
+                texts, labels, text_pairs, metric=metric, seed=seed, progress=False, **{**options, **values}
+            ).best
+        except FloatingPointError:
+            found = {"epoch": 0, name: np.nan}
+        rows.append({**values, **{key: found[key] for key in found if key == "epoch" or key.startswith("validation_")}})
+        if sign * found[name] < best or model is None:
+            best, model = sign * found[name], candidate
+        on_trial(done, len(chosen))
+    rows.sort(key=lambda row: np.nan_to_num(sign * row[name], nan=np.inf))
+    return TuneResult(rows, name, [key for key, values in space.items() if len(set(values)) > 1], model)
+
+
+def combinations(space: Mapping[str, Sequence[Any]], trials: int | None, seed: int) -> list[dict[str, Any]]:
+    """Every combination of the values, or as many as `trials` says, drawn without replacement and in their order.
+
+    >>> combinations({"a": [1, 2], "b": [3, 4]}, None, 0)
+    [{'a': 1, 'b': 3}, {'a': 1, 'b': 4}, {'a': 2, 'b': 3}, {'a': 2, 'b': 4}]
+    >>> len(combinations({"a": [1, 2], "b": [3, 4]}, 3, 0))
+    3
+    """
+    found = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
+    if not space or not found:
+        raise ValueError(f"space is {dict(space)}; give values to try, such as {{'learning_rate': [2e-5, 5e-5]}}")
+    if trials is None or trials >= len(found):
+        return found
+    if trials < 1:
+        raise ValueError(f"trials is {trials}; it must be at least 1, or None for all {len(found)} combinations")
+    drawn = np.random.default_rng(seed).choice(len(found), trials, replace=False)
+    return [found[place] for place in np.sort(drawn).tolist()]
