@@ -43,11 +43,37 @@ enum deberta_behavior { /* of Punctuation and Split */
 
 /* A normalizer or a pre-tokenizer of a tokenizer.json. */
 struct deberta_stage {
-    const char *type; /* as the file names it: "Strip" */
+    const char *type; /* as the file names it: "Strip"; "Spm": the normalizer of sentencepiece */
     unsigned flags;   /* of enum deberta_stage_flag */
     enum deberta_behavior behavior;
     struct deberta_text pattern; /* Replace, Split: the text to find; Precompiled: the decoded charsmap */
     struct deberta_text content; /* Replace, Metaspace: the replacement; Prepend: the text to prepend */
+};
+
+enum deberta_piece_type {
+    DEBERTA_PIECE_NORMAL = 1,
+    DEBERTA_PIECE_UNKNOWN,
+    DEBERTA_PIECE_CONTROL,
+    DEBERTA_PIECE_USER_DEFINED,
+    DEBERTA_PIECE_UNUSED,
+    DEBERTA_PIECE_BYTE,
+};
+
+/* An spm.model. Texts point into the file. Tokens, ids and scores can be those of a Unigram vocabulary. */
+struct deberta_spm {
+    struct deberta_text *tokens;    // (count) valid UTF-8, never empty
+    int32_t *ids;                   // (count) 0, 1, 2, ...
+    double *scores;                 // (count) finite floats
+    enum deberta_piece_type *types; // (count)
+    size_t count;
+    int32_t unknown;              /* the id of the only piece of that type */
+    int32_t bytes[256];           /* ids of the byte pieces; meaningful when byte_fallback */
+    bool byte_fallback;           /* all 256 are there */
+    struct deberta_text charsmap; /* precompiled replacements of the normalizer; of no bytes: none */
+    bool add_dummy_prefix;        /* a text starts with a space */
+    bool remove_extra_whitespaces;
+    bool escape_whitespaces;         /* spaces become U+2581 */
+    bool treat_whitespace_as_suffix; /* the dummy prefix goes to the end */
 };
 
 enum deberta_model_type { DEBERTA_UNIGRAM, DEBERTA_WORDPIECE, DEBERTA_BPE };
@@ -68,6 +94,8 @@ struct deberta_vocabulary {
     size_t longest_word;                   /* WordPiece: max_input_chars_per_word */
     const struct deberta_text *merges;     // (2 * merge_count) BPE: pairs in the order of their ranks
     size_t merge_count;
+    const struct deberta_spm *sentencepiece; /* Unigram: the file of the tokens, to encode as sentencepiece does, or
+                                                NULL: as tokenizers does */
 };
 
 /* A token that is found in a text before the model runs. */
@@ -96,6 +124,7 @@ struct deberta_tokenizer_spec {
     size_t added_count;
     const struct deberta_template_part *single, *pair;
     size_t single_count, pair_count;
+    bool marks_apart; /* every punctuation mark of a text is normalised and encoded by itself */
 };
 
 enum deberta_truncation {
@@ -147,24 +176,13 @@ struct deberta_encodings {
     int64_t *string_offsets; // (T + 1)
 };
 
-enum deberta_rule {              /* how an spm.model is to be understood */
-                    DEBERTA_HF4, /* as transformers 4 converts it */
-                    DEBERTA_HF5, /* as transformers 5 does: the charsmap is not used */
-                    DEBERTA_SPM, /* as sentencepiece: unknown characters become <0xHH> pieces, where there are such */
-};
-
-struct deberta_spm_options {
-    enum deberta_rule rule;
-    bool lower_case;     /* do_lower_case */
-    bool split_by_punct; /* every punctuation mark is a word of its own */
-};
-
+/* Reads an spm.model: a sentencepiece ModelProto in protobuf's wire format. The file is not trusted; two equal pieces
+ * and a damaged charsmap are found by deberta_tokenizer_new. */
+MUST_USE enum deberta_status deberta_spm_read(struct deberta_spm *spm, const void *file, size_t size);
+void deberta_spm_release(struct deberta_spm *spm);
+/* Copies its input. */
 MUST_USE enum deberta_status deberta_tokenizer_new(const struct deberta_tokenizer_spec *spec,
                                                    struct deberta_tokenizer **out);
-/* `spm` holds the bytes of an spm.model (a sentencepiece ModelProto); it is not needed afterwards. */
-MUST_USE enum deberta_status deberta_tokenizer_read_spm(const void *spm, size_t size,
-                                                        const struct deberta_spm_options *options,
-                                                        struct deberta_tokenizer **out);
 void deberta_tokenizer_free(struct deberta_tokenizer *tokenizer);
 /* Number of ids, added ones included: one more than the greatest. */
 size_t deberta_tokenizer_size(const struct deberta_tokenizer *tokenizer);

@@ -13,15 +13,15 @@
 #define INPUT_DEPTH 768 /* of their rows, outputs of the layer, at a time */
 #define INPUT_ROWS 192  /* rows of d_out at a time */
 
-#define TOKENS 256        /* rows of `in` and d_out that one product sums */
-#define WEIGHT_INPUTS 192 /* columns of `in` of a task */
-#define WEIGHT_PANELS 8   /* panels of d_out of a task */
+#define TOKENS 128        /* rows of `in` and d_out that one product sums */
+#define WEIGHT_INPUTS 384 /* columns of `in` of a task, at most */
+#define WEIGHT_PANELS 16  /* panels of d_out of a task, at most */
 
 size_t linear_backward_scratch(const struct linear *linear)
 {
     size_t width = kernels->panel_width;
     size_t input = INPUT_PANELS * width * min_size(INPUT_DEPTH, linear->out_stride);
-    return max_size(input, TOKENS * (WEIGHT_INPUTS + width));
+    return max_size(input, TOKENS * (WEIGHT_INPUTS + WEIGHT_PANELS * width));
 }
 
 static size_t pieces(size_t n, size_t most)
@@ -39,7 +39,7 @@ struct backward {
     float *d_packed, *d_bias; // (out_stride / panel_width, in, panel_width), (out_stride)
     float *scratch;           // (workers, scratch_floats)
     size_t scratch_floats;
-    size_t slices, others; /* of the panels; of the other dimension that is cut */
+    size_t slices, others; /* of the panels; of the inputs, for the weights */
 };
 
 static float *scratch_of(const struct backward *b, int worker)
@@ -55,6 +55,30 @@ static void transpose_weights(const struct linear *m, size_t column, size_t firs
         kernels->pack(m->packed + (o * m->in + column * width), width, columns, width, transposed);
 }
 
+/* d_in (+)= `depth` columns of d_out from o, times the transposed weights of a group of panels. */
+static void multiply_group(const struct backward *b, size_t first, size_t last, size_t o, size_t depth,
+                           const float *transposed)
+{
+    const struct linear *m = b->linear;
+    size_t width = kernels->panel_width;
+    for (size_t row = 0; row < b->rows; row += INPUT_ROWS) {
+        for (size_t panel = first; panel < last; panel++) {
+            struct product product = {
+                .a = b->d_out + row * m->out_stride + o,
+                .lda = m->out_stride,
+                .panel = transposed + (panel - first) * depth * width,
+                .k = depth,
+                .c = b->d_in + row * m->in_stride + panel * width,
+                .ldc = m->in_stride,
+                .rows = min_size(INPUT_ROWS, b->rows - row),
+                .columns = width,
+                .accumulate = b->accumulate || o > 0,
+            };
+            kernels->product(&product);
+        }
+    }
+}
+
 /* A slice of the columns of d_in, in groups of panels: the weights of a group are transposed once for all rows. */
 static void input_slice(size_t index, int worker, void *context)
 {
@@ -63,28 +87,13 @@ static void input_slice(size_t index, int worker, void *context)
     size_t width = kernels->panel_width, panels = m->in_stride / width;
     size_t begin = index * panels / b->slices, end = (index + 1) * panels / b->slices;
     float *transposed = scratch_of(b, worker);
-    for (size_t group = begin; group < end; group += INPUT_PANELS) {
-        size_t last = min_size(group + INPUT_PANELS, end);
+    for (size_t first = begin; first < end; first += INPUT_PANELS) {
+        size_t last = min_size(first + INPUT_PANELS, end);
         for (size_t o = 0; o < m->out_stride; o += INPUT_DEPTH) {
             size_t depth = min_size(INPUT_DEPTH, m->out_stride - o);
-            for (size_t panel = group; panel < last; panel++)
-                transpose_weights(m, panel * width, o, depth, transposed + (panel - group) * depth * width);
-            for (size_t row = 0; row < b->rows; row += INPUT_ROWS) {
-                for (size_t panel = group; panel < last; panel++) {
-                    struct product product = {
-                        .a = b->d_out + row * m->out_stride + o,
-                        .lda = m->out_stride,
-                        .panel = transposed + (panel - group) * depth * width,
-                        .k = depth,
-                        .c = b->d_in + row * m->in_stride + panel * width,
-                        .ldc = m->in_stride,
-                        .rows = min_size(INPUT_ROWS, b->rows - row),
-                        .columns = width,
-                        .accumulate = b->accumulate || o > 0,
-                    };
-                    kernels->product(&product);
-                }
-            }
+            for (size_t panel = first; panel < last; panel++)
+                transpose_weights(m, panel * width, o, depth, transposed + (panel - first) * depth * width);
+            multiply_group(b, first, last, o, depth, transposed);
         }
     }
 }
@@ -106,11 +115,12 @@ void linear_backward_input(const struct linear *linear, const float *d_out, size
         parallel_for(b.slices, threads_grain(operations), input_slice, &b);
 }
 
-/* to[n][columns] = from[n][columns] */
-static void copy_columns(const float *from, size_t ld, size_t n, size_t columns, float *to)
+/* to[panel][n][width] = from[n][panels * width] */
+static void copy_panels(const float *from, size_t ld, size_t n, size_t panels, size_t width, float *to)
 {
     for (size_t r = 0; r < n; r++)
-        memcpy(to + r * columns, from + r * ld, columns * sizeof(float));
+        for (size_t panel = 0; panel < panels; panel++)
+            memcpy(to + (panel * n + r) * width, from + r * ld + panel * width, width * sizeof(float));
 }
 
 static void add_rows(const float *rows, size_t n, size_t columns, float *sum)
@@ -132,22 +142,24 @@ static void weights_block(size_t index, int worker, void *context)
     float *left = scratch_of(b, worker), *right = left + TOKENS * WEIGHT_INPUTS;
     for (size_t row = 0; row < b->rows; row += TOKENS) {
         size_t tokens = min_size(TOKENS, b->rows - row);
-        copy_columns(b->in + row * m->in_stride + i, m->in_stride, tokens, inputs, left);
+        copy_panels(b->in + row * m->in_stride + i, m->in_stride, tokens, 1, inputs, left);
+        copy_panels(b->d_out + row * m->out_stride + first * width, m->out_stride, tokens, last - first, width, right);
         for (size_t panel = first; panel < last; panel++) {
-            copy_columns(b->d_out + row * m->out_stride + panel * width, m->out_stride, tokens, width, right);
+            const float *d = right + (panel - first) * tokens * width;
             if (i == 0)
-                add_rows(right, tokens, width, b->d_bias + panel * width);
+                add_rows(d, tokens, width, b->d_bias + panel * width);
             struct product product = {
                 .a = left,
                 .lda = 1,
                 .step = inputs,
-                .panel = right,
+                .panel = d,
                 .k = tokens,
                 .c = b->d_packed + (panel * m->in + i) * width,
                 .ldc = width,
                 .rows = inputs,
                 .columns = width,
                 .accumulate = true,
+                .next = b->d_packed + ((panel + 1 < last ? panel + 1 : first) * m->in + i) * width, /* next sums */
             };
             kernels->product(&product);
         }
@@ -158,6 +170,8 @@ void linear_backward_weights(const struct linear *linear, const float *in, const
                              float *d_packed, float *d_bias, float *scratch)
 {
     assert(linear->path == &linear_packed);
+    size_t slices = pieces(linear->out_stride / kernels->panel_width, WEIGHT_PANELS);
+    size_t others = max_size(pieces(linear->in, WEIGHT_INPUTS), pieces((size_t)threads_of_call(), slices));
     struct backward b = {.linear = linear,
                          .in = in,
                          .d_out = d_out,
@@ -166,8 +180,8 @@ void linear_backward_weights(const struct linear *linear, const float *in, const
                          .d_bias = d_bias,
                          .scratch = scratch,
                          .scratch_floats = linear_backward_scratch(linear),
-                         .slices = pieces(linear->out_stride / kernels->panel_width, WEIGHT_PANELS),
-                         .others = pieces(linear->in, WEIGHT_INPUTS)};
-    double operations = 2.0 * (double)(rows * WEIGHT_INPUTS * WEIGHT_PANELS * kernels->panel_width);
+                         .slices = slices,
+                         .others = min_size(others, linear->in)};
+    double operations = 2.0 * (double)(rows * linear->in * linear->out_stride) / (double)(b.slices * b.others);
     parallel_for(b.slices * b.others, threads_grain(operations), weights_block, &b);
 }

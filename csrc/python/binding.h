@@ -75,7 +75,7 @@ struct binding_stages {
     PyObject *nothing; /* an empty tuple */
 };
 
-/* From the keywords of Tokenizer.from_pipeline. Released by binding_stages_release, also after a failure. */
+/* From the keywords of Tokenizer. Released by binding_stages_release, also after a failure. */
 int binding_stages_init(struct binding_stages *stages, PyObject *arguments, PyObject *keywords);
 void binding_stages_release(struct binding_stages *stages);
 
@@ -94,9 +94,14 @@ void binding_shared_release(struct binding_shared *shared);
 /* Tokenizer.rows. */
 PyObject *binding_rows(struct binding_shared *shared, PyObject *arguments, PyObject *keywords);
 
-/* ---- tokenizer.c, model.c, training.c ---- */
+/* ---- spm.c ---- */
 
-extern PyType_Spec binding_tokenizer_spec, binding_model_spec, binding_training_spec;
+/* The content of an SpmModel, which it owns; NULL with an exception for another object. */
+const struct deberta_spm *binding_spm(PyObject *object);
+
+/* ---- spm.c, tokenizer.c, model.c, training.c ---- */
+
+extern PyType_Spec binding_spm_spec, binding_tokenizer_spec, binding_model_spec, binding_training_spec;
 
 /* A method of the module. */
 PyObject *binding_parameters(PyObject *module, PyObject *config);

@@ -69,7 +69,7 @@ static int execute(PyObject *module)
     if (PyArray_ImportNumPyAPI() < 0 || binding_check(deberta_start()) < 0)
         return -1;
     (void)Py_AtExit(deberta_stop); /* after the last Python code, before the destructors of libraries */
-    PyType_Spec *specs[] = {&binding_tokenizer_spec, &binding_model_spec, &binding_training_spec};
+    PyType_Spec *specs[] = {&binding_spm_spec, &binding_tokenizer_spec, &binding_model_spec, &binding_training_spec};
     for (size_t i = 0; i < sizeof specs / sizeof *specs; i++)
         if (add_type(module, specs[i]) < 0)
             return -1;

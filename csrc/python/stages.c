@@ -232,6 +232,27 @@ static int get_vector(struct binding_stages *p, PyObject *dict, const char *key,
     return 0;
 }
 
+/* The pieces of an SpmModel in place of tokens, ids and scores. */
+static int read_spm(struct binding_stages *p, PyObject *dict)
+{
+    struct deberta_vocabulary *v = &p->spec.vocabulary;
+    PyObject *object;
+    bool sentencepiece;
+    if (get(p, dict, "spm", &object) < 0 || get_bool(p, dict, "sentencepiece", &sentencepiece) < 0)
+        return -1;
+    if (!object)
+        return 0;
+    const struct deberta_spm *spm = binding_spm(object);
+    if (!spm)
+        return -1;
+    v->tokens = spm->tokens;
+    v->ids = spm->ids;
+    v->scores = spm->scores;
+    v->count = spm->count;
+    v->sentencepiece = sentencepiece ? spm : NULL;
+    return 0;
+}
+
 static int read_model(struct binding_stages *p, PyObject *dict)
 {
     struct deberta_vocabulary *v = &p->spec.vocabulary;
@@ -256,9 +277,11 @@ static int read_model(struct binding_stages *p, PyObject *dict)
     v->type = (enum deberta_model_type)named;
     v->ids = ids;
     v->scores = scores;
+    if (read_spm(p, dict) < 0)
+        return -1;
     v->merge_count = merges / 2;
     v->unknown = -1;
-    if (!ids || (v->type == DEBERTA_UNIGRAM && !scores) || merges % 2 != 0) {
+    if (!v->ids || (v->type == DEBERTA_UNIGRAM && !v->scores) || merges % 2 != 0) {
         PyErr_SetString(PyExc_ValueError, "a model needs ids, a Unigram model scores too, and merges are pairs");
         return -1;
     }
@@ -303,14 +326,16 @@ static const struct deberta_template_part *read_template(struct binding_stages *
 
 int binding_stages_init(struct binding_stages *p, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"normalizers", "pretokenizers", "model", "added", "single", "pair", NULL};
+    static char *names[] = {"normalizers", "pretokenizers", "model", "added", "single", "pair", "marks_apart", NULL};
+    int marks_apart = 0;
     PyObject *normalizers, *pretokenizers, *model, *added, *single, *pair;
     struct deberta_tokenizer_spec *spec = &p->spec;
     *p = (struct binding_stages){0};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$OOOOOO:from_pipeline", names, &normalizers, &pretokenizers,
-                                     &model, &added, &single, &pair) ||
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "$OOOOOOp:Tokenizer", names, &normalizers, &pretokenizers,
+                                     &model, &added, &single, &pair, &marks_apart) ||
         !(p->owners = PyList_New(0)) || !(p->nothing = PyTuple_New(0)))
         return -1;
+    spec->marks_apart = marks_apart;
     spec->normalizers = read_stages(p, normalizers, &spec->normalizer_count);
     if (!spec->normalizers)
         return -1;

@@ -31,35 +31,10 @@ static int read_choice(const char *argument, const char *name, const char *const
 
 static PyObject *tokenizer_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"spm", "rule", "lower_case", "split_by_punct", NULL};
-    static const char *const rules[] = {[DEBERTA_HF4] = "HF4", [DEBERTA_HF5] = "HF5", [DEBERTA_SPM] = "SPM", NULL};
-    PyObject *spm;
-    const char *rule_name = "HF4";
-    int lower_case = 0, split_by_punct = 0, rule;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "S|$spp:Tokenizer", names, &spm, &rule_name, &lower_case,
-                                     &split_by_punct) ||
-        read_choice("rule", rule_name, rules, &rule) < 0)
-        return NULL;
-    struct tokenizer_object *self = (struct tokenizer_object *)type->tp_alloc(type, 0);
-    if (!self)
-        return NULL;
-    struct deberta_spm_options options = {(enum deberta_rule)rule, lower_case, split_by_punct};
-    enum deberta_status status;
-    Py_BEGIN_ALLOW_THREADS
-    status =
-        deberta_tokenizer_read_spm(PyBytes_AS_STRING(spm), (size_t)PyBytes_GET_SIZE(spm), &options, &self->tokenizer);
-    Py_END_ALLOW_THREADS
-    if (binding_check(status) < 0)
-        Py_CLEAR(self);
-    return (PyObject *)self;
-}
-
-static PyObject *tokenizer_from_pipeline(PyObject *type, PyObject *arguments, PyObject *keywords)
-{
     struct binding_stages description;
     struct tokenizer_object *self = NULL;
     if (binding_stages_init(&description, arguments, keywords) == 0)
-        self = (struct tokenizer_object *)((PyTypeObject *)type)->tp_alloc((PyTypeObject *)type, 0);
+        self = (struct tokenizer_object *)type->tp_alloc(type, 0);
     if (self) {
         enum deberta_status status;
         Py_BEGIN_ALLOW_THREADS
@@ -328,9 +303,6 @@ static PyObject *tokenizer_rows(PyObject *self, PyObject *arguments, PyObject *k
 
 static PyMethodDef methods[] = {
     {"piece", tokenizer_piece, METH_O, PyDoc_STR("piece($self, id, /)\n--\n\nThe string of an id.")},
-    {"from_pipeline", (PyCFunction)(void (*)(void))tokenizer_from_pipeline, METH_VARARGS | METH_KEYWORDS | METH_CLASS,
-     PyDoc_STR("from_pipeline($type, *, normalizers, pretokenizers, model, added, single, pair)\n--\n\n"
-               "The tokenizer of stages that dicts describe.")},
     {"encode", (PyCFunction)(void (*)(void))tokenizer_encode, METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("encode($self, texts, pairs=None, *, first_words=None, second_words=None, add_special_tokens=True,\n"
                "       truncation='do_not_truncate', max_length=0, truncation_side='right', stride=0,\n"
@@ -345,8 +317,8 @@ static PyMethodDef methods[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("Tokenizer(spm, *, rule='HF4', lower_case=False, split_by_punct=False)\n"
-                                  "--\n\nThe tokenizer of an spm.model, given as bytes.")},
+    {Py_tp_doc, (void *)PyDoc_STR("Tokenizer(*, normalizers, pretokenizers, model, added, single, pair, "
+                                  "marks_apart)\n--\n\nThe tokenizer of stages that dicts describe.")},
     {Py_tp_new, tokenizer_new},
     {Py_tp_dealloc, tokenizer_dealloc},
     {Py_tp_methods, methods},

@@ -51,22 +51,20 @@ static enum deberta_status init_added(const struct stages *stages, const struct 
     return status;
 }
 
-static enum deberta_status init(struct stages *stages, const struct deberta_tokenizer_spec *spec, const struct spm *spm)
+static enum deberta_status init(struct stages *stages, const struct deberta_tokenizer_spec *spec)
 {
-    TRY(normalizers_init(&stages->normalizers, spec->normalizers, spec->normalizer_count, spm));
+    TRY(normalizers_init(&stages->normalizers, spec->normalizers, spec->normalizer_count,
+                         spec->vocabulary.sentencepiece));
     TRY(pretokenizers_init(&stages->pretokenizers, spec->pretokenizers, spec->pretokenizer_count));
     TRY(init_added(stages, spec, false, &stages->raw));
     TRY(init_added(stages, spec, true, &stages->normalized));
-    if (!spm)
-        return subword_init(&stages->subword, &spec->vocabulary, pretokenizers_have_byte_level(&stages->pretokenizers));
-    stages->subword.type = DEBERTA_UNIGRAM;
-    return unigram_init_spm(&stages->subword.unigram, spm);
+    return subword_init(&stages->subword, &spec->vocabulary, pretokenizers_have_byte_level(&stages->pretokenizers));
 }
 
-enum deberta_status stages_init(struct stages *stages, const struct deberta_tokenizer_spec *spec, const struct spm *spm)
+enum deberta_status stages_init(struct stages *stages, const struct deberta_tokenizer_spec *spec)
 {
-    *stages = (struct stages){0};
-    enum deberta_status status = init(stages, spec, spm);
+    *stages = (struct stages){.marks_apart = spec->marks_apart};
+    enum deberta_status status = init(stages, spec);
     if (status != DEBERTA_OK)
         stages_release(stages);
     return status;

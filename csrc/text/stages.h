@@ -11,7 +11,7 @@
 
 struct stages {
     struct added_tokens raw, normalized; /* tokens that are found before and after normalising */
-    bool marks_apart; /* every punctuation mark of the given text is normalised and encoded by itself */
+    bool marks_apart;                    /* see struct deberta_tokenizer_spec */
     struct normalizers normalizers;
     struct pretokenizers pretokenizers;
     struct subword subword;
@@ -25,9 +25,8 @@ struct stages_scratch {
     struct spans ranges;
 };
 
-/* Copies its input. With `spm` the model is that of sentencepiece, and the vocabulary is ignored. */
-MUST_USE enum deberta_status stages_init(struct stages *stages, const struct deberta_tokenizer_spec *spec,
-                                         const struct spm *spm);
+/* Copies its input. */
+MUST_USE enum deberta_status stages_init(struct stages *stages, const struct deberta_tokenizer_spec *spec);
 void stages_release(struct stages *stages);
 void stages_scratch_release(struct stages_scratch *scratch);
 

@@ -10,7 +10,7 @@
 
 struct deberta_tokenizer {
     struct stages stages;
-    struct fast_path direct; /* the same in one pass, for ids only, if it is in use */
+    struct fast_path fast_path; /* the same in one pass, for ids only, if it is in use */
     struct template template;
     size_t count;        /* ids */
     char *pieces;        /* the concatenated strings of the ids */
@@ -19,7 +19,7 @@ struct deberta_tokenizer {
 
 /* One thread's buffers. Starts as {0}. */
 struct tokenizer_scratch {
-    struct fast_path_scratch direct;
+    struct fast_path_scratch fast_path;
     struct stages_scratch stages;
 };
 

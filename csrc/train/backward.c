@@ -60,9 +60,9 @@ void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const
     g->sums = attention->distances
                   ? arena_floats(arena, attention_position_sums(attention, plan->max_length, sequences))
                   : NULL;
-    g->scratch_floats = attention_backward_scratch(&m->layers[0].attention, plan->max_length);
-    size_t scratch = max_size(threads * max_size(linear_scratch(m), g->scratch_floats), norm_scratch(m));
-    g->scratch = arena_floats(arena, scratch);
+    g->attention_floats = attention_backward_scratch(&m->layers[0].attention, plan->max_length);
+    g->attention_scratch = arena_floats(arena, threads * g->attention_floats);
+    g->scratch = arena_floats(arena, max_size(threads * linear_scratch(m), norm_scratch(m)));
 }
 
 /* ---- steps that all layers share ---- */
@@ -154,7 +154,7 @@ static void attention_gradient(const struct backward *b, const struct chunk *chu
                                             .ld = ld,
                                             .sums = g->sums};
     attention_backward(&attention, b->relative->rows > 0 ? &positions : NULL, w.sequences, g->sequences, chunk->count,
-                       g->scratch, g->scratch_floats);
+                       g->attention_scratch, g->attention_floats);
     pass_clear_padding(g->d_query, only_first ? chunk->count : chunk->tokens, m->config.hidden_size, ld);
     pass_clear_padding(g->d_key_value, 2 * chunk->tokens, m->config.hidden_size, ld);
 }

@@ -23,8 +23,9 @@ struct gradients {
     float *pooled, *d_pooled; // (n, D)
     struct attention_gradients *sequences; // (N)
     float *sums;                           /* of attention's positions, or NULL */
-    float *scratch;                        /* of linear layers, LayerNorm and attention, one after the other */
-    size_t scratch_floats;                 /* of attention, for each thread */
+    float *scratch;                        /* of linear layers and of LayerNorm, one after the other */
+    float *attention_scratch;              // (threads, attention_floats)
+    size_t attention_floats;
 };
 
 /* Lays the arrays out for a batch of this plan; an arena without memory only measures. */

@@ -21,6 +21,7 @@ from deberta_c._tokenizers.recipes import (
     SPECIAL,
     V1,
     V2,
+    as_sentencepiece,
     charsmap_text,
     options_of,
     own_model,
@@ -40,13 +41,14 @@ from deberta_c._tokenizers.tokenizer_json import SECOND as SECOND
 from deberta_c._tokenizers.tokenizer_json import AddedToken as AddedToken
 from deberta_c._tokenizers.tokenizer_json import Pipeline, added_tokens, stages_of, templates, translate
 from deberta_c._tokenizers.vocabularies import (
-    CONTROL,
     WHITE_SPACE,
-    find_special,
+    SpmIds,
+    errors_name_spm,
     read_bpe_encoder,
     read_spm,
     read_vocab_json,
     read_vocab_txt,
+    spm_model,
 )
 
 _BLANKS = "Ġ" + WHITE_SPACE
@@ -272,107 +274,54 @@ def _open_recipe(
 
 
 def _open_spm(settings: Settings, rule: str, path: Path) -> TokenizerFiles:
-    """spm.model, which the core reads by itself unless tokens were added or renamed."""
+    """spm.model in the stages of its class."""
     options = settings.stages(OPTIONS[V2])
-    added = settings.added(V2, rule, [])
-    data = path.read_bytes()
-    if not data:
-        raise ValueError(f"{str(path)!r} is empty; copy it again from where the model came")
-    usual = options["add_prefix_space"] and _named_as_usual(settings, added, rule)
-    if usual or rule == "SPM":
-        core = _spm_core(path, data, rule, options)
-        if usual and all(token.id < 0 or _has(core, token) for token in added):
-            return _finish_spm(settings, rule, path, data, core, options)
-        if rule == "SPM":
-            raise ValueError(
-                f"{str(settings.path)!r} or a file beside it adds or renames tokens, or the option add_prefix_space is "
-                'false, which compatibility="sentencepiece" does not have; give "transformers4"'
-            )
-
-    spm = _spm_content(path, rule, options)
-    own = [AddedToken(piece, special=kind == CONTROL) for _, piece, kind in find_special(data)]
-    return _finish(settings, V2, rule, path, spm, lambda: _spm_content(path, rule, options), own, options)
-
-
-def _spm_content(path: Path, rule: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """An spm.model as a tokenizer.json without its tokens."""
     spm = read_spm(path)
-    return recipe(V2, rule, spm.model(), options, charsmap_text(spm.charsmap))
+    own = [] if rule == "SPM" else [AddedToken(piece, special=control) for piece, _, control in spm.added_pieces()]
+    usual = options["add_prefix_space"] and _named_as_usual(settings, spm, rule)
+    if usual or rule == "SPM":
+        errors_name_spm(path, lambda: _check_names(spm))
+    if rule == "SPM" and not usual:
+        raise ValueError(
+            f"{str(settings.path)!r} or a file beside it adds or renames tokens, or the option add_prefix_space is "
+            'false, which compatibility="sentencepiece" does not have; give "transformers4"'
+        )
+
+    def content(spm: _core.SpmModel, vocab: Any) -> dict[str, Any]:
+        return recipe(V2, rule, spm_model(spm, vocab), options, charsmap_text(spm.charsmap))
+
+    def again() -> dict[str, Any]:
+        spm = read_spm(path)
+        return content(spm, spm.vocab())
+
+    whole = content(spm, spm)
+    return _finish(settings, V2, rule, path, whole, again, own, options)
 
 
-def _named_as_usual(settings: Settings, added: list[AddedToken], rule: str) -> bool:
-    """Whether the added tokens are those that the core finds by itself in an spm.model."""
+def _named_as_usual(settings: Settings, spm: _core.SpmModel, rule: str) -> bool:
+    """Whether the added tokens are those of every DeBERTa v2 and v3, with the ids that the files claim."""
+    added = settings.added(V2, rule, [])
     names = {name: content_of(token) for name, token in settings.named(V2).items()}
     if rule == "SPM":
-        added = [token._replace(normalized=False) for token in added]  # without a difference there
+        added = [token._replace(normalized=False) for token in added]  # sentencepiece ignores it
     usual = {
         token: AddedToken(token, normalized=rule == "HF4" and token == "[UNK]", special=True)
         for token in names.values()
     }
-    return names == SPECIAL[V2] and all(token._replace(id=-1) == usual.get(token.content) for token in added)
-
-
-def _has(core: _core.Tokenizer, token: AddedToken) -> bool:
-    return token.id < len(core) and core.piece(token.id) == token.content
-
-
-def _spm_core(path: Path, data: bytes, rule: str, options: Mapping[str, Any]) -> _core.Tokenizer:
-    try:
-        return _core.Tokenizer(
-            data,
-            rule=rule,
-            lower_case=bool(options["do_lower_case"]),
-            split_by_punct=bool(options["split_by_punct"]),
-        )
-    except ValueError as error:
-        problem = str(error).removeprefix("spm.model ").removeprefix("spm.model: ")
-        raise ValueError(f"{str(path)!r} is not sound: {problem}; copy it again") from error
-
-
-def _finish_spm(
-    settings: Settings, rule: str, path: Path, data: bytes, core: _core.Tokenizer, options: Mapping[str, Any]
-) -> TokenizerFiles:
-    pieces = [] if rule == "SPM" else find_special(data)
-    kept = [AddedToken(piece, id, special=kind == CONTROL) for id, piece, kind in pieces]
-    known = _with_ids(core, settings.added(V2, rule, kept))
-    cls, sep = (next(token.id for token in known if token.content == name) for name in ("[CLS]", "[SEP]"))
-    base_size = len(core) - (b"\x0a\x06[MASK]" not in data)
-
-    def content() -> dict[str, Any]:
-        sections = {
-            "post_processor": template(V2, rule, ("[CLS]", cls), ("[SEP]", sep)),
-            "added_tokens": [_section(token) for token in known],
-        }
-        return {**_spm_content(path, rule, options), **sections}
-
-    single = ((cls, 0), (FIRST, 0), (sep, 0))
-    scheme = {"replacement": "▁", "prepend_scheme": "always", "split": True}
-    return TokenizerFiles(
-        directory=settings.directory,
-        kind=V2,
-        rule=rule,
-        core=core,
-        special=dict(SPECIAL[V2]),
-        extra=tuple(content_of(token) for token in settings.extra()),
-        single=single,
-        pair=(*single, (SECOND, 1), (sep, 1)),
-        decoders=({"type": "Spm" if rule == "SPM" else "Metaspace", **scheme},),
-        options={**options, **settings.for_calls(rule)},
-        model_type="Unigram",
-        trim_offsets=None,
-        config=settings.file,
-        content=content,
-        _known=lambda: (known, base_size),
+    ids = SpmIds(spm)
+    return names == SPECIAL[V2] and all(
+        token._replace(id=-1) == usual.get(token.content) and token.id in (-1, ids.get(token.content, len(spm)))
+        for token in added
     )
 
 
-def _with_ids(core: _core.Tokenizer, tokens: Iterable[AddedToken]) -> tuple[AddedToken, ...]:
-    """Tokens with the ids that the core has for them, which lie at the start or are the last one nearly always."""
-    places = {core.piece(id): id for id in (*range(min(64, len(core))), len(core) - 1)}
-    if any(token.content not in places for token in tokens):
-        places = {core.piece(id): id for id in range(len(core))}
-    known = (token._replace(id=places[token.content]) for token in tokens)
-    return tuple(sorted(known, key=lambda token: token.id))
+def _check_names(spm: _core.SpmModel) -> None:
+    """Raises ValueError for an spm.model of another network. [MASK] may be missing; it gets the next id."""
+    for name in ("[PAD]", "[CLS]", "[SEP]", "[UNK]"):
+        if spm.find(name) < 0:
+            raise ValueError(f"spm.model has no piece {name}: it does not belong to a DeBERTa v2 or v3")
+    if (unknown := spm.piece(spm.unknown)) != "[UNK]":
+        raise ValueError(f"the piece of type UNKNOWN is '{unknown[:100]}', not [UNK]")
 
 
 def _finish(
@@ -399,6 +348,8 @@ def _finish(
         pipeline = pipeline._replace(single=single, pair=pair)
     _warn_of_ids(path, claimed, ids)
     known = pipeline.added, pipeline.base_size
+    if rule == "SPM":
+        pipeline = as_sentencepiece(pipeline, options)
     return TokenizerFiles(
         directory=settings.directory,
         kind=kind,
@@ -423,7 +374,8 @@ def _translate(path: Path, content: Mapping[str, Any]) -> Pipeline:
 
 
 def _make_core(path: Path, pipeline: Pipeline) -> _core.Tokenizer:
-    return errors_name_file(path, lambda: _core.Tokenizer.from_pipeline(**pipeline.for_core()))
+    complete = errors_name_spm if "spm" in pipeline.model else errors_name_file
+    return complete(path, lambda: _core.Tokenizer(**pipeline.for_core()))
 
 
 def _section(token: AddedToken) -> dict[str, Any]:

@@ -4,6 +4,8 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
+from deberta_c._tokenizers.tokenizer_json import Pipeline
+
 V2, V1, BERT, FAST = "DebertaV2Tokenizer", "DebertaTokenizer", "BertTokenizer", "PreTrainedTokenizerFast"
 KINDS = (V2, V1, BERT, FAST)
 
@@ -66,6 +68,18 @@ def _v2(rule: str, options: Mapping[str, Any], charsmap: str | None) -> dict[str
         "post_processor": None,
         "decoder": metaspace,
     }
+
+
+def as_sentencepiece(pipeline: Pipeline, options: Mapping[str, Any]) -> Pipeline:
+    """The stages of sentencepiece for an spm.model: one normalises, and none cuts words."""
+    return pipeline._replace(
+        normalizers=[*[{"type": "Lowercase"}] * options["do_lower_case"], {"type": "Spm"}],
+        pretokenizers=[],
+        model={**pipeline.model, "sentencepiece": True},
+        added=tuple(token._replace(normalized=False) for token in pipeline.added),
+        decoder={**(pipeline.decoder or {}), "type": "Spm"},
+        marks_apart=options["split_by_punct"],
+    )
 
 
 def _v1(rule: str, options: Mapping[str, Any], charsmap: str | None) -> dict[str, Any]:
@@ -197,7 +211,7 @@ def options_of(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _sequence(section: Any, key: str) -> list[dict[str, Any]]:
-    """Copies of the stages of a section; of one that is no stage, nothing: reading it complains."""
+    """Copies of the stages of a section; of one that is not a stage, nothing: reading it complains."""
     waiting, found = [section], []
     while waiting:
         stage = waiting.pop()

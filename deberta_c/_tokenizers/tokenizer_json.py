@@ -7,6 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from deberta_c import _core
+from deberta_c._tokenizers.vocabularies import SpmIds
+
 FIRST, SECOND = -1, -2  # ids in a template that stand for the texts
 
 _REQUIRED: Any = object()
@@ -14,6 +17,7 @@ _BEHAVIORS = ("Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Co
 _MAX_ID = 2**30
 
 Stage = dict[str, Any]
+Ids = Mapping[str, int] | SpmIds
 Template = tuple[tuple[int, int], ...]
 
 
@@ -34,7 +38,7 @@ class AddedToken(NamedTuple):
 
 
 class Pipeline(NamedTuple):
-    """A tokenizer.json as `_core.Tokenizer.from_pipeline` takes it, and what is done outside of the core."""
+    """A tokenizer.json as `_core.Tokenizer` takes it, and what is done outside of the core."""
 
     normalizers: list[Stage]
     pretokenizers: list[Stage]
@@ -45,9 +49,10 @@ class Pipeline(NamedTuple):
     decoder: Mapping[str, Any] | None
     trim_offsets: bool | None  # None: spans are left alone; else the add_prefix_space by which they lose white space
     base_size: int  # entries of the model's vocabulary
+    marks_apart: bool = False  # every punctuation mark is normalised and encoded by itself
 
     def for_core(self) -> dict[str, Any]:
-        """The arguments of `_core.Tokenizer.from_pipeline`."""
+        """The arguments of `_core.Tokenizer`."""
         return {
             "normalizers": self.normalizers,
             "pretokenizers": self.pretokenizers,
@@ -55,6 +60,7 @@ class Pipeline(NamedTuple):
             "added": [(token.content, token.id, token.flags()) for token in self.added],
             "single": self.single,
             "pair": self.pair,
+            "marks_apart": self.marks_apart,
         }
 
 
@@ -341,13 +347,13 @@ _POST_PROCESSORS: dict[str, Callable[[Part], tuple[Template, Template] | None]] 
 # ---- models ----
 
 
-def _model(section: Any) -> tuple[dict[str, Any], Mapping[str, int], int]:
+def _model(section: Any) -> tuple[dict[str, Any], Ids, int]:
     """The model as the core takes it, the id of each token, and the size of the vocabulary."""
     part = Part("model", section)
     if part.kind is None:
         part.kind = _inferred(part.section)
     model, vocabulary, size = _lookup(part, _MODELS)(part)
-    if vocabulary.get("") is not None:  # no text holds it
+    if vocabulary.get("", -1) >= 0:  # no text holds it
         kept = [index for index, token in enumerate(model["tokens"]) if token]
         model["tokens"] = [model["tokens"][index] for index in kept]
         for key in ("ids", "scores"):
@@ -365,7 +371,9 @@ def _inferred(section: Mapping[str, Any]) -> str:
     return "WordPiece" if "max_input_chars_per_word" in section else "WordLevel"
 
 
-def _unigram(part: Part) -> tuple[dict[str, Any], Mapping[str, int], int]:
+def _unigram(part: Part) -> tuple[dict[str, Any], Ids, int]:
+    if isinstance(spm := part.section.get("vocab"), _core.SpmModel):
+        return {"type": "Unigram", "spm": spm, "unknown": spm.unknown}, SpmIds(spm), len(spm)
     entries = part.get("vocab", kind=list)
     if not entries or not set(map(type, entries)) <= {list, tuple} or set(map(len, entries)) != {2}:
         raise ValueError("has the model 'Unigram' whose vocab is not a list of [piece, score]")
@@ -405,7 +413,7 @@ def _ids(part: Part) -> tuple[dict[str, int], dict[str, Any]]:
     return vocabulary, {"type": part.kind, "tokens": list(vocabulary), "ids": ids}
 
 
-def _wordpiece(part: Part) -> tuple[dict[str, Any], Mapping[str, int], int]:
+def _wordpiece(part: Part) -> tuple[dict[str, Any], Ids, int]:
     vocabulary, model = _ids(part)
     unknown, longest = part.get("unk_token", "[UNK]"), part.get("max_input_chars_per_word", 100)
     if unknown not in vocabulary:
@@ -420,7 +428,7 @@ def _wordpiece(part: Part) -> tuple[dict[str, Any], Mapping[str, int], int]:
     return model, vocabulary, len(vocabulary)
 
 
-def _bpe(part: Part) -> tuple[dict[str, Any], Mapping[str, int], int]:
+def _bpe(part: Part) -> tuple[dict[str, Any], Ids, int]:
     vocabulary, model = _ids(part)
     if part.section.get("dropout"):
         raise part.wrong("dropout", part.section["dropout"])
@@ -452,7 +460,7 @@ def _merges(merges: Sequence[Any]) -> list[str]:
     return flat
 
 
-_MODELS: dict[str, Callable[[Part], tuple[dict[str, Any], Mapping[str, int], int]]] = {
+_MODELS: dict[str, Callable[[Part], tuple[dict[str, Any], Ids, int]]] = {
     "BPE": _bpe,
     "Unigram": _unigram,
     "WordPiece": _wordpiece,
@@ -481,7 +489,7 @@ def read_added(token: Any, id: int | None = None) -> AddedToken:
     return AddedToken(part.kind, id, **values, normalized=normalized, special=special)
 
 
-def resolve_added(tokens: Iterable[AddedToken], vocabulary: Mapping[str, int], size: int) -> tuple[AddedToken, ...]:
+def resolve_added(tokens: Iterable[AddedToken], vocabulary: Ids, size: int) -> tuple[AddedToken, ...]:
     """The tokens with the ids that they get: the model's, or the next free one. Of equal contents the last counts.
 
     >>> [token.id for token in resolve_added([AddedToken("b", 9), AddedToken("[X]", 9)], {"a": 0, "b": 1}, 2)]

@@ -1,127 +1,62 @@
 """Files that hold a vocabulary, such as spm.model and vocab.txt, each as the section `model` of a tokenizer.json."""
 
 import json
-import re
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, TypeVar
 
+from deberta_c import _core
 from deberta_c._files.json import read_json
 from deberta_c._files.torch_file import read_object
 from deberta_c._files.torch_pickle import MAX_PICKLE
 
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # types of the pieces of an spm.model
-
 WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
-_MANY = 10_000
+T = TypeVar("T")
+
+_SEARCHES = 64  # in an spm.model; more take longer than to make a dict of it
 _MAX_OPERATIONS = 2_000_000  # of the pickle in a bpe_encoder.bin; that of 50,265 tokens takes 700,000
 
 
-class Spm(NamedTuple):
-    """What of an spm.model a tokenizer.json of it needs."""
+class SpmIds:
+    """The ids of the pieces of an spm.model. Few are looked up, so no dict of all is made before it pays."""
 
-    pieces: list[tuple[str, float, int]]  # piece, score, type
-    unknown: int
-    charsmap: bytes
+    def __init__(self, spm: _core.SpmModel) -> None:
+        self._spm = spm
+        self._known = {piece: id for piece, id, _ in spm.added_pieces()}
+        self._searches = 0
 
-    def model(self) -> dict[str, Any]:
-        """The section `model` of a tokenizer.json."""
-        vocab = [[piece, score] for piece, score, _ in self.pieces]
-        return {"type": "Unigram", "unk_id": self.unknown, "vocab": vocab, "byte_fallback": False}
+    def get(self, piece: str, default: int) -> int:
+        """The id, or `default`."""
+        if piece not in self._known and self._searches <= _SEARCHES:
+            self._searches += 1
+            self._known[piece] = self._spm.find(piece)
+            if self._searches > _SEARCHES:
+                self._known = {self._spm.piece(id): id for id in range(len(self._spm))}
+        id = self._known.get(piece, -1)
+        return default if id < 0 else id
 
 
-def read_spm(path: Path) -> Spm:
-    """The pieces and the charsmap of an spm.model that the core accepts, or would but for its names.
-
-    Errors: ValueError for a file that is not sound.
-    """
+def read_spm(path: Path) -> _core.SpmModel:
+    """The content of an spm.model. Raises ValueError for a damaged file."""
     data = path.read_bytes()
-    pieces: list[tuple[str, float, int]] = []
-    unknown, charsmap = 0, b""
+    if not data:
+        raise ValueError(f"{str(path)!r} is empty; copy it again from where the model came")
+    return errors_name_spm(path, lambda: _core.SpmModel(data))
+
+
+def errors_name_spm(path: Path, make: Callable[[], T]) -> T:
+    """Returns `make()`; its ValueError says which spm.model is damaged."""
     try:
-        for field, value in _fields(data):
-            if field == 1:
-                pieces.append(_piece(value))
-            elif field == 2:
-                unknown = dict(_fields(value)).get(40, unknown)
-            elif field == 3:
-                charsmap = dict(_fields(value)).get(2, charsmap)
-        if not pieces or not 0 <= unknown < len(pieces):
-            raise ValueError(f"{len(pieces)} pieces, of which number {unknown} is the unknown one")
-    except (IndexError, TypeError, ValueError, struct.error) as error:
-        raise ValueError(f"{str(path)!r} is not a sound spm.model ({error}); copy it again") from error
-    return Spm(pieces, unknown, charsmap)
+        return make()
+    except ValueError as error:
+        problem = str(error).removeprefix("spm.model ").removeprefix("spm.model: ")
+        raise ValueError(f"{str(path)!r} is not sound: {problem}; copy it again") from error
 
 
-def find_special(data: bytes) -> list[tuple[int, str, int]]:
-    """Id, piece and type of what is CONTROL or USER_DEFINED in an spm.model: pieces that are found in texts.
-
-    All the rest is not looked at. Fields are taken to be in the order of their numbers, as every writer has them, and
-    such pieces to be shorter than 119 bytes.
-    """
-    ends = [match.start() for match in re.finditer(rb"\x18[\x03\x04]", data)]
-    if len(ends) > _MANY:
-        pieces = enumerate(_piece(value) for field, value in _fields(data) if field == 1)
-        return [(id, piece, kind) for id, (piece, _, kind) in pieces if kind in (CONTROL, USER_DEFINED)]
-    starts = {start for end in ends for start in _starts(data, end)}
-    found, at, id, last = [], 0, 0, max(starts, default=-1)
-    while at <= last and data[at] == 10:
-        size, begin = _varint(data, at + 1)
-        if at in starts:
-            piece, _, kind = _piece(data[begin : begin + size])
-            if kind in (CONTROL, USER_DEFINED):
-                found.append((id, piece, kind))
-        at, id = begin + size, id + 1
-    return found
-
-
-def _starts(data: bytes, end: int) -> Iterator[int]:
-    """Where the piece may begin whose type is at `end`: behind a score, or without one."""
-    for score in (5, 0):
-        for size in range(1, min(119, end - score - 3)):
-            start = end - score - size - 4
-            if data[start : start + 4] == bytes((10, size + score + 4, 10, size)):
-                yield start
-
-
-def _piece(data: bytes) -> tuple[str, float, int]:
-    found = dict(_fields(data))
-    return found[1].decode("utf-8"), found.get(2, 0.0), found.get(3, NORMAL)
-
-
-def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
-    """The fields of a protobuf message: their numbers and an int, a float or bytes."""
-    at, size = 0, len(data)
-    while at < size:
-        tag, at = _varint(data, at)
-        kind = tag & 7
-        if kind == 0:
-            value, at = _varint(data, at)
-            yield tag >> 3, value
-            continue
-        width, at = _varint(data, at) if kind == 2 else ({1: 8, 5: 4}[kind], at)
-        if at + width > size:
-            raise ValueError(f"a field ends at byte {at + width} of {size}")
-        field = data[at : at + width]
-        yield tag >> 3, struct.unpack("<f", field)[0] if kind == 5 else field
-        at += width
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    number = data[at]
-    at += 1
-    if number < 128:
-        return number, at
-    number &= 127
-    for shift in range(7, 70, 7):
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        if byte < 128:
-            return number, at
-    raise ValueError(f"the number that ends at byte {at} is too long")
+def spm_model(spm: _core.SpmModel, vocab: Any) -> dict[str, Any]:
+    """The section `model` of a tokenizer.json; `vocab` is `spm.vocab()`, or `spm` itself to open a tokenizer."""
+    return {"type": "Unigram", "unk_id": spm.unknown, "vocab": vocab, "byte_fallback": False}
 
 
 def read_vocab_txt(path: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@
 #define ACUTE "\xCC\x81" /* U+0301, class 230 */
 #define DOT "\xCC\xA3"   /* U+0323, below: class 220 */
 
-static struct spm spm; /* used by charsmap_stage and the type "Spm" */
+static struct deberta_spm spm; /* used by charsmap_stage and the type "Spm" */
 
 static struct normalizers make(const struct deberta_stage *stages, size_t count)
 {
@@ -223,10 +223,10 @@ static struct deberta_stage charsmap_stage(const char *type)
     static struct file file;
     file.size = 0;
     write_special(&file);
-    write_piece(&file, "a", -4, SPM_NORMAL);
+    write_piece(&file, "a", -4, DEBERTA_PIECE_NORMAL);
     write_normalizer(&file, rules, COUNT(rules));
-    CHECK(spm_init(&spm, file.data, file.size) == DEBERTA_OK);
-    return (struct deberta_stage){.type = type, .pattern = {spm.charsmap, spm.charsmap_size}};
+    CHECK(deberta_spm_read(&spm, file.data, file.size) == DEBERTA_OK);
+    return (struct deberta_stage){.type = type, .pattern = spm.charsmap};
 }
 
 static void check_precompiled(void)
@@ -265,7 +265,7 @@ static void check_precompiled(void)
         {.type = "Replace", .flags = DEBERTA_REGEX, .pattern = text_of(" {2,}"), .content = text_of(" ")},
     };
     check_all(hf4, 3, "  Hello \xE2\x80\x8B \xEF\xAC\x81 ", true, "Hello fi 2-3 3-4 4-5 5-6 6-7 9-10 10-11 10-11");
-    spm_release(&spm);
+    deberta_spm_release(&spm);
 }
 
 static void check_spm(void)
@@ -284,7 +284,7 @@ static void check_spm(void)
     spm.treat_whitespace_as_suffix = spm.add_dummy_prefix = spm.remove_extra_whitespaces = false;
     spm.escape_whitespaces = true;
     check(stage, " a", MARK "a", "0-1 1-2");
-    spm_release(&spm);
+    deberta_spm_release(&spm);
 }
 
 /* ---- failure ---- */
@@ -344,7 +344,7 @@ static void check_out_of_memory(void)
         aligned_release(&spare);
         normalizers_release(&made);
     }
-    spm_release(&spm);
+    deberta_spm_release(&spm);
 }
 
 int main(void)

@@ -515,20 +515,20 @@ static void check_sentencepiece_bytes(void)
     static struct file file;
     file.size = 0;
     write_special(&file);
-    write_piece(&file, "a", -2, SPM_NORMAL);
-    write_piece(&file, "b", -2, SPM_NORMAL);
+    write_piece(&file, "a", -2, DEBERTA_PIECE_NORMAL);
+    write_piece(&file, "b", -2, DEBERTA_PIECE_NORMAL);
     for (int bytes = 0; bytes < 2; bytes++) {
         if (bytes)
             write_byte_pieces(&file);
-        struct spm spm;
+        struct deberta_spm spm;
         memset(&model, 0, sizeof model);
-        CHECK(spm_init(&spm, file.data, file.size) == DEBERTA_OK);
+        CHECK(deberta_spm_read(&spm, file.data, file.size) == DEBERTA_OK);
         CHECK(unigram_init_spm(&model.subword.unigram, &spm) == DEBERTA_OK);
         char wanted[200] = "4:0-1 3:1-4 5:4-5";
         if (bytes)
             snprintf(wanted, sizeof wanted, "4:0-1 %d:1-1 %d:1-3 %d:3-4 5:4-5", 6 + 0xC3, 6 + 0xA9, 6 + 'x');
         check_word(&model, "a" E_ACUTE "xb", wanted);
-        spm_release(&spm);
+        deberta_spm_release(&spm);
         model_release(&model);
     }
 }

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 #include "check.h"
+#include "spm_recipe.h"
 #include "spm_writer.h"
 #include "text/tokenizer.h"
 #include "text/unicode/unicode.h"
@@ -35,18 +36,18 @@ static void write_small(struct file *file)
 {
     file->size = 0;
     write_special(file);
-    write_piece(file, MARK, -3, SPM_NORMAL);
-    write_piece(file, "a", -4, SPM_NORMAL);
-    write_piece(file, "b", -5, SPM_NORMAL);
-    write_piece(file, "ab", -9, SPM_NORMAL);
-    write_piece(file, MARK "ab", -12, SPM_NORMAL);
-    write_piece(file, "ba", -7, SPM_NORMAL);
-    write_piece(file, "fi", -6, SPM_NORMAL);
-    write_piece(file, "\xC3\xA9", -8, SPM_NORMAL);
-    write_piece(file, MARK "c", -8, SPM_NORMAL);
-    write_piece(file, ",", -8, SPM_NORMAL);
-    write_piece(file, "\xC2\xB4", -8, SPM_NORMAL);
-    write_piece(file, MARK "aba", -13, SPM_NORMAL);
+    write_piece(file, MARK, -3, DEBERTA_PIECE_NORMAL);
+    write_piece(file, "a", -4, DEBERTA_PIECE_NORMAL);
+    write_piece(file, "b", -5, DEBERTA_PIECE_NORMAL);
+    write_piece(file, "ab", -9, DEBERTA_PIECE_NORMAL);
+    write_piece(file, MARK "ab", -12, DEBERTA_PIECE_NORMAL);
+    write_piece(file, "ba", -7, DEBERTA_PIECE_NORMAL);
+    write_piece(file, "fi", -6, DEBERTA_PIECE_NORMAL);
+    write_piece(file, "\xC3\xA9", -8, DEBERTA_PIECE_NORMAL);
+    write_piece(file, MARK "c", -8, DEBERTA_PIECE_NORMAL);
+    write_piece(file, ",", -8, DEBERTA_PIECE_NORMAL);
+    write_piece(file, "\xC2\xB4", -8, DEBERTA_PIECE_NORMAL);
+    write_piece(file, MARK "aba", -13, DEBERTA_PIECE_NORMAL);
 }
 
 static void write_small_with_rules(struct file *file)
@@ -55,16 +56,16 @@ static void write_small_with_rules(struct file *file)
     write_normalizer(file, rules, COUNT(rules));
 }
 
-static const struct deberta_spm_options hf4 = {DEBERTA_HF4, false, false};
-static const struct deberta_spm_options lowered = {DEBERTA_HF4, true, false};
-static const struct deberta_spm_options punctuated = {DEBERTA_HF4, false, true};
-static const struct deberta_spm_options fallback = {DEBERTA_SPM, false, false};
-static const struct deberta_spm_options fallback_punctuated = {DEBERTA_SPM, false, true};
+static const struct spm_options hf4 = {HF4, false, false};
+static const struct spm_options lowered = {HF4, true, false};
+static const struct spm_options punctuated = {HF4, false, true};
+static const struct spm_options fallback = {SPM, false, false};
+static const struct spm_options fallback_punctuated = {SPM, false, true};
 
-static struct deberta_tokenizer *make(const struct file *file, const struct deberta_spm_options *options)
+static struct deberta_tokenizer *make(const struct file *file, const struct spm_options *options)
 {
     struct deberta_tokenizer *tokenizer;
-    enum deberta_status status = deberta_tokenizer_read_spm(file->data, file->size, options, &tokenizer);
+    enum deberta_status status = read_spm(file->data, file->size, options, &tokenizer);
     if (status != DEBERTA_OK)
         fprintf(stderr, "%s\n", status_message());
     CHECK(status == DEBERTA_OK);
@@ -199,9 +200,9 @@ static void check_normalizer(void)
 {
     static struct file file;
     write_small_with_rules(&file);
-    struct spm spm;
+    struct deberta_spm spm;
     struct spm_normalizer n;
-    CHECK(spm_init(&spm, file.data, file.size) == DEBERTA_OK);
+    CHECK(deberta_spm_read(&spm, file.data, file.size) == DEBERTA_OK);
     CHECK(spm_normalizer_init(&n, &spm) == DEBERTA_OK);
     CHECK(n.keeps_ascii);
     check_normal(&n, spm_normalizer_replace, "a\t \nb", "a b");
@@ -227,7 +228,7 @@ static void check_normalizer(void)
     n.add_dummy_prefix = n.escape_whitespaces = false;
     check_normal(&n, spm_normalizer_apply, " a", " a");
     spm_normalizer_release(&n);
-    spm_release(&spm);
+    deberta_spm_release(&spm);
 }
 
 static void check_small(void)
@@ -309,13 +310,13 @@ static void check_other_rules(void)
     write_small(&file);
     write_normalizer(&file, ascii, 1);
     t = make(&file, &hf4);
-    CHECK(!t->direct.has_plain);
+    CHECK(!t->fast_path.has_plain);
     check_ids(t, "x xb", IDS(4, 5, 8));
     deberta_tokenizer_free(t);
     write_small(&file);
     write_normalizer(&file, two, 1); /* not a cluster: never found as a whole, and its characters are not replaced */
     t = make(&file, &hf4);
-    CHECK(!t->direct.has_plain);
+    CHECK(!t->fast_path.has_plain);
     check_ids(t, "xy", IDS(4, 3));
     deberta_tokenizer_free(t);
     deberta_tokenizer_free(NULL);
@@ -325,9 +326,9 @@ static void check_bytes_and_user_defined(void)
 {
     static struct file file;
     write_small(&file);
-    write_byte_pieces(&file);                        /* from 16 on */
-    write_piece(&file, "user", 0, SPM_USER_DEFINED); /* 272 */
-    write_piece(&file, "ac", 0, SPM_UNUSED);         /* 273 */
+    write_byte_pieces(&file);                                  /* from 16 on */
+    write_piece(&file, "user", 0, DEBERTA_PIECE_USER_DEFINED); /* 272 */
+    write_piece(&file, "ac", 0, DEBERTA_PIECE_UNUSED);         /* 273 */
     struct deberta_tokenizer *t = make(&file, &fallback);
     check_ids(t, "a\xC3\xBC", IDS(4, 5, 16 + 0xC3, 16 + 0xBC));
     check_ids(t, "auser", IDS(4, 5, 272));
@@ -366,20 +367,21 @@ static void check_three_ways(void)
 {
     static struct file file;
     write_small_with_rules(&file);
-    write_piece(&file, "\xEF\xAC\x81", 0, SPM_USER_DEFINED); /* which a rule would change */
-    const struct deberta_spm_options *options[] = {&hf4, &lowered, &punctuated, &fallback, &fallback_punctuated};
+    write_piece(&file, "\xEF\xAC\x81", 0, DEBERTA_PIECE_USER_DEFINED); /* which a rule would change */
+    const struct spm_options *options[] = {&hf4, &lowered, &punctuated, &fallback, &fallback_punctuated};
     for (size_t k = 0; k < COUNT(options); k++) {
         struct deberta_tokenizer *fast = make(&file, options[k]), *slow = make(&file, options[k]);
-        CHECK(fast->direct.unigram && fast->direct.has_plain == (options[k]->rule == DEBERTA_HF4));
-        slow->direct.has_plain = false;
+        CHECK(fast->fast_path.unigram && fast->fast_path.has_plain == (options[k]->rule == HF4));
+        slow->fast_path.has_plain = false;
         struct tokenizer_scratch scratch = {0};
         struct tokens ways[3] = {{0}, {0}, {.wanted = DEBERTA_WANT_SPANS | DEBERTA_WANT_WORDS | DEBERTA_WANT_STRINGS}};
         for (int round = 0; round < 20000; round++) {
             char text[512];
             struct deberta_text drawn = {text, draw_text(text, 1 + draw(30))};
+            bool split = draw(2); /* special tokens are text */
             for (int way = 0; way < 3; way++) {
                 tokens_clear(&ways[way]);
-                CHECK(tokenizer_encode_text(way == 1 ? slow : fast, &scratch, drawn, false, &ways[way]) == DEBERTA_OK);
+                CHECK(tokenizer_encode_text(way == 1 ? slow : fast, &scratch, drawn, split, &ways[way]) == DEBERTA_OK);
                 const struct ids *one = &ways[0].ids, *other = &ways[way].ids;
                 bool same = one->size == other->size &&
                             (one->size == 0 || memcmp(one->data, other->data, one->size * sizeof *one->data) == 0);
@@ -405,7 +407,7 @@ static void check_long_word(void)
     const size_t size = 1 << 20;
     char *text = malloc(size);
     CHECK(text);
-    const struct deberta_spm_options *options[] = {&hf4, &fallback};
+    const struct spm_options *options[] = {&hf4, &fallback};
     for (size_t k = 0; k < COUNT(options); k++)
         for (int kind = 0; kind < 3; kind++) {
             struct deberta_tokenizer *t = make(&file, options[k]);
@@ -428,7 +430,7 @@ static void check_long_word(void)
 static void check_refused(const struct file *file, const char *part_of_message)
 {
     struct deberta_tokenizer *t;
-    CHECK(deberta_tokenizer_read_spm(file->data, file->size, &hf4, &t) == DEBERTA_FORMAT);
+    CHECK(read_spm(file->data, file->size, &hf4, &t) == DEBERTA_FORMAT);
     CHECK(!t);
     if (!strstr(status_message(), part_of_message))
         fprintf(stderr, "wanted '%s', got '%s'\n", part_of_message, status_message());
@@ -444,15 +446,15 @@ static void check_errors(void)
         __VA_ARGS__;                                                                                                   \
         check_refused(&file, message);                                                                                 \
     } while (0)
-    REFUSED("piece 16 is empty", write_piece(&file, "", 0, SPM_NORMAL));
-    REFUSED("'ab' occurs twice", write_piece(&file, "ab", 0, SPM_NORMAL));
-    REFUSED("both of type UNKNOWN", write_piece(&file, "zz", 0, SPM_UNKNOWN));
-    REFUSED("piece 16 is not valid UTF-8", write_piece(&file, "\xC3", 0, SPM_NORMAL));
-    REFUSED("the score of piece 16 is inf", write_piece(&file, "zz", INFINITY, SPM_NORMAL));
-    REFUSED("the score of piece 16 is", write_piece(&file, "zz", NAN, SPM_NORMAL));
-    REFUSED("byte_fallback is off", write_piece(&file, "<0x00>", 0, SPM_BYTE));
+    REFUSED("piece 16 is empty", write_piece(&file, "", 0, DEBERTA_PIECE_NORMAL));
+    REFUSED("'ab' occurs twice", write_piece(&file, "ab", 0, DEBERTA_PIECE_NORMAL));
+    REFUSED("both of type UNKNOWN", write_piece(&file, "zz", 0, DEBERTA_PIECE_UNKNOWN));
+    REFUSED("piece 16 is not valid UTF-8", write_piece(&file, "\xC3", 0, DEBERTA_PIECE_NORMAL));
+    REFUSED("the score of piece 16 is inf", write_piece(&file, "zz", INFINITY, DEBERTA_PIECE_NORMAL));
+    REFUSED("the score of piece 16 is", write_piece(&file, "zz", NAN, DEBERTA_PIECE_NORMAL));
+    REFUSED("byte_fallback is off", write_piece(&file, "<0x00>", 0, DEBERTA_PIECE_BYTE));
     REFUSED("piece <0x00> is missing", write_string(&file, 2, "\x98\x02\x01", 3));
-    REFUSED("but its text is 'zz'", write_byte_pieces(&file), write_piece(&file, "zz", 0, SPM_BYTE));
+    REFUSED("but its text is 'zz'", write_byte_pieces(&file), write_piece(&file, "zz", 0, DEBERTA_PIECE_BYTE));
     REFUSED("is BPE", write_string(&file, 2, "\x18\x02", 2));
     REFUSED("damaged", write_bytes(&file, "\x0A\x7F", 2));
     REFUSED("damaged", write_bytes(&file, "\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF\xFF", 11));
@@ -461,13 +463,6 @@ static void check_errors(void)
     REFUSED("claims a trie of 4096", write_string(&file, 3, "\x12\x06\x00\x10\x00\x00zz", 8));
     file.size = 0;
     check_refused(&file, "none of the 0 pieces");
-    write_piece(&file, "<unk>", 0, SPM_UNKNOWN);
-    check_refused(&file, "no piece [PAD]");
-    for (int name = 0; name < 4; name++) {
-        static const char *const names[] = {"[PAD]", "[CLS]", "[SEP]", "[UNK]"};
-        write_piece(&file, names[name], 0, SPM_NORMAL);
-    }
-    check_refused(&file, "type UNKNOWN is '<unk>', not [UNK]");
 }
 
 /* The blob of the charsmap with one 32-bit word of it changed. */
@@ -520,10 +515,10 @@ static void try_file(const unsigned char *data, size_t size)
     struct deberta_text text = {sample, sizeof sample - 1};
     struct deberta_encode_options options = {
         .add_special_tokens = true, .truncation = DEBERTA_LONGEST_FIRST, .max_length = 12};
-    const struct deberta_spm_options *kinds[] = {&hf4, &fallback, &lowered};
+    const struct spm_options *kinds[] = {&hf4, &fallback, &lowered};
     for (size_t k = 0; k < COUNT(kinds); k++) {
         struct deberta_tokenizer *t;
-        enum deberta_status status = deberta_tokenizer_read_spm(exact, size, kinds[k], &t);
+        enum deberta_status status = read_spm(exact, size, kinds[k], &t);
         if (status != DEBERTA_OK) {
             CHECK(status == DEBERTA_FORMAT && !t);
             break;
@@ -557,11 +552,11 @@ static void check_out_of_memory(void)
 {
     static struct file file;
     write_small_with_rules(&file);
-    write_piece(&file, "user", 0, SPM_USER_DEFINED);
+    write_piece(&file, "user", 0, DEBERTA_PIECE_USER_DEFINED);
     static char text[4000];
     struct deberta_text firsts[] = {{text, draw_text(text, 600)}, text_of("ab [MASK]")};
     struct deberta_encode_options options = {.add_special_tokens = true, .truncation = DEBERTA_KEEP, .max_length = 0};
-    const struct deberta_spm_options *kinds[] = {&hf4, &fallback, &lowered};
+    const struct spm_options *kinds[] = {&hf4, &fallback, &lowered};
     threads_set(1);
     for (size_t k = 0; k < COUNT(kinds); k++) {
         bool done = false;
@@ -570,7 +565,7 @@ static void check_out_of_memory(void)
             struct deberta_tokenizer *t;
             struct deberta_encodings out = {0};
             memory_fail_at(nth);
-            enum deberta_status status = deberta_tokenizer_read_spm(file.data, file.size, kinds[k], &t);
+            enum deberta_status status = read_spm(file.data, file.size, kinds[k], &t);
             if (status == DEBERTA_OK)
                 status = encode_rows(t, firsts, firsts, 2, &options, &out);
             memory_fail_at(0);

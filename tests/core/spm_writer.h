@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "text/spm/spm.h"
+#include "deberta.h"
 
 struct file {
     unsigned char data[1 << 16];
@@ -41,7 +41,8 @@ static inline void write_string(struct file *file, uint64_t field, const void *b
     write_bytes(file, bytes, size);
 }
 
-static inline void write_piece_bytes(struct file *file, const char *text, size_t size, float score, enum spm_type type)
+static inline void write_piece_bytes(struct file *file, const char *text, size_t size, float score,
+                                     enum deberta_piece_type type)
 {
     struct file piece = {.size = 0};
     write_string(&piece, 1, text, size);
@@ -51,7 +52,7 @@ static inline void write_piece_bytes(struct file *file, const char *text, size_t
     write_string(file, 1, piece.data, piece.size);
 }
 
-static inline void write_piece(struct file *file, const char *text, float score, enum spm_type type)
+static inline void write_piece(struct file *file, const char *text, float score, enum deberta_piece_type type)
 {
     write_piece_bytes(file, text, strlen(text), score, type);
 }
@@ -59,10 +60,10 @@ static inline void write_piece(struct file *file, const char *text, float score,
 /* [PAD] [CLS] [SEP] [UNK], ids 0 to 3. */
 static inline void write_special(struct file *file)
 {
-    write_piece(file, "[PAD]", 0, SPM_CONTROL);
-    write_piece(file, "[CLS]", 0, SPM_CONTROL);
-    write_piece(file, "[SEP]", 0, SPM_CONTROL);
-    write_piece(file, "[UNK]", 0, SPM_UNKNOWN);
+    write_piece(file, "[PAD]", 0, DEBERTA_PIECE_CONTROL);
+    write_piece(file, "[CLS]", 0, DEBERTA_PIECE_CONTROL);
+    write_piece(file, "[SEP]", 0, DEBERTA_PIECE_CONTROL);
+    write_piece(file, "[UNK]", 0, DEBERTA_PIECE_UNKNOWN);
 }
 
 /* The 256 byte pieces, and the flag that goes with them. */
@@ -71,7 +72,7 @@ static inline void write_byte_pieces(struct file *file)
     for (unsigned byte = 0; byte < 256; byte++) {
         char text[8];
         snprintf(text, sizeof text, "<0x%02X>", byte);
-        write_piece(file, text, 0, SPM_BYTE);
+        write_piece(file, text, 0, DEBERTA_PIECE_BYTE);
     }
     struct file trainer = {.size = 0};
     write_number(&trainer, 35, 1);

@@ -2,6 +2,7 @@
 /* Fuzz target: the input is truncation, a text and a charsmap, which is applied as in tokenizers and, within an
  * spm.model, as in sentencepiece. */
 #include "fuzz.h"
+#include "spm_recipe.h"
 #include "spm_writer.h"
 
 #define TEXT(literal) {literal, sizeof(literal) - 1}
@@ -27,7 +28,8 @@ static void as_tokenizers(struct deberta_text charsmap, struct deberta_text text
         .type = DEBERTA_UNIGRAM, .tokens = tokens, .ids = ids, .scores = scores, .count = 4};
     const struct deberta_template_part single = {DEBERTA_SEQUENCE_A, 0};
     const struct deberta_template_part pair[] = {{DEBERTA_SEQUENCE_A, 0}, {DEBERTA_SEQUENCE_B, 1}};
-    struct deberta_tokenizer_spec spec = {&precompiled, &metaspace, 1, 1, vocabulary, NULL, 0, &single, pair, 1, 2};
+    struct deberta_tokenizer_spec spec = {&precompiled, &metaspace, 1, 1, vocabulary, NULL, 0,
+                                          &single,      pair,       1, 2, false};
     struct deberta_tokenizer *tokenizer;
     enum deberta_status status = deberta_tokenizer_new(&spec, &tokenizer);
     encode_and_free(tokenizer, status, text, cut);
@@ -38,13 +40,13 @@ static void as_sentencepiece(struct deberta_text charsmap, struct deberta_text t
     static struct file model, normalizer;
     model.size = normalizer.size = 0;
     write_special(&model);
-    write_piece(&model, "\xE2\x96\x81", -2, SPM_NORMAL);
-    write_piece(&model, "a", -3, SPM_NORMAL);
+    write_piece(&model, "\xE2\x96\x81", -2, DEBERTA_PIECE_NORMAL);
+    write_piece(&model, "a", -3, DEBERTA_PIECE_NORMAL);
     write_string(&normalizer, 2, charsmap.bytes, charsmap.size);
     write_string(&model, 3, normalizer.data, normalizer.size);
-    struct deberta_spm_options how = {cut & 4 ? DEBERTA_SPM : DEBERTA_HF4, cut & 8, cut & 16};
+    struct spm_options how = {cut & 4 ? SPM : HF4, cut & 8, cut & 16};
     struct deberta_tokenizer *tokenizer;
-    enum deberta_status status = deberta_tokenizer_read_spm(model.data, model.size, &how, &tokenizer);
+    enum deberta_status status = read_spm(model.data, model.size, &how, &tokenizer);
     encode_and_free(tokenizer, status, text, cut);
 }
 

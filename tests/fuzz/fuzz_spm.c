@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzz target: the input is truncation, options, a text and the spm.model that encodes it. */
 #include "fuzz.h"
+#include "spm_recipe.h"
 #include "spm_writer.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -9,9 +10,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     uint8_t cut = take(&input), options = take(&input);
     char room[255];
     struct deberta_text text = take_text(&input, room);
-    struct deberta_spm_options how = {(enum deberta_rule)(options % 3), options & 4, options & 8};
+    struct spm_options how = {(enum spm_rule)(options % 3), options & 4, options & 8};
     struct deberta_tokenizer *tokenizer;
-    enum deberta_status status = deberta_tokenizer_read_spm(input.data, input.size, &how, &tokenizer);
+    enum deberta_status status = read_spm(input.data, input.size, &how, &tokenizer);
     CHECK(status == DEBERTA_OK || status == DEBERTA_FORMAT);
     if (status == DEBERTA_OK)
         encode(tokenizer, text, cut);
@@ -35,11 +36,11 @@ static void write_model(struct file *file, uint32_t kind)
     file->size = 0;
     write_special(file);
     for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++)
-        write_piece(file, pieces[i], -3.0f - (float)i / 2, SPM_NORMAL);
+        write_piece(file, pieces[i], -3.0f - (float)i / 2, DEBERTA_PIECE_NORMAL);
     if (kind & 1)
         write_normalizer(file, rules, sizeof rules / sizeof *rules);
     if (kind & 2)
-        write_piece(file, "user", 0, SPM_USER_DEFINED);
+        write_piece(file, "user", 0, DEBERTA_PIECE_USER_DEFINED);
     if (kind & 4)
         write_byte_pieces(file);
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzz target: pieces, stages and a text (tokenizers.h); and the same pieces in an spm.model, with each rule. */
+#include "spm_recipe.h"
 #include "spm_writer.h"
 #include "tokenizers.h"
 
@@ -17,10 +18,10 @@ static void fuzz_spm(struct input input)
     struct lines pieces = take_lines(&input, false);
     for (size_t i = 0; i < pieces.count && pieces.data[i].size < 64; i++)
         write_piece_bytes(&model, pieces.data[i].bytes, pieces.data[i].size, -1.5f - (float)(i % 7),
-                          options & 64 && i % 5 == 4 ? SPM_USER_DEFINED : SPM_NORMAL);
-    struct deberta_spm_options how = {(enum deberta_rule)(options % 3), options & 4, options & 8};
+                          options & 64 && i % 5 == 4 ? DEBERTA_PIECE_USER_DEFINED : DEBERTA_PIECE_NORMAL);
+    struct spm_options how = {(enum spm_rule)(options % 3), options & 4, options & 8};
     struct deberta_tokenizer *tokenizer;
-    enum deberta_status status = deberta_tokenizer_read_spm(model.data, model.size, &how, &tokenizer);
+    enum deberta_status status = read_spm(model.data, model.size, &how, &tokenizer);
     CHECK(status == DEBERTA_OK || status == DEBERTA_FORMAT);
     free(pieces.room);
     if (status == DEBERTA_OK)

@@ -158,6 +158,7 @@ static inline void fuzz_tokenizer(enum deberta_model_type type, struct input inp
         pair,
         3,
         5,
+        false,
     };
     spec.vocabulary.merges = pairs;
     spec.vocabulary.merge_count = separate(&merges, pairs);

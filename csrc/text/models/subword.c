@@ -23,6 +23,8 @@ enum deberta_status subword_init(struct subword *subword, const struct deberta_v
     TRY(check(vocabulary, byte_level));
     switch (vocabulary->type) {
     case DEBERTA_UNIGRAM:
+        if (vocabulary->sentencepiece)
+            return unigram_init_spm(&subword->unigram, vocabulary->sentencepiece);
         return unigram_init(&subword->unigram, vocabulary);
     case DEBERTA_WORDPIECE:
         return wordpiece_init(&subword->wordpiece, vocabulary);

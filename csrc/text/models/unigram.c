@@ -89,46 +89,46 @@ enum deberta_status unigram_init(struct unigram *unigram, const struct deberta_v
     return status;
 }
 
-static bool matches(enum spm_type type)
+static bool matches(enum deberta_piece_type type)
 {
-    return type == SPM_NORMAL || type == SPM_USER_DEFINED;
+    return type == DEBERTA_PIECE_NORMAL || type == DEBERTA_PIECE_USER_DEFINED;
 }
 
 /* sentencepiece lets user-defined pieces win with a score near zero: the largest of all scores, with a maximum that
  * starts at FLT_MIN, above zero. */
-static void set_scores(struct unigram *unigram, const struct spm *spm)
+static void set_scores(struct unigram *unigram, const struct deberta_spm *spm)
 {
     bool any = false;
     float smallest = 0.0f, largest = FLT_MIN;
     for (size_t id = 0; id < spm->count; id++) {
-        float score = spm->pieces[id].score;
+        float score = (float)spm->scores[id];
         unigram->scores[id] = (double)score;
-        if (spm->pieces[id].type != SPM_NORMAL)
+        if (spm->types[id] != DEBERTA_PIECE_NORMAL)
             continue;
         smallest = any && smallest < score ? smallest : score;
         largest = largest > score ? largest : score;
         any = true;
     }
     for (size_t id = 0; id < spm->count; id++)
-        if (spm->pieces[id].type == SPM_USER_DEFINED)
-            unigram->scores[id] = (double)(float)((double)((float)spm->pieces[id].size * largest) - 0.1);
+        if (spm->types[id] == DEBERTA_PIECE_USER_DEFINED)
+            unigram->scores[id] = (double)(float)((double)((float)spm->tokens[id].size * largest) - 0.1);
     unigram->unknown_score = (double)(smallest - (float)PENALTY);
 }
 
 /* All pieces must differ, even those that cannot match. */
-static enum deberta_status build_trie_spm(struct unigram *unigram, const struct spm *spm, struct trie_key *keys)
+static enum deberta_status build_trie_spm(struct unigram *unigram, const struct deberta_spm *spm, struct trie_key *keys)
 {
     size_t count = 0;
     for (size_t id = 0; id < spm->count; id++)
-        keys[id] = (struct trie_key){spm->pieces[id].text, spm->pieces[id].size, (int32_t)id, 0};
+        keys[id] = (struct trie_key){spm->tokens[id].bytes, spm->tokens[id].size, (int32_t)id, 0};
     TRY(trie_sort(keys, spm->count));
     for (size_t i = 0; i < spm->count; i++)
-        if (matches(spm->pieces[keys[i].number].type))
+        if (matches(spm->types[keys[i].number]))
             keys[count++] = keys[i];
     return build_trie(unigram, keys, count);
 }
 
-enum deberta_status unigram_init_spm(struct unigram *unigram, const struct spm *spm)
+enum deberta_status unigram_init_spm(struct unigram *unigram, const struct deberta_spm *spm)
 {
     *unigram = (struct unigram){.rule = UNIGRAM_SENTENCEPIECE, .unknown = spm->unknown};
     unigram->byte_fallback = spm->byte_fallback;

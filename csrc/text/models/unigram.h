@@ -6,7 +6,6 @@
 #include "deberta/tokenizer.h"
 #include "text/aligned.h"
 #include "text/models/trie.h"
-#include "text/spm/spm.h"
 
 /* The library whose arithmetic, pieces and bytes of unknown characters to reproduce. */
 enum unigram_rule {
@@ -46,7 +45,7 @@ struct unigram_scratch {
 /* By the rule of tokenizers. A piece that occurs twice is an error in both. */
 MUST_USE enum deberta_status unigram_init(struct unigram *unigram, const struct deberta_vocabulary *vocabulary);
 /* By the rule of sentencepiece. */
-MUST_USE enum deberta_status unigram_init_spm(struct unigram *unigram, const struct spm *spm);
+MUST_USE enum deberta_status unigram_init_spm(struct unigram *unigram, const struct deberta_spm *spm);
 void unigram_release(struct unigram *unigram);
 void unigram_scratch_release(struct unigram_scratch *scratch);
 

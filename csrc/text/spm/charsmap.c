@@ -7,7 +7,7 @@
 #include "text/unicode/unicode.h"
 
 /* A unit holds the label of the edge that leads to it, the way to its children, and whether a key ends at it; the
- * number of that key is the unit at its children's base itself, told from an edge by bit 31. */
+ * number of that key is the unit at its children's base itself, distinguished from an edge by bit 31. */
 #define IS_VALUE 0x80000000u
 
 static uint32_t label(uint32_t unit)

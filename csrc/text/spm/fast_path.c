@@ -18,14 +18,26 @@ static bool is_stage(const struct deberta_stage *stage, const char *type, unsign
     return strcmp(stage->type, type) == 0 && stage->flags == flags;
 }
 
-/* [Lowercase,] Strip, Precompiled, Replace of several spaces by one. */
-static bool normalizers_fit(const struct deberta_stage *stages, size_t count)
+/* The normalizers without a Lowercase at their start. */
+static const struct deberta_stage *skip_lowercase(const struct deberta_tokenizer_spec *spec, size_t *count)
 {
-    if (count == 4 && is_stage(stages, "Lowercase", 0))
-        stages++, count--;
-    return count == 3 && is_stage(&stages[0], "Strip", DEBERTA_STRIP_LEFT | DEBERTA_STRIP_RIGHT) &&
-           is_stage(&stages[1], "Precompiled", 0) && is_stage(&stages[2], "Replace", DEBERTA_REGEX) &&
-           is_text(stages[2].pattern, " {2,}") && is_text(stages[2].content, " ");
+    bool lower_case = spec->normalizer_count != 0 && is_stage(spec->normalizers, "Lowercase", 0);
+    *count = spec->normalizer_count - lower_case;
+    return lower_case ? spec->normalizers + 1 : spec->normalizers;
+}
+
+/* [Lowercase,] Strip, [Precompiled,] Replace of several spaces by one; and the charsmap. */
+static bool normalizers_fit(const struct deberta_tokenizer_spec *spec, struct deberta_text *charsmap)
+{
+    size_t count;
+    const struct deberta_stage *stages = skip_lowercase(spec, &count);
+    if (count < 2 || count > 3 || (count == 3 && !is_stage(&stages[1], "Precompiled", 0)))
+        return false;
+    const struct deberta_stage *last = &stages[count - 1];
+    if (count == 3)
+        *charsmap = stages[1].pattern;
+    return is_stage(&stages[0], "Strip", DEBERTA_STRIP_LEFT | DEBERTA_STRIP_RIGHT) &&
+           is_stage(last, "Replace", DEBERTA_REGEX) && is_text(last->pattern, " {2,}") && is_text(last->content, " ");
 }
 
 /* [Punctuation,] Metaspace. */
@@ -37,7 +49,15 @@ static bool pretokenizers_fit(const struct deberta_stage *stages, size_t count)
            is_text(stages->content, SPACE_MARK);
 }
 
-/* The only token that is looked for in normalised text, or NULL; `*fits` tells whether that is all there is. */
+/* [Lowercase,] Spm. */
+static bool sentencepiece_fits(const struct deberta_tokenizer_spec *spec)
+{
+    size_t count;
+    const struct deberta_stage *stages = skip_lowercase(spec, &count);
+    return count == 1 && is_stage(stages, "Spm", 0) && spec->pretokenizer_count == 0;
+}
+
+/* The only token that is found in normalised text, or NULL; `*fits` is false if the fast path cannot find them. */
 static const struct deberta_added_token *find_normalized(const struct deberta_tokenizer_spec *spec, bool *fits)
 {
     const struct deberta_added_token *found = NULL;
@@ -55,86 +75,80 @@ static const struct deberta_added_token *find_normalized(const struct deberta_to
 }
 
 /* Words of these bytes, and the spaces between them, go round the normalizer. */
-static void find_plain(struct fast_path *direct)
+static void find_plain(struct fast_path *path)
 {
-    const struct bytes *token = &direct->token;
+    const struct bytes *token = &path->token;
     bool spaced = token->size != 0 && memchr(token->data, ' ', token->size);
-    if (!direct->normalizer.keeps_ascii || spaced)
+    if (!path->normalizer.keeps_ascii || spaced)
         return;
     for (uint32_t code = 0x21; code < 0x7F; code++)
-        direct->plain[code] = !(direct->split_by_punct && unicode_punctuation(code)) &&
-                              !(token->size != 0 && token->data[0] == (char)code);
-    direct->has_plain = true;
+        path->plain[code] =
+            !(path->split_by_punct && unicode_punctuation(code)) && !(token->size != 0 && token->data[0] == (char)code);
+    path->has_plain = true;
 }
 
 /* A token that is found in normalised text is looked for in the form that normalising gives it. */
-static enum deberta_status normalize_token(struct fast_path *direct, struct deberta_text text)
+static enum deberta_status normalize_token(struct fast_path *path, struct deberta_text text)
 {
     struct bytes lower = {0};
-    enum deberta_status status = direct->lower_case ? normalizer_lower(text.bytes, text.size, &lower)
-                                                    : bytes_append(&lower, text.bytes, text.size);
+    enum deberta_status status = path->lower_case ? normalizer_lower(text.bytes, text.size, &lower)
+                                                  : bytes_append(&lower, text.bytes, text.size);
     size_t start = 0, end = lower.size;
     if (status == DEBERTA_OK) {
         spm_normalizer_strip(lower.data, &start, &end);
-        status = spm_normalizer_replace(&direct->normalizer, lower.data + start, end - start, &direct->token);
+        status = spm_normalizer_replace(&path->normalizer, lower.data + start, end - start, &path->token);
     }
     memory_free(lower.data);
     return status;
 }
 
-static enum deberta_status init(struct fast_path *direct, const struct deberta_tokenizer_spec *spec,
-                                const struct deberta_added_token *token)
+static enum deberta_status init(struct fast_path *path, const struct deberta_tokenizer_spec *spec,
+                                struct deberta_text charsmap, const struct deberta_added_token *token)
 {
-    const struct deberta_stage *charsmap = &spec->normalizers[spec->normalizer_count - 2];
-    struct spm spm = {.charsmap = charsmap->pattern.bytes, .charsmap_size = charsmap->pattern.size};
-    direct->lower_case = spec->normalizer_count == 4;
-    direct->split_by_punct = spec->pretokenizer_count == 2;
-    TRY(spm_normalizer_init(&direct->normalizer, &spm));
+    path->split_by_punct = spec->pretokenizer_count == 2;
+    TRY(spm_normalizer_init(&path->normalizer, &(struct deberta_spm){.charsmap = charsmap}));
     if (token)
-        TRY(normalize_token(direct, token->text));
-    direct->cutter = (struct word_cutter){
-        .split_by_punct = direct->split_by_punct,
-        .token = direct->token.size ? direct->token.data : NULL,
-        .token_size = direct->token.size,
+        TRY(normalize_token(path, token->text));
+    path->cutter = (struct word_cutter){
+        .split_by_punct = path->split_by_punct,
+        .token = path->token.size ? path->token.data : NULL,
+        .token_size = path->token.size,
         .token_id = token ? token->id : -1,
     };
-    find_plain(direct);
+    path->finds_special = token && token->special;
+    find_plain(path);
     return DEBERTA_OK;
 }
 
-enum deberta_status fast_path_init(struct fast_path *direct, const struct deberta_tokenizer_spec *spec,
+enum deberta_status fast_path_init(struct fast_path *path, const struct deberta_tokenizer_spec *spec,
                                    const struct unigram *unigram)
 {
-    *direct = (struct fast_path){0};
-    bool fits;
+    const struct deberta_vocabulary *vocabulary = &spec->vocabulary;
+    struct deberta_text charsmap = {NULL, 0};
+    bool fits, as_sentencepiece = vocabulary->sentencepiece != NULL;
     const struct deberta_added_token *token = find_normalized(spec, &fits);
-    if (!fits || spec->vocabulary.type != DEBERTA_UNIGRAM || spec->vocabulary.byte_fallback ||
-        !normalizers_fit(spec->normalizers, spec->normalizer_count) ||
-        !pretokenizers_fit(spec->pretokenizers, spec->pretokenizer_count))
+    *path = (struct fast_path){.as_sentencepiece = as_sentencepiece, .split_by_punct = spec->marks_apart};
+    if (!fits || vocabulary->type != DEBERTA_UNIGRAM || vocabulary->byte_fallback)
         return DEBERTA_OK;
-    enum deberta_status status = init(direct, spec, token);
+    if (as_sentencepiece ? token || !sentencepiece_fits(spec)
+                         : spec->marks_apart || !normalizers_fit(spec, &charsmap) ||
+                               !pretokenizers_fit(spec->pretokenizers, spec->pretokenizer_count))
+        return DEBERTA_OK;
+    path->lower_case = is_stage(spec->normalizers, "Lowercase", 0);
+    enum deberta_status status = as_sentencepiece ? spm_normalizer_init(&path->normalizer, vocabulary->sentencepiece)
+                                                  : init(path, spec, charsmap, token);
     if (status == DEBERTA_OK)
-        direct->unigram = unigram;
+        path->unigram = unigram;
     else
-        fast_path_release(direct);
+        fast_path_release(path);
     return status;
 }
 
-enum deberta_status fast_path_init_spm(struct fast_path *direct, const struct spm *spm,
-                                       const struct deberta_spm_options *options, const struct unigram *unigram)
+void fast_path_release(struct fast_path *path)
 {
-    *direct = (struct fast_path){
-        .sentences = true, .lower_case = options->lower_case, .split_by_punct = options->split_by_punct};
-    TRY(spm_normalizer_init(&direct->normalizer, spm));
-    direct->unigram = unigram;
-    return DEBERTA_OK;
-}
-
-void fast_path_release(struct fast_path *direct)
-{
-    spm_normalizer_release(&direct->normalizer);
-    memory_free(direct->token.data);
-    *direct = (struct fast_path){0};
+    spm_normalizer_release(&path->normalizer);
+    memory_free(path->token.data);
+    *path = (struct fast_path){0};
 }
 
 void fast_path_scratch_release(struct fast_path_scratch *scratch)
@@ -148,20 +162,20 @@ void fast_path_scratch_release(struct fast_path_scratch *scratch)
 /* ---- encoding as tokenizers does ---- */
 
 /* A piece of a segment, through all stages. */
-static enum deberta_status encode_piece(const struct fast_path *direct, struct fast_path_scratch *scratch,
+static enum deberta_status encode_piece(const struct fast_path *path, struct fast_path_scratch *scratch,
                                         struct word_cutter_state *state, const char *text, size_t size, bool last,
                                         struct ids *ids)
 {
     struct words *words = &scratch->words;
     scratch->normal.size = 0;
     words_clear(words);
-    TRY(spm_normalizer_replace(&direct->normalizer, text, size, &scratch->normal));
-    TRY(words_cut(&direct->cutter, state, scratch->normal.data, scratch->normal.size, last, words));
+    TRY(spm_normalizer_replace(&path->normalizer, text, size, &scratch->normal));
+    TRY(words_cut(&path->cutter, state, scratch->normal.data, scratch->normal.size, last, words));
     for (size_t i = 0, start = 0; i < words->size; start = words->data[i++].end) {
         if (words->data[i].token >= 0)
             TRY(ids_append(ids, words->data[i].token));
         else /* behind its U+2581 */
-            TRY(unigram_encode_word(direct->unigram, &scratch->unigram, words->text.data + start + 3,
+            TRY(unigram_encode_word(path->unigram, &scratch->unigram, words->text.data + start + 3,
                                     words->data[i].end - start - 3, ids));
     }
     return DEBERTA_OK;
@@ -179,10 +193,10 @@ static size_t piece_end(const char *text, size_t from, size_t end)
 
 /* Bytes of the word at the start that the normalizer leaves alone, if the space behind it, too, is one that it leaves
  * alone: a mark that follows a space can take it away, and the word would go on. */
-static size_t plain_word(const struct fast_path *direct, const char *text, size_t size)
+static size_t plain_word(const struct fast_path *path, const char *text, size_t size)
 {
     size_t end = 0;
-    while (end < size && direct->plain[(unsigned char)text[end]])
+    while (end < size && path->plain[(unsigned char)text[end]])
         end++;
     if (end == size)
         return end;
@@ -191,21 +205,21 @@ static size_t plain_word(const struct fast_path *direct, const char *text, size_
 }
 
 /* White space at the ends is gone. */
-static enum deberta_status encode_stripped(const struct fast_path *direct, struct fast_path_scratch *scratch,
+static enum deberta_status encode_stripped(const struct fast_path *path, struct fast_path_scratch *scratch,
                                            const char *text, size_t size, struct ids *ids)
 {
     struct word_cutter_state state = {false};
-    if (!direct->has_plain)
-        return encode_piece(direct, scratch, &state, text, size, true, ids);
+    if (!path->has_plain)
+        return encode_piece(path, scratch, &state, text, size, true, ids);
     for (size_t i = 0, end; i < size; i = end) {
-        size_t word = plain_word(direct, text + i, size - i);
+        size_t word = plain_word(path, text + i, size - i);
         TRY(watch_look(1 + word));
         if (word == 0) {
             end = piece_end(text, i, size);
-            TRY(encode_piece(direct, scratch, &state, text + i, end - i, end == size, ids));
+            TRY(encode_piece(path, scratch, &state, text + i, end - i, end == size, ids));
             continue;
         }
-        TRY(unigram_encode_word(direct->unigram, &scratch->unigram, text + i, word, ids));
+        TRY(unigram_encode_word(path->unigram, &scratch->unigram, text + i, word, ids));
         end = i + word;
         while (end < size && text[end] == ' ')
             end++;
@@ -216,55 +230,55 @@ static enum deberta_status encode_stripped(const struct fast_path *direct, struc
     return DEBERTA_OK;
 }
 
-static enum deberta_status encode_segment(const struct fast_path *direct, struct fast_path_scratch *scratch,
+static enum deberta_status encode_segment(const struct fast_path *path, struct fast_path_scratch *scratch,
                                           const char *text, size_t size, struct ids *ids)
 {
     size_t start = 0;
     spm_normalizer_strip(text, &start, &size);
-    return start == size ? DEBERTA_OK : encode_stripped(direct, scratch, text + start, size - start, ids);
+    return start == size ? DEBERTA_OK : encode_stripped(path, scratch, text + start, size - start, ids);
 }
 
 /* ---- encoding as sentencepiece does ---- */
 
-static enum deberta_status encode_sentence(const struct fast_path *direct, struct fast_path_scratch *scratch,
+static enum deberta_status encode_sentence(const struct fast_path *path, struct fast_path_scratch *scratch,
                                            const char *text, size_t size, struct ids *ids)
 {
     scratch->normal.size = 0;
-    TRY(spm_normalizer_apply(&direct->normalizer, text, size, &scratch->normal));
-    return unigram_encode(direct->unigram, &scratch->unigram, scratch->normal.data, scratch->normal.size, ids, NULL);
+    TRY(spm_normalizer_apply(&path->normalizer, text, size, &scratch->normal));
+    return unigram_encode(path->unigram, &scratch->unigram, scratch->normal.data, scratch->normal.size, ids, NULL);
 }
 
-/* Each punctuation mark, and what lies between two, is a sentence of its own. */
-static enum deberta_status encode_between_marks(const struct fast_path *direct, struct fast_path_scratch *scratch,
+/* Each punctuation mark, and the text between two, is a sentence of its own. */
+static enum deberta_status encode_between_marks(const struct fast_path *path, struct fast_path_scratch *scratch,
                                                 const char *text, size_t size, struct ids *ids)
 {
     size_t start = 0;
     for (size_t i = 0; i < size;) {
         struct character c = utf8_decode(text + i, size - i);
         if (unicode_punctuation(c.code)) {
-            TRY(encode_sentence(direct, scratch, text + start, i - start, ids));
-            TRY(encode_sentence(direct, scratch, text + i, c.size, ids));
+            TRY(encode_sentence(path, scratch, text + start, i - start, ids));
+            TRY(encode_sentence(path, scratch, text + i, c.size, ids));
             start = i + c.size;
         }
         i += c.size;
     }
-    return encode_sentence(direct, scratch, text + start, size - start, ids);
+    return encode_sentence(path, scratch, text + start, size - start, ids);
 }
 
 /* ---- either ---- */
 
-enum deberta_status fast_path_encode(const struct fast_path *direct, struct fast_path_scratch *scratch,
-                                     const char *text, size_t size, struct ids *ids)
+enum deberta_status fast_path_encode(const struct fast_path *path, struct fast_path_scratch *scratch, const char *text,
+                                     size_t size, struct ids *ids)
 {
-    if (direct->lower_case) {
+    if (path->lower_case) {
         scratch->lower.size = 0;
         TRY(normalizer_lower(text, size, &scratch->lower));
         text = scratch->lower.data;
         size = scratch->lower.size;
     }
-    if (!direct->sentences)
-        return encode_segment(direct, scratch, text, size, ids);
-    if (direct->split_by_punct)
-        return encode_between_marks(direct, scratch, text, size, ids);
-    return encode_sentence(direct, scratch, text, size, ids);
+    if (!path->as_sentencepiece)
+        return encode_segment(path, scratch, text, size, ids);
+    if (path->split_by_punct)
+        return encode_between_marks(path, scratch, text, size, ids);
+    return encode_sentence(path, scratch, text, size, ids);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "text/spm/spm.h"
+#include "deberta/tokenizer.h"
 
 #include <math.h>
 #include <string.h>
@@ -13,7 +13,7 @@ enum wire { WIRE_VARINT = 0, WIRE_FIXED64 = 1, WIRE_BYTES = 2, WIRE_FIXED32 = 5 
 
 struct reader {
     const unsigned char *at, *end;
-    const unsigned char *file; /* to tell where something is wrong */
+    const unsigned char *file; /* the start, from which errors count */
 };
 
 struct field {
@@ -97,32 +97,38 @@ enum {
     NORMALIZER_ESCAPE_WHITESPACES = 5,
 };
 
-static enum deberta_status read_piece(struct reader reader, size_t id, struct spm_piece *piece)
+static enum deberta_status read_piece(struct reader reader, size_t id, struct deberta_spm *spm)
 {
-    *piece = (struct spm_piece){.text = "", .type = SPM_NORMAL};
+    struct deberta_text text = {"", 0};
+    float score = 0;
+    enum deberta_piece_type type = DEBERTA_PIECE_NORMAL;
     while (reader.at != reader.end) {
         struct field field;
         TRY(read_field(&reader, &field));
         if (is(&field, PIECE_TEXT, WIRE_BYTES)) {
-            piece->text = (const char *)field.bytes.at;
-            piece->size = (size_t)field.value;
+            text = (struct deberta_text){(const char *)field.bytes.at, (size_t)field.value};
         } else if (is(&field, PIECE_SCORE, WIRE_FIXED32)) {
             uint32_t bits = (uint32_t)field.value;
-            memcpy(&piece->score, &bits, sizeof bits);
-        } else if (is(&field, PIECE_TYPE, WIRE_VARINT) && field.value >= SPM_NORMAL && field.value <= SPM_BYTE) {
-            piece->type = (enum spm_type)field.value;
+            memcpy(&score, &bits, sizeof bits);
+        } else if (is(&field, PIECE_TYPE, WIRE_VARINT) && field.value >= DEBERTA_PIECE_NORMAL &&
+                   field.value <= DEBERTA_PIECE_BYTE) {
+            type = (enum deberta_piece_type)field.value;
         }
     }
-    if (piece->size == 0)
+    if (text.size == 0)
         return fail(DEBERTA_FORMAT, "spm.model: piece %zu is empty", id);
-    if (!utf8_valid(piece->text, piece->size))
+    if (!utf8_valid(text.bytes, text.size))
         return fail(DEBERTA_FORMAT, "spm.model: piece %zu is not valid UTF-8", id);
-    if (!isfinite(piece->score))
-        return fail(DEBERTA_FORMAT, "spm.model: the score of piece %zu is %g", id, (double)piece->score);
+    if (!isfinite(score))
+        return fail(DEBERTA_FORMAT, "spm.model: the score of piece %zu is %g", id, (double)score);
+    spm->tokens[id] = text;
+    spm->ids[id] = (int32_t)id;
+    spm->scores[id] = (double)score;
+    spm->types[id] = type;
     return DEBERTA_OK;
 }
 
-static enum deberta_status read_trainer(struct reader reader, struct spm *spm)
+static enum deberta_status read_trainer(struct reader reader, struct deberta_spm *spm)
 {
     while (reader.at != reader.end) {
         struct field field;
@@ -140,14 +146,13 @@ static enum deberta_status read_trainer(struct reader reader, struct spm *spm)
     return DEBERTA_OK;
 }
 
-static enum deberta_status read_normalizer(struct reader reader, struct spm *spm)
+static enum deberta_status read_normalizer(struct reader reader, struct deberta_spm *spm)
 {
     while (reader.at != reader.end) {
         struct field field;
         TRY(read_field(&reader, &field));
         if (is(&field, NORMALIZER_CHARSMAP, WIRE_BYTES)) {
-            spm->charsmap = (const char *)field.bytes.at;
-            spm->charsmap_size = (size_t)field.value;
+            spm->charsmap = (struct deberta_text){(const char *)field.bytes.at, (size_t)field.value};
         } else if (is(&field, NORMALIZER_DUMMY_PREFIX, WIRE_VARINT)) {
             spm->add_dummy_prefix = field.value != 0;
         } else if (is(&field, NORMALIZER_EXTRA_WHITESPACES, WIRE_VARINT)) {
@@ -160,7 +165,7 @@ static enum deberta_status read_normalizer(struct reader reader, struct spm *spm
 }
 
 /* Reads what is not a piece, and counts the pieces. */
-static enum deberta_status read_specs(struct reader reader, struct spm *spm)
+static enum deberta_status read_specs(struct reader reader, struct deberta_spm *spm)
 {
     while (reader.at != reader.end) {
         struct field field;
@@ -175,13 +180,13 @@ static enum deberta_status read_specs(struct reader reader, struct spm *spm)
     return DEBERTA_OK;
 }
 
-static enum deberta_status read_pieces(struct reader reader, struct spm *spm)
+static enum deberta_status read_pieces(struct reader reader, struct deberta_spm *spm)
 {
     for (size_t id = 0; id < spm->count;) {
         struct field field;
         TRY(read_field(&reader, &field));
         if (is(&field, MODEL_PIECES, WIRE_BYTES)) {
-            TRY(read_piece(field.bytes, id, &spm->pieces[id]));
+            TRY(read_piece(field.bytes, id, spm));
             id++;
         }
     }
@@ -191,21 +196,21 @@ static enum deberta_status read_pieces(struct reader reader, struct spm *spm)
 /* ---- what the pieces must be together ---- */
 
 /* The byte that a piece such as <0x4F> stands for, or -1. */
-static int byte_of(const struct spm_piece *piece)
+static int byte_of(struct deberta_text piece)
 {
     static const char digits[] = "0123456789ABCDEF";
-    if (piece->size != 6 || memcmp(piece->text, "<0x", 3) != 0 || piece->text[5] != '>')
+    if (piece.size != 6 || memcmp(piece.bytes, "<0x", 3) != 0 || piece.bytes[5] != '>')
         return -1;
-    const char *high = memchr(digits, piece->text[3], 16);
-    const char *low = memchr(digits, piece->text[4], 16);
+    const char *high = memchr(digits, piece.bytes[3], 16);
+    const char *low = memchr(digits, piece.bytes[4], 16);
     return high && low ? (int)((high - digits) * 16 + (low - digits)) : -1;
 }
 
-static enum deberta_status find_unknown(struct spm *spm)
+static enum deberta_status find_unknown(struct deberta_spm *spm)
 {
     spm->unknown = -1;
     for (size_t id = 0; id < spm->count; id++) {
-        if (spm->pieces[id].type != SPM_UNKNOWN)
+        if (spm->types[id] != DEBERTA_PIECE_UNKNOWN)
             continue;
         if (spm->unknown >= 0)
             return fail(DEBERTA_FORMAT, "spm.model: pieces %d and %zu are both of type UNKNOWN", spm->unknown, id);
@@ -216,20 +221,20 @@ static enum deberta_status find_unknown(struct spm *spm)
     return DEBERTA_OK;
 }
 
-static enum deberta_status find_bytes(struct spm *spm)
+static enum deberta_status find_bytes(struct deberta_spm *spm)
 {
     for (int byte = 0; byte < 256; byte++)
         spm->bytes[byte] = -1;
     for (size_t id = 0; id < spm->count; id++) {
-        const struct spm_piece *piece = &spm->pieces[id];
-        if (piece->type != SPM_BYTE)
+        struct deberta_text piece = spm->tokens[id];
+        if (spm->types[id] != DEBERTA_PIECE_BYTE)
             continue;
         if (!spm->byte_fallback)
             return fail(DEBERTA_FORMAT, "spm.model: piece %zu is of type BYTE, but byte_fallback is off", id);
         int byte = byte_of(piece);
         if (byte < 0)
             return fail(DEBERTA_FORMAT, "spm.model: piece %zu is of type BYTE, but its text is '%.*s'", id,
-                        (int)min_size(piece->size, 100), piece->text);
+                        (int)min_size(piece.size, 100), piece.bytes);
         spm->bytes[byte] = (int32_t)id;
     }
     for (int byte = 0; spm->byte_fallback && byte < 256; byte++)
@@ -238,22 +243,34 @@ static enum deberta_status find_bytes(struct spm *spm)
     return DEBERTA_OK;
 }
 
-static enum deberta_status read_model(struct spm *spm, struct reader reader)
+static enum deberta_status make_room(struct deberta_spm *spm)
+{
+    void *block;
+    TRY(memory_alloc(spm->count, sizeof *spm->tokens, &block));
+    spm->tokens = block;
+    TRY(memory_alloc(spm->count, sizeof *spm->ids, &block));
+    spm->ids = block;
+    TRY(memory_alloc(spm->count, sizeof *spm->scores, &block));
+    spm->scores = block;
+    TRY(memory_alloc(spm->count, sizeof *spm->types, &block));
+    spm->types = block;
+    return DEBERTA_OK;
+}
+
+static enum deberta_status read_model(struct deberta_spm *spm, struct reader reader)
 {
     TRY(read_specs(reader, spm));
     if (spm->count > INT32_MAX / 2)
         return fail(DEBERTA_FORMAT, "spm.model: %zu pieces are too many", spm->count);
-    void *pieces;
-    TRY(memory_alloc(spm->count, sizeof *spm->pieces, &pieces));
-    spm->pieces = pieces;
+    TRY(make_room(spm));
     TRY(read_pieces(reader, spm));
     TRY(find_unknown(spm));
     return find_bytes(spm);
 }
 
-enum deberta_status spm_init(struct spm *spm, const void *file, size_t size)
+enum deberta_status deberta_spm_read(struct deberta_spm *spm, const void *file, size_t size)
 {
-    *spm = (struct spm){
+    *spm = (struct deberta_spm){
         .add_dummy_prefix = true,
         .remove_extra_whitespaces = true,
         .escape_whitespaces = true,
@@ -261,12 +278,15 @@ enum deberta_status spm_init(struct spm *spm, const void *file, size_t size)
     const unsigned char *start = file;
     enum deberta_status status = read_model(spm, (struct reader){start, start + size, start});
     if (status != DEBERTA_OK)
-        spm_release(spm);
+        deberta_spm_release(spm);
     return status;
 }
 
-void spm_release(struct spm *spm)
+void deberta_spm_release(struct deberta_spm *spm)
 {
-    memory_free(spm->pieces);
-    *spm = (struct spm){0};
+    memory_free(spm->tokens);
+    memory_free(spm->ids);
+    memory_free(spm->scores);
+    memory_free(spm->types);
+    *spm = (struct deberta_spm){0};
 }

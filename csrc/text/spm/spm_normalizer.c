@@ -6,11 +6,11 @@
 #include "base/watch.h"
 #include "text/unicode/unicode.h"
 
-static enum deberta_status find_user_defined(struct trie *trie, const struct spm *spm)
+static enum deberta_status find_user_defined(struct trie *trie, const struct deberta_spm *spm)
 {
     size_t count = 0;
     for (size_t id = 0; id < spm->count; id++)
-        count += spm->pieces[id].type == SPM_USER_DEFINED;
+        count += spm->types[id] == DEBERTA_PIECE_USER_DEFINED;
     if (count == 0)
         return DEBERTA_OK;
     void *block;
@@ -18,14 +18,14 @@ static enum deberta_status find_user_defined(struct trie *trie, const struct spm
     struct trie_key *keys = block;
     count = 0;
     for (size_t id = 0; id < spm->count; id++)
-        if (spm->pieces[id].type == SPM_USER_DEFINED)
-            keys[count++] = (struct trie_key){spm->pieces[id].text, spm->pieces[id].size, (int32_t)id, 0};
+        if (spm->types[id] == DEBERTA_PIECE_USER_DEFINED)
+            keys[count++] = (struct trie_key){spm->tokens[id].bytes, spm->tokens[id].size, (int32_t)id, 0};
     enum deberta_status status = trie_init(trie, keys, count);
     memory_free(keys);
     return status;
 }
 
-enum deberta_status spm_normalizer_init(struct spm_normalizer *normalizer, const struct spm *spm)
+enum deberta_status spm_normalizer_init(struct spm_normalizer *normalizer, const struct deberta_spm *spm)
 {
     *normalizer = (struct spm_normalizer){
         .add_dummy_prefix = spm->add_dummy_prefix,
@@ -33,7 +33,7 @@ enum deberta_status spm_normalizer_init(struct spm_normalizer *normalizer, const
         .escape_whitespaces = spm->escape_whitespaces,
         .treat_whitespace_as_suffix = spm->treat_whitespace_as_suffix,
     };
-    TRY(charsmap_init(&normalizer->charsmap, spm->charsmap, spm->charsmap_size));
+    TRY(charsmap_init(&normalizer->charsmap, spm->charsmap.bytes, spm->charsmap.size));
     normalizer->keeps_ascii = charsmap_keeps_ascii(&normalizer->charsmap);
     enum deberta_status status = find_user_defined(&normalizer->user_defined, spm);
     if (status != DEBERTA_OK)

@@ -5,10 +5,10 @@
 #define DEBERTA_TEXT_SPM_NORMALIZER_H
 
 #include "base/array.h"
+#include "deberta/tokenizer.h"
 #include "text/aligned.h"
 #include "text/models/trie.h"
 #include "text/spm/charsmap.h"
-#include "text/spm/spm.h"
 
 struct spm_normalizer {
     struct charsmap charsmap;
@@ -17,7 +17,7 @@ struct spm_normalizer {
     struct trie user_defined; /* strings that sentencepiece leaves as they are */
 };
 
-MUST_USE enum deberta_status spm_normalizer_init(struct spm_normalizer *normalizer, const struct spm *spm);
+MUST_USE enum deberta_status spm_normalizer_init(struct spm_normalizer *normalizer, const struct deberta_spm *spm);
 void spm_normalizer_release(struct spm_normalizer *normalizer);
 
 /* All of these append to `out`, and what they append is valid UTF-8 whatever they are given. */

@@ -504,7 +504,7 @@ static bool init_simple(struct normalizer_stage *stage, const char *type)
 }
 
 static enum deberta_status init_stage(struct normalizer_stage *stage, const struct deberta_stage *given,
-                                      const struct spm *spm)
+                                      const struct deberta_spm *spm)
 {
     snprintf(stage->name, sizeof stage->name, "%s", given->type);
     stage->flags = given->flags;
@@ -528,7 +528,7 @@ static enum deberta_status init_stage(struct normalizer_stage *stage, const stru
 }
 
 enum deberta_status normalizers_init(struct normalizers *normalizers, const struct deberta_stage *stages, size_t count,
-                                     const struct spm *spm)
+                                     const struct deberta_spm *spm)
 {
     *normalizers = (struct normalizers){0};
     size_t most = 0;

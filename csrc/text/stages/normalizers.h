@@ -5,7 +5,6 @@
 
 #include "deberta/tokenizer.h"
 #include "text/aligned.h"
-#include "text/spm/spm.h"
 
 struct normalizer_stage; /* in normalizers.c */
 
@@ -17,7 +16,7 @@ struct normalizers {
 /* Copies the stages. An unknown type or pattern is DEBERTA_FORMAT; the message names it. With `spm`, the type "Spm"
  * (not a type of tokenizer.json) is sentencepiece's own normalizer of that file. */
 MUST_USE enum deberta_status normalizers_init(struct normalizers *normalizers, const struct deberta_stage *stages,
-                                              size_t count, const struct spm *spm);
+                                              size_t count, const struct deberta_spm *spm);
 void normalizers_release(struct normalizers *normalizers);
 
 /* Replaces *text; `spare` is a buffer of the same kind, whose content is lost. */

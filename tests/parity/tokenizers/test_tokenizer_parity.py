@@ -5,6 +5,7 @@ Models are trained by sentencepiece in these tests; the published one of DeBERTa
 
 import io
 import itertools
+import json
 import random
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from benchmarks.tokenization.reference_tokenizers import v3 as fast_tokenizer
 from deberta_c import AutoTokenizer
-from deberta_c._core import Tokenizer
+from deberta_c._tokenizers.directory import open_tokenizer
 from tests.parity.tokenizers.tokenizer_live import (
     SlowTokenizer,
     charsmap_keys,
@@ -30,8 +31,8 @@ PIPELINES = {
     "hf4_lower": {"lower_case": True},
     "hf4_punct": {"split_by_punct": True},
     "hf4_both": {"lower_case": True, "split_by_punct": True},
-    "spm": {"rule": "SPM"},
-    "spm_both": {"rule": "SPM", "lower_case": True, "split_by_punct": True},
+    "spm": {"compatibility": "sentencepiece"},
+    "spm_both": {"compatibility": "sentencepiece", "lower_case": True, "split_by_punct": True},
 }
 CONTEXTS = ["{}", "a{}b", " {} ", "{}\u0301", "e {}"]
 RULES = {  # invented charsmaps: source -> target
@@ -135,11 +136,21 @@ def check(texts, ours, theirs):
     assert not different, f"{len(different)} of {len(texts)} texts differ:\n" + "\n".join(shown)
 
 
-def compare(spm, texts, pipelines=PIPELINES):
-    for name in pipelines:
-        options = dict(PIPELINES[name])
-        ours = Tokenizer(spm, **options)
-        if options.pop("rule", None):
+def core(spm, folder, compatibility="transformers4", lower_case=False, split_by_punct=False):
+    """The core's tokenizer of a directory with this spm.model."""
+    (folder / "spm.model").write_bytes(spm)
+    (folder / "config.json").write_text('{"model_type": "deberta-v2"}')
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({"do_lower_case": lower_case, "split_by_punct": split_by_punct})
+    )
+    return open_tokenizer(folder, None, {"compatibility": compatibility}).core
+
+
+def compare(spm, folder, texts):
+    for given in PIPELINES.values():
+        options = dict(given)
+        ours = core(spm, folder, **options)
+        if options.pop("compatibility", None):
             slow = SlowTokenizer(spm, **options)
             check(texts, rows(ours, texts, add_special_tokens=False), [slow.encode(text) for text in texts])
         else:
@@ -147,10 +158,10 @@ def compare(spm, texts, pipelines=PIPELINES):
             check(texts, rows(ours, texts), [encoding.ids for encoding in fast.encode_batch_fast(texts)])
 
 
-def test_generated_texts(spm):
+def test_generated_texts(spm, tmp_path):
     extra = [piece.piece for piece in read_model(spm).pieces if piece.type == 4] + ["<ctl>", "<ctl", "日1no"]
     extra += [" \u0301", " \u0301\u0302", "\u0602 ", "\u0600 ", "a\u0301", "é ", "[U", "NK]"]
-    compare(spm, list(generate(1500, 11, charsmap_keys(spm), words(300) + extra)))
+    compare(spm, tmp_path, list(generate(1500, 11, charsmap_keys(spm), words(300) + extra)))
 
 
 @pytest.mark.parametrize("name", ["hf4", "hf4_lower", "hf4_punct", "hf4_both"])
@@ -165,8 +176,8 @@ def test_tokenizer_json_of_transformers_4_decides(spm, tmp_path, name):
     check(texts, AutoTokenizer.from_pretrained(tmp_path)(texts).input_ids, [e.ids for e in fast.encode_batch(texts)])
 
 
-def test_every_low_code_point(spm):
-    compare(spm, [text for context in CONTEXTS for text in code_points(context, 0x3FF)])
+def test_every_low_code_point(spm, tmp_path):
+    compare(spm, tmp_path, [text for context in CONTEXTS for text in code_points(context, 0x3FF)])
 
 
 def test_unicode_tables_are_what_the_library_does():
@@ -177,8 +188,8 @@ def test_unicode_tables_are_what_the_library_does():
 
 @pytest.mark.parametrize("strategy", ["longest_first", "only_first", "only_second"])
 @pytest.mark.parametrize("special", [True, False])
-def test_truncation(spm, strategy, special):
-    ours, theirs = Tokenizer(spm), fast_tokenizer(spm)
+def test_truncation(spm, tmp_path, strategy, special):
+    ours, theirs = core(spm, tmp_path), fast_tokenizer(spm)
     draw, vocabulary = random.Random(2), words(50)
     for max_length in range(3, 14):
         theirs.enable_truncation(max_length, strategy=strategy)

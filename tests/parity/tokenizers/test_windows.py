@@ -37,7 +37,7 @@ class Limit:
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return Tokenizer.from_pipeline(
+    return Tokenizer(
         normalizers=[],
         pretokenizers=[{"type": "WhitespaceSplit"}],
         model={
@@ -51,6 +51,7 @@ def tokenizer():
         added=[],
         single=[(1, 0), (-1, 0), (2, 0)],
         pair=[(1, 0), (-1, 0), (2, 0), (-2, 1), (2, 1)],
+        marks_apart=False,
     )
 
 

@@ -44,7 +44,7 @@ def core(parts: tuple[dict[str, Any], list[Any]]) -> _core.Model:
 
 @pytest.fixture(scope="module")
 def spm() -> _core.Tokenizer:
-    return _core.Tokenizer(spm_bytes())
+    return of_spm()
 
 
 def test_forward_shapes(core: _core.Model, parts: tuple[dict[str, Any], list[Any]]) -> None:
@@ -186,7 +186,7 @@ def test_texts_are_checked(spm: _core.Tokenizer) -> None:
 
 
 def test_encodings_outlive_the_tokenizer() -> None:
-    tokenizer = _core.Tokenizer(spm_bytes())
+    tokenizer = of_spm()
     ids, types, offsets, cut, extras = tokenizer.encode(["hello world", ""])
     wanted = ids.tolist()
     del tokenizer, types, offsets
@@ -194,8 +194,55 @@ def test_encodings_outlive_the_tokenizer() -> None:
     assert (ids.tolist(), cut, extras) == (wanted, 0, {})
 
 
+def of_spm() -> _core.Tokenizer:
+    spm = _core.SpmModel(spm_bytes())
+    metaspace = {"type": "Metaspace", "content": "▁".encode(), "flags": ("prepend_always", "split")}
+    return _core.Tokenizer(
+        normalizers=[{"type": "Strip", "flags": ("strip_left", "strip_right")}],
+        pretokenizers=[metaspace],
+        model={"type": "Unigram", "spm": spm, "unknown": spm.unknown},
+        added=[
+            ("[PAD]", 0, ("special",)),
+            ("[CLS]", 1, ("special",)),
+            ("[SEP]", 2, ("special",)),
+            ("[MASK]", len(spm), ("special",)),
+        ],
+        single=[(1, 0), (-1, 0), (2, 0)],
+        pair=[(1, 0), (-1, 0), (2, 0), (-2, 1), (2, 1)],
+        marks_apart=False,
+    )
+
+
+def test_a_read_spm_model() -> None:
+    spm = _core.SpmModel(spm_bytes())
+    assert (spm.piece(spm.unknown), spm.find("[UNK]"), spm.find("no such piece")) == ("[UNK]", spm.unknown, -1)
+    assert spm.added_pieces() == [("[PAD]", 0, True), ("[CLS]", 1, True), ("[SEP]", 2, True)]
+    assert [piece for piece, _ in spm.vocab()] == [spm.piece(id) for id in range(len(spm))]
+    assert spm.charsmap == b""
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda spm: _core.SpmModel("text"), TypeError, "bytes"),
+        (lambda spm: _core.SpmModel(), TypeError, "file"),
+        (lambda spm: _core.SpmModel(b"\x0a"), ValueError, "damaged"),
+        (lambda spm: spm.piece(len(spm)), IndexError, "outside of the vocabulary"),
+        (lambda spm: spm.piece(-1), IndexError, "id -1 is outside of the vocabulary: 0 to"),
+        (lambda spm: spm.piece(2**70), OverflowError, "int"),
+        (lambda spm: spm.piece("a"), TypeError, "integer"),
+        (lambda spm: spm.find(3), TypeError, "argument type"),
+        (lambda spm: _core.Tokenizer(**described(model={"type": "Unigram", "spm": "x", "unknown": 0})), TypeError,
+         "'spm' must be an SpmModel, not 'x'"),
+    ],
+)  # fmt: skip
+def test_spm_models_are_checked(call: Callable[[Any], Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call(_core.SpmModel(spm_bytes()))
+
+
 def described(**changes: Any) -> dict[str, Any]:
-    """The stages of a WordPiece tokenizer, as arguments of from_pipeline."""
+    """The stages of a WordPiece tokenizer, as arguments of Tokenizer."""
     tokens = ["[CLS]", "[SEP]", "[UNK]", "hello", "##s"]
     model = {"type": "WordPiece", "tokens": tokens, "ids": np.arange(5, dtype=np.int32), "unknown": 2}
     return {
@@ -205,12 +252,13 @@ def described(**changes: Any) -> dict[str, Any]:
         "added": [(token, index, ("special",)) for index, token in enumerate(tokens[:3])],
         "single": [(0, 0), (-1, 0), (1, 0)],
         "pair": [(0, 0), (-1, 0), (1, 0), (-2, 1), (1, 1)],
+        "marks_apart": False,
         **changes,
     }
 
 
 def test_a_tokenizer_from_stages() -> None:
-    tokenizer = _core.Tokenizer.from_pipeline(**described())
+    tokenizer = _core.Tokenizer(**described())
     ids, types, offsets, cut, extras = tokenizer.encode(
         ["Hellos x", "hello"], ["hello", "[SEP]"], want=("spans", "words", "strings", "sequences")
     )
@@ -247,7 +295,7 @@ def test_a_tokenizer_from_stages() -> None:
 )
 def test_stages_are_checked(changes: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
-        _core.Tokenizer.from_pipeline(**described(**changes))
+        _core.Tokenizer(**described(**changes))
 
 
 def test_columns_as_lists(spm: _core.Tokenizer) -> None:
@@ -302,7 +350,7 @@ def test_nothing_leaks(parts: tuple[dict[str, Any], list[Any]], spm: _core.Token
         model.forward(IDS, OFFSETS, hidden_states=True)
         ids, _, offsets, _, _ = spm.encode(["hello", "world"], ["a", "b"], truncation="only_second", max_length=8)
         spm.rows(offsets, ((ids, 0), (1, 0)), width=9)
-        _core.Tokenizer.from_pipeline(**described()).encode(["hello"], want=("spans", "strings"))
+        _core.Tokenizer(**described()).encode(["hello"], want=("spans", "strings"))
         for wrong in (IDS[None], -IDS):
             with pytest.raises(ValueError):  # noqa: PT011
                 model.forward(wrong, OFFSETS)

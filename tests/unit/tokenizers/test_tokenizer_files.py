@@ -17,7 +17,7 @@ from deberta_c._files.atomic import new_files
 from deberta_c._tokenizers.directory import AddedToken, open_tokenizer, trimmed_spans
 from deberta_c._tokenizers.settings import RULES
 from deberta_c._tokenizers.tokenizer_json import resolve_added
-from deberta_c._tokenizers.vocabularies import find_special, read_spm
+from deberta_c._tokenizers.vocabularies import read_spm
 from tests.support.tiny_models import CONTROL, NORMAL, UNKNOWN, _field, spm_bytes
 from tests.support.torch_bytes import legacy_bytes, zip_bytes
 
@@ -438,12 +438,12 @@ def test_spm_model_and_its_readings(tmp_path):
     assert four.added_tokens_decoder == five.added_tokens_decoder | {
         3: deberta_c.AddedToken("[UNK]", normalized=True, special=True)
     }
-    assert four.vocab_size == len(four) - 1 == len(read_spm(tmp_path / "spm.model").pieces)
+    assert four.vocab_size == len(four) - 1 == len(read_spm(tmp_path / "spm.model"))
     same = AutoTokenizer.from_pretrained(tmp_path, byte_fallback=True)
     assert same("hello€").input_ids == spm("hello€").input_ids
 
 
-def test_special_pieces_are_found_without_reading_all(tmp_path):
+def test_pieces_that_are_found_in_texts(tmp_path):
     def piece(text, kind, score=-1.0):
         fields = _field(1, text.encode())
         if score is not None:
@@ -456,10 +456,14 @@ def test_special_pieces_are_found_without_reading_all(tmp_path):
     data += piece("▁", NORMAL) + piece("<ctl>", CONTROL)
     data += _field(2, _field(3, 1) + _field(40, 3)) + _field(3, _field(1, b"identity"))
     (tmp_path / "spm.model").write_bytes(data)
-    pieces = read_spm(tmp_path / "spm.model").pieces
-    expected = [(id, text, kind) for id, (text, _, kind) in enumerate(pieces) if kind in (3, 4)]
-    assert find_special(data) == expected
-    assert [id for id, _, _ in expected] == [0, 1, 2, 6, 9]
+    spm = read_spm(tmp_path / "spm.model")
+    assert [(id, control) for _, id, control in spm.added_pieces()] == [
+        (0, True),
+        (1, True),
+        (2, True),
+        (6, False),
+        (9, True),
+    ]
     tokenizer = AutoTokenizer.from_pretrained(tmp_path)
     assert [id for id, token in tokenizer.added_tokens_decoder.items() if token.special] == [0, 1, 2, 3, 9, 10]
     assert tokenizer("<user>").input_ids == [1, 6, 2]
@@ -467,9 +471,28 @@ def test_special_pieces_are_found_without_reading_all(tmp_path):
 
 @pytest.mark.parametrize("body", [b"\x0a", b"\x0a\x05\x0a\x03a", b"\xff" * 30, b"\x08\x01"])
 def test_broken_spm_models(tmp_path, body):
-    v2(tmp_path, spm_model=body, tokenizer_config_json={"unk_token": "<unk>"})  # which Python reads
-    with pytest.raises(ValueError, match=r"spm\.model' is not a sound spm\.model \(.*; copy it again"):
+    v2(tmp_path, spm_model=body, tokenizer_config_json={"unk_token": "<unk>"})
+    with pytest.raises(ValueError, match=r"spm\.model' is not sound: .*; copy it again"):
         AutoTokenizer.from_pretrained(tmp_path)
+
+
+def test_spm_model_of_another_network(tmp_path):
+    """Refused by its pieces; a tokenizer_config.json that renames the special tokens lets it open."""
+    without, unknown = _field(1, b"[PAD]"), _field(1, b"[UNK]") + _field(2, 0.0) + _field(3, UNKNOWN)
+    other = _field(1, _field(1, b"<unk>") + _field(2, 0.0) + _field(3, UNKNOWN))
+    sound = spm_bytes()
+    assert without in sound
+    assert _field(1, unknown) in sound
+    v2(tmp_path, spm_model=sound.replace(without, _field(1, b"<pad>")))
+    message = r"spm\.model' is not sound: {}; copy it again"
+    with pytest.raises(ValueError, match=message.format(r"has no piece \[PAD\].*DeBERTa v2 or v3")):
+        AutoTokenizer.from_pretrained(tmp_path)
+    plain = _field(1, _field(1, b"[UNK]") + _field(2, 0.0) + _field(3, NORMAL))
+    v2(tmp_path, spm_model=sound.replace(_field(1, unknown), other) + plain)
+    with pytest.raises(ValueError, match=message.format(r"the piece of type UNKNOWN is '<unk>', not \[UNK\]")):
+        AutoTokenizer.from_pretrained(tmp_path)
+    v2(tmp_path, spm_model=sound.replace(_field(1, unknown), other), tokenizer_config_json={"unk_token": "<unk>"})
+    assert AutoTokenizer.from_pretrained(tmp_path).unk_token_id == 3
 
 
 # ---- which file wins ----

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Steps of training by deberta_c and by transformers with torch: random weights, float32, the same threads, alternately.
+
+    python -m benchmarks.training.run  # everything, into benchmarks/results/ISA/training.json (ten minutes)
+    python -m benchmarks.training.run --works "v3-xsmall 16x64"  # these works; the others stay in the file
+    python -m benchmarks.training.run --table  # prints the committed results
+
+Each library runs in a process of its own (worker.py). Before anything is timed, the loss and the norm of the gradients
+without dropout are compared. A ragged work is one padded batch for torch, and packed for deberta_c.
+"""
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks import common
+from benchmarks.cases import LENGTHS, Case
+from benchmarks.core.peak import peak_gflops
+from benchmarks.peers.models import CONFIGS, write_checkpoint
+from benchmarks.training.worker import Compiled, Eager, Ours
+
+WORKS = {
+    "v3-base 8x128": ("v3-base", [128] * 8, {"avx512": 1.8, "avx2": 2.2}),
+    "v3-xsmall 16x64": ("v3-xsmall", [64] * 16, {"avx512": 2.5, "avx2": 2.5}),
+    "v3-xsmall 64 messages": ("v3-xsmall", LENGTHS["sms_spam"][:64], {"avx512": 8.0, "avx2": 8.0}),
+}
+ROUNDS, WARM_UP = 7, 2
+PAUSE = 0.2  # seconds between libraries: idle threads of the other one spin for a while
+LOSS_TOLERANCE, NORM_TOLERANCE = 1e-4, 1e-3  # relative
+
+
+def check(name: str, answers: dict[str, dict[str, Any]]) -> None:
+    """Raises SystemExit if a library's loss or gradients are not those of transformers."""
+    expected = answers[Eager.name]
+    for library, found in answers.items():
+        for part, tolerance in (("loss", LOSS_TOLERANCE), ("norm", NORM_TOLERANCE)):
+            if not abs(found[part] - expected[part]) <= tolerance * abs(expected[part]):
+                raise SystemExit(f"{name}: {part} of {library} is {found[part]}, of {Eager.name} {expected[part]}")
+
+
+def needed_gflop(work: str) -> float:
+    """A forward pass and twice that for the backward pass, of real tokens."""
+    model, lengths, _ = WORKS[work]
+    return 3 * Case(work, lengths).flops(CONFIGS[model]) / 1e9
+
+
+def measure(work: str, directory: Path, libraries: list[str], threads: int) -> dict[str, Any]:
+    model, lengths, _ = WORKS[work]
+    rows = Case(work, lengths).rows(CONFIGS[model]["vocab_size"])
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads), "DEBERTA_C_NUM_THREADS": str(threads)}
+    command = [sys.executable, "-m", "benchmarks.training.worker"]
+    with contextlib.ExitStack() as stack:
+        workers = {}
+        for name in libraries:
+            workers[name] = common.Worker(name, [*command, name, str(directory), str(threads)], env=environment)
+            stack.callback(workers[name].close)
+        question = json.dumps({"rows": rows})
+        check(work, {name: json.loads(worker.ask(question)) for name, worker in workers.items()})
+
+        def step(worker: common.Worker) -> dict[str, Any]:
+            time.sleep(PAUSE)
+            return json.loads(worker.ask("{}"))
+
+        peak = peak_gflops(threads)
+        answers = common.alternate(
+            {name: lambda worker=worker: step(worker) for name, worker in workers.items()}, ROUNDS, WARM_UP
+        )
+    return {
+        "machine": common.machine(
+            common.isa(), threads=threads, **common.versions("deberta_c", "numpy", "torch", "transformers")
+        ),
+        "gflop": needed_gflop(work),
+        "peak_gflops": max(peak, peak_gflops(threads)),
+        "seconds": {name: [answer["seconds"] for answer in found] for name, found in answers.items()},
+        "peak_mb": {name: max(answer["peak_mb"] for answer in found) for name, found in answers.items()},
+    }
+
+
+def table(results: dict[str, Any]) -> str:
+    """Medians, what they are over deberta_c's, goals, the share of the FMA peak, memory."""
+    rows = []
+    for work in WORKS:
+        if work not in results:
+            continue
+        result = results[work]
+        medians = {name: statistics.median(found) for name, found in result["seconds"].items()}
+        own, goal = medians[Ours.name], WORKS[work][2].get(result["machine"]["isa"])
+        share = result["gflop"] / own / result["peak_gflops"]
+        for name, median in medians.items():
+            others = name != Ours.name
+            rows.append(
+                [
+                    work if not others else "",
+                    name,
+                    f"{median:.2f} s",
+                    f"{median / own:.1f}x" if others else "",
+                    f"{goal}x" if name == Eager.name and goal else "",
+                    "" if others else f"{share:.0%}",
+                    f"{result['peak_mb'][name] / 1e3:.2f} GB",
+                ]
+            )
+    header = ["step", "library", "median", "over deberta_c", "goal", "share of the FMA peak", "peak memory"]
+    machine = next(iter(results.values()))["machine"]
+    return (
+        common.markdown(header, rows)
+        + "\n\nA step: forward and backward pass with dropout 0.1, clipping, AdamW. The share counts a forward pass of "
+        + "real tokens, and twice that for the backward pass.\n"
+        + f"{machine['cpu']} ({machine['isa']}), {machine['threads']} threads, {machine['date']}; torch "
+        + f"{machine['torch']}, transformers {machine['transformers']}."
+    )
+
+
+def main() -> None:
+    parser = common.parser_of(__doc__)
+    parser.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS))
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--compile", action="store_true", help=f"also {Compiled.name}")
+    options = parser.parse_args()
+    if options.table:
+        print(common.tables("training", table))
+        return
+    libraries = [Ours.name, Eager.name] + [Compiled.name] * options.compile
+    for model in dict.fromkeys(WORKS[work][0] for work in options.works):
+        with tempfile.TemporaryDirectory() as directory:
+            subprocess.run(
+                [
+                    sys.executable,
+                    "-c",
+                    f"from {write_checkpoint.__module__} import *; write_checkpoint({model!r}, {directory!r})",
+                ],
+                check=True,
+            )
+            for work in options.works:
+                if WORKS[work][0] != model:
+                    continue
+                result = measure(work, Path(directory), libraries, options.threads)
+                results = common.read("training", common.isa())
+                common.write("training", common.isa(), {**results, work: result}, indent=1)
+                print(table({work: result}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One library that trains, in a process of its own; benchmarks/training/run.py starts it and asks by lines of JSON.
+
+python -m benchmarks.training.worker LIBRARY DIRECTORY THREADS
+
+A step is a forward and a backward pass with dropout, clipping to a global norm of 1, and an update by AdamW with weight
+decay. Rows are classified; the label of row i is i % 3.
+"""
+
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.cases import padded
+
+RATE, DECAY, MAX_NORM = 2e-5, 0.01, 1.0
+
+
+class Ours:
+    name = "deberta_c"
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        import deberta_c
+
+        deberta_c.set_num_threads(threads)
+        self.model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+        self.training = self.new_training(0.1)
+
+    def new_training(self, dropout: float) -> Any:
+        from deberta_c import _core
+        from deberta_c._models.tensor_names import match_weights
+
+        model = self.model
+        plan, found = model._opened, dict(model._weights())
+        matched = match_weights(model._wanted(plan), found, plan.settings, model._tie(plan.config, found))
+        return _core.Training(
+            model._settings, matched.tensors, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout,
+            padding=0,
+        )  # fmt: skip
+
+    def prepare(self, rows: list[list[int]]) -> None:
+        self.ids = np.concatenate([np.asarray(row, np.int32) for row in rows])
+        self.offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
+        self.labels = np.arange(len(rows)) % 3
+        self.seed = 0
+
+    def gradients(self, training: Any) -> float:
+        logits = training.forward(self.ids, self.offsets, seed=self.seed)
+        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares = exponentials / exponentials.sum(axis=1, keepdims=True)
+        rows = np.arange(len(logits))
+        loss = -float(np.log(shares[rows, self.labels]).mean())
+        shares[rows, self.labels] -= 1.0
+        training.backward((shares / np.float32(len(logits))).ravel())
+        return loss
+
+    def check(self) -> tuple[float, float]:
+        training = self.new_training(0.0)
+        return self.gradients(training), training.update(0.0)
+
+    def step(self) -> float:
+        self.seed += 1
+        loss = self.gradients(self.training)
+        self.training.update(RATE, weight_decay=DECAY, max_norm=MAX_NORM)
+        return loss
+
+
+class Eager:
+    name = "transformers eager"
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        import torch
+        import transformers
+
+        torch.set_num_threads(threads)
+        self.torch = torch
+        self.model = transformers.AutoModelForSequenceClassification.from_pretrained(
+            directory, dtype=torch.float32, attn_implementation="eager"
+        )
+        decay = [p for p in self.model.parameters() if p.ndim > 1]
+        others = [p for p in self.model.parameters() if p.ndim == 1]
+        groups = [{"params": decay, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=RATE, fused=True)
+        self.forward = self.model
+
+    def prepare(self, rows: list[list[int]]) -> None:
+        self.inputs = {name: self.torch.from_numpy(array) for name, array in padded(rows).items()}
+        self.inputs["labels"] = self.torch.arange(len(rows)) % 3
+
+    def check(self) -> tuple[float, float]:
+        self.model.eval()
+        self.optimizer.zero_grad()
+        loss = self.model(**self.inputs).loss
+        loss.backward()
+        norm = self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), float("inf"))
+        self.optimizer.zero_grad()
+        return loss.item(), norm.item()
+
+    def step(self) -> float:
+        self.model.train()
+        loss = self.forward(**self.inputs).loss
+        loss.backward()
+        self.torch.nn.utils.clip_grad_norm_(self.model.parameters(), MAX_NORM)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        return loss.item()
+
+
+class Compiled(Eager):
+    name = "torch.compile"
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        super().__init__(directory, threads)
+        self.forward = self.torch.compile(self.model)
+
+
+LIBRARIES = {library.name: library for library in (Ours, Eager, Compiled)}
+
+
+def peak_mb() -> float:
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e3
+
+
+def main(name: str, directory: str, threads: str) -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print must not mix with the answers
+    library = LIBRARIES[name](Path(directory), int(threads))
+    for line in sys.stdin:
+        question = json.loads(line)
+        answer: dict[str, Any] = {}
+        if "rows" in question:
+            library.prepare(question["rows"])
+            answer["loss"], answer["norm"] = library.check()
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is that of the steps
+        else:
+            start = time.perf_counter()
+            answer["loss"] = library.step()
+            answer |= {"seconds": round(time.perf_counter() - start, 6), "peak_mb": peak_mb()}
+        print(json.dumps(answer), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

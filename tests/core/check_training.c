@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Training a small network: gradients are slopes with dropout on, steps reduce the loss, failing allocations. */
+#include <math.h>
+#include <stdint.h>
+
+#include "network.h"
+#include "paths.h"
+
+static const struct deberta_training_options with_dropout = {
+    .dropout = {.hidden = 0.2f, .attention = 0.3f, .pooler = 0.1f, .head = 0.1f}, .padding = 0};
+static const struct deberta_update update_of_step = {.learning_rate = 1e-3,
+                                                     .beta1 = 0.9,
+                                                     .beta2 = 0.999,
+                                                     .epsilon = 1e-8,
+                                                     .weight_decay = 0.01,
+                                                     .max_norm = 1.0,
+                                                     .scale = 1.0,
+                                                     .bias_correction = true};
+
+/* The sum of sines of the logits, and its gradient by them. */
+static double loss_of(struct deberta_training *training, const struct deberta_batch *of, uint64_t seed, float *d_logits)
+{
+    float logits[17 * H];
+    CHECK(deberta_training_forward(training, of, seed, logits) == DEBERTA_OK);
+    struct deberta_shapes shapes = deberta_training_shapes(training);
+    double loss = 0.0;
+    for (size_t i = 0; i < shapes.logit_rows * shapes.logit_columns; i++) {
+        loss += sin((double)logits[i]);
+        d_logits[i] = cosf(logits[i]);
+    }
+    return loss;
+}
+
+static size_t floats_of(const struct deberta_training *training, size_t index)
+{
+    struct deberta_parameter p = deberta_training_parameter(training, index);
+    return p.rows * (p.columns ? p.columns : 1);
+}
+
+/* Along a gradient the loss changes as fast as the gradient is long, parameter by parameter. */
+static void check_slopes(struct deberta_training *training, const struct deberta_batch *of)
+{
+    enum { MOST = V * H * 4 };
+    static float values[MOST], moved[MOST], gradient[MOST], d_logits[17 * H];
+    const enum deberta_parameter_part part = DEBERTA_VALUE;
+    CHECK(deberta_training_backward(training, d_logits) == DEBERTA_ARGUMENT);
+    loss_of(training, of, 7, d_logits);
+    CHECK(deberta_training_backward(training, d_logits) == DEBERTA_OK);
+    CHECK(deberta_training_backward(training, d_logits) == DEBERTA_ARGUMENT);
+    for (size_t index = 0; index < deberta_training_count(training); index++) {
+        size_t n = floats_of(training, index);
+        double length = 0.0, losses[2];
+        CHECK(n <= MOST);
+        CHECK(deberta_training_read(training, index, part, values) == DEBERTA_OK);
+        CHECK(deberta_training_read(training, index, DEBERTA_GRADIENT, gradient) == DEBERTA_OK);
+        for (size_t i = 0; i < n; i++)
+            length += (double)gradient[i] * (double)gradient[i];
+        length = sqrt(length);
+        if (length < 1e-3)
+            continue; /* key biases, which softmax ignores */
+        double step = fmin(0.01 / length, 0.02);
+        for (int side = 0; side < 2; side++) {
+            for (size_t i = 0; i < n; i++)
+                moved[i] = values[i] + (float)((side ? -step : step) * (double)gradient[i] / length);
+            CHECK(deberta_training_write(training, index, part, moved) == DEBERTA_OK);
+            losses[side] = loss_of(training, of, 7, d_logits);
+        }
+        CHECK(deberta_training_write(training, index, part, values) == DEBERTA_OK);
+        double slope = (losses[0] - losses[1]) / (2.0 * step);
+        CHECK(fabs(slope - length) <= 0.03 * length + 2e-3);
+    }
+    CHECK(deberta_training_write(training, 0, DEBERTA_GRADIENT, values) == DEBERTA_ARGUMENT);
+}
+
+static double evaluate(struct deberta_training *training)
+{
+    float logits[4 * C];
+    double loss = 0.0;
+    CHECK(deberta_training_evaluate(training, &batch, &(struct deberta_outputs){.logits = logits}) == DEBERTA_OK);
+    for (size_t i = 0; i < 4 * C; i++)
+        loss += sin((double)logits[i]);
+    return loss;
+}
+
+/* Descends the sum of sines; a second step of the same shape allocates nothing. */
+static void check_steps(struct deberta_training *training)
+{
+    float d_logits[4 * C];
+    double first = evaluate(training), norm;
+    for (int step = 0; step < 30; step++) {
+        long before = memory_count();
+        loss_of(training, &batch, (uint64_t)step, d_logits);
+        CHECK(deberta_training_backward(training, d_logits) == DEBERTA_OK);
+        CHECK(step == 0 || memory_count() == before);
+        CHECK(deberta_training_update(training, &update_of_step, &norm) == DEBERTA_OK && isfinite(norm) && norm > 0.0);
+    }
+    CHECK(deberta_training_steps(training) == 30 && evaluate(training) < first - 0.5);
+    d_logits[0] = NAN;
+    loss_of(training, &batch, 1, d_logits);
+    d_logits[0] = NAN;
+    CHECK(deberta_training_backward(training, d_logits) == DEBERTA_OK);
+    CHECK(deberta_training_update(training, &update_of_step, &norm) == DEBERTA_OK && !isfinite(norm));
+    CHECK(deberta_training_steps(training) == 30);
+}
+
+static void check_failing_allocations(const struct network *n)
+{
+    float d_logits[4 * C];
+    double norm;
+    for (long nth = 1;; nth++) {
+        struct deberta_training *training = NULL;
+        float logits[4 * C];
+        memory_fail_at(nth);
+        enum deberta_status status = deberta_training_new(&n->config, n->tensors, n->count, &with_dropout, &training);
+        if (status == DEBERTA_OK)
+            status = deberta_training_forward(training, &batch, 1, logits);
+        for (size_t i = 0; i < 4 * C; i++)
+            d_logits[i] = 1.0f;
+        if (status == DEBERTA_OK)
+            status = deberta_training_backward(training, d_logits);
+        if (status == DEBERTA_OK)
+            status = deberta_training_update(training, &update_of_step, &norm);
+        if (status == DEBERTA_OK)
+            status = deberta_training_evaluate(training, &batch, &(struct deberta_outputs){.logits = logits});
+        memory_fail_at(0);
+        CHECK(status == DEBERTA_OK || status == DEBERTA_MEMORY);
+        deberta_training_free(training);
+        if (status == DEBERTA_OK)
+            break;
+    }
+}
+
+/* An evaluation gives the logits of the model, and leaves no trace in later passes. */
+static void check_evaluation(const struct network *n, struct deberta_training *training)
+{
+    float expected[4 * C], found[4 * C];
+    struct deberta_model *model;
+    struct deberta_context *context;
+    CHECK(deberta_model_new(&n->config, n->tensors, n->count, &model) == DEBERTA_OK);
+    CHECK(deberta_context_new(model, &context) == DEBERTA_OK);
+    CHECK(deberta_model_forward(model, context, &batch, &(struct deberta_outputs){.logits = expected}) == DEBERTA_OK);
+    CHECK(deberta_training_evaluate(training, &batch, &(struct deberta_outputs){.logits = found}) == DEBERTA_OK);
+    for (size_t i = 0; i < 4 * C; i++)
+        CHECK(fabs((double)(expected[i] - found[i])) < 1e-5);
+    deberta_context_free(context);
+    deberta_model_free(model);
+}
+
+static void check_training(bool own)
+{
+    (void)own; /* training has one path */
+    static const uint8_t mask[] = {1, 1, 1, 1, 0, 1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1, 1};
+    struct network n;
+    struct deberta_training *training;
+    make_network(&n);
+    CHECK(deberta_training_new(&n.config, n.tensors, n.count, &with_dropout, &training) == DEBERTA_OK);
+    check_evaluation(&n, training);
+    check_slopes(training, &batch);
+    deberta_training_free(training);
+    struct deberta_batch masked = batch;
+    masked.mask = mask;
+    CHECK(deberta_training_new(&n.config, n.tensors, n.count, &with_dropout, &training) == DEBERTA_OK);
+    check_slopes(training, &masked);
+    deberta_training_free(training);
+    struct deberta_training_options plain = {.padding = -1};
+    CHECK(deberta_training_new(&n.config, n.tensors, n.count, &plain, &training) == DEBERTA_OK);
+    check_steps(training);
+    deberta_training_free(training);
+    check_failing_allocations(&n);
+    struct deberta_training_options tied = {.tied = true};
+    CHECK(deberta_training_new(&n.config, n.tensors, n.count, &tied, &training) == DEBERTA_ARGUMENT && !training);
+    n.config.head = DEBERTA_NO_HEAD;
+    CHECK(deberta_training_new(&n.config, n.tensors, n.count, &with_dropout, &training) == DEBERTA_ARGUMENT);
+    free_network(&n);
+}
+
+int main(void)
+{
+    for_each_path("check_training", check_training);
+    return 0;
+}
