@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# Two commands for a stranger: `make demo` and `make test`. VENV names the environment that they make or use.
+# Two commands to begin with: `make demo` and `make test`. VENV is the environment that they create or use.
 VENV ?= .venv
 PYTHON = $(VENV)/bin/python
 BOOTSTRAP = VENV=$(VENV) tools/bootstrap.sh

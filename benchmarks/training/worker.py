@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One library that trains, in a process of its own; benchmarks/training/run.py starts it and asks by lines of JSON.
+"""One library that trains, in a separate process, which benchmarks/training/run.py starts; requests are lines of JSON.
 
 python -m benchmarks.training.worker LIBRARY DIRECTORY THREADS
 

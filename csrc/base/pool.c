@@ -86,11 +86,11 @@ static void await(struct helper *helper, uint32_t state, bool equal)
         if (((found & ~(uint32_t)SLEEPING) == state) == equal)
             return;
         struct timespec looks = {0, LOOKS};
-        bool watched = watch_current().asks;
+        bool watched = watch_current().calls_stop;
         if (atomic_compare_exchange_strong(&helper->state, &found, found | SLEEPING))
             syscall(SYS_futex, &helper->state, FUTEX_WAIT_PRIVATE, found | SLEEPING, watched ? &looks : NULL, NULL, 0);
         if (watched)
-            (void)watch_ask(); /* lets the helpers see the request to stop */
+            (void)watch_check(); /* lets the helpers see the request to stop */
     }
 }
 

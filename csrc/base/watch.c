@@ -16,13 +16,13 @@ struct watching watch_current(void)
     return current;
 }
 
-enum deberta_status watch_ask(void)
+enum deberta_status watch_check(void)
 {
     watch_work = 0;
     struct watch *watch = current.watch;
     if (!watch)
         return DEBERTA_OK;
-    if (current.asks && !watch->stopped && watch->stop && watch->stop(watch->data))
+    if (current.calls_stop && !watch->stopped && watch->stop && watch->stop(watch->data))
         watch->stopped = true;
     return watch->stopped ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
 }

@@ -18,7 +18,7 @@ struct watch {
 /* What a thread watches while it works. Starts as {0}. */
 struct watching {
     struct watch *watch;
-    bool asks; /* true in the caller, which calls `stop`; its helpers only read `stopped` */
+    bool calls_stop; /* true in the caller, which calls `stop`; its helpers only read `stopped` */
 };
 
 #define WATCH_WORK ((size_t)1 << 16) /* bytes of text between two checks */
@@ -30,13 +30,13 @@ struct watching watch_set(struct watching watching);
 struct watching watch_current(void);
 
 /* DEBERTA_STOPPED when the work must end. */
-enum deberta_status watch_ask(void);
+enum deberta_status watch_check(void);
 
 /* The same once per WATCH_WORK of work. */
 MUST_USE static inline enum deberta_status watch_look(size_t work)
 {
     watch_work += work;
-    return watch_work < WATCH_WORK ? DEBERTA_OK : watch_ask();
+    return watch_work < WATCH_WORK ? DEBERTA_OK : watch_check();
 }
 
 #endif

@@ -22,8 +22,8 @@ Write = Callable[[list[str], list[Row]], None]
 def writing(path: Path, form: Format, like: Path, added: Mapping[str, type]) -> Iterator[Write]:
     """A function that appends rows to a new file, which takes its name when the block ends without an error.
 
-    Until then the rows lie in a file beside it, which an error removes, so that no half-written file is left.
-    From parquet to parquet the columns of `like`, the source, keep their types; `added` tells those of new columns.
+    Until then the rows are in a temporary file beside it, which an error removes, so that no half-written file remains.
+    From parquet to parquet the columns of `like`, the source, keep their types; `added` has the types of new columns.
     """
     if path == STANDARD:
         with _written(sys.stdout.buffer, form) as write:

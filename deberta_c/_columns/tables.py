@@ -75,7 +75,7 @@ def format_of(
     except LookupError as error:
         raise ValueError(f"--encoding is {encoding!r}, which is not an encoding; give one such as latin-1") from error
     if codecs.lookup(encoding).name == "utf-8":
-        encoding = "utf-8-sig"  # a mark at the begin is no part of the first name
+        encoding = "utf-8-sig"  # a mark at the beginning is not part of the first name
     return Format(kind, packed, _delimiter(delimiter, kind), encoding, quotes)
 
 
@@ -120,7 +120,7 @@ def read_chunks(path: Path, form: Format, rows: int) -> Iterator[Chunk]:
         except UnicodeError as error:
             raise ValueError(_encoding_problem(path, form, error)) from error
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-            raise ValueError(f"{shown(path)} is no whole gzip file ({error}); copy it again") from error
+            raise ValueError(f"{shown(path)} is not a complete gzip file ({error}); copy it again") from error
 
 
 @contextmanager

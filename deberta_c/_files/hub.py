@@ -86,7 +86,7 @@ def resolve(
     huggingface_hub: `cache_dir`, HF_HUB_CACHE, HF_HOME.
 
     Errors: OSError when there is neither directory nor name, or the files cannot be had, with the remedy; TypeError
-    and ValueError for arguments that make no sense.
+    and ValueError for invalid arguments.
     """
     _check("revision", revision, "main")
     _check("subfolder", subfolder, "onnx")
@@ -147,7 +147,7 @@ def _refuse_mistyped_path(name: str) -> None:
 
 
 def _check(argument: str, value: Any, example: str) -> None:
-    """Refuses what would lead out of the repository."""
+    """ValueError for a path that leads out of the repository."""
     if value is not None and not isinstance(value, str):
         raise TypeError(f"{argument} is {value!r}; give a str such as {example!r}")
     if value and (PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts):
@@ -155,7 +155,7 @@ def _check(argument: str, value: Any, example: str) -> None:
 
 
 def _check_token(token: Any) -> None:
-    """Refuses what no token can be, without showing it: it may be one, with a line break say."""
+    """Raises for an invalid access token without showing it, because most of it may be secret."""
     if token is None or isinstance(token, bool):
         return
     if not isinstance(token, str):

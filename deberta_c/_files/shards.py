@@ -20,7 +20,7 @@ def write_weights(
 
     `limit` is a number of bytes or a str such as "5GB"; a tensor that is larger has a shard of its own.
 
-    Errors: ValueError for a `limit` or a `variant` that makes no sense.
+    Errors: ValueError for an invalid `limit` or `variant`.
     """
     groups = _groups(tensors, _bytes(limit))
     whole = with_variant(_WHOLE, variant)

@@ -67,7 +67,7 @@ def damaged(problem: str) -> ValueError:
 
 def foreign(problem: str) -> ValueError:
     """The error for a file with other things than tensors in it."""
-    return ValueError(f"is no plain state dict: {problem}, and nothing of a pickle is executed here; {_SAVE_ANEW}")
+    return ValueError(f"is not a plain state dict: {problem}, and nothing of a pickle is executed here; {_SAVE_ANEW}")
 
 
 def unpickle(stream: IO[bytes], storages: dict[str, Storage], limit: int = MAX_OPERATIONS) -> Any:
@@ -120,7 +120,7 @@ def _global_name(stream: IO[bytes]) -> str:
 def _opcode(code: bytes) -> pickletools.OpcodeInfo:
     opcode = _OPCODES.get(code)
     if opcode is None:
-        raise damaged(f"its pickle breaks off, {code!r} is no opcode" if code else "its pickle breaks off")
+        raise damaged(f"its pickle breaks off, {code!r} is not an opcode" if code else "its pickle breaks off")
     if opcode.name not in _KNOWN:
         raise foreign(f"its pickle has the opcode {opcode.name}, which torch.save does not write")
     return opcode

@@ -7,7 +7,7 @@ from typing import Any
 Stage = Callable[[list[str]], list[str]]
 
 _BYTE_PIECE = re.compile("<0x([0-9A-Fa-f]{2})>")
-_ESCAPED = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of bytes that are no UTF-8
+_ESCAPED = re.compile("[\udc80-\udcff]")  # what surrogateescape makes of bytes that are not UTF-8
 _CLEAN = (
     (" .", "."), (" ?", "?"), (" !", "!"), (" ,", ","), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" 's", "'s"),
     (" 've", "'ve"), (" 're", "'re"),
@@ -29,7 +29,7 @@ def make_decoder(decoders: Iterable[Mapping[str, Any]]) -> Callable[[list[str]],
 
     "Spm" stands for what sentencepiece does: Metaspace, after byte pieces became the characters that they spell.
 
-    Errors: ValueError names a decoder that is not known, and a key that makes no sense.
+    Errors: ValueError names an unknown decoder, or a key with an invalid value.
 
     >>> make_decoder([{"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"}])(["▁so", "▁far"])
     'so far'

@@ -34,7 +34,7 @@ class LegacyCalls:
     ) -> Any:
         """Encodes one text or pair: the name of a call in transformers 4, which is called with the same arguments.
 
-        Warnings: FutureWarning, for a call does the same.
+        Warnings: FutureWarning, because a call does the same.
         """
         _warn_of_name("encode_plus(text)", "tokenizer(text)")
         if text is None:
@@ -47,7 +47,7 @@ class LegacyCalls:
     ) -> BatchEncoding:
         """Encodes a list of texts, or of pairs: the name of a call in transformers 4.
 
-        Errors: TypeError for a single text. Warnings: FutureWarning, for a call does the same.
+        Errors: TypeError for a single text. Warnings: FutureWarning, because a call does the same.
         """
         _warn_of_name("batch_encode_plus(texts)", "tokenizer(texts)")
         if isinstance(batch_text_or_text_pairs, str) or batch_text_or_text_pairs is None:

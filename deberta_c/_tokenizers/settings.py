@@ -63,7 +63,7 @@ class Settings:
         return f"{str(path)!r}: {name}"
 
     def check(self, kind: str) -> None:
-        """Refuses options that do not concern a class."""
+        """Raises for options that a class does not have."""
         for name in _STAGE_OPTIONS:
             if name in self.given and kind != FAST and name not in OPTIONS[kind]:
                 raise TypeError(f"option {name} is {self.given[name]!r}, but {kind} does not have it; leave it out")

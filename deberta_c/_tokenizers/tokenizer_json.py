@@ -128,7 +128,7 @@ class Part:
         )
 
     def wrong(self, key: str, value: Any) -> ValueError:
-        """What to raise for a value that makes no sense."""
+        """The error for an invalid value."""
         return ValueError(
             f"has the {self.role} {self.kind!r} with {key} {_shown(value)}, which this version does not know"
         )
@@ -406,7 +406,7 @@ def _ids(part: Part) -> tuple[dict[str, int], dict[str, Any]]:
     """A vocabulary that maps tokens to ids, and its part of the model."""
     vocabulary: dict[str, int] = part.get("vocab", kind=dict)
     if not set(map(type, vocabulary.values())) <= {int}:
-        raise ValueError(f"has the model {part.kind!r} whose vocab has ids that are no integers")
+        raise ValueError(f"has the model {part.kind!r} whose vocab has ids that are not integers")
     if not vocabulary or not 0 <= min(vocabulary.values()) <= max(vocabulary.values()) < _MAX_ID:
         raise ValueError(f"has the model {part.kind!r} whose vocab is empty or has ids outside of [0, {_MAX_ID})")
     ids = np.fromiter(vocabulary.values(), np.int32, len(vocabulary))

@@ -129,7 +129,7 @@ static void check_attentions(bool own)
         }
     }
     s = (struct setting){.heads = 3, .depth = 10, .buckets = 8, .max_relative = 40, .c2p = true, .p2c = true};
-    check_attention(&s, ragged, 10); /* lags far beyond the tables, whose rows are no multiple of a panel */
+    check_attention(&s, ragged, 10); /* lags far beyond the tables, whose rows are not a multiple of a panel */
     s = (struct setting){.heads = 1, .depth = 24, .max_relative = 20, .c2p = true, .p2c = true, .masked = true};
     check_attention(&s, ragged, 10);
     s = (struct setting){.heads = 1, .depth = 32, .buckets = 256, .max_relative = 512, .c2p = true, .p2c = true};

@@ -41,6 +41,9 @@ DISCOURAGED = {
     r"\b(?:by|in) turns\b": "alternately",
     r"\bwhat else\b": "other keys, anything else",
     r"\bfinds? (?:it|them) out\b": "computes",
+    r"\bmakes? no sense\b": "is invalid",
+    r"\blikelie(?:r|st)\b|\bdearest\b": "more likely, most likely, most expensive",
+    r"\bprocess of its own\b": "a separate process",
 }
 PATTERN = re.compile("|".join(f"({pattern})" for pattern in DISCOURAGED), re.IGNORECASE)
 PROSE = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/", "notebooks/")  # these are never on the list
@@ -119,6 +122,7 @@ def test_the_lint_finds_what_it_looks_for() -> None:
         "loses the position table and decodes so ever after",
         "is accepted, for it changes nothing",
         "TypeError for what is no text",
+        "ValueError for options that make no sense.",
     ):
         assert PATTERN.search(sentence), sentence
     for sentence in ("There is no limit.", "It is no longer used.", "if there are none", "raises ValueError"):

@@ -347,7 +347,7 @@ static inline enum deberta_status viterbi(const struct unigram *unigram, struct 
             rebase(&f, at);
         size_t character = min_size(utf8_size(text[i]), size - i);
         if (i - looked >= WATCH_WORK) {
-            TRY(watch_ask());
+            TRY(watch_check());
             looked = i;
         }
         advance(unigram, &f, at, text + i, size - i, character, single);

@@ -325,8 +325,8 @@ def test_transformers_4_replaces_a_space_before_byte_level_bpe(tmp_path, tokeniz
         ({"vocab_json": {}}, r"vocab\.json' has the model 'BPE' whose vocab is empty"),
         ({"vocab_json": {"a": -1}}, r"has ids outside"),
         ({"vocab_json": {"a": 2**40}}, r"has ids outside"),
-        ({"vocab_json": {"a": 1.5}}, r"whose vocab has ids that are no integers"),
-        ({"vocab_json": {"a": True}}, r"whose vocab has ids that are no integers"),
+        ({"vocab_json": {"a": 1.5}}, r"whose vocab has ids that are not integers"),
+        ({"vocab_json": {"a": True}}, r"whose vocab has ids that are not integers"),
         ({"vocab_json": '{"\\ud800": 0}'}, r"vocab\.json'"),
     ],
 )
