@@ -14,7 +14,8 @@
 MUST_USE enum deberta_status memory_alloc(size_t count, size_t size, void **block);
 /* The same, filled with zeros. */
 MUST_USE enum deberta_status memory_calloc(size_t count, size_t size, void **block);
-/* The same for a block of which most is never written: pages that nothing writes cost no memory. Aligned for a double. */
+/* The same for a block of which most is never written: pages that nothing writes cost no memory. Aligned for a double.
+ */
 MUST_USE enum deberta_status memory_sparse(size_t count, size_t size, void **block);
 /* Grows *block from `used` bytes to count * size bytes; on failure *block is unchanged. */
 MUST_USE enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block);

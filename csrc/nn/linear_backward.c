@@ -9,19 +9,19 @@
 #include "base/threads.h"
 #include "nn/linear.h"
 
-#define INPUT_PANELS 4  /* panels of the transposed weights at a time */
-#define INPUT_DEPTH 768 /* of their rows, outputs of the layer, at a time */
-#define INPUT_ROWS 192  /* rows of d_out at a time */
+#define INPUT_COLUMNS 128 /* columns of d_in at a time, whose weights are transposed */
+#define INPUT_DEPTH 768   /* of their rows, outputs of the layer, at a time */
+#define INPUT_ROWS 192    /* rows of d_out at a time */
 
-#define TOKENS 128        /* rows of `in` and d_out that one product sums */
-#define WEIGHT_INPUTS 384 /* columns of `in` of a task, at most */
-#define WEIGHT_PANELS 16  /* panels of d_out of a task, at most */
+#define TOKENS 96          /* rows of `in` and d_out that one product sums */
+#define WEIGHT_INPUTS 384  /* columns of `in` of a task, at most */
+#define WEIGHT_OUTPUTS 512 /* columns of d_out of a task, at most */
+#define LEFT_STRIDE 400    /* of the copied rows of `in`: an odd number of cache lines uses all sets of L1 */
 
 size_t linear_backward_scratch(const struct linear *linear)
 {
-    size_t width = kernels->panel_width;
-    size_t input = INPUT_PANELS * width * min_size(INPUT_DEPTH, linear->out_stride);
-    return max_size(input, TOKENS * (WEIGHT_INPUTS + WEIGHT_PANELS * width));
+    size_t input = INPUT_COLUMNS * min_size(INPUT_DEPTH, linear->out_stride);
+    return max_size(input, TOKENS * (LEFT_STRIDE + WEIGHT_OUTPUTS));
 }
 
 static size_t pieces(size_t n, size_t most)
@@ -87,8 +87,9 @@ static void input_slice(size_t index, int worker, void *context)
     size_t width = kernels->panel_width, panels = m->in_stride / width;
     size_t begin = index * panels / b->slices, end = (index + 1) * panels / b->slices;
     float *transposed = scratch_of(b, worker);
-    for (size_t first = begin; first < end; first += INPUT_PANELS) {
-        size_t last = min_size(first + INPUT_PANELS, end);
+    size_t group = INPUT_COLUMNS / width;
+    for (size_t first = begin; first < end; first += group) {
+        size_t last = min_size(first + group, end);
         for (size_t o = 0; o < m->out_stride; o += INPUT_DEPTH) {
             size_t depth = min_size(INPUT_DEPTH, m->out_stride - o);
             for (size_t panel = first; panel < last; panel++)
@@ -115,7 +116,7 @@ void linear_backward_input(const struct linear *linear, const float *d_out, size
         parallel_for(b.slices, threads_grain(operations), input_slice, &b);
 }
 
-/* to[panel][n][width] = from[n][panels * width] */
+/* to[panels][n][width] = from[n][panels * width] */
 static void copy_panels(const float *from, size_t ld, size_t n, size_t panels, size_t width, float *to)
 {
     for (size_t r = 0; r < n; r++)
@@ -139,10 +140,11 @@ static void weights_block(size_t index, int worker, void *context)
     size_t slice = index / b->others, other = index % b->others;
     size_t first = slice * panels / b->slices, last = (slice + 1) * panels / b->slices;
     size_t i = other * m->in / b->others, inputs = (other + 1) * m->in / b->others - i;
-    float *left = scratch_of(b, worker), *right = left + TOKENS * WEIGHT_INPUTS;
+    float *left = scratch_of(b, worker), *right = left + TOKENS * LEFT_STRIDE;
     for (size_t row = 0; row < b->rows; row += TOKENS) {
         size_t tokens = min_size(TOKENS, b->rows - row);
-        copy_panels(b->in + row * m->in_stride + i, m->in_stride, tokens, 1, inputs, left);
+        for (size_t t = 0; t < tokens; t++)
+            memcpy(left + t * LEFT_STRIDE, b->in + (row + t) * m->in_stride + i, inputs * sizeof *left);
         copy_panels(b->d_out + row * m->out_stride + first * width, m->out_stride, tokens, last - first, width, right);
         for (size_t panel = first; panel < last; panel++) {
             const float *d = right + (panel - first) * tokens * width;
@@ -151,7 +153,7 @@ static void weights_block(size_t index, int worker, void *context)
             struct product product = {
                 .a = left,
                 .lda = 1,
-                .step = inputs,
+                .step = LEFT_STRIDE,
                 .panel = d,
                 .k = tokens,
                 .c = b->d_packed + (panel * m->in + i) * width,
@@ -170,7 +172,7 @@ void linear_backward_weights(const struct linear *linear, const float *in, const
                              float *d_packed, float *d_bias, float *scratch)
 {
     assert(linear->path == &linear_packed);
-    size_t slices = pieces(linear->out_stride / kernels->panel_width, WEIGHT_PANELS);
+    size_t slices = pieces(linear->out_stride, WEIGHT_OUTPUTS);
     size_t others = max_size(pieces(linear->in, WEIGHT_INPUTS), pieces((size_t)threads_of_call(), slices));
     struct backward b = {.linear = linear,
                          .in = in,
