@@ -101,6 +101,8 @@ static size_t lanes_of(size_t count)
 
 size_t attention_position_sums(const struct attention *attention, size_t length, size_t count)
 {
+    if (!attention_is_relative(attention))
+        return 0;
     return lanes_of(count) * attention->heads * 2 * lags_of(length) * attention->head_size;
 }
 

@@ -76,7 +76,8 @@ void task_put_row(const struct attention_task *t, const float *row, size_t index
         size_t n = min_size(t->width, t->depth - d);
         float *to = panels + d * panel_rows + index * t->width;
         memcpy(to, row + d, n * sizeof *to);
-        memset(to + n, 0, (t->width - n) * sizeof *to);
+        if (n < t->width)
+            memset(to + n, 0, (t->width - n) * sizeof *to);
     }
 }
 

@@ -16,7 +16,7 @@
 #include "nn/attention.h"
 #include "nn/dropout.h"
 
-#define TOLERANCE 1e-5
+#define TOLERANCE 2e-5
 
 enum masking { NO_MASK, OF_KEYS, OF_PAIRS };
 enum queries { ALL, SOME, FIRST };
