@@ -5,7 +5,7 @@
     python -m benchmarks.training.run --works "v3-xsmall 16x64"  # these works; the others stay in the file
     python -m benchmarks.training.run --table  # prints the committed results
 
-Each library runs in a process of its own (worker.py). Before anything is timed, the loss and the norm of the gradients
+Each library runs in a separate process (worker.py). Before anything is timed, the loss and the norm of the gradients
 without dropout are compared. A ragged work is one padded batch for torch, and packed for deberta_c.
 """
 

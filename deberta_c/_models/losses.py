@@ -176,7 +176,7 @@ def distillation_loss_and_gradient(
     difference takes the place of the divergence. Rows labelled -100 do not count in either part. `labels` may be None
     with `alpha=0`.
 
-    Errors: as `loss_and_gradient`; ValueError for a temperature, an alpha or a shape that makes no sense.
+    Errors: as `loss_and_gradient`; ValueError for a temperature, an alpha or a shape that is invalid.
     """
     teacher = np.asarray(teacher_logits, np.float64)
     if teacher.shape != logits.shape:

@@ -94,7 +94,7 @@ class TrainingArguments:
     with one UserWarning; training computes in float32. Older names (`warmup_ratio`, `evaluation_strategy`,
     `group_by_length`, ...) work with one FutureWarning.
 
-    Errors: TypeError for an unknown name, with the nearest one; ValueError for a value that makes no sense, and for an
+    Errors: TypeError for an unknown name, with the nearest one; ValueError for an invalid value, and for an
     option that deberta_c does not have.
 
     >>> arguments = TrainingArguments("out", num_train_epochs=2, warmup_steps=0.1)

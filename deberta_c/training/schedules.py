@@ -25,7 +25,7 @@ def schedule_of(
     for "polynomial", `timescale` for "inverse_sqrt". In every schedule except "constant" the factor first rises from 0
     to 1 in `warmup_steps` steps.
 
-    Errors: ValueError for an unknown name or a value that makes no sense, TypeError for an unknown option.
+    Errors: ValueError for an unknown name or an invalid value, TypeError for an unknown option.
 
     >>> factor = schedule_of("linear", warmup_steps=2, training_steps=6)
     >>> [factor(step) for step in range(7)]

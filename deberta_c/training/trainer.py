@@ -47,7 +47,12 @@ class PredictionOutput(NamedTuple):
 
 
 class EvalPrediction(NamedTuple):
-    """What `compute_metrics` gets: logits (N, C) and labels; it unpacks as a pair."""
+    """What `compute_metrics` gets: logits (N, C) and labels; it unpacks as a pair.
+
+    >>> predictions, labels = EvalPrediction(np.zeros((1, 2), np.float32), np.array([1]))
+    >>> predictions.shape, labels.tolist()
+    ((1, 2), [1])
+    """
 
     predictions: NDArray[np.float32]
     label_ids: NDArray[Any]

@@ -67,7 +67,7 @@ def tune(
 ) -> TuneResult:
     """Trains a model for each combination of the values in `space` and compares them on the validation set.
 
-    `open_model` opens the model anew for each trial. The keys of `space` are arguments of `fit`, such as
+    `open_model` opens the model for each trial. The keys of `space` are arguments of `fit`, such as
     `learning_rate`, `batch_size`, `epochs`, `warmup` and `weight_decay`; `options` are further arguments, the same for
     all trials. With `trials` that many different combinations are drawn. All trials have the same `seed`, and so the
     same validation set. `on_trial` is called with the number of trials that are done and of all trials. A trial whose

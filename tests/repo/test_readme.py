@@ -47,6 +47,7 @@ def models(tmp_path_factory):
         tokenizer.save_pretrained(path / name)
 
     entities = {0: "O", 1: "B-PER", 2: "I-PER"}
+    write("CHECKPOINT", deberta_c.AutoModelForSequenceClassification, num_labels=2)
     write("RERANKER", deberta_c.AutoModelForSequenceClassification, num_labels=1)
     write("NER", deberta_c.AutoModelForTokenClassification, id2label=entities)
     write("ENCODER", deberta_c.AutoModel)

@@ -245,7 +245,7 @@ trainer.train(resume_from_checkpoint=True if len(sys.argv) > 2 else None)
 
 
 def test_killed_at_any_moment_the_last_checkpoint_is_whole(tokenizer, tmp_path):
-    """Fifty times kill -9 at a random moment; the next process resumes from what is there."""
+    """Fifty times kill -9 at a random moment; the next process resumes from the last checkpoint."""
     draw, steps, resumes = random.Random(1), 0, False
     for _ in range(50):
         command = [sys.executable, "-c", KILLED, str(tmp_path), *(["resume"] if resumes else [])]
