@@ -397,10 +397,11 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
     ("words", "message"),
     [
         (
-            ["train"],
-            "'train' is not a command; there are classify, demo, bench, show-config, text; to classify it as a",
+            ["serve"],
+            "'serve' is not a command; there are classify, train, tune, demo, bench, show-config, text; to classify it as a",
         ),
-        (["trian", "in.csv", "--out", "x"], "'trian' is not a command; there are"),
+        (["sevre", "in.csv", "--out", "x"], "'sevre' is not a command; there are"),
+        (["trian", "in.csv", "--out", "x"], "'trian' is not a command; did you mean 'train'"),
         (["clasify", "in.csv"], "'clasify' is not a command; did you mean 'classify', or to classify it as a text"),
         (["Classify"], "did you mean 'classify'"),
         (["predict", "in.csv"], "did you mean 'classify'"),
