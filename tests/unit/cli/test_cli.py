@@ -398,7 +398,7 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
     [
         (
             ["serve"],
-            "'serve' is not a command; there are classify, train, tune, demo, bench, show-config, text; to classify it as a",
+            "'serve' is not a command; there are classify, train, tune, demo, bench, show-config, text; to classify",
         ),
         (["sevre", "in.csv", "--out", "x"], "'sevre' is not a command; there are"),
         (["trian", "in.csv", "--out", "x"], "'trian' is not a command; did you mean 'train'"),
