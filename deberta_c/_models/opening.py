@@ -326,8 +326,8 @@ class OpenedModel:
     def _require_head(self) -> None:
         if self._missing and self._needs_head:
             raise RuntimeError(
-                f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; fine-tune it with "
-                f"transformers, or load a directory that has them{self._other_task()}"
+                f"{self.name_or_path!r} lacks {', '.join(self._missing)} and cannot be run; fine-tune it "
+                f"first, or load a directory that has them{self._other_task()}"
             )
 
     def _other_task(self) -> str:
@@ -343,8 +343,8 @@ class OpenedModel:
 def untrained_head_text(what: str) -> str:
     """The end of the warning about a missing head."""
     return (
-        f"it is not a trained {what}, and running it raises an error; fine-tune it with transformers, or load a "
-        "directory that has them"
+        f"it is not a trained {what}, and running it raises an error; fine-tune it first, or load a directory "
+        "that has them"
     )
 
 

@@ -233,7 +233,7 @@ def test_a_missing_head(tmp_path, base, head, kind, names):
     assert information["missing_keys"] == names | other
     ids = [ROWS[:1]] if kind.endswith("Choice") else ROWS[:1]
     for arguments in ({}, {"output_hidden_states": True}):
-        with pytest.raises(RuntimeError, match=r"lacks .* fine-tune it with transformers, or load a directory"):
+        with pytest.raises(RuntimeError, match=r"lacks .* fine-tune it first, or load a directory"):
             model(ids, **arguments)
     with pytest.raises(RuntimeError, match="lacks"):
         model.save_pretrained(tmp_path / "out")
