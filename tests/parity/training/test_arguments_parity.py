@@ -10,7 +10,7 @@ from tests.parity.oracle import transformers
 
 THEIRS = {field.name: field.default for field in fields(transformers.TrainingArguments)}
 OURS = {field.name: field.default for field in fields(deberta_c.TrainingArguments)}
-OTHER = {"optim"}  # adamw_torch and adamw_torch_fused are one here
+OTHER = {"optim"}  # adamw_torch and adamw_torch_fused name the same optimizer
 
 
 @pytest.mark.skipif(transformers.__version__.startswith("4"), reason="the names are those of transformers 5")
