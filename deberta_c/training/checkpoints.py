@@ -25,8 +25,8 @@ def save(directory: Path, session: Session, state: TrainerState, arguments: Any,
 
     Errors: OSError when it cannot be written; earlier checkpoints stay as they are.
     """
-    _remove(directory)
-    with new_files(directory) as place:
+    drafted = _hidden(directory) if directory.is_dir() else directory
+    with new_files(drafted) as place:
         write_weights(place, list(session.tensors().values()), limit="50GB", variant=None)
         config = session.model._saved_config() | {"architectures": [type(session.model).__name__], "dtype": "float32"}
         place("config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
@@ -34,6 +34,9 @@ def save(directory: Path, session: Session, state: TrainerState, arguments: Any,
         place(ARGUMENTS).write_text(arguments.to_json_string() + "\n", encoding="utf-8")
         if not only_model:
             np.savez(place(OPTIMIZER), **cast("Any", session.state()))
+    if drafted != directory:  # an earlier one of this step stays until the new one is whole
+        _remove(directory)
+        drafted.rename(directory)
 
 
 def load(directory: Path, session: Session) -> TrainerState:
@@ -85,6 +88,11 @@ def clean(output_dir: Path) -> None:
 def _remove(directory: Path) -> None:
     """Removes a checkpoint; from the first moment on its name is gone."""
     if directory.is_dir():
-        hidden = directory.with_name(f".deberta_c.{directory.name}.{os.urandom(4).hex()}")
+        hidden = _hidden(directory)
         directory.rename(hidden)
         shutil.rmtree(hidden)
+
+
+def _hidden(directory: Path) -> Path:
+    """A new name beside a checkpoint; `clean` removes what has such a name."""
+    return directory.with_name(f".deberta_c.{directory.name}.{os.urandom(4).hex()}")

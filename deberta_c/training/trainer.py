@@ -225,10 +225,10 @@ class Trainer:
             ):
                 break
             self._call("on_step_begin")
-            loss = self._step(updates[number], rows, session, since)
-            total += loss
-            self.state.global_step += 1
-            self.state.epoch = epoch + (number + 1) / len(updates)
+            with _signals_wait():  # the weights and the number of the step change together
+                total += self._step(updates[number], rows, session, since)
+                self.state.global_step += 1
+                self.state.epoch = epoch + (number + 1) / len(updates)
             self._call("on_step_end")
             self._events(held_out, session, since)
         self.control.should_epoch_stop = False
@@ -491,3 +491,22 @@ def _sigterm_stops() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+@contextmanager
+def _signals_wait() -> Iterator[None]:
+    """Ctrl-C and SIGTERM take effect at the end of the block."""
+    came: list[tuple[int, Any]] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    for number, frame in came:
+        handlers[number](number, frame)

@@ -2,6 +2,7 @@
 
 import os
 import random
+import resource
 import signal
 import subprocess
 import sys
@@ -134,6 +135,53 @@ def test_resuming_continues_bit_for_bit(tokenizer, tmp_path, interrupted_at):
     out = resumed.train(resume_from_checkpoint=True)
     assert out.global_step == 16
     assert same(weights(whole.model), weights(resumed.model))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("event", ["on_pre_optimizer_step", "on_optimizer_step", "on_step_end"])
+def test_a_signal_within_a_step_takes_effect_at_its_end(tokenizer, tmp_path, event, number):
+    """The weights of a checkpoint are those of its step, wherever in the step the signal comes."""
+
+    def send(args, state, control, **others):
+        if state.global_step == 5:
+            os.kill(os.getpid(), number)
+
+    sender = TrainerCallback()
+    setattr(sender, event, send)
+    options = {"save_strategy": "steps", "save_steps": 100}
+    whole = trainer_of(tokenizer, tmp_path / "whole", **options)
+    whole.train()
+    with pytest.raises(KeyboardInterrupt):
+        trainer_of(tokenizer, tmp_path / "broken", callbacks=[sender], **options).train()
+    resumed = trainer_of(tokenizer, tmp_path / "broken", **options)
+    resumed.train(resume_from_checkpoint=True)
+    assert same(weights(whole.model), weights(resumed.model))
+
+
+def test_a_full_disk_leaves_the_checkpoints(tokenizer, tmp_path):
+    """A checkpoint of the same step, too, stays when a new one cannot be written."""
+    trainer = trainer_of(tokenizer, tmp_path, save_strategy="steps", save_steps=8, num_train_epochs=1)
+    trainer.train()
+    expected = weights(trainer.model)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            trainer_of(
+                tokenizer, tmp_path, save_strategy="steps", save_steps=8, num_train_epochs=1, learning_rate=1e-4
+            ).train()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint-8"]
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "checkpoint-8")
+    assert same(weights(model), expected)
+
+
+def test_no_room_for_checkpoints_says_where(tokenizer, tmp_path):
+    place = tmp_path / "file"
+    place.write_text("")
+    with pytest.raises(OSError, match="file"):
+        trainer_of(tokenizer, place, save_strategy="epoch").train()
 
 
 def test_a_checkpoint_opens_as_a_model(tokenizer, tmp_path):

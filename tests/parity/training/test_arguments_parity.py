@@ -1,0 +1,23 @@
+"""TrainingArguments: every name of transformers is known, and has its default."""
+
+from dataclasses import MISSING, fields
+
+import pytest
+
+import deberta_c
+from deberta_c.training import arguments
+from tests.parity.oracle import transformers
+
+THEIRS = {field.name: field.default for field in fields(transformers.TrainingArguments)}
+OURS = {field.name: field.default for field in fields(deberta_c.TrainingArguments)}
+OTHER = {"optim"}  # adamw_torch and adamw_torch_fused name the same optimizer
+
+
+@pytest.mark.skipif(transformers.__version__.startswith("4"), reason="the names are those of transformers 5")
+def test_names_and_defaults():
+    refused = {name: default for name, (default, _) in arguments._REFUSED.items()}
+    known = {**OURS, **arguments._HARMLESS, **refused}
+    assert THEIRS.keys() - known.keys() - arguments._RENAMED.keys() == set()
+    assert known.keys() - THEIRS.keys() == set()
+    differing = {name for name, default in known.items() if default is not MISSING and default != THEIRS[name]}
+    assert differing == OTHER
