@@ -21,11 +21,11 @@ Logits = NDArray[np.float32]
 IGNORED = -100
 REGRESSION, SINGLE, MULTIPLE = "regression", "single_label_classification", "multi_label_classification"
 SOFT, REPLACED = "soft_labels", "replaced_tokens"  # problems that only the loss knows, not config.json
-_BLOCK = 1 << 18  # logits that are copied in double precision at once
+_BLOCK = 1 << 18  # logits that are converted to double precision at once
 
 
 def classification_loss(logits: Logits, labels: Any, problem: str | None, *, infer: bool) -> np.float32:
-    """Of logits (N, C) for a `problem_type`.
+    """The loss of logits (N, C) for a `problem_type`.
 
     None means regression with C = 1. Otherwise labels (N) are classes, and labels (N, C) depend on the family: with
     `infer`, as BERT has it, they are independent labels, otherwise probabilities of a soft cross entropy. Without
@@ -40,7 +40,7 @@ def classification_loss(logits: Logits, labels: Any, problem: str | None, *, inf
 
 
 def token_loss(logits: Logits, labels: Any, valid: NDArray[np.bool_] | None) -> np.float32:
-    """Cross entropy of logits (N, S, C) for labels (N, S); tokens that are not `valid` (N, S) do not count."""
+    """Cross entropy of logits (N, S, C) for labels (N, S); tokens that are not `valid` (N, S) are ignored."""
     classes = _classes("labels", _labels(labels), logits.shape[:2])
     if valid is not None:
         classes = np.where(valid, classes, IGNORED)
@@ -48,7 +48,7 @@ def token_loss(logits: Logits, labels: Any, valid: NDArray[np.bool_] | None) -> 
 
 
 def chosen_loss(logits: Logits, labels: Any, chosen: NDArray[np.bool_]) -> np.float32:
-    """Cross entropy of logits (K, C) of the K `chosen` tokens for labels (N, S); what is not chosen does not count."""
+    """Cross entropy of logits (K, C) of the K `chosen` tokens for labels (N, S); other tokens are ignored."""
     return cross_entropy(logits, _classes("labels", _labels(labels), chosen.shape)[chosen])
 
 
@@ -72,8 +72,8 @@ def choice_loss(logits: Logits, labels: Any) -> np.float32:
 def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray[np.bool_] | None) -> np.float32:
     """Mean of the cross entropies of start and end logits (N, S) for positions (N).
 
-    A position of S or more does not count, a negative one is 0. Among the tokens of a row only the `valid` ones
-    compete, so that padding does not change the loss.
+    A position of S or more is ignored, a negative one means 0. Only the `valid` tokens of a row compete, so padding
+    never affects the loss.
     """
     losses = []
     for name, logits, positions in (("start_positions", start, starts), ("end_positions", end, ends)):
@@ -86,13 +86,15 @@ def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray
             masked = kept & ~valid[np.arange(rows), np.minimum(places, width - 1)]
             if masked.any():
                 row = int(masked.argmax())
-                raise ValueError(f"{name}[{row}] is {places[row]}, a masked token of that row; {width} leaves it out")
+                raise ValueError(
+                    f"{name}[{row}] is {places[row]}, a masked token of that row; give {width} to ignore the row"
+                )
         losses.append(cross_entropy(scores[kept], places[kept]))
     return np.float32((np.float64(losses[0]) + np.float64(losses[1])) / 2)
 
 
 def cross_entropy(logits: NDArray[Any], classes: NDArray[np.integer[Any]]) -> np.float32:
-    """Mean over rows of logits (N, C) with a class (N) other than -100; nan when there is none."""
+    """Mean over the rows of logits (N, C) whose class (N) is not -100; nan without such a row."""
     rows = np.flatnonzero(classes != IGNORED)
     classes = classes[rows]
     _check_classes(classes, logits.shape[1])
@@ -401,7 +403,7 @@ def _check_classes(classes: NDArray[np.integer[Any]], count: int) -> None:
     if wrong.any():
         raise ValueError(
             f"labels has a class {classes[wrong][0]}; it must be at least 0 and below {count}, "
-            f"or {IGNORED} for what does not count"
+            f"or {IGNORED} to ignore it"
         )
 
 
@@ -438,7 +440,7 @@ def _labels(labels: Any, name: str = "labels") -> NDArray[Any]:
 
 
 def _classes(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.int64]:
-    """Labels as classes of the given shape, a last axis of 1 left out."""
+    """Labels as integer classes of a shape; a last axis of length 1 is dropped."""
     if values.shape == (*shape, 1):
         values = values[..., 0]
     if values.shape != shape:
@@ -449,7 +451,7 @@ def _classes(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray
 
 
 def _like(name: str, values: NDArray[Any], shape: tuple[int, ...]) -> NDArray[np.float64]:
-    """Labels as numbers of the logits' shape (N, C), for C = 1 also (N)."""
+    """Labels as numbers in the shape of the logits (N, C); (N) is accepted for C = 1."""
     rows, classes = shape
     if values.shape != shape and not (classes == 1 and values.shape == (rows,)):
         raise ValueError(f"{name} has shape {values.shape}; it must be {shape}")

@@ -4,7 +4,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +35,9 @@ _HARMLESS: dict[str, Any] = {
     "save_on_each_node": False, "skip_memory_metrics": True, "tf32": None, "torch_compile": False,
     "torch_compile_backend": None, "torch_compile_mode": None, "torch_empty_cache_steps": None,
     "trackio_bucket_id": None, "trackio_space_id": None, "trackio_static_space_id": None, "use_cache": False,
-    "use_cpu": False, "use_liger_kernel": False,
+    "use_cpu": False, "use_liger_kernel": False, "include_num_input_tokens_seen": "no", "prediction_loss_only": False,
+    "include_for_metrics": [], "ignore_data_skip": False, "restore_callback_states_from_checkpoint": False,
+    "label_names": None, "length_column_name": "length",
 }  # fmt: skip
 
 # Options that would change the result: their defaults, and why another value is refused.
@@ -128,7 +130,6 @@ class TrainingArguments:
     logging_strategy: str = "steps"
     logging_steps: float = 500
     logging_first_step: bool = False
-    include_num_input_tokens_seen: str | bool = "no"
     disable_tqdm: bool | None = None
     report_to: str | list[str] | None = "none"
     """Only "none"; a callback's `on_log` sees all logs."""
@@ -136,9 +137,7 @@ class TrainingArguments:
     eval_steps: float | None = None
     eval_delay: float = 0
     per_device_eval_batch_size: int = 8
-    prediction_loss_only: bool = False
     eval_on_start: bool = False
-    include_for_metrics: list[str] = field(default_factory=list)
     save_only_model: bool = False
     save_strategy: str = "steps"
     save_steps: float = 500
@@ -146,16 +145,12 @@ class TrainingArguments:
     load_best_model_at_end: bool = False
     metric_for_best_model: str | None = None
     greater_is_better: bool | None = None
-    ignore_data_skip: bool = False
-    restore_callback_states_from_checkpoint: bool = False
     seed: int = 42
     data_seed: int | None = None
     """The seed of the order of the rows; None: `seed`."""
     dataloader_drop_last: bool = False
-    label_names: list[str] | None = None
     train_sampling_strategy: str = "random"
     """"random", "sequential" or "group_by_length"."""
-    length_column_name: str = "length"
     do_train: bool = False
     do_eval: bool = False
     do_predict: bool = False
@@ -172,8 +167,6 @@ class TrainingArguments:
             self.adam_epsilon = 1e-6
         if self.disable_tqdm is None:
             self.disable_tqdm = False
-        if isinstance(self.include_num_input_tokens_seen, bool):
-            self.include_num_input_tokens_seen = "all" if self.include_num_input_tokens_seen else "no"
         self.report_to = _reported_to(self.report_to)
         self.do_eval = self.do_eval or self.eval_strategy != "no"
         self._check_numbers()

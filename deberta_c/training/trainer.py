@@ -69,8 +69,9 @@ class Trainer:
     of each class. Training computes in float32, whatever type the weights in the files have.
 
     During a training the model keeps the weights that it had; at its end it has the trained ones (or the best, with
-    `load_best_model_at_end`). Ctrl-C and SIGTERM write a checkpoint and stop; the model gets the weights of that step.
-    A checkpoint directory appears as a whole, so that one that is there can be resumed from.
+    `load_best_model_at_end`). Ctrl-C and SIGTERM stop after the step, and write a checkpoint unless `save_strategy` is
+    "no"; the model gets the weights of that step. A checkpoint directory appears as a whole, so that one that is there
+    can be resumed from.
 
     >>> import deberta_c, tempfile
     >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -145,6 +146,8 @@ class Trainer:
         loss or gradient that is not finite, FileNotFoundError when there is no checkpoint, OSError when one cannot be
         written. Warnings: a label that no row has.
         """
+        if resume_from_checkpoint is None:
+            resume_from_checkpoint = self.args.resume_from_checkpoint
         rows = self._rows(self.train_dataset, "train_dataset")
         self._check_labels(rows, "train_dataset", training=True)
         held_out = None if self.eval_dataset is None else self._rows(self.eval_dataset, "eval_dataset")

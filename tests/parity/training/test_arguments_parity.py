@@ -19,5 +19,7 @@ def test_names_and_defaults():
     known = {**OURS, **arguments._HARMLESS, **refused}
     assert THEIRS.keys() - known.keys() - arguments._RENAMED.keys() == set()
     assert known.keys() - THEIRS.keys() == set()
-    differing = {name for name, default in known.items() if default is not MISSING and default != THEIRS[name]}
+    differing = {
+        name for name in known if THEIRS[name] is not MISSING is not known[name] and known[name] != THEIRS[name]
+    }
     assert differing == OTHER
