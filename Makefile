@@ -38,6 +38,7 @@ fuzz: ## the fuzz targets over their corpus and a minute of mutations
 bench: ## the benchmark against transformers, onnxruntime and OpenVINO (an hour; installs them)
 	@$(BOOTSTRAP) torch parity bench
 	@$(PYTHON) -m benchmarks.peers.run
+	@$(PYTHON) -m benchmarks.training.run
 
 bench-quick: ## four works of it (five minutes)
 	@$(BOOTSTRAP) torch parity bench

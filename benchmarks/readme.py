@@ -15,6 +15,7 @@ from benchmarks.core import attention, linear
 from benchmarks.peers import report
 from benchmarks.process import loading, scheduling
 from benchmarks.tokenization import run as tokenization
+from benchmarks.training import run as training
 
 DOCUMENTS = [common.ROOT / "README.md", common.ROOT / "docs" / "performance.md"]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
@@ -25,6 +26,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "linear": linear.summary,
     "attention": attention.table,
     "tokenizers": tokenization.table,
+    "training": training.table,
 }
 
 
