@@ -64,8 +64,8 @@ class PreTrainedModel(WeightedModel):
     - A masked language model uses the weights under lm_predictions when the files have no other head, and with them
       the enhanced mask decoder of the DeBERTa paper when they have its position table: the files of Microsoft were
       trained so. There `"legacy": false` in config.json is needed, or the head is random, and there is no such decoder.
-    - `AutoModelForPreTraining` gives the detector of replaced tokens, with which DeBERTa v3 was trained; there it gives
-      the masked language model.
+    - For DeBERTa v2 and v3 `AutoModelForPreTraining` opens the detector of replaced tokens, with which v3 was trained;
+      transformers opens the masked language model.
     - NaN or infinity in a weight is a ValueError; there it comes out as NaN.
     - Initial weights have the distribution of those there, but not their numbers, which only torch can draw.
     - `position_ids`, `inputs_embeds` and unknown arguments of a call are a TypeError; there a misspelt one is ignored.

@@ -79,9 +79,9 @@ def replaced_loss(logits: Logits, labels: Any, valid: NDArray[np.bool_] | None) 
     return _binary(logits[kept], values[kept])
 
 
-def choice_loss(logits: Logits, labels: Any) -> np.float32:
-    """Cross entropy of logits (N, choices) for labels (N)."""
-    return cross_entropy(logits, _classes("labels", _labels(labels), logits.shape[:1]))
+def choice_loss(logits: Logits, labels: Any, name: str = "labels") -> np.float32:
+    """Cross entropy of logits (N, choices) for labels (N), which messages call by `name`."""
+    return cross_entropy(logits, _classes(name, _labels(labels, name), logits.shape[:1]), name)
 
 
 def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray[np.bool_] | None) -> np.float32:
@@ -106,14 +106,15 @@ def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray
     return np.float32((np.float64(losses[0]) + np.float64(losses[1])) / 2)
 
 
-def cross_entropy(logits: NDArray[Any], classes: NDArray[np.integer[Any]]) -> np.float32:
-    """Mean over rows of logits (N, C) with a class (N) other than -100; nan when there is none."""
+def cross_entropy(logits: NDArray[Any], classes: NDArray[np.integer[Any]], name: str = "labels") -> np.float32:
+    """Mean over rows of logits (N, C) with a class (N) other than -100; nan when there is none. Messages call the
+    classes by `name`."""
     rows = np.flatnonzero(classes != IGNORED)
     classes = classes[rows]
     wrong = (classes < 0) | (classes >= logits.shape[1])
     if wrong.any():
         raise ValueError(
-            f"labels has a class {classes[wrong][0]}; it must be at least 0 and below {logits.shape[1]}, "
+            f"{name} has a class {classes[wrong][0]}; it must be at least 0 and below {logits.shape[1]}, "
             f"or {IGNORED} for what does not count"
         )
     step = 1 + _BLOCK // max(logits.shape[1], 1)
