@@ -224,7 +224,7 @@ def test_pretraining_surface(trained_on_pairs, tmp_path):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_class_for_pretraining(family):
-    """The same as in transformers, but for v2 and v3, whose detector transformers lacks."""
+    """The same as in transformers except for v2 and v3, whose detector transformers lacks."""
     config = config_of(**FAMILIES[family])
     theirs = transformers.AutoModelForPreTraining.from_config(transformers.AutoConfig.for_model(**config))
     ours = deberta_c.AutoModelForPreTraining.from_config(deberta_c.AutoConfig.from_dict(config))
