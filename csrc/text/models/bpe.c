@@ -545,8 +545,10 @@ static enum deberta_status join_long(const struct bpe *bpe, struct bpe_scratch *
     uint32_t count = (uint32_t)symbols->size;
     struct joining j = {bpe, symbols->data, scratch->links, count, {scratch->queue, 0}};
     size_t steps = 0, asked = 0;
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(watch_pass(++steps, &asked));
         j.links[i] = (struct bpe_link){i + 1, i - 1};
+    }
     for (uint32_t i = 0; i < count; i++) {
         TRY(watch_pass(++steps, &asked));
         enqueue_pair(&j, i);
