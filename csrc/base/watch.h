@@ -39,4 +39,14 @@ MUST_USE static inline enum deberta_status watch_look(size_t work)
     return watch_work < WATCH_WORK ? DEBERTA_OK : watch_check();
 }
 
+/* The same for a loop that is too fast for it: once per WATCH_WORK of `at`, with `*asked` the place of the last check.
+ * A function that returns no status may stop early instead: the next check of its caller fails, too. */
+MUST_USE static inline enum deberta_status watch_pass(size_t at, size_t *asked)
+{
+    if (at - *asked < WATCH_WORK)
+        return DEBERTA_OK;
+    *asked = at;
+    return watch_check();
+}
+
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/aligned.h"
 
+#include "base/watch.h"
 #include "text/unicode/unicode.h"
 
 void aligned_clear(struct aligned *aligned)
@@ -41,15 +42,18 @@ static enum deberta_status read_ascii(struct aligned *aligned, const char *text,
 
 enum deberta_status aligned_read(struct aligned *aligned, const char *text, size_t size, uint32_t first)
 {
-    for (size_t at = 0; at < size; first++) {
-        size_t ascii = ascii_run(text + at, size - at);
+    size_t asked = 0;
+    for (size_t at = 0; at < size;) {
+        TRY(watch_pass(at, &asked));
+        size_t ascii = ascii_run(text + at, min_size(size - at, WATCH_WORK));
         TRY(read_ascii(aligned, text + at, ascii, first));
         at += ascii;
         first += (uint32_t)ascii;
-        if (at == size)
-            break;
+        if (at == size || (unsigned char)text[at] < 0x80)
+            continue;
         struct character c = utf8_decode_long(text + at, size - at);
         struct span span = {first, first + 1};
+        first++;
         TRY(c.valid ? aligned_put(aligned, text + at, c.size, span) : aligned_put(aligned, "\xEF\xBF\xBD", 3, span));
         at += c.size;
     }
@@ -69,14 +73,16 @@ enum deberta_status aligned_put(struct aligned *aligned, const char *text, size_
 
 enum deberta_status aligned_copy(struct aligned *to, const struct aligned *from, size_t start, size_t end)
 {
-    size_t size = end - start;
-    if (size == 0)
-        return DEBERTA_OK;
-    TRY(aligned_reserve(to, size));
-    bytes_put(&to->text, from->text.data + start, size);
-    if (to->tracked) {
-        memcpy(to->spans.data + to->spans.size, from->spans.data + start, size * sizeof *to->spans.data);
-        to->spans.size += size;
+    TRY(aligned_reserve(to, end - start));
+    for (size_t size; start < end; start += size) {
+        size = min_size(end - start, WATCH_WORK);
+        bytes_put(&to->text, from->text.data + start, size);
+        if (to->tracked) {
+            memcpy(to->spans.data + to->spans.size, from->spans.data + start, size * sizeof *to->spans.data);
+            to->spans.size += size;
+        }
+        if (size == WATCH_WORK)
+            TRY(watch_check());
     }
     return DEBERTA_OK;
 }

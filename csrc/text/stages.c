@@ -152,7 +152,9 @@ static enum deberta_status normalize_segment(struct reading *r, size_t start, si
 /* Cuts the text between two tokens found in the given text. */
 static enum deberta_status cut_segment(struct reading *r, size_t start, size_t end)
 {
+    size_t asked = start;
     for (size_t i = start; r->stages->marks_apart && i < end;) {
+        TRY(watch_pass(i, &asked));
         struct character c = utf8_decode(r->text + i, end - i);
         if (unicode_punctuation(c.code)) {
             TRY(normalize_segment(r, start, i));
@@ -225,9 +227,11 @@ static enum deberta_status encode_piece(const struct stages *stages, struct stag
         TRY(subword_encode(&stages->subword, &scratch->subword, scratch->cut.text.text.data + piece.start,
                            piece.end - piece.start, &tokens->ids, ranges ? &scratch->ranges : NULL));
     }
-    size_t count = tokens->ids.size - before;
-    for (size_t i = 0; ranges && i < count; i++)
+    size_t count = tokens->ids.size - before, asked = 0;
+    for (size_t i = 0; ranges && i < count; i++) {
+        TRY(watch_pass(i, &asked));
         TRY(describe(stages, &scratch->cut, piece, tokens->ids.data[before + i], scratch->ranges.data[i], tokens));
+    }
     for (size_t i = 0; (tokens->wanted & DEBERTA_WANT_WORDS) && i < count; i++)
         TRY(ids_append(&tokens->words, word));
     return DEBERTA_OK;

@@ -22,7 +22,7 @@ _INSTEAD = (
     (r"AutoModelWithLMHead", "use AutoModelForMaskedLM"),
     (r"Auto(Image|Video|Feature)?(Processor|Extractor)", "deberta_c takes texts alone; use AutoTokenizer"),
     (r"PreTrainedTokenizer", "use PreTrainedTokenizerFast, or PreTrainedTokenizerBase for isinstance"),
-    (r"\w+Pipeline", "deberta_c.pipeline(task, model) opens the tasks that there are"),
+    (r"\w+Pipeline", "deberta_c.pipeline(task, model) has the tasks {tasks}"),
     (r"logging", "it logs nothing and warns with Python's warnings: warnings.filterwarnings(...)"),
     (r"is_\w+_available|cached_file|cached_path|hf_hub_download", "take it from transformers or huggingface_hub"),
     (r"(XLM)?Roberta\w*|(DistilBert|Electra|Albert|MobileBert|ModernBert|MPNet|XLNet|Longformer)\w*", _OTHERS),
@@ -41,6 +41,8 @@ def missing_name_error(name: str, known: Sequence[str]) -> Exception:
     deberta_c has no AutoModelWithLMHead; use AutoModelForMaskedLM
     >>> print(missing_name_error("AutoTokeniser", ["AutoTokenizer"]))
     deberta_c has no AutoTokeniser; did you mean AutoTokenizer?
+    >>> print(missing_name_error("ObjectDetectionPipeline", ["FillMaskPipeline"]))
+    deberta_c has no ObjectDetectionPipeline; deberta_c.pipeline(task, model) has the tasks fill-mask
     """
     message = f"module 'deberta_c' has no attribute {name!r}"
     if name.startswith("_"):
@@ -50,6 +52,12 @@ def missing_name_error(name: str, known: Sequence[str]) -> Exception:
         hint = f"did you mean {near[0]}?"
     if hint is None or find_spec(f"deberta_c.{name}") is not None:
         return AttributeError(message)
-    message = f"deberta_c has no {name}; {hint}"
+    message = f"deberta_c has no {name}; {hint.format(tasks=_tasks(known))}"
     imports = sys._getframe(2).f_code.co_name == "_handle_fromlist"  # missing_name_error, __getattr__, and who asks
     return ImportError(message) if imports else AttributeError(message)
+
+
+def _tasks(known: Sequence[str]) -> str:
+    """The tasks of the pipelines among the names."""
+    classes = (name.removesuffix("Pipeline") for name in known if name.endswith("Pipeline"))
+    return ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower() for name in classes)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from deberta_c._base.errors import describe
+from deberta_c._files.adapters import refuse_adapter, refuse_adapter_tensors
 from deberta_c._files.json import read_json
 from deberta_c._files.safetensors import BUFFERS as BUFFERS
 from deberta_c._files.safetensors import Tensor as Tensor
@@ -26,8 +27,10 @@ def read_checkpoint(directory: Path, variant: str | None = None) -> list[Tensor]
     shards, with a `variant` such as "fp16" model.fp16.safetensors and so on. `check_weight` tells whether the network
     can take a tensor.
 
-    Errors: OSError when there is no such file; ValueError when a file contradicts itself or a name comes twice.
+    Errors: OSError when there is no such file; ValueError when a file contradicts itself, a name comes twice or an
+    adapter is not merged.
     """
+    refuse_adapter(directory)
     tensors: dict[str, Tensor] = {}
     for path, read in _files(directory, variant):
         _check_whole(path)
@@ -38,6 +41,7 @@ def read_checkpoint(directory: Path, variant: str | None = None) -> list[Tensor]
                     "drop one of them"
                 )
             tensors[tensor.name] = tensor
+    refuse_adapter_tensors(directory, tensors)
     return list(tensors.values())
 
 

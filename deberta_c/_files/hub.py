@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from deberta_c._base.errors import warn_caller
 from deberta_c._base.suggest import nearest
+from deberta_c._files.adapters import ADAPTER
 from deberta_c._files.checkpoint import FORMS, shard_names, with_variant
 from deberta_c._files.json import require_directory
 
@@ -39,7 +40,7 @@ class Wanted(NamedTuple):
 WEIGHTS = tuple(name + ending for name, _ in FORMS for ending in ("", ".index.json"))
 _SETTINGS = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 _VOCABULARIES = ("tokenizer.json", "spm.model", "vocab.json", "merges.txt", "vocab.txt", "bpe_encoder.bin")
-CONFIG = (Wanted(("config.json",)),)
+CONFIG = (Wanted(("config.json", ADAPTER)),)  # an adapter is fetched for the error that says how to merge it
 TOKENIZER = tuple(Wanted((name,), needed=False) for name in ("config.json", *_SETTINGS, *_VOCABULARIES))
 
 # Fetches a file at a revision into the cache; None: the repository has no such file.
@@ -112,7 +113,7 @@ def resolve(
 
 def model_files(variant: str | None = None) -> tuple[Wanted, ...]:
     """The files of a model, its weights those of a variant such as "fp16" if there is one."""
-    return (*CONFIG, Wanted(tuple(with_variant(name, variant) for name in WEIGHTS)), *TOKENIZER[1:])
+    return (*CONFIG, Wanted((*(with_variant(name, variant) for name in WEIGHTS), ADAPTER)), *TOKENIZER[1:])
 
 
 class _Repository(NamedTuple):

@@ -26,11 +26,11 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 
 
 def read_torch_file(path: Path) -> list[Tensor]:
-    """The tensors of a state dict that torch.save wrote, in its order; buffers that are not contiguous and other
-    entries are left out.
+    """The tensors of a state dict that torch.save wrote, in its order; other entries are left out.
 
     Tensors are views of the mapped file; those that are not contiguous there are copied, each once, and all together
-    are not larger than the file. Pickles are not executed, see `_torch_pickle`.
+    are not larger than the file. Integers that are not contiguous have no `data`, because no weight is made of them.
+    Pickles are not executed, see `_torch_pickle`.
 
     Errors: ValueError names the file, what was found and the remedy.
     """
@@ -81,7 +81,7 @@ def _tensors(content: Any, source: str, budget: int) -> Iterator[Tensor]:
         begin, size = view.offset * kind.item, prod(view.shape) * kind.item
         mapped = size == 0 or _in_a_row(view)
         if kind.dtype in BUFFERS and not mapped:
-            continue
+            size, mapped = 0, True
         place = f"{id(view.storage)} {view.offset} {view.shape} {view.strides}"  # a str, so that no hash is slow
         if not mapped and place not in copies:
             left -= size

@@ -9,6 +9,7 @@ from deberta_c._models.bert import (
     BertForMaskedLM,
     BertForMultipleChoice,
     BertForNextSentencePrediction,
+    BertForPreTraining,
     BertForQuestionAnswering,
     BertForSequenceClassification,
     BertForTokenClassification,
@@ -205,8 +206,9 @@ class AutoModelForNextSentencePrediction(_Auto[NextSentencePredictor]):
     _classes = (BertForNextSentencePrediction,)
 
 
-class AutoModelForPreTraining(_Auto[ReplacedTokenDetector]):
-    """Opens the detector of replaced tokens in a model directory of DeBERTa v3.
+class AutoModelForPreTraining(_Auto[MaskedLanguageModel | ReplacedTokenDetector]):
+    """Opens a model directory with the heads of its training: for BERT both of them, for DeBERTa v3 the detector of
+    replaced tokens, for DeBERTa v1 the masked language model.
 
     >>> import deberta_c
     >>> config = deberta_c.DebertaV2Config(vocab_size=60, hidden_size=8, num_hidden_layers=2, num_attention_heads=2,
@@ -215,4 +217,4 @@ class AutoModelForPreTraining(_Auto[ReplacedTokenDetector]):
     'DebertaV2ForPreTraining'
     """
 
-    _classes = (DebertaV2ForPreTraining,)
+    _classes = (DebertaForMaskedLM, DebertaV2ForPreTraining, BertForPreTraining)

@@ -65,8 +65,8 @@ class PreTrainedModel(WeightedModel):
       the enhanced mask decoder of the DeBERTa paper when they have its position table, as Microsoft's files were
       trained. transformers needs `"legacy": false` in config.json to read this head, leaves it random otherwise, and
       has no such decoder.
-    - `AutoModelForPreTraining` opens the detector of replaced tokens, with which DeBERTa v3 was trained; in
-      transformers it opens the masked language model.
+    - For DeBERTa v2 and v3 `AutoModelForPreTraining` opens the detector of replaced tokens, with which v3 was trained;
+      transformers opens the masked language model.
     - NaN or infinity in a weight raises ValueError; transformers returns NaN.
     - Initial weights have the distribution of those of transformers, but other values, which only torch can draw.
     - `position_ids`, `inputs_embeds` and unknown arguments of a call raise TypeError; transformers ignores a misspelt

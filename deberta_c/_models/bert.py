@@ -6,6 +6,7 @@ from deberta_c._models.heads import (
     Encoder,
     MaskedLanguageModel,
     NextSentencePredictor,
+    PreTrainingModel,
     SequenceClassifier,
     SpanReader,
     TokenClassifier,
@@ -103,6 +104,20 @@ class BertForNextSentencePrediction(NextSentencePredictor):
     ...     num_attention_heads=2, intermediate_size=16)
     >>> deberta_c.BertForNextSentencePrediction(config, seed=1)(input_ids=[[1, 5, 2, 6, 2]]).logits.shape
     (1, 2)
+    """
+
+    config_class = BertConfig
+
+
+class BertForPreTraining(PreTrainingModel):
+    """BERT with both heads of its training: the tokens that were masked, and whether a second text follows the first.
+
+    >>> import deberta_c
+    >>> config = deberta_c.BertConfig(vocab_size=60, hidden_size=8, num_hidden_layers=2,
+    ...     num_attention_heads=2, intermediate_size=16)
+    >>> outputs = deberta_c.BertForPreTraining(config, seed=1)(input_ids=[[1, 5, 2, 6, 2]])
+    >>> outputs.prediction_logits.shape, outputs.seq_relationship_logits.shape
+    ((1, 5, 60), (1, 2))
     """
 
     config_class = BertConfig

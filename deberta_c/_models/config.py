@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
 from deberta_c._base.errors import short
+from deberta_c._files.adapters import refuse_adapter
 from deberta_c._files.atomic import new_files
 from deberta_c._files.hub import CONFIG, hub_options, resolve
 from deberta_c._files.json import read_json
@@ -506,9 +507,13 @@ def config_class(model_type: Any) -> type[PreTrainedConfig]:
 
 
 def read_config(directory: Path) -> dict[str, Any]:
-    """The content of config.json in a directory; OSError if it is missing, ValueError without a `model_type`."""
+    """The content of config.json in a directory.
+
+    Errors: OSError if it is missing, ValueError for an adapter, or without a `model_type`.
+    """
     path = directory / "config.json"
     if not path.is_file():
+        refuse_adapter(directory)
         raise FileNotFoundError(f"{str(directory)!r} has no config.json; it is not a model directory")
     values = read_json(path)
     if "model_type" not in values:

@@ -9,16 +9,18 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c import _core
 from deberta_c._base.suggest import unknown_option
 from deberta_c._columns.texts import Missing, RowName, single_name
 from deberta_c._files.checkpoint import Tensor
-from deberta_c._models.base import PreTrainedModel
+from deberta_c._models.base import CoreOutputs, PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
 from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
 from deberta_c._models.opening import Plan, untrained_head_text
 from deberta_c._models.outputs import (
     BaseModelOutput,
     BaseModelOutputWithPooling,
+    BertForPreTrainingOutput,
     MaskedLMOutput,
     MultipleChoiceModelOutput,
     NextSentencePredictorOutput,
@@ -36,6 +38,7 @@ from deberta_c._models.tensor_names import (
     DECODER,
     LM_HEAD,
     NEXT_SENTENCE,
+    PAIRS,
     POSITIONS,
     PREDICTIONS,
     PREFIXES,
@@ -43,7 +46,9 @@ from deberta_c._models.tensor_names import (
     SPANS,
     TOKENS,
     MatchedWeights,
+    Source,
 )
+from deberta_c._models.word_table import as_array
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer, raise_for_bad_row, warn_of_cuts
 
@@ -571,19 +576,30 @@ class MaskedLanguageModel(PreTrainedModel):
         are labelled -100.
         """
         packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
+        outputs, logits, loss = self._predicted(packed, positions, labels, output_hidden_states, output_attentions)
+        return self._as_output(MaskedLMOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
+
+    def _predicted(
+        self,
+        packed: Packed,
+        positions: Any,
+        labels: Any,
+        hidden_states: bool | None,
+        attentions: bool | None,
+        *,
+        last: bool = False,
+    ) -> tuple[CoreOutputs, NDArray[np.float32], np.float32 | None]:
+        """The outputs of the core, the logits (N, S, V) or (K, V), and with `labels` their loss."""
         chosen = None if positions is None else check_positions(positions, packed)
         some = chosen is None or bool(chosen.any())
         selected = None if chosen is None or not some else selected_tokens(packed, chosen)
-        outputs = self._run(packed, output_hidden_states, output_attentions, logits=some, selected=selected)
-        loss = None
+        outputs = self._run(packed, hidden_states, attentions, logits=some, last=last, selected=selected)
         if chosen is None:
             logits = _padded(packed, outputs.logits)
-            loss = None if labels is None else token_loss(logits, labels, packed.valid)
-        else:
-            none = np.empty((0, self._settings["num_labels"]), np.float32)
-            logits = none if outputs.logits is None else outputs.logits
-            loss = None if labels is None else chosen_loss(logits, labels, chosen)
-        return self._as_output(MaskedLMOutput, outputs, return_dict, input_ids, loss=loss, logits=logits)
+            return outputs, logits, None if labels is None else token_loss(logits, labels, packed.valid)
+        none = np.empty((0, self._settings["num_labels"]), np.float32)
+        logits = none if outputs.logits is None else outputs.logits
+        return outputs, logits, None if labels is None else chosen_loss(logits, labels, chosen)
 
     def _unexpected(self, matched: MatchedWeights) -> tuple[str, ...]:
         """A decoder that is not tied has its own bias; the other bias in the files is expected then."""
@@ -611,6 +627,76 @@ class MaskedLanguageModel(PreTrainedModel):
             _check_decoder(config, found)
         settings = config._for_core(self._head, enhanced_mask_decoder=enhanced)
         return Plan(config, settings, PREDICTIONS if legacy else LM_HEAD)
+
+
+class PreTrainingModel(MaskedLanguageModel):
+    """Both heads with which BERT was trained: one predicts tokens, the other whether a second text follows the first.
+
+    The core has the first; the second is two small products for each row, computed here.
+    """
+
+    _missing_head_text = untrained_head_text("model with both heads")
+    _pairs: Mapping[str, NDArray[np.float32]]  # weights of the second head
+
+    @_with_errors
+    def __call__(
+        self,
+        input_ids: Any = None,
+        attention_mask: Any = None,
+        token_type_ids: Any = None,
+        *,
+        positions: Any = None,
+        labels: Any = None,
+        next_sentence_label: Any = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
+        **extra: Any,
+    ) -> Any:
+        """Runs the network over a padded batch: arrays, tensors or lists of shape (N, S), as a tokenizer makes them.
+
+        Returns a `BertForPreTrainingOutput` with `prediction_logits` (N, S, V), zero for masked tokens, and
+        `seq_relationship_logits` (N, 2), the first for a text that follows, or a tuple with `return_dict=False`.
+        `positions` (N, S) selects tokens as in BertForMaskedLM. With both `labels` (N, S) and `next_sentence_label`
+        (N), 0 for a text that follows and 1 for any other, it has the sum of both cross entropies; with only one of
+        them it has no loss, as in transformers.
+        """
+        packed = self._packed(extra, input_ids, attention_mask, token_type_ids)
+        both = labels is not None and next_sentence_label is not None
+        outputs, logits, loss = self._predicted(
+            packed, positions, labels if both else None, output_hidden_states, output_attentions, last=True
+        )
+        follows = self._follows(packed, outputs)
+        if loss is not None:
+            loss += choice_loss(follows, next_sentence_label, "next_sentence_label")
+        values = {"loss": loss, "prediction_logits": logits, "seq_relationship_logits": follows}
+        return self._as_output(BertForPreTrainingOutput, outputs, return_dict, input_ids, **values)
+
+    def _follows(self, packed: Packed, outputs: CoreOutputs) -> NDArray[np.float32]:
+        """Logits (N, 2) of the first token of each row."""
+        assert outputs.last is not None
+        first = 0 if packed.valid is None else packed.valid.argmax(axis=1)
+        states, weights = outputs.last[np.arange(len(outputs.last)), first], self._pairs
+        pooled = np.tanh(_dense(states, weights["head.pooler.weight"], weights["head.pooler.bias"]))
+        return _dense(pooled, weights["head.follows.weight"], weights["head.follows.bias"])
+
+    def _wanted(self, plan: Plan) -> list[Source]:
+        size, prefix = plan.config.hidden_size, PREFIXES[plan.config.model_type]
+        sources = super()._wanted(plan)
+        for layer, rows in (("head.pooler", size), ("head.follows", 2)):
+            file = PAIRS[layer].format(prefix)
+            for part, shape in (("weight", (rows, size)), ("bias", (rows,))):
+                sources.append(Source(f"{layer}.{part}", shape, f"{file}.{part}", shape))
+        return sources
+
+    def _load(
+        self, plan: Plan, found: dict[str, Tensor], options: dict[str, Any], core: _core.Model | None = None
+    ) -> MatchedWeights:
+        matched = super()._load(plan, found, options, core)
+        if matched.complete:
+            extra = {source.name: source.file for source in self._wanted(plan) if source.name.startswith(tuple(PAIRS))}
+            self._pairs = {name: _finite(matched.files[file]) for name, file in extra.items()}
+        return matched
 
 
 class ReplacedTokenDetector(PreTrainedModel):
@@ -656,6 +742,23 @@ def _padded(packed: Packed, logits: NDArray[np.float32] | None) -> NDArray[np.fl
     """(T, C) as (N, S, C) with zeros for masked tokens."""
     assert logits is not None
     return unpack_tokens(packed, logits)
+
+
+def _dense(states: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N, H) times (O, H) plus (O); each row has the same bits in any batch, which `@` does not promise."""
+    product: NDArray[np.float32] = np.einsum("nh,oh->no", states, weight)
+    return product + bias
+
+
+def _finite(tensor: Tensor) -> NDArray[np.float32]:
+    """A tensor as float32 numbers; ValueError for NaN and infinity, as the core raises it for its own tensors."""
+    with np.errstate(over="ignore"):
+        array: NDArray[np.float32] = as_array(tensor).astype(np.float32)
+    if not np.isfinite(array).all():
+        index = int(np.flatnonzero(~np.isfinite(array))[0])
+        value = "nan" if np.isnan(array.flat[index]) else "inf"
+        raise ValueError(f"tensor {tensor.name!r} holds {value} at index {index}; the file is damaged, copy it again")
+    return array
 
 
 def _decodes_twice(config: PreTrainedConfig, found: Mapping[str, Tensor], legacy: bool) -> bool:

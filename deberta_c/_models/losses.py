@@ -64,9 +64,9 @@ def replaced_loss(logits: Logits, labels: Any, valid: NDArray[np.bool_] | None) 
     return _mean(_binary(logits[kept], values[kept])[0])
 
 
-def choice_loss(logits: Logits, labels: Any) -> np.float32:
-    """Cross entropy of logits (N, choices) for labels (N)."""
-    return cross_entropy(logits, _classes("labels", _labels(labels), logits.shape[:1]))
+def choice_loss(logits: Logits, labels: Any, name: str = "labels") -> np.float32:
+    """Cross entropy of logits (N, choices) for labels (N), which messages call by `name`."""
+    return cross_entropy(logits, _classes(name, _labels(labels, name), logits.shape[:1]), name)
 
 
 def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray[np.bool_] | None) -> np.float32:
@@ -93,11 +93,14 @@ def span_loss(start: Logits, end: Logits, starts: Any, ends: Any, valid: NDArray
     return np.float32((np.float64(losses[0]) + np.float64(losses[1])) / 2)
 
 
-def cross_entropy(logits: NDArray[Any], classes: NDArray[np.integer[Any]]) -> np.float32:
-    """Mean over the rows of logits (N, C) whose class (N) is not -100; nan without such a row."""
+def cross_entropy(logits: NDArray[Any], classes: NDArray[np.integer[Any]], name: str = "labels") -> np.float32:
+    """Mean over the rows of logits (N, C) whose class (N) is not -100; nan without such a row.
+
+    Messages call the classes by `name`.
+    """
     rows = np.flatnonzero(classes != IGNORED)
     classes = classes[rows]
-    _check_classes(classes, logits.shape[1])
+    _check_classes(classes, logits.shape[1], name)
     step = 1 + _BLOCK // max(logits.shape[1], 1)
     losses = np.empty(len(rows))
     for begin in range(0, len(rows), step):
@@ -397,12 +400,12 @@ def _weights(name: str, given: Any, count: int) -> NDArray[np.float64]:
     return weights
 
 
-def _check_classes(classes: NDArray[np.integer[Any]], count: int) -> None:
+def _check_classes(classes: NDArray[np.integer[Any]], count: int, name: str = "labels") -> None:
     """Raises ValueError when one of the labels that count is not a class."""
     wrong = (classes < 0) | (classes >= count)
     if wrong.any():
         raise ValueError(
-            f"labels has a class {classes[wrong][0]}; it must be at least 0 and below {count}, "
+            f"{name} has a class {classes[wrong][0]}; it must be at least 0 and below {count}, "
             f"or {IGNORED} to ignore it"
         )
 

@@ -153,6 +153,23 @@ class PreTrainingOutput(_WithLogits):
 
 
 @dataclass(kw_only=True, repr=False, eq=False)
+class BertForPreTrainingOutput(ModelOutput):
+    """What BertForPreTraining returns: `prediction_logits` float32 (N, S, vocab_size), or (K, vocab_size) of K
+    positions, and `seq_relationship_logits` float32 (N, 2), the first of which is for a second text that follows.
+
+    >>> words, follows = np.zeros((1, 4, 100), np.float32), np.zeros((1, 2), np.float32)
+    >>> BertForPreTrainingOutput(prediction_logits=words, seq_relationship_logits=follows)
+    BertForPreTrainingOutput(prediction_logits=(1, 4, 100), seq_relationship_logits=(1, 2))
+    """
+
+    loss: np.float32 | None = None
+    prediction_logits: Array
+    seq_relationship_logits: Array
+    hidden_states: tuple[Array, ...] | None = None
+    attentions: tuple[Array, ...] | None = None
+
+
+@dataclass(kw_only=True, repr=False, eq=False)
 class QuestionAnsweringModelOutput(ModelOutput):
     """The output of a question answering model: `start_logits` and `end_logits`, each float32 (N, S).
 

@@ -32,6 +32,7 @@ PREDICTIONS = {
     "head.LayerNorm": "cls.predictions.transform.LayerNorm",
     "head.out": DECODER,
 }
+PAIRS = {"head.pooler": "{}pooler.dense", "head.follows": "cls.seq_relationship"}  # beside PREDICTIONS, not in the core
 LM_HEAD = {  # its output layer is the word table
     "head.dense": "lm_predictions.lm_head.dense",
     "head.LayerNorm": "lm_predictions.lm_head.LayerNorm",

@@ -6,8 +6,9 @@ Source: transformers 4.57.6, tokenization_utils_fast.py and models/*/tokenizatio
 from collections.abc import Mapping
 from typing import Any
 
-from deberta_c._tokenizers.recipes import BERT, FAST, KINDS, OPTIONS, V1, V2
+from deberta_c._tokenizers.recipes import BERT, FAST, KINDS, OPTIONS, SPECIAL, V1, V2
 
+SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 BACKEND = "TokenizersBackend"  # what transformers 5 calls FAST; transformers 4 does not have it
 
 BY_MODEL_TYPE = {
@@ -42,6 +43,46 @@ _WITHOUT_TYPES = frozenset((
     "ReformerTokenizer", "RetriBertTokenizer", "RobertaTokenizer", "SeamlessM4TTokenizer", "T5Tokenizer",
     "UdopTokenizer", "WhisperTokenizer", "XGLMTokenizer", "XLMRobertaTokenizer", BACKEND,
 ))  # fmt: skip
+# bos, eos, unk, sep, pad, cls and mask token of classes that a tokenizer.json is executed for; - is none.
+_ROBERTA = "<s> </s> <unk> </s> <pad> <s> <mask>"
+_LIKE_ROBERTA = (
+    "BartTokenizer", "BarthezTokenizer", "BlenderbotTokenizer", "CamembertTokenizer", "LEDTokenizer",
+    "LayoutLMv3Tokenizer", "LayoutXLMTokenizer", "LongformerTokenizer", "MarkupLMTokenizer", "MvpTokenizer",
+    "RobertaTokenizer", "XLMRobertaTokenizer",
+)  # fmt: skip
+_TOKENS = {
+    **dict.fromkeys(_LIKE_ROBERTA, _ROBERTA),
+    **dict.fromkeys(("AlbertTokenizer", "RemBertTokenizer"), "[CLS] [SEP] <unk> [SEP] <pad> [CLS] [MASK]"),
+    **dict.fromkeys(("FunnelTokenizer", "XLNetTokenizer"), "<s> </s> <unk> <sep> <pad> <cls> <mask>"),
+    **dict.fromkeys(
+        ("LayoutLMv2Tokenizer", "RoFormerTokenizer", "SplinterTokenizer"), "- - [UNK] [SEP] [PAD] [CLS] [MASK]"
+    ),
+    **dict.fromkeys(
+        ("CodeGenTokenizer", "GPT2Tokenizer", "GPTNeoXTokenizer"), "<|endoftext|> <|endoftext|> <|endoftext|> - - - -"
+    ),
+    "BigBirdTokenizer": "<s> </s> <unk> [SEP] <pad> [CLS] [MASK]",
+    "FNetTokenizer": "- - <unk> [SEP] <pad> [CLS] [MASK]",
+    "HerbertTokenizer": "- - <unk> </s> <pad> <s> <mask>",
+    "MPNetTokenizer": "<s> </s> [UNK] </s> <pad> <s> <mask>",
+}
+_EXTRA = {
+    "CamembertTokenizer": ("<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"),
+    "XLNetTokenizer": ("<eop>", "<eod>"),
+}
+# Classes that give flags to a mask token that is a str: it takes the space before it.
+_STRIPPING_MASK = frozenset((
+    "AlbertTokenizer", "BartTokenizer", "BarthezTokenizer", "BigBirdTokenizer", "BlenderbotTokenizer",
+    "CamembertTokenizer", "FNetTokenizer", "LEDTokenizer", "LayoutXLMTokenizer", "LongformerTokenizer",
+    "MPNetTokenizer", "MarkupLMTokenizer", "MvpTokenizer", "RemBertTokenizer", "RobertaTokenizer",
+    "XLMRobertaTokenizer", "XLNetTokenizer",
+))  # fmt: skip
+_MASK_NORMALIZED = {
+    **dict.fromkeys(("AlbertTokenizer", "BlenderbotTokenizer", "CamembertTokenizer"), False),
+    **dict.fromkeys(("LongformerTokenizer", "RobertaTokenizer"), False),
+    **dict.fromkeys(("BartTokenizer", "LEDTokenizer"), True),
+}
+# Classes that give their flags, none, to the other special tokens, too.
+_ALL_FLAGGED = frozenset(("BigBirdTokenizer", "MPNetTokenizer", "MarkupLMTokenizer", "MvpTokenizer"))
 _PADDED_LEFT = frozenset(
     ("CodeLlamaTokenizer", "CohereTokenizer", "GemmaTokenizer", "LlamaTokenizer", "XLNetTokenizer")
 )
@@ -69,6 +110,36 @@ def input_names(name: str, rule: str) -> tuple[str, ...]:
 def usual_side(name: str) -> str:
     """Where a class pads unless a file says otherwise."""
     return "left" if name in _PADDED_LEFT else "right"
+
+
+def usual_pad_type(name: str) -> int:
+    """The token type of padding; no file says otherwise."""
+    return 3 if name == "XLNetTokenizer" else 0
+
+
+def default_tokens(name: str) -> Mapping[str, str]:
+    """The special tokens of a class by their names, where no file names others."""
+    if name not in _TOKENS:
+        return SPECIAL[kind_of(name)]
+    return {key: token for key, token in zip(SPECIAL_NAMES, _TOKENS[name].split(), strict=True) if token != "-"}
+
+
+def default_extra(name: str) -> tuple[str, ...]:
+    """The special tokens without a name, where no file has any."""
+    return _EXTRA.get(name, ())
+
+
+def special_flags(name: str, rule: str, key: str) -> dict[str, bool] | None:
+    """The flags that a class gives to the special token `key` that is a str, whatever a tokenizer.json says of it.
+
+    None: it keeps those of the file.
+    """
+    if rule == "HF5":
+        return None
+    if key == "mask_token" and name in _STRIPPING_MASK:
+        return {"lstrip": True} | ({"normalized": _MASK_NORMALIZED[name]} if name in _MASK_NORMALIZED else {})
+    flagged = name in _ALL_FLAGGED or (name == "FNetTokenizer" and key in ("cls_token", "sep_token"))
+    return {} if flagged else None
 
 
 def is_rebuilt(name: str, rule: str) -> bool:

@@ -217,7 +217,7 @@ def _read_model(settings: Settings, kind: str) -> tuple[Path, dict[str, Any]]:
         _require(settings, kind, "tokenizer.json")
     if kind == BERT:
         path = _require(settings, kind, "vocab.txt")
-        return path, {**read_vocab_txt(path), "unk_token": content_of(settings.named(kind)["unk_token"])}
+        return path, {**read_vocab_txt(path), "unk_token": content_of(settings.named()["unk_token"])}
     legacy = folder / "bpe_encoder.bin"
     if legacy.is_file() and not (folder / "vocab.json").is_file():
         return legacy, read_bpe_encoder(legacy)
@@ -245,7 +245,7 @@ def _open_literal(settings: Settings, kind: str, rule: str, path: Path) -> Token
 
 def _open_rebuilt(settings: Settings, kind: str, rule: str, path: Path) -> TokenizerFiles:
     """What a class of transformers 5 makes of a tokenizer.json: it keeps the vocabulary and the added tokens."""
-    unknown = content_of(settings.named(kind)["unk_token"])
+    unknown = content_of(settings.named()["unk_token"])
     unk_id = settings.file.get("unk_id", 1)
     whole = read_json(path)
     settings.read_sections(whole)
@@ -300,8 +300,8 @@ def _open_spm(settings: Settings, rule: str, path: Path) -> TokenizerFiles:
 
 def _named_as_usual(settings: Settings, spm: _core.SpmModel, rule: str) -> bool:
     """Whether the added tokens are those of every DeBERTa v2 and v3, with the ids that the files claim."""
-    added = settings.added(V2, rule, [])
-    names = {name: content_of(token) for name, token in settings.named(V2).items()}
+    added = settings.added(rule, [])
+    names = {name: content_of(token) for name, token in settings.named().items()}
     if rule == "SPM":
         added = [token._replace(normalized=False) for token in added]  # sentencepiece ignores it
     usual = {
@@ -336,8 +336,8 @@ def _finish(
     literal: bool = False,
 ) -> TokenizerFiles:
     """The tokenizer of a tokenizer.json, or of what is as good as one; `again` makes it once more."""
-    special = {name: content_of(token) for name, token in settings.named(kind).items()}
-    claimed = settings.added(kind, rule, own, from_json=path.name == "tokenizer.json")
+    special = {name: content_of(token) for name, token in settings.named().items()}
+    claimed = settings.added(rule, own, from_json=path.name == "tokenizer.json")
     pipeline = _translate(path, {**whole, "added_tokens": [_section(token) for token in claimed]})
     ids = {token.content: token.id for token in pipeline.added}
     sections: dict[str, Any] = {"added_tokens": [_section(token) for token in pipeline.added]}
@@ -451,7 +451,7 @@ def _call_section(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options as tokenizer_config.json has them."""
     limit = options["model_max_length"]
     return {
-        **options,
+        **{name: value for name, value in options.items() if name != "pad_token_type_id"},  # which no library reads
         "model_max_length": int(1e30) if limit is None else limit,
         "model_input_names": list(options["model_input_names"]),
     }

@@ -11,13 +11,20 @@ from deberta_c._base.suggest import unknown_option
 from deberta_c._columns.texts import content_of_str
 from deberta_c._files.json import read_json
 from deberta_c._tokenizers.added_token import token_section
-from deberta_c._tokenizers.classes import input_names, usual_side
-from deberta_c._tokenizers.recipes import FAST, OPTIONS, SPECIAL, V1, V2
+from deberta_c._tokenizers.classes import SPECIAL_NAMES as SPECIAL_NAMES
+from deberta_c._tokenizers.classes import (
+    default_extra,
+    default_tokens,
+    input_names,
+    special_flags,
+    usual_pad_type,
+    usual_side,
+)
+from deberta_c._tokenizers.recipes import FAST, OPTIONS, V1, V2
 from deberta_c._tokenizers.tokenizer_json import AddedToken, read_added
 
 T = TypeVar("T")
 
-SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 RULES = {"transformers4": "HF4", "transformers5": "HF5", "sentencepiece": "SPM"}
 """The values of the option compatibility, and what the core calls each."""
 COMPATIBILITY = {rule: name for name, rule in RULES.items()}
@@ -113,9 +120,9 @@ class Settings:
         names = self.get("model_input_names", None)
         if names is not None and not (isinstance(names, (list, tuple)) and all(isinstance(n, str) for n in names)):
             raise TypeError(f"{self.where('model_input_names')} is {names!r}; it must be a list of str")
-        pad_type = self.get("pad_token_type_id", 0)
+        pad_type = self.given.get("pad_token_type_id", usual_pad_type(self.class_name))
         if type(pad_type) is not int or not 0 <= pad_type < 256:
-            raise ValueError(f"{self.where('pad_token_type_id')} is {pad_type!r}; it must be an integer from 0 to 255")
+            raise ValueError(f"tokenizer option pad_token_type_id is {pad_type!r}; it must be an integer from 0 to 255")
         return {
             "model_max_length": self._cap(),
             "padding_side": self._side("padding_side", usual_side(self.class_name)),
@@ -142,11 +149,11 @@ class Settings:
 
     # ---- tokens ----
 
-    def named(self, kind: str) -> dict[str, Any]:
+    def named(self) -> dict[str, Any]:
         """bos_token, ..., mask_token: a str, or an object with flags."""
         found: dict[str, Any] = {}
         for name in SPECIAL_NAMES:
-            for source in (self.given, self.legacy, self.file, SPECIAL[kind], self.fallback):
+            for source in (self.given, self.legacy, self.file, default_tokens(self.class_name), self.fallback):
                 if (value := source.get(name)) is not None:
                     found[name] = self._token(name, value)
                     break
@@ -156,12 +163,14 @@ class Settings:
         """extra_special_tokens or additional_special_tokens: str, or objects with flags."""
         for source in (self.given, self.legacy, self.file):
             for name in EXTRA:
-                if tokens := source.get(name):
-                    tokens = list(tokens.values()) if isinstance(tokens, dict) else tokens
-                    if not isinstance(tokens, (list, tuple)):
-                        raise TypeError(f"{self.where(name)} is {tokens!r}; it must be a list of tokens")
-                    return [self._token(name, token) for token in tokens]
-        return []
+                tokens = source.get(name)
+                if tokens is None:
+                    continue
+                tokens = list(tokens.values()) if isinstance(tokens, dict) else tokens
+                if not isinstance(tokens, (list, tuple)):
+                    raise TypeError(f"{self.where(name)} is {tokens!r}; it must be a list of tokens")
+                return [self._token(name, token) for token in tokens]
+        return list(default_extra(self.class_name))
 
     def _token(self, name: str, value: Any) -> Any:
         if isinstance(value, str):
@@ -187,36 +196,80 @@ class Settings:
                 tokens.append(AddedToken(content, id, normalized=content not in named, special=content in named))
         return sorted(tokens, key=lambda token: token.id)
 
-    def added(self, kind: str, rule: str, own: Iterable[AddedToken], *, from_json: bool = False) -> list[AddedToken]:
+    def added(self, rule: str, own: Iterable[AddedToken], *, from_json: bool = False) -> list[AddedToken]:
         """All tokens to be found in texts: `own` of the vocabulary's file, claimed ones, named and extra ones.
 
-        A named token has the flags that added_tokens_decoder claims, else those of a tokenizer.json, else its own.
+        A named token has the flags that added_tokens_decoder claims, else those of its class, else those of a
+        tokenizer.json, else its own.
         """
-        named, extra = self.named(kind), self.extra()
+        named, extra = self.named(), self.extra()
         contents = [content_of(token) for token in (*named.values(), *extra)]
         found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(contents)))
+        of_file = dict(found)
         if "added_tokens_decoder" in self.file:
             known, found = claimed, found | claimed
         else:
             known = found = found | claimed | found
         known = dict(known) if from_json else claimed
-        for name, token in named.items():
-            content = content_of(token)
-            if content in known:
-                found[content] = known[content]._replace(special=True)
-            elif isinstance(token, dict):
-                found[content] = _read_added(self.path, token)._replace(special=True)
-            elif content not in found:
-                masks = (kind, rule, name) == (V1, "HF4", "mask_token")
-                unknowns = (kind, rule, name) == (V2, "HF4", "unk_token")
-                found[content] = AddedToken(content, normalized=masks or unknowns, lstrip=masks, special=True)
+        for content, (name, token) in _deciding(named, rule).items():
+            special = self._special(rule, name, token, known.get(content), of_file.get(content))
+            if special is None and content not in found:
+                # The vocabularies of v1 and v2 without a tokenizer.json bring flags along.
+                masks = not from_json and (self.class_name, rule, name) == (V1, "HF4", "mask_token")
+                unknowns = not from_json and (self.class_name, rule, name) == (V2, "HF4", "unk_token")
+                special = AddedToken(content, normalized=masks or unknowns, lstrip=masks, special=True)
+            if special is not None:
+                found[content] = special
         for token in extra:
             content = content_of(token)
             if isinstance(token, dict) and content not in contents[: len(named)]:
                 found[content] = _read_added(self.path, token)._replace(special=True)
+            elif rule == "HF5":
+                if content not in known:
+                    found[content] = AddedToken(content, special=True)
+                elif content not in contents[: len(named)]:
+                    found[content] = known[content]
             else:
-                found.setdefault(content, AddedToken(content, special=True))
+                found[content] = found.get(content, AddedToken(content))._replace(special=True)
         return list(found.values())
+
+    def _special(
+        self, rule: str, name: str, token: Any, known: AddedToken | None, of_file: AddedToken | None
+    ) -> AddedToken | None:
+        """The special token `name` with its flags; None: with those that the vocabulary has.
+
+        `known` is what the files claim of it, `of_file` what a tokenizer.json says.
+        """
+        names = any(source.get(name) is not None for source in (self.given, self.legacy, self.file))
+        flags = special_flags(self.class_name, rule, name)
+        if known is not None and (names or flags is None or _stays(known, of_file, flags)):
+            return known._replace(special=True)
+        if isinstance(token, dict):
+            return _read_added(self.path, token)._replace(special=True)
+        return None if flags is None else AddedToken(content_of(token), special=True, **flags)
+
+
+def _stays(known: AddedToken, of_file: AddedToken | None, flags: Mapping[str, bool]) -> bool:
+    """Whether the library takes a token that it knows for the one with these flags, and leaves it as it is."""
+    plain = AddedToken(known.content, special=True, **flags)
+    if of_file is not None and of_file._replace(id=-1) == plain:
+        return True
+    alike = known._replace(id=-1, normalized=False, special=True) == plain
+    return alike and not known.special and "normalized" not in flags
+
+
+def _deciding(named: Mapping[str, Any], rule: str) -> dict[str, tuple[str, Any]]:
+    """By its content the name of each special token, and the token as it is given under it.
+
+    Of a token with several names the first counts in transformers 4, the last in transformers 5, which passes over a
+    str that came before as a str.
+    """
+    found: dict[str, list[tuple[str, Any]]] = {}
+    for name, token in named.items():
+        given = found.setdefault(content_of(token), [])
+        if not (isinstance(token, str) and any(isinstance(other, str) for _, other in given)):
+            given.append((name, token))
+    return {content: given[-1 if rule == "HF5" else 0] for content, given in found.items()}
 
 
 def _with_compatibility(options: dict[str, Any]) -> dict[str, Any]:

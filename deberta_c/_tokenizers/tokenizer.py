@@ -165,7 +165,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         """Writes the files of `save_pretrained` to the paths that `place` returns; returns their names."""
         special = {name: token for name, token in self._special.items() if token is not None}
         names = ("model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces")
-        settings = {name: getattr(self, name) for name in (*names, "split_special_tokens", "pad_token_type_id")}
+        settings = {name: getattr(self, name) for name in (*names, "split_special_tokens")}
         settings["model_input_names"] = tuple(self.model_input_names)
         files = replace(self._files, special=special, extra=self._extra, options={**self._files.options, **settings})
         return write_tokenizer(files, place)

@@ -94,7 +94,7 @@ class Vocabulary(LegacyCalls):
         """The text of ids, or a list of texts for a list of rows; ids beyond the vocabulary are left out.
 
         `clean_up_tokenization_spaces` removes spaces before punctuation; its default is the attribute of that name.
-        BPE keeps spaces as they were: True is then ignored with a warning.
+        With compatibility="transformers5" BPE keeps spaces as they were: True is then ignored with a warning.
         `spaces_between_special_tokens` is ignored, as by fast tokenizers of transformers.
 
         Errors: ValueError for a negative id, TypeError for a value that is not an id.
@@ -103,9 +103,10 @@ class Vocabulary(LegacyCalls):
         cleans = clean_up_tokenization_spaces
         if cleans is None:
             cleans = self.clean_up_tokenization_spaces
-        elif cleans and self._files.model_type == "BPE":
-            warn_caller(UserWarning("clean_up_tokenization_spaces is ignored because BPE keeps spaces as they were"))
-        cleans = cleans and self._files.model_type != "BPE"
+        if cleans and self._files.rule == "HF5" and self._files.model_type == "BPE":
+            if clean_up_tokenization_spaces:
+                warn_caller(UserWarning("clean_up_tokenization_spaces is ignored: transformers 5 keeps spaces of BPE"))
+            cleans = False
         if isinstance(ids, list) and ids and isinstance(ids[0], list):
             return [self._text(row, skip_special_tokens, cleans) for row in ids]
         return self._text(ids if isinstance(ids, list) else [ids], skip_special_tokens, cleans)

@@ -88,8 +88,8 @@ def safetensors_bytes(tensors: Mapping[str, np.ndarray], bfloat16: bool = False)
 def tiny_tensors(config: Mapping[str, Any], seed: int = 7, head: str = "sequence") -> dict[str, np.ndarray]:
     """Random weights for a configuration, wide enough that texts and labels differ, under the current names of files.
 
-    `head` is "sequence", "tokens", "spans", "choice", "legacy_lm", "lm", "decoder" (lm and the position table),
-    "replaced" or "none".
+    `head` is "sequence", "tokens", "spans", "choice", "legacy_lm", "both" (legacy_lm and the next sentence, of BERT),
+    "lm", "decoder" (lm and the position table), "replaced" or "none".
     """
     drawn = _Drawn(config, seed)
     bert = config["model_type"] == "bert"
@@ -97,16 +97,18 @@ def tiny_tensors(config: Mapping[str, Any], seed: int = 7, head: str = "sequence
     drawn.encoder(prefix, head == "decoder")
     hidden, labels = config["hidden_size"], len(config["id2label"])
     embedding = config.get("embedding_size", hidden)
-    if head in ("sequence", "choice") or (head == "none" and bert):
+    if head in ("sequence", "choice", "both") or (head == "none" and bert):
         drawn.linear("bert.pooler.dense" if bert else "pooler.dense", hidden, hidden)
     if head in ("sequence", "choice", "tokens"):
         drawn.linear("classifier", 1 if head == "choice" else labels, hidden)
     elif head == "spans":
         drawn.linear("qa_outputs", 2, hidden)
-    elif head == "legacy_lm":
+    elif head in ("legacy_lm", "both"):
         drawn.linear("cls.predictions.transform.dense", embedding, hidden)
         drawn.norm("cls.predictions.transform.LayerNorm", embedding)
         drawn.draw("cls.predictions.bias", config["vocab_size"], scale=0.2)
+        if head == "both":
+            drawn.linear("cls.seq_relationship", 2, hidden)
     elif head in ("lm", "decoder"):
         drawn.linear("lm_predictions.lm_head.dense", hidden, hidden)
         drawn.norm("lm_predictions.lm_head.LayerNorm", hidden)

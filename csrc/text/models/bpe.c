@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/models/bpe.h"
 
+#include "base/watch.h"
 #include "text/rows/output.h"
 #include "text/unicode/unicode.h"
 
@@ -376,9 +377,11 @@ static void add_missing(const struct bpe *bpe, struct symbols *symbols, const ch
     symbols->unknown += bytes;
 }
 
-static void read_bytes(const struct bpe *bpe, const char *word, size_t size, struct symbols *symbols)
+static enum deberta_status read_bytes(const struct bpe *bpe, const char *word, size_t size, struct symbols *symbols)
 {
+    size_t asked = 0;
     for (size_t i = 0; i < size; i++) {
+        TRY(watch_pass(i, &asked));
         bool first = i == 0, last = i + 1 == size;
         unsigned char byte = (unsigned char)word[i];
         int32_t id = bpe->bytes[!first][last][byte];
@@ -391,11 +394,15 @@ static void read_bytes(const struct bpe *bpe, const char *word, size_t size, str
             add_missing(bpe, symbols, character, length, first, last, 1);
         }
     }
+    return DEBERTA_OK;
 }
 
-static void read_characters(const struct bpe *bpe, const char *word, size_t size, struct symbols *symbols)
+static enum deberta_status read_characters(const struct bpe *bpe, const char *word, size_t size,
+                                           struct symbols *symbols)
 {
+    size_t asked = 0;
     for (size_t i = 0, length; i < size; i += length) {
+        TRY(watch_pass(i, &asked));
         length = min_size(utf8_size(word[i]), size - i);
         bool first = i == 0, last = i + length == size;
         int32_t id = find_character(bpe, &bpe->trie, word + i, length, first, last);
@@ -406,15 +413,14 @@ static void read_characters(const struct bpe *bpe, const char *word, size_t size
             add_missing(bpe, symbols, word + i, length, first, last, (uint32_t)length);
         }
     }
+    return DEBERTA_OK;
 }
 
-static void read_symbols(const struct bpe *bpe, const char *word, size_t size, struct symbols *symbols)
+static enum deberta_status read_symbols(const struct bpe *bpe, const char *word, size_t size, struct symbols *symbols)
 {
-    if (bpe->byte_level)
-        read_bytes(bpe, word, size, symbols);
-    else
-        read_characters(bpe, word, size, symbols);
+    TRY(bpe->byte_level ? read_bytes(bpe, word, size, symbols) : read_characters(bpe, word, size, symbols));
     add_unknown(bpe, symbols);
+    return DEBERTA_OK;
 }
 
 /* ---- joining ---- */
@@ -538,11 +544,17 @@ static enum deberta_status join_long(const struct bpe *bpe, struct bpe_scratch *
     TRY(reserve_joining(scratch, symbols->size));
     uint32_t count = (uint32_t)symbols->size;
     struct joining j = {bpe, symbols->data, scratch->links, count, {scratch->queue, 0}};
-    for (uint32_t i = 0; i < count; i++)
+    size_t steps = 0, asked = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(watch_pass(++steps, &asked));
         j.links[i] = (struct bpe_link){i + 1, i - 1};
-    for (uint32_t i = 0; i < count; i++)
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(watch_pass(++steps, &asked));
         enqueue_pair(&j, i);
+    }
     while (j.queue.size != 0) {
+        TRY(watch_pass(++steps, &asked));
         uint64_t entry = queue_pop(&j.queue);
         if (j.symbols[(uint32_t)entry].rank == entry >> 32)
             join_pair(&j, (uint32_t)entry);
@@ -617,7 +629,9 @@ static size_t most_symbols(const struct bpe *bpe, size_t size)
 
 static enum deberta_status append_symbols(const struct symbols *symbols, size_t size, struct output out)
 {
+    size_t asked = 0;
     for (size_t i = 0, start = 0, end; i < symbols->size; i++, start = end) {
+        TRY(watch_pass(i, &asked));
         end = min_size(symbols->data[i].end, size); /* bytes of a prefix or suffix are not in the word */
         TRY(output_append(out, symbols->data[i].id, start, end));
     }
@@ -637,7 +651,7 @@ static enum deberta_status find_symbols(const struct bpe *bpe, struct bpe_scratc
         TRY(array_reserve(&block, 0, &scratch->symbol_capacity, most, sizeof *scratch->symbols));
         symbols->data = scratch->symbols = block;
     }
-    read_symbols(bpe, word, size, symbols);
+    TRY(read_symbols(bpe, word, size, symbols));
     if (symbols->size > SHORT)
         return join_long(bpe, scratch, symbols);
     join_short(bpe, symbols);

@@ -329,7 +329,7 @@ static void rebase(struct frontier *f, size_t at)
 static inline enum deberta_status viterbi(const struct unigram *unigram, struct unigram_scratch *scratch,
                                           const char *text, size_t size, struct output out, bool single)
 {
-    size_t first = out.ids->size, base = 0, looked = 0;
+    size_t first = out.ids->size, base = 0, asked = 0;
     TRY(reserve_cells(scratch, 0, SPAN + unigram->longest + 5));
     struct frontier f = {scratch->cells, 0};
     f.cells[0].score = 0.0;
@@ -346,10 +346,7 @@ static inline enum deberta_status viterbi(const struct unigram *unigram, struct 
         if (single && f.cells[at].score < LOWEST)
             rebase(&f, at);
         size_t character = min_size(utf8_size(text[i]), size - i);
-        if (i - looked >= WATCH_WORK) {
-            TRY(watch_check());
-            looked = i;
-        }
+        TRY(watch_pass(i, &asked));
         advance(unigram, &f, at, text + i, size - i, character, single);
         i += character;
     }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "text/models/wordpiece.h"
 
+#include "base/watch.h"
 #include "text/rows/output.h"
 #include "text/unicode/unicode.h"
 
@@ -67,8 +68,10 @@ static enum deberta_status append_pieces(const struct wordpiece *wordpiece, cons
                                          struct output out, bool *known)
 {
     const struct trie *trie = &wordpiece->starts;
+    size_t asked = 0;
     *known = true;
     for (size_t at = 0, length; at < size; at += length) {
+        TRY(watch_pass(at, &asked));
         int32_t id;
         length = trie_longest(trie, word + at, size - at, &id);
         *known = length != 0;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/watch.h"
 #include "text/unicode/unicode.h"
 
 /* By text, then by index. */
@@ -128,8 +129,8 @@ static void widen(const struct added_token *token, const char *text, size_t size
 struct added_match added_tokens_find(const struct added_tokens *added, const char *text, size_t size, size_t from,
                                      bool split_special)
 {
-    size_t at = added->trie.count == 0 ? size : from;
-    while ((at = next_start(added, text, size, at)) < size) {
+    size_t at = added->trie.count == 0 ? size : from, asked = at;
+    while ((at = next_start(added, text, size, at)) < size && watch_pass(at, &asked) == DEBERTA_OK) {
         int32_t place;
         size_t length = trie_longest(&added->trie, text + at, size - at, &place);
         size_t start = at, end = at + length;

@@ -59,7 +59,7 @@ static enum deberta_status rewrite(const struct normalizer_stage *stage, struct 
     size_t size = text->text.size, at = 0;
     size_t run = stage->run(stage, bytes, size);
     if (run == size)
-        return DEBERTA_OK;
+        return watch_look(run);
     aligned_clear(spare);
     while (at < size) {
         TRY(watch_look(1 + run));
@@ -77,8 +77,10 @@ static enum deberta_status rewrite(const struct normalizer_stage *stage, struct 
 
 static size_t run_untouched(const struct normalizer_stage *stage, const char *text, size_t size)
 {
-    size_t at = 0;
+    size_t at = 0, asked = 0;
     while (at < size) {
+        if (watch_pass(at, &asked) != DEBERTA_OK)
+            return size;
         if (stage->plain)
             at += printable_run(text + at, size - at);
         while (at < size && (unsigned char)text[at] < 0x80 && !stage->ascii[(unsigned char)text[at]])
@@ -208,8 +210,10 @@ static size_t match_expression(const struct expression *expression, const char *
 
 static size_t run_to_expression(const struct normalizer_stage *stage, const char *text, size_t size)
 {
-    size_t at = 0;
+    size_t at = 0, asked = 0;
     while (at < size) {
+        if (watch_pass(at, &asked) != DEBERTA_OK)
+            return size;
         if (text[at] > ' ') { /* ASCII except the space */
             at++;
             continue;

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/watch.h"
 #include "text/unicode/unicode.h"
 
 /* Of a character. */
@@ -75,8 +76,10 @@ static enum kind kind_at(const struct pretokenizer_stage *stage, const char *tex
 /* Bytes at the start that are characters of one kind. */
 static size_t run(const struct pretokenizer_stage *stage, const char *text, size_t size, enum kind kind)
 {
-    size_t at = 0, length;
+    size_t at = 0, length, asked = 0;
     for (; at < size; at += length) {
+        if (watch_pass(at, &asked) != DEBERTA_OK)
+            return size;
         while (at < size && stage->kinds[(unsigned char)text[at]] == kind)
             at++;
         if (at == size || kind_at(stage, text + at, size - at, &length) != kind)
@@ -211,9 +214,10 @@ static enum deberta_status close_piece(const struct pretokenizer_stage *stage, s
 static enum deberta_status cut_piece(const struct pretokenizer_stage *stage, const char *text,
                                      const struct piece *piece, struct pieces *out)
 {
-    size_t start = piece->start, end = start;
+    size_t start = piece->start, end = start, asked = start;
     bool before = false;
     while (end < piece->end) {
+        TRY(watch_pass(end, &asked));
         bool matched;
         size_t size = stage->segment(stage, text + end, piece->end - end, &matched);
         matched = matched != stage->invert;
@@ -232,6 +236,7 @@ static enum deberta_status cut_pieces(const struct pretokenizer_stage *stage, co
     out->size = 0;
     for (size_t i = 0; i < cut->pieces.size; i++) {
         const struct piece *piece = &cut->pieces.data[i];
+        TRY(watch_look(piece->end - piece->start));
         if (piece->token >= 0)
             TRY(pieces_append(out, *piece));
         else
@@ -287,7 +292,7 @@ static enum deberta_status replace_spaces(const struct pretokenizer_stage *stage
                                           const struct piece *piece, bool cuts, struct cut *to)
 {
     const char *bytes = from->text.data, *mark = stage->pattern.data;
-    size_t length = stage->pattern.size, start = to->text.text.size;
+    size_t length = stage->pattern.size, start = to->text.text.size, asked = piece->start;
     struct cursor cursor;
     TRY(open_room(&to->text, (piece->end - piece->start + 1) * length, &cursor));
     if (prepends(stage, from, piece))
@@ -297,6 +302,7 @@ static enum deberta_status replace_spaces(const struct pretokenizer_stage *stage
             put(&cursor, &bytes[at], 1, aligned_span(from, at));
             continue;
         }
+        TRY(watch_pass(at, &asked));
         size_t end = (size_t)(cursor.text - to->text.text.data);
         if (cuts && end != start) {
             TRY(pieces_append(&to->pieces, (struct piece){start, end, -1}));
@@ -314,6 +320,7 @@ static enum deberta_status replace_all_spaces(const struct pretokenizer_stage *s
     cut_clear(to);
     for (size_t i = 0; i < from->pieces.size; i++) {
         const struct piece *piece = &from->pieces.data[i];
+        TRY(watch_look(piece->end - piece->start));
         if (piece->token < 0) {
             TRY(replace_spaces(stage, &from->text, piece, cuts, to));
             continue;

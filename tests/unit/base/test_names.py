@@ -16,7 +16,7 @@ import deberta_c
         ("TFBertModel", "use the class without this prefix"),
         ("RobertaModel", "the families DeBERTa and BERT alone"),
         ("PreTrainedTokenizer", "use PreTrainedTokenizerFast"),
-        ("ImageClassificationPipeline", "deberta_c.pipeline"),
+        ("ImageClassificationPipeline", r"deberta_c\.pipeline\(task, model\) has the tasks .*text-classification"),
         ("AutoProcessor", "use AutoTokenizer"),
         ("AutoTokeniser", "did you mean AutoTokenizer?"),
         ("Pipeline", "did you mean pipeline"),
@@ -28,6 +28,16 @@ def test_names_of_transformers_say_what_to_use_instead(name, message):
         getattr(deberta_c, name)
     with pytest.raises(ImportError, match=message):
         exec(f"from deberta_c import {name}")
+
+
+def test_the_tasks_of_a_missing_pipeline_are_those_of_pipeline():
+    with pytest.raises(AttributeError) as caught:
+        _ = deberta_c.ObjectDetectionPipeline
+    listed = str(caught.value).partition("has the tasks ")[2].split(", ")
+    with pytest.raises(ValueError, match="task is 'none'") as caught:
+        deberta_c.pipeline("none", deberta_c.default_model())
+    assert all(repr(task) in str(caught.value) for task in listed)
+    assert {"feature-extraction", "fill-mask", "text-classification", "token-classification"} <= set(listed)
 
 
 def test_other_names_raise_the_error_of_python():

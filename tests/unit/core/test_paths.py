@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.pools import WAYS
+
 HERE = Path(__file__).resolve().parents[2]
 ISA = ("scalar", "avx2", "avx512")
 MATMUL = ("own", "onednn")
@@ -19,30 +21,6 @@ import pytest
 from deberta_c import _core
 assert (_core.isa(), _core.linear_layers()) == tuple(sys.argv[1:3])
 sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", *sys.argv[3:]]))
-"""
-# The workers unpickle a model and open another one; the parent runs one before each pool.
-POOLS = """
-import concurrent.futures, multiprocessing, os, sys, warnings
-import deberta_c
-warnings.simplefilter("ignore", DeprecationWarning)  # of a fork of a process with threads
-def work(model):
-    deberta_c.AutoModelForSequenceClassification.from_pretrained(model.name_or_path)
-    return model.predict(TEXTS), os.getpid()
-TEXTS = ["hello world", "free entry"] * 30
-way, directory, times = sys.argv[1], sys.argv[2], int(sys.argv[3])
-model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
-for _ in range(times):
-    expected = model.predict(TEXTS)
-    if way == "joblib":
-        import joblib
-        answers = joblib.Parallel(2, "multiprocessing")(joblib.delayed(work)(model) for _ in range(4))
-    elif way == "executor":
-        with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context("fork")) as pool:
-            answers = list(pool.map(work, [model] * 4))
-    else:
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            answers = pool.map(work, [model] * 4, 1)
-    assert all(abs(logits - expected).max() < 1e-5 and process != os.getpid() for logits, process in answers)
 """
 FORKS_UNDER_WAY = """
 import os, random, signal, sys, threading
@@ -77,15 +55,17 @@ time.sleep(float(sys.argv[2]))
 """
 
 
-def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, timeout: float = 120, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs a program that is given as text, or with "-m" a module."""
+    given = arguments if arguments[0] == "-m" else ("-c", *arguments)
     inherited = {name: value for name, value in os.environ.items() if name not in ("DEBERTA_C_ISA", "DEBERTA_C_MATMUL")}
     return subprocess.run(
-        [sys.executable, "-c", *arguments],
+        [sys.executable, *given],
         env=inherited | environment,
         capture_output=True,
         text=True,
         cwd=HERE.parent,
-        timeout=120,
+        timeout=timeout,
     )
 
 
@@ -125,11 +105,11 @@ def wide(make_model: Callable[..., Path]) -> str:
 
 
 @pytest.mark.parametrize("matmul", MATMUL)
-@pytest.mark.parametrize("way", ["pool", "executor", "joblib"])
-def test_forked_workers_open_models(wide: str, way: str, matmul: str) -> None:
-    if way == "joblib" and not importlib.util.find_spec("joblib"):
+@pytest.mark.parametrize("way", WAYS)
+def test_workers_open_models(wide: str, way: str, matmul: str) -> None:
+    if way in ("joblib", "loky") and not importlib.util.find_spec("joblib"):
         pytest.skip("joblib is not installed")
-    done = run(POOLS, way, wide, "2", DEBERTA_C_MATMUL=matmul, DEBERTA_C_NUM_THREADS="2")
+    done = run("-m", "tests.support.pools", way, wide, "2", DEBERTA_C_MATMUL=matmul, DEBERTA_C_NUM_THREADS="2")
     assert done.returncode == 0, done.stderr
 
 

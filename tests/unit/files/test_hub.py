@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import deberta_c
+from deberta_c._files.adapters import ADAPTER
 from deberta_c._files.hub import CONFIG, TOKENIZER, WEIGHTS, Wanted, model_files, resolve
 from tests.support.tiny_models import safetensors_bytes, tiny_tensors, write_model
 
@@ -239,7 +240,7 @@ def test_weights_in_the_order_of_transformers(hub):
     (hub.remote / "config.json").write_text("{}")
     with pytest.raises(FileNotFoundError, match=r"'org/tiny' has no model.safetensors or .*pytorch_model.bin.index"):
         resolve(NAME, files=MODEL)
-    assert [name for name, _ in hub.asked()] == ["config.json", *WEIGHTS]
+    assert [name for name, _ in hub.asked()] == ["config.json", *WEIGHTS, ADAPTER]
     shutil.rmtree(hub.cache)
     (hub.remote / "pytorch_model.bin").write_text("x")
     resolve(NAME, files=MODEL[:2])
@@ -267,6 +268,14 @@ def test_shards_are_fetched(hub):
     with pytest.raises(ValueError, match=r"'../../evil', which is not a file name"):
         resolve(NAME, files=MODEL, subfolder="sub")
     assert hub.asked() == [("sub/config.json", "main")]
+
+
+def test_an_adapter_is_fetched_for_its_error(hub):
+    (hub.remote / ADAPTER).write_text('{"peft_type": "LORA"}')
+    folder = resolve(NAME, files=MODEL)
+    assert [path.name for path in folder.iterdir()] == [ADAPTER]
+    with pytest.raises(ValueError, match="holds the LORA adapter of peft, not a whole model"):
+        deberta_c.AutoModel.from_pretrained(NAME)
 
 
 def test_a_tokenizer_needs_one_file_at_least(hub):

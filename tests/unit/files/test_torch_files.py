@@ -26,6 +26,7 @@ from tests.support.torch_bytes import (
     name,
     of_arrays,
     pickled,
+    row_major,
     state_dict,
     storage,
     tensor,
@@ -258,8 +259,32 @@ def test_large_files_may_have_large_copies(tmp_path):
 def test_buffers_are_not_copied(tmp_path):
     buffer = tensor(storage("LongStorage", "1", 1), 0, (2**30,), (0,))
     entries = {"a": tensor(FLOATS, 0, (2, 3), (3, 1)), "position_ids": buffer}
-    (found,) = read(tmp_path, zip_bytes(pickled(state_dict(entries)), STORED | {"1": bytes(8)}))
-    assert found.name == "a"
+    kept, left = read(tmp_path, zip_bytes(pickled(state_dict(entries)), STORED | {"1": bytes(8)}))
+    assert (kept.name, left.name) == ("a", "position_ids")
+    assert (left.dtype, left.shape, left.data.size) == ("I64", (2**30,), 0)
+
+
+@pytest.mark.parametrize(
+    ("beside", "remedy"), [("SCB", "quantized by bitsandbytes: .*dequantize"), ("x", "store it as")]
+)
+@pytest.mark.parametrize(
+    "weight",
+    ["deberta.embeddings.word_embeddings", "deberta.encoder.layer.0.output.dense", "pooler.dense", "classifier"],
+)
+def test_integers_askew_are_named_with_their_type(tmp_path, weight, beside, remedy):
+    arrays = tiny_tensors(TINY)
+    rows, columns = arrays.pop(f"{weight}.weight").shape
+    entries, storages = {}, {"900": bytes(rows * columns), "901": bytes(4)}
+    for number, (key, array) in enumerate(arrays.items()):
+        stored = storage("FloatStorage", str(number), array.size)
+        entries[key], storages[str(number)] = tensor(stored, 0, array.shape, row_major(array.shape)), array.tobytes()
+    entries[f"{weight}.weight"] = tensor(storage("CharStorage", "900", rows * columns), 0, (rows, columns), (1, rows))
+    entries[f"{weight}.{beside}"] = tensor(storage("CharStorage", "901", 4), 0, (2, 2), (1, 2))
+    directory = write_model(tmp_path / "m")
+    (directory / "model.safetensors").unlink()
+    (directory / "pytorch_model.bin").write_bytes(zip_bytes(pickled(state_dict(entries)), storages))
+    with pytest.raises(ValueError, match=rf"{weight}.weight' has dtype I8; .*{remedy}"):
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
 
 # ---- code ----

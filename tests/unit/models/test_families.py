@@ -213,6 +213,8 @@ def test_nan_is_named_as_the_file_has_it(tmp_path, base, name, place):
                                               "cls.predictions.transform.dense.bias",
                                               "cls.predictions.transform.LayerNorm.weight",
                                               "cls.predictions.transform.LayerNorm.bias"}),
+        (BERT, "legacy_lm", "AutoModelForPreTraining", {"bert.pooler.dense.weight", "bert.pooler.dense.bias",
+                                                        "cls.seq_relationship.weight", "cls.seq_relationship.bias"}),
         (TINY, "sequence", "AutoModelForPreTraining", {"mask_predictions.dense.weight", "mask_predictions.dense.bias",
                                                        "mask_predictions.LayerNorm.weight",
                                                        "mask_predictions.LayerNorm.bias",
@@ -305,8 +307,8 @@ def test_another_family_is_named(tmp_path):
         deberta_c.DebertaV2ForSequenceClassification.from_pretrained(directory)
     with pytest.raises(ValueError, match="model_type is 'bert', not 'deberta-v2'; take BertConfig or an Auto class"):
         deberta_c.DebertaV2Config.from_pretrained(directory)
-    with pytest.raises(ValueError, match="AutoModelForPreTraining supports DebertaV2ForPreTraining"):
-        deberta_c.AutoModelForPreTraining.from_pretrained(directory)
+    with pytest.raises(ValueError, match="AutoModelForNextSentencePrediction supports BertForNextSentencePrediction"):
+        deberta_c.AutoModelForNextSentencePrediction.from_config(deberta_c.DebertaConfig())
     with pytest.raises(ValueError, match="model_type is 'deberta'; AutoModelForMultipleChoice supports"):
         deberta_c.AutoModelForMultipleChoice.from_config(deberta_c.DebertaConfig())
 

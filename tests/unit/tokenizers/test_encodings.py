@@ -399,19 +399,26 @@ def test_decode(bert, own):
     assert own.decode([PAD, A], clean_up_tokenization_spaces=True) == "[PAD] a"
 
 
-def test_cleaning_up_is_for_others_than_bpe(tmp_path):
+@pytest.mark.parametrize("compatibility", ["transformers4", "transformers5"])
+def test_transformers_5_does_not_clean_up_bpe(tmp_path, compatibility):
     tokens = ["[PAD]", "[CLS]", "[SEP]", "[UNK]", "a", "Ġ", ".", "[MASK]"]
     (tmp_path / "vocab.json").write_text(json.dumps({token: id for id, token in enumerate(tokens)}))
     (tmp_path / "merges.txt").write_text("")
-    tokenizer = deberta_c.DebertaTokenizer.from_pretrained(tmp_path)
+    tokenizer = deberta_c.DebertaTokenizer.from_pretrained(tmp_path, compatibility=compatibility)
     ids = tokenizer("a .", add_special_tokens=False).input_ids
     assert ids == [4, 5, 6]
-    with pytest.warns(UserWarning, match="clean_up_tokenization_spaces is ignored"):
-        assert tokenizer.decode(ids, clean_up_tokenization_spaces=True) == "a ."
+    expected = "a." if compatibility == "transformers4" else "a ."
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        assert tokenizer.decode(ids, clean_up_tokenization_spaces=True) == expected
+    assert ["clean_up_tokenization_spaces is ignored" in str(warning.message) for warning in caught] == (
+        [] if compatibility == "transformers4" else [True]
+    )
+    assert tokenizer.decode(ids) == "a ."
     tokenizer.clean_up_tokenization_spaces = True
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert tokenizer.decode(ids) == "a ."
+        assert tokenizer.decode(ids) == expected
 
 
 def test_cleaning_up(tokenizer):
@@ -548,7 +555,8 @@ def test_saved_and_read_again(own, tmp_path):
     again = AutoTokenizer.from_pretrained(tmp_path / "new" / "folder")
     assert again.get_vocab() == own.get_vocab()
     assert (again.padding_side, again.truncation_side, again.model_max_length) == ("left", "left", 9)
-    assert again.pad_token_type_id == 3
+    assert again.pad_token_type_id == 0  # as in transformers, no file sets it
+    again.pad_token_type_id = 3
     assert again.special_tokens_map == own.special_tokens_map
     assert again.extra_special_tokens == ["<e>"]
     texts = ["Hello, words<x> <e>", "a", ""]

@@ -185,6 +185,65 @@ def test_split_special_tokens_concerns_tokens_of_the_normalized_text(tmp_path):
     assert "<two>" in tokenizer.tokenize("<one> <two>", split_special_tokens=True)
 
 
+# ---- what a class brings along ----
+
+
+@pytest.mark.parametrize(
+    ("name", "special", "extra"),
+    [
+        ("RobertaTokenizer", "<s> </s> <unk> </s> <pad> <s> <mask>", []),
+        ("AlbertTokenizerFast", "[CLS] [SEP] <unk> [SEP] <pad> [CLS] [MASK]", []),
+        ("BigBirdTokenizer", "<s> </s> <unk> [SEP] <pad> [CLS] [MASK]", []),
+        ("FNetTokenizer", "None None <unk> [SEP] <pad> [CLS] [MASK]", []),
+        ("MPNetTokenizer", "<s> </s> [UNK] </s> <pad> <s> <mask>", []),
+        ("XLNetTokenizer", "<s> </s> <unk> <sep> <pad> <cls> <mask>", ["<eop>", "<eod>"]),
+        ("CamembertTokenizer", "<s> </s> <unk> </s> <pad> <s> <mask>", ["<s>NOTUSED", "</s>NOTUSED", "<unk>NOTUSED"]),
+        ("GPT2Tokenizer", " ".join(["<|endoftext|>"] * 3 + ["None"] * 4), []),
+        ("PreTrainedTokenizerFast", " ".join(["None"] * 7), []),
+    ],
+)
+def test_default_tokens_of_a_class_are_added(tmp_path, name, special, extra):
+    names = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
+    content = word_piece()
+    write(tmp_path, tokenizer_json=content, tokenizer_config_json={"tokenizer_class": name})
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert [str(getattr(tokenizer, key)) for key in names] == special.split()
+    assert tokenizer.extra_special_tokens == extra
+    new = set(special.split()) - {"None"} | set(extra)
+    assert len(tokenizer) == len(content["model"]["vocab"]) + len(new - content["model"]["vocab"].keys())
+    tokenizer.save_pretrained(tmp_path / "saved")
+    again = AutoTokenizer.from_pretrained(tmp_path / "saved")
+    assert again.get_vocab() == tokenizer.get_vocab()
+    assert again.special_tokens_map == tokenizer.special_tokens_map
+    write(tmp_path, tokenizer_config_json={"tokenizer_class": name, "mask_token": "hello", "bos_token": "world"})
+    named = AutoTokenizer.from_pretrained(tmp_path)
+    assert (named.mask_token, named.bos_token) == ("hello", "world")
+
+
+@pytest.mark.parametrize(
+    ("name", "lstrip", "normalized"),
+    [("RobertaTokenizer", True, False), ("BartTokenizer", True, True), ("HerbertTokenizer", False, False)],
+)
+def test_the_mask_token_has_the_flags_of_its_class(tmp_path, name, lstrip, normalized):
+    write(tmp_path, tokenizer_json=word_piece(), tokenizer_config_json={"tokenizer_class": name})
+    (mask,) = (
+        t for t in AutoTokenizer.from_pretrained(tmp_path).added_tokens_decoder.values() if t.content == "<mask>"
+    )
+    assert (mask.lstrip, mask.normalized, mask.special) == (lstrip, normalized, True)
+
+
+@pytest.mark.parametrize(("name", "expected"), [("BertTokenizer", 0), ("XLNetTokenizer", 3)])
+def test_the_token_type_of_padding_is_that_of_the_class(tmp_path, name, expected):
+    config = {"tokenizer_class": name, "pad_token_type_id": 7, "padding_side": "right"}
+    write(tmp_path, tokenizer_json=word_piece(), tokenizer_config_json=config)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path)
+    assert tokenizer.pad_token_type_id == expected
+    types = tokenizer(["hello world", "hello"], padding=True).token_type_ids
+    assert types == [[0, 0, 0, 0], [0, 0, 0, expected]]
+    given = AutoTokenizer.from_pretrained(tmp_path, pad_token_type_id=1)
+    assert given("hello", padding="max_length", max_length=4).token_type_ids == [0, 0, 0, 1]
+
+
 # ---- content of subclasses of str ----
 
 
