@@ -10,7 +10,7 @@ import pytest
 import deberta_c
 
 DELAYS = (0.15, 0.5)  # seconds until the signal
-LIMIT = 1.0  # seconds after it
+LIMIT = 1.0  # seconds of this process after it, whatever else runs on the machine
 
 
 BYTES = list(map(chr, (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x144))))  # the alphabet of ByteLevel
@@ -87,9 +87,9 @@ def test_a_signal_ends_every_stage(alarm, case, offsets, delay):
     options = {"want": ("spans", "words")} if offsets else {}
     rows = [text * times]
     alarm(delay)
-    start = time.perf_counter()
+    start = time.process_time()
     with suppress(KeyboardInterrupt):  # a fast machine may be done before the signal
         tokenizer._core.encode(rows, **options)
         alarm(0)
-    assert time.perf_counter() - start < delay + LIMIT
+    assert time.process_time() - start < delay + LIMIT
     assert len(tokenizer._core.encode(["hello"])[0]) > 0
