@@ -42,6 +42,18 @@ static npy_intp count_pairs(const int64_t *offsets, npy_intp rows)
     return pairs;
 }
 
+int binding_inputs_of(PyObject *arguments, PyObject *keywords, const char *format, struct binding_inputs *inputs)
+{
+    static char *names[] = {"ids",      "offsets", "types", "mask",          "pair_mask",  "first",
+                            "selected", "logits",  "last",  "hidden_states", "attentions", NULL};
+    *inputs = (struct binding_inputs)BINDING_NO_INPUTS;
+    bool parsed =
+        PyArg_ParseTupleAndKeywords(arguments, keywords, format, names, &inputs->ids, &inputs->offsets, &inputs->types,
+                                    &inputs->mask, &inputs->pair_mask, &inputs->first, &inputs->selected,
+                                    &inputs->logits, &inputs->last, &inputs->hidden_states, &inputs->attentions);
+    return parsed ? 0 : -1;
+}
+
 int binding_batch(const struct binding_inputs *inputs, struct deberta_batch *batch)
 {
     PyArrayObject *ids, *offsets, *types, *mask, *pair_mask, *first, *selected;

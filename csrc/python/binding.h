@@ -60,6 +60,12 @@ struct binding_inputs {
     int logits, last, hidden_states, attentions;
 };
 
+#define BINDING_NO_INPUTS                                                                                              \
+    {.types = Py_None, .mask = Py_None, .pair_mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1}
+
+/* From the arguments of a method; `format` ends with its name. */
+int binding_inputs_of(PyObject *arguments, PyObject *keywords, const char *format, struct binding_inputs *inputs);
+
 /* The batch reads the memory of the arrays. */
 int binding_batch(const struct binding_inputs *inputs, struct deberta_batch *batch);
 

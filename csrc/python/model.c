@@ -131,14 +131,9 @@ static enum deberta_status forward(struct model_object *self, const struct deber
 
 static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"ids",      "offsets", "types", "mask",          "pair_mask",  "first",
-                            "selected", "logits",  "last",  "hidden_states", "attentions", NULL};
     struct model_object *self = (struct model_object *)object;
-    struct binding_inputs inputs = {
-        .types = Py_None, .mask = Py_None, .pair_mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOpppp:forward", names, &inputs.ids, &inputs.offsets,
-                                     &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first, &inputs.selected,
-                                     &inputs.logits, &inputs.last, &inputs.hidden_states, &inputs.attentions))
+    struct binding_inputs inputs;
+    if (binding_inputs_of(arguments, keywords, "OO|$OOOOOpppp:forward", &inputs) < 0)
         return NULL;
     struct deberta_batch batch;
     struct deberta_outputs outputs;

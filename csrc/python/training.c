@@ -73,33 +73,43 @@ static void leave(struct training_object *self)
 
 /* ---- passes ---- */
 
-static PyObject *training_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
+/* The outputs of a forward pass with dropout by `seed` or, if `evaluates`, without a tape, as binding_outputs makes
+ * them; NULL with an exception set on failure. */
+static PyObject *run_pass(struct training_object *self, const struct binding_inputs *inputs, bool evaluates,
+                          uint64_t seed)
 {
-    static char *names[] = {"ids", "offsets", "types", "mask", "pair_mask", "first", "selected", "seed", NULL};
-    struct training_object *self = (struct training_object *)object;
-    unsigned long long seed = 0;
-    struct binding_inputs inputs = {
-        .types = Py_None, .mask = Py_None, .pair_mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOK:forward", names, &inputs.ids, &inputs.offsets,
-                                     &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first, &inputs.selected,
-                                     &seed))
-        return NULL;
     struct deberta_batch batch;
     struct deberta_outputs outputs;
-    if (binding_batch(&inputs, &batch) < 0 || enter(self) < 0)
+    if (binding_batch(inputs, &batch) < 0 || enter(self) < 0)
         return NULL;
-    PyObject *result = binding_outputs(&self->config, &inputs, &batch, &outputs);
+    PyObject *result = binding_outputs(&self->config, inputs, &batch, &outputs);
     enum deberta_status status = DEBERTA_OK;
     if (result) {
         int64_t last = binding_now();
         deberta_training_set_cancel(self->training, binding_interrupted, &last);
         Py_BEGIN_ALLOW_THREADS
-        status = deberta_training_forward(self->training, &batch, seed, outputs.logits);
+        status = evaluates ? deberta_training_evaluate(self->training, &batch, &outputs)
+                           : deberta_training_forward(self->training, &batch, seed, outputs.logits);
         Py_END_ALLOW_THREADS
         deberta_training_set_cancel(self->training, NULL, NULL);
     }
     leave(self);
-    PyObject *logits = result && binding_check(status) == 0 ? Py_NewRef(PyTuple_GET_ITEM(result, 0)) : NULL;
+    if (result && binding_check(status) < 0)
+        Py_CLEAR(result);
+    return result;
+}
+
+static PyObject *training_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"ids", "offsets", "types", "mask", "pair_mask", "first", "selected", "seed", NULL};
+    unsigned long long seed = 0;
+    struct binding_inputs inputs = BINDING_NO_INPUTS;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOK:forward", names, &inputs.ids, &inputs.offsets,
+                                     &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first, &inputs.selected,
+                                     &seed))
+        return NULL;
+    PyObject *result = run_pass((struct training_object *)object, &inputs, false, seed);
+    PyObject *logits = result ? Py_NewRef(PyTuple_GET_ITEM(result, 0)) : NULL;
     Py_XDECREF(result);
     return logits;
 }
@@ -133,33 +143,10 @@ static PyObject *training_backward(PyObject *object, PyObject *argument)
 
 static PyObject *training_evaluate(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"ids",      "offsets", "types", "mask",          "pair_mask",  "first",
-                            "selected", "logits",  "last",  "hidden_states", "attentions", NULL};
-    struct training_object *self = (struct training_object *)object;
-    struct binding_inputs inputs = {
-        .types = Py_None, .mask = Py_None, .pair_mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1};
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOpppp:evaluate", names, &inputs.ids, &inputs.offsets,
-                                     &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first, &inputs.selected,
-                                     &inputs.logits, &inputs.last, &inputs.hidden_states, &inputs.attentions))
+    struct binding_inputs inputs;
+    if (binding_inputs_of(arguments, keywords, "OO|$OOOOOpppp:evaluate", &inputs) < 0)
         return NULL;
-    struct deberta_batch batch;
-    struct deberta_outputs outputs;
-    if (binding_batch(&inputs, &batch) < 0 || enter(self) < 0)
-        return NULL;
-    PyObject *result = binding_outputs(&self->config, &inputs, &batch, &outputs);
-    enum deberta_status status = DEBERTA_OK;
-    if (result) {
-        int64_t last = binding_now();
-        deberta_training_set_cancel(self->training, binding_interrupted, &last);
-        Py_BEGIN_ALLOW_THREADS
-        status = deberta_training_evaluate(self->training, &batch, &outputs);
-        Py_END_ALLOW_THREADS
-        deberta_training_set_cancel(self->training, NULL, NULL);
-    }
-    leave(self);
-    if (result && binding_check(status) < 0)
-        Py_CLEAR(result);
-    return result;
+    return run_pass((struct training_object *)object, &inputs, true, 0);
 }
 
 static PyObject *training_update(PyObject *object, PyObject *arguments, PyObject *keywords)
