@@ -83,10 +83,13 @@ from deberta_c._models.outputs import (
     sigmoid,
     softmax,
 )
+from deberta_c._pipelines.cross_encoder import CrossEncoder
 from deberta_c._pipelines.factory import TextClassificationPipeline, pipeline
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
+from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
 from deberta_c._pipelines.token_classification import TokenClassificationPipeline
+from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
 from deberta_c._tokenizers.added_token import AddedToken
 from deberta_c._tokenizers.collator import DataCollatorWithPadding
 from deberta_c._tokenizers.encodings import BatchEncoding, CharSpan, TokenSpan
@@ -136,6 +139,7 @@ __all__ = [
     "BertTokenizer",
     "BertTokenizerFast",
     "CharSpan",
+    "CrossEncoder",
     "DataCollatorWithPadding",
     "DebertaConfig",
     "DebertaForMaskedLM",
@@ -171,6 +175,7 @@ __all__ = [
     "PreTrainingOutput",
     "PretrainedConfig",
     "QuestionAnsweringModelOutput",
+    "QuestionAnsweringPipeline",
     "SequenceClassifierOutput",
     "TextClassificationPipeline",
     "TokenClassificationPipeline",
@@ -184,6 +189,7 @@ __all__ = [
     "TruncationWarning",
     "UnexpectedWeightsWarning",
     "UntiedWeightsWarning",
+    "ZeroShotClassificationPipeline",
     "__version__",
     "default_model",
     "get_num_threads",
