@@ -185,6 +185,8 @@ def test_a_base_adds_its_words():
     shared = training_of(detector, base=generator)
     own = shared.parameter(words)
     for _ in range(3):
+        for name in shared.names:
+            plain.set_parameter(name, shared.parameter(name).ravel())
         plain.set_parameter(words, (own + generator.parameter(words)).ravel())
         expected = plain.forward(IDS, OFFSETS)
         np.testing.assert_array_equal(shared.forward(IDS, OFFSETS), expected)
