@@ -20,7 +20,7 @@ from deberta_c.training.pretraining import pretrain
 from deberta_c.training.vocabulary import train_tokenizer
 
 KINDS = {"enhanced mask decoder": True, "without": False}
-ROW = 128
+ROW = 64  # tokens
 
 
 def config_of(vocabulary: int, layers: int, width: int) -> deberta_c.DebertaV2Config:
@@ -49,9 +49,9 @@ def run(text: Path, tokenizer: Any, settings: dict[str, Any], enhanced: bool, se
         began = time.perf_counter()
         result = pretrain(
             text, config, tokenizer, folder,
-            enhanced_mask_decoder=enhanced, seed=seed, max_length=ROW, validation=0.05, steps=settings["steps"],
+            enhanced_mask_decoder=enhanced, seed=seed, max_length=ROW, validation=0.02, steps=settings["steps"],
             batch_size=settings["batch"], learning_rate=settings["learning_rate"], warmup=0.1, progress=False,
-            save_strategy="no", eval_strategy="steps", eval_steps=0.1,
+            save_strategy="no", eval_strategy="steps", eval_steps=0.25,
         )  # fmt: skip
     losses = {entry["step"]: entry["eval_loss"] for entry in result.history if "eval_loss" in entry}
     return {"seed": seed, "losses": losses, "seconds": time.perf_counter() - began}
@@ -79,9 +79,10 @@ def main() -> None:
     parser = common.parser_of(__doc__)
     parser.add_argument("text", type=Path, nargs="?")
     parser.add_argument("--about", default="text", help="what the text is, for the table")
-    for name, value in (("steps", 3000), ("batch", 16), ("vocabulary", 6000), ("layers", 4), ("width", 128)):
+    for name, value in (("steps", 900), ("batch", 16), ("vocabulary", 4000), ("layers", 4), ("width", 128)):
         parser.add_argument(f"--{name}", type=int, default=value)
-    parser.add_argument("--learning-rate", type=float, default=1e-3)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     options = parser.parse_args()
     if options.table:
@@ -89,6 +90,7 @@ def main() -> None:
         return
     if options.text is None:
         parser.error("give the file of text")
+    deberta_c.set_num_threads(options.threads)
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = train_tokenizer(options.text, options.vocabulary, folder)
         lines = options.text.read_text(encoding="utf-8").splitlines()

@@ -72,7 +72,12 @@ class Blocks:
 
 
 def read_blocks(
-    files: Iterable[str | Path], tokenizer: Any, max_length: int, *, documents: str = "line", folder: Path | None = None
+    files: Iterable[str | Path] | str | Path,
+    tokenizer: Any,
+    max_length: int,
+    *,
+    documents: str = "line",
+    folder: Path | None = None,
 ) -> Blocks:
     """The blocks of text files, whose tokens go to a temporary file in `folder`, 4 bytes each.
 

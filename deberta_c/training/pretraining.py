@@ -19,13 +19,13 @@ from deberta_c.training.blocks import Blocks, read_blocks
 from deberta_c.training.callbacks import PrinterCallback
 from deberta_c.training.masking import NGramMasking
 from deberta_c.training.objective import Batch, Objective
+from deberta_c.training.objectives import HELD_OUT, MaskedObjective, selected
 from deberta_c.training.session import Session
 from deberta_c.training.trainer import Trainer
 
 OBJECTIVES = ("masked_lm", "replaced_tokens")
 _WORDS = "deberta.embeddings.word_embeddings.weight"
 _OF_GENERATOR = "generator:"
-_HELD_OUT = 0  # seeds the masks of evaluations: they are those of any other training on the same texts
 
 
 class PretrainResult(NamedTuple):
@@ -161,7 +161,7 @@ def pretrain(
     return PretrainResult(model, generator, trainer.state.log_history, trainer.state.global_step, seconds)
 
 
-class MaskingObjective(Objective):
+class MaskingObjective(MaskedObjective):
     """Masked tokens of rows without labels: the masks are drawn for each step, and fixed in evaluations."""
 
     def __init__(self, model: Any, masking: NGramMasking, seed: int) -> None:
@@ -169,35 +169,16 @@ class MaskingObjective(Objective):
         self._masking, self._seed = masking, seed
 
     def batch(self, rows: Any, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
-        """The rows of these numbers, masked, and the ids (K) of the tokens that are to be predicted."""
+        """The rows of these numbers, masked, with labels (T)."""
         inputs, masked, labels = rows.inputs(chosen), [], []
         step = None if seed is None else np.random.default_rng([self._seed, seed])
         offsets = inputs["offsets"]
         for number, begin, end in zip(chosen, offsets[:-1], offsets[1:], strict=True):
-            random = np.random.default_rng([_HELD_OUT, int(number)]) if step is None else step
+            random = np.random.default_rng([HELD_OUT, int(number)]) if step is None else step
             ids, of_row = self._masking(inputs["ids"][begin:end], random)
             masked.append(ids)
             labels.append(of_row)
-        wanted = np.concatenate(labels)
-        selected = wanted != IGNORED
-        inputs |= {"ids": np.concatenate(masked), "selected": selected.view(np.uint8)}
-        return Batch(chosen, inputs, wanted[selected])
-
-    def divisor(self, batch: Batch) -> Any:
-        """The number of tokens that are to be predicted."""
-        return len(batch.labels)
-
-    def learn(self, session: Session, batch: Batch, divisor: Any, seed: int) -> float:
-        """Adds the gradients of a batch; returns its share in the loss."""
-        loss = session.masked_lm(batch.inputs, batch.labels, seed)
-        session.masked_lm_backward(1 / max(1, divisor))
-        return loss / max(1, divisor)
-
-    def evaluate(
-        self, session: Session, batch: Batch, divisor: Any, *, logits: bool = True
-    ) -> tuple[float | None, NDArray[np.float32] | None]:
-        """The share of a batch in the loss; there are no logits."""
-        return session.masked_lm(batch.inputs, batch.labels, None) / max(1, divisor), None
+        return Batch(chosen, {**inputs, "ids": np.concatenate(masked)}, np.concatenate(labels))
 
 
 class DetectionObjective(MaskingObjective):
@@ -207,42 +188,40 @@ class DetectionObjective(MaskingObjective):
         super().__init__(model, masking, seed)
         self._weight = weight
 
-    def divisor(self, batch: Batch) -> NDArray[np.int64]:
+    def divisor(self, batch: Batch) -> Any:
         """The numbers of tokens that the generator predicts, and that the detector judges."""
-        return np.array([max(1, len(batch.labels)), len(batch.inputs["ids"])])
+        return np.array([self.items(batch), len(batch.labels)])
 
     def learn(self, session: Session, batch: Batch, divisor: Any, seed: int) -> float:
         """Adds the gradients of a batch to both networks; returns its share in the sum of both losses."""
         assert isinstance(session, PairedSession)
-        generator, parts = session.generator, divisor
-        predicted = generator.masked_lm(batch.inputs, batch.labels, seed) / parts[0]
-        inputs, replaced = self._sampled(generator, batch, seed)
-        generator.masked_lm_backward(1 / parts[0])
-        loss, gradient = self._detected(session.forward(inputs, seed), replaced, parts[1])
+        masked, judged = np.maximum(divisor, 1)
+        predicted = session.generator.masked_lm(*selected(batch), seed) / masked
+        inputs, replaced = self._sampled(session.generator, batch, seed)
+        session.generator.masked_lm_backward(1 / masked)
+        loss, gradient = self._detected(session.forward(inputs, seed), replaced, judged)
         session.backward(np.float32(self._weight) * gradient)
-        return predicted + self._weight * loss
+        return float(predicted + self._weight * loss)
 
     def evaluate(
         self, session: Session, batch: Batch, divisor: Any, *, logits: bool = True
     ) -> tuple[float | None, NDArray[np.float32] | None]:
-        """The share of a batch in the sum of both losses, with the same samples from the same weights."""
+        """The share of a batch in the sum of both losses; the same weights give the same samples."""
         assert isinstance(session, PairedSession)
-        predicted = session.generator.masked_lm(batch.inputs, batch.labels, None) / divisor[0]
-        inputs, replaced = self._sampled(session.generator, batch, _HELD_OUT + int(batch.rows[0]))
-        loss, _ = self._detected(session.evaluate(inputs), replaced, divisor[1])
-        return predicted + self._weight * loss, None
+        masked, judged = np.maximum(divisor, 1)
+        predicted = session.generator.masked_lm(*selected(batch), None) / masked
+        inputs, replaced = self._sampled(session.generator, batch, HELD_OUT + int(batch.rows[0]))
+        loss, _ = self._detected(session.evaluate(inputs), replaced, judged)
+        return float(predicted + self._weight * loss), None
 
     @staticmethod
     def _sampled(generator: Session, batch: Batch, seed: int) -> tuple[dict[str, Any], NDArray[np.int64]]:
         """The inputs of the detector, and for each token (T) whether it was replaced."""
-        tokens = generator.sample(seed)
-        inputs = {name: value for name, value in batch.inputs.items() if name != "selected"}
-        places = np.flatnonzero(batch.inputs["selected"])
-        inputs["ids"] = batch.inputs["ids"].copy()
-        inputs["ids"][places] = tokens
-        replaced = np.zeros(len(inputs["ids"]), np.int64)
-        replaced[places] = tokens != batch.labels
-        return inputs, replaced
+        places = np.flatnonzero(batch.labels != IGNORED)
+        ids, replaced = batch.inputs["ids"].copy(), np.zeros(len(batch.labels), np.int64)
+        ids[places] = generator.sample(seed)
+        replaced[places] = ids[places] != batch.labels[places]
+        return {**batch.inputs, "ids": ids}, replaced
 
     @staticmethod
     def _detected(

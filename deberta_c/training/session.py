@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._files.checkpoint import Tensor
+from deberta_c._models.heads import Chooser, SequenceClassifier, TokenClassifier
 from deberta_c._models.initial import initial_weights
 from deberta_c._models.opening import Plan
 from deberta_c._models.tensor_names import Source, from_core, match_weights
@@ -36,13 +37,13 @@ class Session:
         matched = match_weights(model._wanted(self._plan), tensors, self._plan.settings, tied)
         self._sources = [source for source in model._wanted(self._plan) if source.name in matched.names]
         self._tied = tied
-        self.core = _core.Training(
+        self.core: _core.Training = _core.Training(
             self._plan.settings,
             matched.tensors,
             padding=_padding(model.config),
             tied=self._plan.settings["head"] == "masked_lm" and _shares_words(self._sources, tied),
             base=None if base is None else base.core,
-            **dropout_of(model.config, self._plan.settings["head"]),
+            **dropout_of(model),
         )
 
     @property
@@ -162,15 +163,17 @@ def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor
     return model
 
 
-def dropout_of(config: Any, head: str) -> dict[str, float]:
-    """The probabilities of dropout that a configuration names, as arguments of the core's Training."""
+def dropout_of(model: Any) -> dict[str, float]:
+    """The probabilities of dropout that a model's configuration names, as arguments of the core's Training."""
+    config, bert = model.config, model.config.model_type == "bert"
     hidden = float(config.get("hidden_dropout_prob", 0.1))
     found = {"hidden_dropout": hidden, "attention_dropout": float(config.get("attention_probs_dropout_prob", 0.1))}
-    if head in ("sequence", "tokens"):
-        own = config.get("classifier_dropout" if config.model_type == "bert" else "cls_dropout")
-        of_tokens = head == "tokens" and config.model_type != "bert"
-        found["head_dropout"] = hidden if own is None or of_tokens else float(own)
-    if head == "sequence" and config.model_type != "bert":
+    if isinstance(model, (SequenceClassifier, Chooser, TokenClassifier)):
+        own = config.get("classifier_dropout" if bert else "cls_dropout")
+        if own is None or (isinstance(model, TokenClassifier) and not bert):
+            own = hidden
+        found["head_dropout"] = float(own)
+    if isinstance(model, (SequenceClassifier, Chooser)) and not bert:
         found["pooler_dropout"] = float(config.get("pooler_dropout") or 0.0)
     return found
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from deberta_c._files.atomic import new_files
-from deberta_c._tokenizers.classes import DebertaV2TokenizerFast
+from deberta_c._tokenizers.tokenizer import DebertaV2TokenizerFast
 
 _SPECIAL = 4  # [PAD], [CLS], [SEP], [UNK] come first; [MASK] comes last
 _BYTES = 256
