@@ -47,7 +47,7 @@ class Rows:
 
     def lengths(self) -> NDArray[np.int64]:
         """The number of tokens of each row."""
-        return np.array([len(row) for row in self.ids], np.int64).reshape(-1, self.each).sum(axis=1)
+        return np.asarray(np.array([len(row) for row in self.ids], np.int64).reshape(-1, self.each).sum(axis=1))
 
 
 def encoded_rows(columns: Mapping[str, Any], name: str, type_vocab_size: int) -> Rows:

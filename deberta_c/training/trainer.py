@@ -61,9 +61,10 @@ class Trainer:
     """Fine-tunes a sequence classifier: one label a row, independent labels, or a regression.
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
-    is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or
-    texts (`text`, `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the
-    model's own. `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
+    is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
+    are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or texts (`text`,
+    `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the model's own.
+    `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
     of each class. Training computes in float32, whatever type the weights in the files have.
 
