@@ -192,7 +192,7 @@ class TokenObjective(Objective):
             if values.shape != (rows.widths[row],):
                 raise ValueError(
                     f"{name} labels[{row}] has shape {values.shape}, but the row has {rows.widths[row]} tokens; give a "
-                    "label for each token, and -100 for those that have none (word_ids tells which word a token is of)"
+                    "label for each token, and -100 for those that have none (word_ids says which word a token is of)"
                 )
             found.append(values if rows.kept is None else values[rows.kept[row]])
         if self.function is None:

@@ -10,7 +10,7 @@
 #include "paths.h"
 #include "train/vocabulary.h"
 
-enum { K = 1030, MOST = 1900, E = 20 }; /* so many rows have chunks of one block */
+enum { K = 1030, MOST = 1900, E = 20 }; /* with this many rows a chunk is one block */
 
 struct case_ {
     size_t rows, size;
