@@ -91,7 +91,7 @@ from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
 from deberta_c._pipelines.token_classification import TokenClassificationPipeline
 from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
 from deberta_c._tokenizers.added_token import AddedToken
-from deberta_c._tokenizers.collator import DataCollatorWithPadding
+from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling, DataCollatorWithPadding
 from deberta_c._tokenizers.encodings import BatchEncoding, CharSpan, TokenSpan
 from deberta_c._tokenizers.tokenizer import (
     AutoTokenizer,
@@ -109,7 +109,9 @@ if _TYPE_CHECKING:
     from deberta_c.training.arguments import TrainingArguments
     from deberta_c.training.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
     from deberta_c.training.nli import nli_pairs
+    from deberta_c.training.pretraining import pretrain
     from deberta_c.training.trainer import EvalPrediction, Trainer
+    from deberta_c.training.vocabulary import train_tokenizer
 
 __all__ = [
     "AddedToken",
@@ -140,6 +142,7 @@ __all__ = [
     "BertTokenizerFast",
     "CharSpan",
     "CrossEncoder",
+    "DataCollatorForLanguageModeling",
     "DataCollatorWithPadding",
     "DebertaConfig",
     "DebertaForMaskedLM",
@@ -196,6 +199,7 @@ __all__ = [
     "nli_pairs",
     "no_grad",
     "pipeline",
+    "pretrain",
     "sample_messages",
     "set_num_threads",
     "set_seed",
@@ -203,6 +207,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "threads",
+    "train_tokenizer",
 ]
 
 # Names that are imported when they are used, and their modules.
@@ -215,6 +220,8 @@ _LAZY = {
     "TrainerState": "deberta_c.training.callbacks",
     "TrainingArguments": "deberta_c.training.arguments",
     "nli_pairs": "deberta_c.training.nli",
+    "pretrain": "deberta_c.training.pretraining",
+    "train_tokenizer": "deberta_c.training.vocabulary",
 }
 
 if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error

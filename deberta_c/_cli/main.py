@@ -19,7 +19,7 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
-from deberta_c._cli import train, tune
+from deberta_c._cli import pretrain, train, tune
 from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
@@ -28,7 +28,7 @@ from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
 from deberta_c._pipelines.zero_shot import TEMPLATE
 
-_COMMANDS = ("classify", "zero-shot", "train", "tune", "demo", "bench", "show-config", "text")
+_COMMANDS = ("classify", "zero-shot", "train", "tune", "pretrain", "demo", "bench", "show-config", "text")
 _INSTEAD = {
     "predict": "classify", "score": "classify", "evaluate": "classify", "benchmark": "bench", "config": "show-config",
     "version": "--version", "help": "--help", "fit": "train", "serve": None, "export": None, "convert": None,
@@ -41,6 +41,7 @@ _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
        {_PROGRAM} zero-shot IN --model DIR --labels LABELS [--out OUT] ...
        {_PROGRAM} train | tune TRAIN [--model DIR] [--out DIR] ...
+       {_PROGRAM} pretrain FILE ... --out DIR ...
        {_PROGRAM} demo | bench | show-config ..."""
 _EPILOG = f"""\
 If TEXT is "-", each line of standard input is a text. Put "--" before a text that is the name of a command:
@@ -190,6 +191,10 @@ def _parser() -> argparse.ArgumentParser:
     tune.add_options(search)
     search.set_defaults(run=tune.run)
 
+    before = commands.add_parser("pretrain", help="train a model on plain text")
+    pretrain.add_options(before)
+    before.set_defaults(run=pretrain.run)
+
     demo = commands.add_parser("demo", help="classify the sample messages")
     demo.set_defaults(run=_demo)
 
@@ -207,7 +212,8 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--labels-only", action="store_true", help="write only the labels")
     for command in (text, classify, learn, search, demo, bench):
         command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
-    for command in (text, classify, zero_shot, learn, search, demo, bench):
+    before.add_argument("--model", help="a model directory or a name of the hub, to go on with instead of --config")
+    for command in (text, classify, zero_shot, learn, search, before, demo, bench):
         command.add_argument("--threads", type=int, help="threads to use")
     return parser
 
