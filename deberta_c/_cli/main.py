@@ -60,6 +60,7 @@ class _StoppedError(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit status; `--help` lists both."""
+    _open_closed_streams()
     try:
         with _signals():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -70,6 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python reports an error when it flushes at exit
         return 128 + signal.SIGPIPE
+
+
+def _open_closed_streams() -> None:
+    """Puts /dev/null in the place of standard streams that are closed, as for some services."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _stopped(number: int) -> int:

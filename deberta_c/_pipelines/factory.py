@@ -386,7 +386,8 @@ def _pair(inputs: Any, name: str) -> tuple[str, str | None]:
         unknown = set(inputs) - {"text", "text_pair"}
         if "text" not in inputs or unknown:
             raise ValueError(f'{name} has the keys {sorted(map(str, inputs))}; give "text" and "text_pair"')
-        return inputs["text"], inputs.get("text_pair") or None
+        second = inputs.get("text_pair")
+        return inputs["text"], None if isinstance(second, str) and not second else second
     if isinstance(inputs, (list, tuple)):
         if len(inputs) == 1 and isinstance(inputs[0], list) and len(inputs[0]) == 2:
             return inputs[0][0], inputs[0][1]
