@@ -82,7 +82,7 @@ class ZeroShotClassificationPipeline(Pipeline[SequenceClassifier]):
         if self.entailment_id == -1:
             warn_caller(
                 UserWarning(
-                    f"no label of the model begins with 'entail': they are {short(model.labels())}; the last one is "
+                    f"no label of the model begins with 'entail': they are {short(list(model.config.label2id))}; the last one is "
                     "taken for entailment. Is it a model of entailment? Then name its labels in config.label2id"
                 )
             )

@@ -53,6 +53,7 @@ def models(tmp_path_factory):
         "NLI",
         deberta_c.AutoModelForSequenceClassification,
         id2label={0: "contradiction", 1: "neutral", 2: "entailment"},
+        label2id={"contradiction": 0, "neutral": 1, "entailment": 2},
     )
     write("NER", deberta_c.AutoModelForTokenClassification, id2label=entities)
     write("ENCODER", deberta_c.AutoModel)
