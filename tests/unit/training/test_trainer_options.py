@@ -111,3 +111,61 @@ def test_wrong_options(tmp_path):
         Trainer(small_model(), model_init=small_model)
     with pytest.raises(ValueError, match="a model or model_init"):
         Trainer()
+
+
+@pytest.mark.parametrize("family", ["deberta", "deberta-v2", "bert"])
+@pytest.mark.parametrize("dtype", ["F32", "F16", "BF16"])
+def test_weights_of_a_file_in_a_session(family, dtype):
+    """The session converts the tensors of files as the core does when it opens them."""
+    from deberta_c import _core
+    from deberta_c._files.checkpoint import Tensor
+    from deberta_c._models.tensor_names import match_weights
+    from deberta_c.training.session import Session
+    from tests.golden.draw import tiny
+
+    changes = {"conv_kernel_size": 3} if family == "deberta-v2" else {}
+    config = deberta_c.AutoConfig.from_dict(tiny(family, **changes))
+    model = deberta_c.AutoModelForSequenceClassification.from_config(config, seed=5)
+    tensors = {}
+    for name, tensor in model._weights().items():
+        values = tensor.data.view(np.float32)
+        if dtype == "F16":
+            values = values.astype(np.float16)
+        elif dtype == "BF16":
+            values = (values.view(np.uint32) >> 16).astype(np.uint16)
+        tensors[name] = Tensor(name, dtype, tensor.shape, values.view(np.uint8))
+    session = Session(deberta_c.AutoModelForSequenceClassification.from_config(config, seed=6))
+    session.set_weights(tensors)
+    matched = match_weights(model._wanted(model._opened), tensors, model._opened.settings, {})
+    expected = _core.Training(model._opened.settings, matched.tensors)
+    for name in session.core.names:
+        assert np.array_equal(session.core.parameter(name), expected.parameter(name)), name
+
+
+@pytest.mark.parametrize(
+    ("options", "evaluations"),
+    [
+        ({}, 4),
+        ({"save_strategy": "no"}, 4),
+        ({"save_strategy": "best"}, 4),
+        ({"eval_strategy": "steps", "eval_steps": 2}, 8),
+        ({"save_strategy": "steps", "save_steps": 2}, 8),
+        ({"eval_strategy": "no"}, 0),
+    ],
+)
+def test_fit_with_strategies(options, evaluations):
+    from tests.unit.training.test_trainer import column
+
+    texts, labels = column(64)
+    model = small_model()
+    if options.get("save_strategy") == "no":
+        with pytest.warns(UserWarning, match="last weights"):
+            result = model.fit(texts, labels, epochs=4, patience=10, progress=False, tokenizer=_tokenizer(), **options)
+    else:
+        result = model.fit(texts, labels, epochs=4, patience=10, progress=False, tokenizer=_tokenizer(), **options)
+    assert len(result.history) == 4
+    assert ("validation_loss" in result.history[0]) == (evaluations > 0)
+
+
+def _tokenizer():
+    return deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
