@@ -156,7 +156,7 @@ class Session:
 def _values(
     name: str, dtype: str, shape: tuple[int, ...], data: NDArray[np.uint8], blocks: tuple[int, int] | None
 ) -> NDArray[np.float32]:
-    """The numbers of a tensor that the core takes; of `blocks` (rows, step), the first `rows` of each `step` are its own."""
+    """The numbers of a tensor of the core; of `blocks` (rows, step), the first `rows` of each `step` are its own."""
     stored = shape if blocks is None else (data.nbytes // (shape[1] * (4 if dtype == "F32" else 2)), shape[1])
     array = as_array(Tensor(name, dtype, stored, data))
     if blocks is not None:

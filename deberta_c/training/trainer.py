@@ -75,7 +75,7 @@ class EvalPrediction(NamedTuple):
 
 
 class Trainer:
-    """Fine-tunes a sequence classifier: one label a row, independent labels, or a regression.
+    """Fine-tunes a model with a head: for rows, tokens, answers, choices, pairs, masked or replaced tokens.
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
     is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
@@ -444,10 +444,10 @@ class Trainer:
     def _rows(self, dataset: Any, name: str) -> Rows:
         if dataset is None:
             raise ValueError(f"there is no {name}; give one to the Trainer")
-        tokenizer = self.processing_class
-        if tokenizer is None and self.model.name_or_path:
+        tokenizer, columns = self.processing_class, columns_of(dataset, name)
+        if tokenizer is None and self.model.name_or_path and "input_ids" not in columns:
             tokenizer = self.model.tokenizer
-        return self.objective.read(columns_of(dataset, name), name, tokenizer)
+        return self.objective.read(columns, name, tokenizer)
 
     def _held_out(self, dataset: Any, prefix: str) -> HeldOut:
         """The rows of a data set, or of each one in a dict of them, by the prefix of their metrics."""
