@@ -108,6 +108,21 @@ def columns_of(dataset: Any, name: str) -> dict[str, Any]:
     return {key: [row[key] for row in rows] for key in rows[0]}
 
 
+def is_several(dataset: Any) -> bool:
+    """Whether a value is a dict of data sets rather than one of columns.
+
+    >>> is_several({"a": {"text": ["x"]}, "b": [{"text": "y"}]}), is_several({"text": ["x"], "label": [0]})
+    (True, False)
+    """
+    return isinstance(dataset, Mapping) and bool(dataset) and all(map(_is_dataset, dataset.values()))
+
+
+def _is_dataset(value: Any) -> bool:
+    if isinstance(value, Mapping) or hasattr(value, "column_names") or (hasattr(value, "iloc") and value.ndim == 2):
+        return True
+    return isinstance(value, Sequence) and len(value) > 0 and isinstance(value[0], Mapping)
+
+
 def gathered(parts: Sequence[tuple[NDArray[np.int64], Any]], count: int) -> Any:
     """Values of batches, each with the numbers of its rows, as those of all `count` rows.
 

@@ -88,10 +88,10 @@ def fit(
             "seed": seed,
             "logging_strategy": "epoch",
             "disable_tqdm": not progress,
-            **_saving(len(held_out) > 0, metric, output_dir is not None),
+            **_saving(len(held_out) > 0, metric, output_dir is not None, arguments),
             **arguments,
         }
-        stops = len(held_out) > 0 and patience is not None
+        stops = settings["eval_strategy"] != "no" and patience is not None
         trainer = Trainer(
             model,
             TrainingArguments(**settings),
@@ -167,18 +167,33 @@ def _check_metric(metric: str, problem: str) -> None:
         raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(known)}")
 
 
-def _saving(evaluates: bool, metric: str, keeps: bool) -> dict[str, Any]:
-    """The arguments that choose the best epoch, and what is written to find it again."""
-    if not evaluates:
+def _saving(evaluates: bool, metric: str, keeps: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that choose the best evaluation, and what is written to find it again.
+
+    What the caller gave decides the rest: checkpoints are written when the model is evaluated, and the other way round;
+    with save_strategy="no" the model ends with its last weights.
+    """
+    strategy = given.get("eval_strategy", given.get("evaluation_strategy"))
+    saves = given.get("save_strategy")
+    if not evaluates or strategy == "no":
         return {"eval_strategy": "no", "save_strategy": "epoch" if keeps else "no"}
-    return {
-        "eval_strategy": "epoch",
-        "save_strategy": "epoch",
+    if strategy is None:
+        strategy = saves if saves in ("steps", "epoch") else "epoch"
+    found = {
+        "eval_strategy": strategy,
+        "metric_for_best_model": metric,
+        "greater_is_better": metric not in LOWER_IS_BETTER,
+    }
+    if saves == "no":
+        return found
+    for name, other in (("eval_steps", "save_steps"), ("save_steps", "eval_steps")):
+        if strategy == "steps" and name not in given and other in given:
+            found[name] = given[other]
+    return found | {
+        "save_strategy": strategy,
         "save_total_limit": 1,
         "save_only_model": not keeps,
         "load_best_model_at_end": True,
-        "metric_for_best_model": metric,
-        "greater_is_better": metric not in LOWER_IS_BETTER,
     }
 
 

@@ -13,6 +13,7 @@ from deberta_c._models.heads import Chooser, SequenceClassifier, TokenClassifier
 from deberta_c._models.initial import initial_weights
 from deberta_c._models.opening import Plan
 from deberta_c._models.tensor_names import Source, from_core, match_weights
+from deberta_c._models.word_table import as_array
 
 _SEED_LIMIT = 1 << 64
 
@@ -131,9 +132,9 @@ class Session:
         matched = match_weights(self.model._wanted(self._plan), dict(weights), self._plan.settings, self._tied)
         if not matched.complete:
             raise ValueError("the checkpoint lacks the head of this model; it is a checkpoint of another model")
-        values = _core.Training(self._plan.settings, matched.tensors)
-        for name in self.core.names:
-            self.core.set_parameter(name, values.parameter(name).ravel())
+        for tensor in matched.tensors:
+            if tensor[0] in self.core.names:
+                self.core.set_parameter(tensor[0], _values(*tensor[:5]))
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Replaces all moments and the number of steps by those of `state`.
@@ -150,6 +151,18 @@ class Session:
                 moments.append(moment.ravel())
             self.core.set_moments(name, *moments)
         self.core.steps = int(state["steps"])
+
+
+def _values(
+    name: str, dtype: str, shape: tuple[int, ...], data: NDArray[np.uint8], blocks: tuple[int, int] | None
+) -> NDArray[np.float32]:
+    """The numbers of a tensor of the core; of `blocks` (rows, step), the first `rows` of each `step` are its own."""
+    stored = shape if blocks is None else (data.nbytes // (shape[1] * (4 if dtype == "F32" else 2)), shape[1])
+    array = as_array(Tensor(name, dtype, stored, data))
+    if blocks is not None:
+        row = np.arange(shape[0])
+        array = array[row // blocks[0] * blocks[1] + row % blocks[0]]
+    return np.ascontiguousarray(array, np.float32).ravel()
 
 
 def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor], options: dict[str, Any]) -> Any:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,10 +24,26 @@ from deberta_c.training.callbacks import (
     metric_key,
     progress_callback,
 )
-from deberta_c.training.data import Rows, batches, columns_of, gathered, order_of
+from deberta_c.training.data import Rows, batches, columns_of, gathered, is_several, order_of
 from deberta_c.training.objectives import objective_of
 from deberta_c.training.schedules import Schedule, schedule_of
 from deberta_c.training.session import Session
+
+HeldOut = dict[str, Rows]
+
+# Methods of transformers' Trainer that work on torch, and what takes their place.
+_OF_TORCH = {
+    "compute_loss": "there is no automatic differentiation: give compute_loss_func, which returns the loss and its "
+    "gradient by the logits, or class_weights",
+    "training_step": "give compute_loss_func, or a callback",
+    "prediction_step": "give preprocess_logits_for_metrics, or compute_metrics",
+    "evaluation_loop": "give preprocess_logits_for_metrics, or compute_metrics",
+    "create_optimizer": "give optim, learning_rate and weight_decay in TrainingArguments",
+    "create_scheduler": "give lr_scheduler_type and warmup_steps in TrainingArguments",
+    "create_optimizer_and_scheduler": "give optim and lr_scheduler_type in TrainingArguments",
+    "get_train_dataloader": "give train_dataset, and train_sampling_strategy in TrainingArguments",
+    "get_eval_dataloader": "give eval_dataset",
+}
 
 
 class TrainOutput(NamedTuple):
@@ -58,7 +75,7 @@ class EvalPrediction(NamedTuple):
 
 
 class Trainer:
-    """Fine-tunes a sequence classifier: one label a row, independent labels, or a regression.
+    """Fine-tunes a model with a head: for rows, tokens, answers, choices, pairs, masked or replaced tokens.
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
     is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
@@ -86,24 +103,33 @@ class Trainer:
 
     def __init__(
         self,
-        model: Any,
+        model: Any = None,
         args: TrainingArguments | None = None,
         data_collator: Any = None,
         train_dataset: Any = None,
         eval_dataset: Any = None,
         processing_class: Any = None,
-        *,
-        compute_loss_func: Callable[[NDArray[np.float32], NDArray[Any]], tuple[float, NDArray[np.float32]]]
-        | None = None,
+        model_init: Callable[..., Any] | None = None,
+        compute_loss_func: Callable[..., tuple[float, Any]] | None = None,
         compute_metrics: Callable[[Any], dict[str, float]] | None = None,
         callbacks: list[Any] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        optimizer_cls_and_kwargs: Any = None,
+        preprocess_logits_for_metrics: Callable[[Any, Any], Any] | None = None,
+        *,
         class_weights: Any = None,
         tokenizer: Any = None,
     ) -> None:
         if tokenizer is not None:
             warn_caller(FutureWarning("tokenizer= is the older name of processing_class="))
             processing_class = tokenizer if processing_class is None else processing_class
+        _refuse_torch(type(self), optimizers, optimizer_cls_and_kwargs)
+        if (model is None) == (model_init is None):
+            raise ValueError("Trainer needs a model or model_init, a function that returns one, but not both")
+        self.model_init = model_init
+        model = self._call_model_init() if model is None else model
         self.model, self.args = model, TrainingArguments() if args is None else args
+        self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.processing_class = processing_class
         self.compute_metrics = compute_metrics
@@ -129,6 +155,11 @@ class Trainer:
     @compute_loss_func.setter
     def compute_loss_func(self, function: Any) -> None:
         self.objective.function = function
+
+    def _call_model_init(self) -> Any:
+        """A new model of `model_init`, which may take a trial, here None."""
+        assert self.model_init is not None
+        return self.model_init(*[None] * len(signature(self.model_init).parameters))
 
     # ---- callbacks ----
 
@@ -161,9 +192,11 @@ class Trainer:
         """
         if resume_from_checkpoint is None:
             resume_from_checkpoint = self.args.resume_from_checkpoint
+        if self.model_init is not None:
+            self.model = self.objective.model = self.callback_handler.model = self._call_model_init()
         rows = self._labelled(self.train_dataset, "train_dataset")
         self.objective.warn(rows, "train_dataset")
-        held_out = None if self.eval_dataset is None else self._labelled(self.eval_dataset, "eval_dataset")
+        held_out = None if self.eval_dataset is None else self._held_out(self.eval_dataset, "eval")
         if self.args.eval_strategy != "no" and held_out is None:
             raise ValueError(f"eval_strategy is {self.args.eval_strategy!r}, but there is no eval_dataset; give one")
         session = self._session = self._new_session()
@@ -201,7 +234,7 @@ class Trainer:
         self.state.max_steps = steps
         self.callback_handler.restore(self.state.stateful_callbacks)
 
-    def _run(self, run: "_Run", rows: Rows, held_out: Rows | None, session: Session) -> float:
+    def _run(self, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session) -> float:
         """All epochs; the sum of the losses of the updates."""
         total, since = 0.0, _Since()
         self._call("on_train_begin")
@@ -222,7 +255,7 @@ class Trainer:
         return total
 
     def _epoch(
-        self, epoch: int, run: "_Run", rows: Rows, held_out: Rows | None, session: Session, since: "_Since"
+        self, epoch: int, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session, since: "_Since"
     ) -> float:
         data_seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
         size, each = self.args.train_batch_size, self.args.gradient_accumulation_steps
@@ -274,7 +307,7 @@ class Trainer:
         since.add(loss, norm, rate)
         return loss
 
-    def _events(self, held_out: Rows | None, session: Session, since: "_Since") -> None:
+    def _events(self, held_out: HeldOut | None, session: Session, since: "_Since") -> None:
         """Logs, evaluates and saves as the callbacks asked for."""
         if self.control.should_log and since.steps > 0:
             self.log(since.logs())
@@ -287,9 +320,9 @@ class Trainer:
             self._call("on_save")
         self.control.should_save = False
 
-    def _evaluate_and_note(self, held_out: Rows, session: Session) -> None:
+    def _evaluate_and_note(self, held_out: HeldOut, session: Session) -> None:
         """Evaluates, and notes whether that was the best so far."""
-        metrics = self._evaluated(held_out, session, "eval")
+        metrics = self._evaluated(held_out, session)
         if self.args.metric_for_best_model is None:
             return
         value = metrics.get(metric_key(self.args.metric_for_best_model))
@@ -331,10 +364,14 @@ class Trainer:
     # ---- evaluation ----
 
     def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval") -> dict[str, float]:
-        """The loss and the metrics of a data set, by default `eval_dataset`, with the prefix "eval_"."""
+        """The loss and the metrics of a data set, by default `eval_dataset`, with the prefix "eval_".
+
+        Of a dict of data sets each has its name in the prefix: "eval_NAME_loss". A str names one of `eval_dataset`.
+        """
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        rows = self._labelled(dataset, "eval_dataset")
-        return self._evaluated(rows, self._current(), metric_key_prefix)
+        if isinstance(dataset, str):
+            dataset = {dataset: self.eval_dataset[dataset]}
+        return self._evaluated(self._held_out(dataset, metric_key_prefix), self._current())
 
     def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
         """Logits of a data set and, if it has labels, its metrics, with the prefix "test_"."""
@@ -355,13 +392,16 @@ class Trainer:
             self._session = self._new_session()
         return self._session
 
-    def _evaluated(self, rows: Rows, session: Session, prefix: str) -> dict[str, float]:
-        began = time.perf_counter()
-        found = self._predicted(rows, session, self.compute_metrics is not None)
-        metrics = self._metrics(found, rows, prefix, began)
-        self.log(dict(metrics))
-        self._call("on_evaluate", metrics=metrics)
-        return metrics
+    def _evaluated(self, held_out: HeldOut, session: Session) -> dict[str, float]:
+        """The metrics of all held-out data sets."""
+        every: dict[str, float] = {}
+        for prefix, rows in held_out.items():
+            began = time.perf_counter()
+            found = self._predicted(rows, session, self.compute_metrics is not None)
+            every |= self._metrics(found, rows, prefix, began)
+        self.log(dict(every))
+        self._call("on_evaluate", metrics=every)
+        return every
 
     def _predicted(self, rows: Rows, session: Session, collects: bool) -> "_Predicted":
         """The loss of the rows and, with `collects`, predictions and labels."""
@@ -375,9 +415,13 @@ class Trainer:
             loss += part or 0.0
             if collects:
                 assert logits is not None
-                predictions.append((batch.rows, objective.predictions(logits, batch, rows)))
-            if collects and labelled:
-                labels.append((batch.rows, objective.label_ids(batch, rows)))
+                found, wanted = objective.predictions(logits, batch, rows), None
+                if labelled:
+                    wanted = objective.label_ids(batch, rows)
+                    labels.append((batch.rows, wanted))
+                if self.preprocess_logits_for_metrics is not None:
+                    found = self.preprocess_logits_for_metrics(found, wanted)
+                predictions.append((batch.rows, found))
         return _Predicted(
             loss if labelled else None,
             gathered(predictions, len(rows)) if predictions else None,
@@ -400,10 +444,18 @@ class Trainer:
     def _rows(self, dataset: Any, name: str) -> Rows:
         if dataset is None:
             raise ValueError(f"there is no {name}; give one to the Trainer")
-        tokenizer = self.processing_class
-        if tokenizer is None and self.model.name_or_path:
+        tokenizer, columns = self.processing_class, columns_of(dataset, name)
+        if tokenizer is None and self.model.name_or_path and "input_ids" not in columns:
             tokenizer = self.model.tokenizer
-        return self.objective.read(columns_of(dataset, name), name, tokenizer)
+        return self.objective.read(columns, name, tokenizer)
+
+    def _held_out(self, dataset: Any, prefix: str) -> HeldOut:
+        """The rows of a data set, or of each one in a dict of them, by the prefix of their metrics."""
+        if is_several(dataset):
+            return {
+                f"{prefix}_{name}": self._labelled(rows, f"eval_dataset[{name!r}]") for name, rows in dataset.items()
+            }
+        return {prefix: self._labelled(dataset, "eval_dataset")}
 
     def _labelled(self, dataset: Any, name: str) -> Rows:
         rows = self._rows(dataset, name)
@@ -453,6 +505,18 @@ class _Run(NamedTuple):
         if args.max_steps > 0:
             return cls(each, args.max_steps, math.ceil(args.max_steps / each))
         return cls(each, math.ceil(args.num_train_epochs * each), math.ceil(args.num_train_epochs))
+
+
+def _refuse_torch(cls: type[Any], optimizers: tuple[Any, Any], optimizer_cls_and_kwargs: Any) -> None:
+    """Raises TypeError for what only torch could do, and says what to do."""
+    for name, remedy in _OF_TORCH.items():
+        if hasattr(cls, name):
+            raise TypeError(f"{cls.__name__} has its own {name}, which deberta_c never calls; {remedy}")
+    if any(part is not None for part in (*(optimizers or ()), optimizer_cls_and_kwargs)):
+        raise TypeError(
+            "optimizers holds an optimizer of torch; give optim, learning_rate, weight_decay and lr_scheduler_type in "
+            "TrainingArguments"
+        )
 
 
 class _Predicted(NamedTuple):
