@@ -17,6 +17,7 @@ from benchmarks.process import loading, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import pretraining
 from benchmarks.training import run as training
+from benchmarks.zero_shot import run as zero_shot
 
 DOCUMENTS = [common.ROOT / name for name in ("README.md", "docs/performance.md", "docs/pretraining.md")]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
@@ -29,6 +30,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "tokenizers": tokenization.table,
     "training": training.table,
     "pretraining": pretraining.table,
+    "zero_shot": zero_shot.table,
 }
 
 

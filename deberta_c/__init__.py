@@ -83,10 +83,13 @@ from deberta_c._models.outputs import (
     sigmoid,
     softmax,
 )
+from deberta_c._pipelines.cross_encoder import CrossEncoder
 from deberta_c._pipelines.factory import TextClassificationPipeline, pipeline
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
+from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
 from deberta_c._pipelines.token_classification import TokenClassificationPipeline
+from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
 from deberta_c._tokenizers.added_token import AddedToken
 from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling, DataCollatorWithPadding
 from deberta_c._tokenizers.encodings import BatchEncoding, CharSpan, TokenSpan
@@ -138,6 +141,7 @@ __all__ = [
     "BertTokenizer",
     "BertTokenizerFast",
     "CharSpan",
+    "CrossEncoder",
     "DataCollatorForLanguageModeling",
     "DataCollatorWithPadding",
     "DebertaConfig",
@@ -174,6 +178,7 @@ __all__ = [
     "PreTrainingOutput",
     "PretrainedConfig",
     "QuestionAnsweringModelOutput",
+    "QuestionAnsweringPipeline",
     "SequenceClassifierOutput",
     "TextClassificationPipeline",
     "TokenClassificationPipeline",
@@ -187,6 +192,7 @@ __all__ = [
     "TruncationWarning",
     "UnexpectedWeightsWarning",
     "UntiedWeightsWarning",
+    "ZeroShotClassificationPipeline",
     "__version__",
     "default_model",
     "get_num_threads",
