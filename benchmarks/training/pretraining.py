@@ -5,7 +5,8 @@
     python -m benchmarks.training.pretraining --table  # prints the committed results
 
 TEXT is a file of plain text, a document per line; its tokens are a vocabulary of its own. For each seed both models are
-trained with the same rows, steps and hyperparameters, and evaluated on the same rows with the same masks.
+trained with the same rows, steps and hyperparameters, and evaluated on the same rows with the same masks. Seeds that
+are run later (--seeds 4) join those in the file, if nothing else differs.
 """
 
 import statistics
@@ -94,10 +95,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         tokenizer = train_tokenizer(options.text, options.vocabulary, folder)
         lines = options.text.read_text(encoding="utf-8").splitlines()
-        tokens = sum(map(len, tokenizer(lines, add_special_tokens=False)["input_ids"]))
+        tokens = sum(map(len, tokenizer(lines, add_special_tokens=False, verbose=False)["input_ids"]))
         names = ("steps", "batch", "vocabulary", "layers", "width", "learning_rate")
         settings = {name: getattr(options, name) for name in names} | {"tokens": tokens, "text": options.about}
-        runs: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
+        before = common.read("pretraining", common.isa())
+        same = before.get("settings") == settings
+        runs: dict[str, list[dict[str, Any]]] = before["runs"] if same else {kind: [] for kind in KINDS}
         for seed in options.seeds:
             for kind, enhanced in KINDS.items():
                 runs[kind].append(run(options.text, tokenizer, settings, enhanced, seed))
