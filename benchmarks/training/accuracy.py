@@ -77,7 +77,7 @@ def divided(rows: Iterable[Row], each: int) -> tuple[list[Row], list[Row]]:
 
 
 def sample(rows: list[Row], count: int | None) -> list[Row]:
-    """So many rows, drawn; all of them, shuffled, for None."""
+    """This many rows, drawn at random; with None all of them, shuffled."""
     order = np.random.default_rng(0).permutation(len(rows))
     return [rows[place] for place in order[:count]]
 
@@ -165,7 +165,7 @@ def encode(parts: dict[str, list[Row]], directory: str, max_length: int) -> dict
 
 
 def start(job: dict[str, Any], directory: Path) -> None:
-    """Runs fine_tune in a process of its own."""
+    """Runs fine_tune in a separate process."""
     path = directory / "job.json"
     path.write_text(json.dumps(job))
     threads = {"OMP_NUM_THREADS": "2", "DEBERTA_C_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One fine-tuning by the Trainer of deberta_c or of transformers, in a process of its own; accuracy.py starts it.
+"""One fine-tuning by the Trainer of deberta_c or of transformers, in a separate process; accuracy.py starts it.
 
 python -m benchmarks.training.fine_tune JOB.json
 
