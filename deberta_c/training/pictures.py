@@ -4,23 +4,11 @@ from collections.abc import Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-
 Row = Mapping[str, Any]
 _INK = {"training": "tab:gray", "validation": "tab:blue"}
 
 
-class Picture(Figure):
-    """A figure that a notebook shows also where pyplot is not imported."""
-
-    def _repr_png_(self) -> bytes:
-        buffer = BytesIO()
-        self.savefig(buffer, format="png", dpi=100)
-        return buffer.getvalue()
-
-
-def curves(history: Sequence[Row], best_epoch: int) -> Picture:
+def curves(history: Sequence[Row], best_epoch: int) -> Any:
     """The losses of each epoch and, beside them, the metrics of the validation set, if there are any."""
     names = list(dict.fromkeys(name for row in history for name in row))
     metrics = [name for name in names if name.startswith("validation_") and name != "validation_loss"]
@@ -42,7 +30,7 @@ def curves(history: Sequence[Row], best_epoch: int) -> Picture:
     return picture
 
 
-def trials(rows: Sequence[Row], metric: str, searched: Sequence[str]) -> Picture:
+def trials(rows: Sequence[Row], metric: str, searched: Sequence[str]) -> Any:
     """The metric of all trials against each hyperparameter that was searched."""
     picture, panels = _panels(len(searched), width=3.2, sharey=True)
     for panel, name in zip(panels, searched, strict=True):
@@ -55,12 +43,22 @@ def trials(rows: Sequence[Row], metric: str, searched: Sequence[str]) -> Picture
     return picture
 
 
-def _panels(count: int, *, width: float, sharey: bool = False) -> tuple[Picture, Sequence[Axes]]:
+def _panels(count: int, *, width: float, sharey: bool = False) -> tuple[Any, Sequence[Any]]:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows also where pyplot is not imported."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png", dpi=100)
+            return buffer.getvalue()
+
     picture = Picture(figsize=(width * count, 3), layout="constrained")
     return picture, picture.subplots(1, count, squeeze=False, sharey=sharey)[0]
 
 
-def _curve(panel: Axes, history: Sequence[Row], name: str, label: str, **options: Any) -> None:
+def _curve(panel: Any, history: Sequence[Row], name: str, label: str, **options: Any) -> None:
     rows = [row for row in history if name in row]
     if rows:
         panel.plot([row["epoch"] for row in rows], [row[name] for row in rows], marker="o", label=label, **options)
