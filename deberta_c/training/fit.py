@@ -1,5 +1,6 @@
 """`model.fit`: from a column of texts and one of labels to a fine-tuned model."""
 
+import math
 import tempfile
 import time
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._columns.texts import rows_of, texts_of
-from deberta_c._models.losses import MULTIPLE, REGRESSION
+from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback
@@ -30,6 +31,9 @@ from deberta_c.training.trainer import Trainer
 
 Validation = float | tuple[Iterable[Any], ...] | None
 LOWER_IS_BETTER = ("loss", "rmse")
+_OWN_NAMES = {
+    "per_device_train_batch_size": "batch_size", "num_train_epochs": "epochs", "warmup_steps": "warmup",
+}  # fmt: skip
 
 
 def fit(
@@ -57,10 +61,12 @@ def fit(
 ) -> FitResult:
     """What `fit` of a `SequenceClassifier` does; see that method."""
     tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    _check_choices(validation, patience)
     columns = _columns("", texts, text_pairs, labels)
     count = len(columns.labels)
     if isinstance(validation, tuple):
         columns = columns.followed_by(_validation_columns(validation))
+    _check_seen(encode_labels(columns.labels[:count], model.config), columns.labels, count)
     encoded = encode_labels(
         columns.labels,
         model.config,
@@ -72,9 +78,6 @@ def fit(
     weights = class_weights(class_weight, seen)
     _check_metric(metric, encoded.problem)
     table = columns.encoded(tokenizer, max_length) | {"labels": encoded.values.tolist()}
-    model.config.id2label = dict(enumerate(encoded.names))
-    if encoded.problem == MULTIPLE:
-        model.config.problem_type = MULTIPLE
     began = time.perf_counter()
     with _directory(output_dir) as place:
         settings = {
@@ -92,9 +95,13 @@ def fit(
             **arguments,
         }
         stops = settings["eval_strategy"] != "no" and patience is not None
+        checked = _training_arguments(settings)
+        model.config.id2label = dict(enumerate(encoded.names))
+        if encoded.problem == MULTIPLE:
+            model.config.problem_type = MULTIPLE
         trainer = Trainer(
             model,
-            TrainingArguments(**settings),
+            checked,
             train_dataset=_chosen(table, learned),
             eval_dataset=_chosen(table, held_out) if len(held_out) else None,
             compute_metrics=metrics_of(encoded.problem),
@@ -104,7 +111,7 @@ def fit(
         if not progress:
             trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=resume or None)
-    return _result(trainer, encoded, metric, epochs, time.perf_counter() - began)
+    return _result(trainer, encoded, metric, time.perf_counter() - began)
 
 
 class _Columns(NamedTuple):
@@ -157,8 +164,27 @@ def _divided(
     return split_rows(count, validation, seed, encoded.classes())
 
 
+def _check_seen(seen: EncodedLabels, labels: list[Any], count: int) -> None:
+    """Raises ValueError for a class that the validation set has, but none of the first `count` rows."""
+    known = set(labels[:count]) if seen.problem == SINGLE else set()
+    for row, label in enumerate(labels[count:] if known else []):
+        if label not in known:
+            raise ValueError(
+                f"validation labels[{row}] is {label!r}, a label that no row to train on has; mend it, or add such rows"
+            )
+
+
 def _chosen(table: dict[str, list[Any]], rows: NDArray[np.int64]) -> dict[str, list[Any]]:
     return {name: [column[row] for row in rows.tolist()] for name, column in table.items()}
+
+
+def _check_choices(validation: Validation, patience: int | None) -> None:
+    if not isinstance(validation, (tuple, float, int)) and validation is not None:
+        raise TypeError(
+            f"validation is a {type(validation).__name__}; give a share such as 0.1, a tuple (texts, labels), or None"
+        )
+    if patience is not None and (not isinstance(patience, int) or patience < 1):
+        raise ValueError(f"patience is {patience!r}; it must be at least 1 epoch, or None to train all epochs")
 
 
 def _check_metric(metric: str, problem: str) -> None:
@@ -197,6 +223,17 @@ def _saving(evaluates: bool, metric: str, keeps: bool, given: dict[str, Any]) ->
     }
 
 
+def _training_arguments(settings: dict[str, Any]) -> TrainingArguments:
+    """The arguments of the training; messages call them as `fit` does."""
+    try:
+        return TrainingArguments(**settings)
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        for name, own in _OWN_NAMES.items():
+            message = message.replace(name, own)
+        raise type(error)(message) from None
+
+
 def _directory(given: str | Path | None) -> AbstractContextManager[str | Path]:
     """Where checkpoints go: a directory that is removed at the end, unless one is given."""
     return tempfile.TemporaryDirectory(prefix="deberta_c-fit-") if given is None else nullcontext(given)
@@ -208,11 +245,12 @@ def _learning_rate(model: Any) -> float:
     return 5e-5 if width < 768 else 2e-5 if width < 1024 else 1e-5
 
 
-def _result(trainer: Trainer, encoded: EncodedLabels, metric: str, epochs: float, seconds: float) -> FitResult:
-    history = history_of(trainer.state.log_history)
+def _result(trainer: Trainer, encoded: EncodedLabels, metric: str, seconds: float) -> FitResult:
+    state = trainer.state
+    history = history_of(state.log_history)
     scored = [row for row in history if f"validation_{metric}" in row]
-    best = history[-1]["epoch"]
+    best = max(math.ceil(state.epoch), 1)
     if scored:
         sign = 1 if metric in LOWER_IS_BETTER else -1
         best = min(scored, key=lambda row: sign * row[f"validation_{metric}"])["epoch"]
-    return FitResult(history, best, encoded.names, seconds, len(history) < epochs)
+    return FitResult(history, best, encoded.names, seconds, state.global_step < state.max_steps)
