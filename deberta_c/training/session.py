@@ -18,8 +18,8 @@ _SEED_LIMIT = 1 << 64
 class Session:
     """The training of a model: its weights, gradients and moments, which the core holds.
 
-    The model keeps the weights that it had until `write_back`. A head that is missing in the model's files is drawn
-    from `seed`. One call at a time.
+    The model keeps the weights that it had until `write_back`; its own network is freed, and opened again when the
+    model is called. A head that is missing in the model's files is drawn from `seed`. One call at a time.
     """
 
     def __init__(self, model: Any, *, seed: int = 42) -> None:
@@ -36,6 +36,7 @@ class Session:
             tied=self._plan.settings["head"] == "masked_lm" and _shares_words(self._sources, tied),
             **dropout_of(model.config, self._plan.settings["head"]),
         )
+        model._release()
 
     @property
     def columns(self) -> int:
@@ -62,7 +63,8 @@ class Session:
             self.core.set_options(name, decay=name.endswith(".weight") and "LayerNorm" not in name)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The weights as they are now, float32, under the names of a file."""
+        """The weights as they are now, float32, under the names of a file; memory of passes is freed for them."""
+        self.core.trim()
         arrays = {source.name: self.core.parameter(source.name) for source in self._sources}
         found = {}
         for file, array in from_core(self._sources, arrays, self._plan.settings).items():
