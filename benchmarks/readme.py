@@ -16,6 +16,7 @@ from benchmarks.peers import report
 from benchmarks.process import loading, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import run as training
+from benchmarks.zero_shot import run as zero_shot
 
 DOCUMENTS = [common.ROOT / "README.md", common.ROOT / "docs" / "performance.md"]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
@@ -27,6 +28,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "attention": attention.table,
     "tokenizers": tokenization.table,
     "training": training.table,
+    "zero_shot": zero_shot.table,
 }
 
 

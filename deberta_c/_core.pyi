@@ -99,6 +99,7 @@ class Training:
         head_dropout: float = ...,
         padding: int = ...,
         tied: bool = ...,
+        base: Training | None = ...,
     ) -> Training: ...
     @property
     def names(self) -> tuple[str, ...]: ...
@@ -121,6 +122,23 @@ class Training:
         seed: int = ...,
     ) -> NDArray[np.float32]: ...
     def backward(self, d_logits: NDArray[np.float32], /) -> None: ...
+    def masked_lm(
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        targets: NDArray[np.int32],
+        *,
+        types: NDArray[np.uint8] | None = ...,
+        mask: NDArray[np.uint8] | None = ...,
+        pair_mask: NDArray[np.uint8] | None = ...,
+        first: NDArray[np.int32] | None = ...,
+        selected: NDArray[np.uint8] | None = ...,
+        seed: int = ...,
+        smoothing: float = ...,
+        drops: bool = ...,
+    ) -> float: ...
+    def masked_lm_backward(self, scale: float, /) -> None: ...
+    def sample(self, seed: int, /) -> NDArray[np.int32]: ...
     def evaluate(
         self,
         ids: NDArray[np.int32],

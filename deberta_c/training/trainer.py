@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import warn_caller
-from deberta_c._models.heads import SequenceClassifier
-from deberta_c._models.losses import IGNORED, REGRESSION, SINGLE, loss_and_gradient, loss_divisor
 from deberta_c.training import checkpoints
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import (
@@ -25,7 +23,8 @@ from deberta_c.training.callbacks import (
     metric_key,
     progress_callback,
 )
-from deberta_c.training.data import Rows, batches, encoded_rows, order_of
+from deberta_c.training.data import Rows, batches, columns_of, gathered, order_of
+from deberta_c.training.objectives import objective_of
 from deberta_c.training.schedules import Schedule, schedule_of
 from deberta_c.training.session import Session
 
@@ -39,32 +38,33 @@ class TrainOutput(NamedTuple):
 
 
 class PredictionOutput(NamedTuple):
-    """What `Trainer.predict` returns: logits (N, C), the labels or None, and metrics."""
+    """What `Trainer.predict` returns: predictions, such as logits (N, C), the labels or None, and metrics."""
 
-    predictions: NDArray[np.float32]
-    label_ids: NDArray[Any] | None
+    predictions: Any
+    label_ids: Any
     metrics: dict[str, float] | None
 
 
 class EvalPrediction(NamedTuple):
-    """What `compute_metrics` gets: logits (N, C) and labels; it unpacks as a pair.
+    """What `compute_metrics` gets: predictions, such as logits (N, C), and labels; it unpacks as a pair.
 
     >>> predictions, labels = EvalPrediction(np.zeros((1, 2), np.float32), np.array([1]))
     >>> predictions.shape, labels.tolist()
     ((1, 2), [1])
     """
 
-    predictions: NDArray[np.float32]
-    label_ids: NDArray[Any]
+    predictions: Any
+    label_ids: Any
 
 
 class Trainer:
     """Fine-tunes a sequence classifier: one label a row, independent labels, or a regression.
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
-    is ignored. Data sets are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or
-    texts (`text`, `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the
-    model's own. `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
+    is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
+    are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or texts (`text`,
+    `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the model's own.
+    `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
     of each class. Training computes in float32, whatever type the weights in the files have.
 
@@ -100,22 +100,35 @@ class Trainer:
         class_weights: Any = None,
         tokenizer: Any = None,
     ) -> None:
-        if not isinstance(model, SequenceClassifier):
-            raise TypeError(f"model is {type(model).__name__}; Trainer fine-tunes sequence classifiers so far")
         if tokenizer is not None:
             warn_caller(FutureWarning("tokenizer= is the older name of processing_class="))
             processing_class = tokenizer if processing_class is None else processing_class
         self.model, self.args = model, TrainingArguments() if args is None else args
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.processing_class = processing_class
-        self.compute_loss_func, self.compute_metrics = compute_loss_func, compute_metrics
-        self._class_weights = None if class_weights is None else np.asarray(class_weights, np.float64)
+        self.compute_metrics = compute_metrics
+        self.objective = objective_of(
+            model,
+            class_weights=class_weights,
+            label_smoothing=self.args.label_smoothing_factor,
+            function=compute_loss_func,
+        )
+        self.objective.take_collator(data_collator)
         self.state, self.control = TrainerState(), TrainerControl()
         flow: list[Any] = [DefaultFlowCallback(), *(callbacks or []), progress_callback(bool(self.args.disable_tqdm))]
         self.callback_handler = CallbackHandler(flow, model, processing_class)
         self._session: Session | None = None
         self._schedule: Schedule = lambda step: 1.0
         self._call("on_init_end")
+
+    @property
+    def compute_loss_func(self) -> Any:
+        """The loss function that replaces the model's, or None."""
+        return self.objective.function
+
+    @compute_loss_func.setter
+    def compute_loss_func(self, function: Any) -> None:
+        self.objective.function = function
 
     # ---- callbacks ----
 
@@ -148,14 +161,12 @@ class Trainer:
         """
         if resume_from_checkpoint is None:
             resume_from_checkpoint = self.args.resume_from_checkpoint
-        rows = self._rows(self.train_dataset, "train_dataset")
-        self._check_labels(rows, "train_dataset", training=True)
-        held_out = None if self.eval_dataset is None else self._rows(self.eval_dataset, "eval_dataset")
-        if held_out is not None:
-            self._check_labels(held_out, "eval_dataset")
+        rows = self._labelled(self.train_dataset, "train_dataset")
+        self.objective.warn(rows, "train_dataset")
+        held_out = None if self.eval_dataset is None else self._labelled(self.eval_dataset, "eval_dataset")
         if self.args.eval_strategy != "no" and held_out is None:
             raise ValueError(f"eval_strategy is {self.args.eval_strategy!r}, but there is no eval_dataset; give one")
-        session = self._session = Session(self.model, seed=self.args.seed)
+        session = self._session = self._new_session()
         session.set_decay()
         run = _Run.of(self.args, len(rows))
         self.state = TrainerState(
@@ -214,10 +225,9 @@ class Trainer:
         self, epoch: int, run: "_Run", rows: Rows, held_out: Rows | None, session: Session, since: "_Since"
     ) -> float:
         data_seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        strategy = self.args.train_sampling_strategy
-        order = order_of(strategy, rows.lengths(), self.args.train_batch_size, data_seed, epoch)
-        parts = batches(order, self.args.train_batch_size, self.args.dataloader_drop_last)
-        each = self.args.gradient_accumulation_steps
+        size, each = self.args.train_batch_size, self.args.gradient_accumulation_steps
+        order = order_of(self.args.train_sampling_strategy, rows.lengths(), size * each, data_seed, epoch)
+        parts = batches(order, size, self.args.dataloader_drop_last)
         updates = [parts[begin : begin + each] for begin in range(0, len(parts), each)]
         total = 0.0
         for number in range(self.state.global_step - epoch * run.steps_of_epoch, len(updates)):
@@ -239,23 +249,17 @@ class Trainer:
 
     def _step(self, parts: list[NDArray[np.int64]], rows: Rows, session: Session, since: "_Since") -> float:
         """One update from some batches: the gradient of the mean loss over all of their rows."""
-        labels = rows.labels
-        assert labels is not None
-        divisor = sum(self._divisor(labels[part]) for part in parts)
-        loss = 0.0
-        for number, part in enumerate(parts):
-            seed = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009 + number
-            logits = session.forward(rows.batch(part), seed)
-            part_loss, d_logits = self._loss(logits, labels[part], divisor, len(part) / sum(map(len, parts)), True)
-            session.backward(d_logits)
-            loss += part_loss
+        first = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009
+        seeded = [(self.objective.batch(rows, part, seed), seed) for seed, part in enumerate(parts, first)]
+        divisor = self.objective.total([batch for batch, _ in seeded])
+        loss = sum(self.objective.learn(session, batch, divisor, seed) for batch, seed in seeded)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
             )
         self._call("on_pre_optimizer_step")
         rate = self.args.learning_rate * self._schedule(self.state.global_step)
-        norm = session.core.update(
+        norm = session.update(
             rate,
             beta1=self.args.adam_beta1,
             beta2=self.args.adam_beta2,
@@ -285,7 +289,7 @@ class Trainer:
 
     def _evaluate_and_note(self, held_out: Rows, session: Session) -> None:
         """Evaluates, and notes whether that was the best so far."""
-        metrics = self._evaluated(held_out, session, "eval")[1]
+        metrics = self._evaluated(held_out, session, "eval")
         if self.args.metric_for_best_model is None:
             return
         value = metrics.get(metric_key(self.args.metric_for_best_model))
@@ -329,75 +333,69 @@ class Trainer:
     def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval") -> dict[str, float]:
         """The loss and the metrics of a data set, by default `eval_dataset`, with the prefix "eval_"."""
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        rows = self._rows(dataset, "eval_dataset")
-        self._check_labels(rows, "eval_dataset")
-        return self._evaluated(rows, self._current(), metric_key_prefix)[1]
+        rows = self._labelled(dataset, "eval_dataset")
+        return self._evaluated(rows, self._current(), metric_key_prefix)
 
     def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
         """Logits of a data set and, if it has labels, its metrics, with the prefix "test_"."""
         rows = self._rows(test_dataset, "test_dataset")
-        if rows.labels is None:
-            return PredictionOutput(self._logits(rows, self._current()), None, None)
-        self._check_labels(rows, "test_dataset")
-        logits, metrics = self._evaluated(rows, self._current(), metric_key_prefix, event="on_predict")
-        return PredictionOutput(logits, rows.labels, metrics)
+        began = time.perf_counter()
+        found = self._predicted(rows, self._current(), True)
+        metrics = None
+        if rows.labels is not None:
+            metrics = self._metrics(found, rows, metric_key_prefix, began)
+            self._call("on_predict", metrics=metrics)
+        return PredictionOutput(found.predictions, found.label_ids, metrics)
+
+    def _new_session(self) -> Session:
+        return Session(self.model, seed=self.args.seed)
 
     def _current(self) -> Session:
         if self._session is None:
-            self._session = Session(self.model, seed=self.args.seed)
+            self._session = self._new_session()
         return self._session
 
-    def _logits(self, rows: Rows, session: Session) -> NDArray[np.float32]:
-        order = np.argsort(rows.lengths(), kind="stable")
-        logits = np.empty((len(rows), session.columns), np.float32)
-        for part in batches(order, self.args.eval_batch_size):
-            logits[part] = session.evaluate(rows.batch(part))
-        return logits
-
-    def _evaluated(
-        self, rows: Rows, session: Session, prefix: str, event: str = "on_evaluate"
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
+    def _evaluated(self, rows: Rows, session: Session, prefix: str) -> dict[str, float]:
         began = time.perf_counter()
-        logits, labels = self._logits(rows, session), rows.labels
-        assert labels is not None
-        loss = self._loss(logits, labels, self._divisor(labels), 1.0, False)[0]
-        metrics = {f"{prefix}_loss": float(loss)}
+        found = self._predicted(rows, session, self.compute_metrics is not None)
+        metrics = self._metrics(found, rows, prefix, began)
+        self.log(dict(metrics))
+        self._call("on_evaluate", metrics=metrics)
+        return metrics
+
+    def _predicted(self, rows: Rows, session: Session, collects: bool) -> "_Predicted":
+        """The loss of the rows and, with `collects`, predictions and labels."""
+        objective, labelled = self.objective, rows.labels is not None
+        order = np.argsort(rows.lengths(), kind="stable")
+        parts = [objective.batch(rows, part) for part in batches(order, self.args.eval_batch_size)]
+        divisor = objective.total(parts) if labelled else None
+        loss, predictions, labels = 0.0, [], []
+        for batch in parts:
+            part, logits = objective.evaluate(session, batch, divisor, logits=collects)
+            loss += part or 0.0
+            if collects:
+                assert logits is not None
+                predictions.append((batch.rows, objective.predictions(logits, batch, rows)))
+            if collects and labelled:
+                labels.append((batch.rows, objective.label_ids(batch, rows)))
+        return _Predicted(
+            loss if labelled else None,
+            gathered(predictions, len(rows)) if predictions else None,
+            gathered(labels, len(rows)) if labels else None,
+        )
+
+    def _metrics(self, found: "_Predicted", rows: Rows, prefix: str, began: float) -> dict[str, float]:
+        metrics: dict[str, float] = {f"{prefix}_loss": float(found.loss or 0.0)}
         if self.compute_metrics is not None:
-            for name, value in self.compute_metrics(EvalPrediction(logits, labels)).items():
+            for name, value in self.compute_metrics(EvalPrediction(found.predictions, found.label_ids)).items():
                 metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = value
         seconds = time.perf_counter() - began
         metrics[f"{prefix}_runtime"] = round(seconds, 4)
         metrics[f"{prefix}_samples_per_second"] = round(len(rows) / seconds, 3)
         metrics[f"{prefix}_steps_per_second"] = round(math.ceil(len(rows) / self.args.eval_batch_size) / seconds, 3)
-        if event == "on_evaluate":
-            self.log(dict(metrics))
-        self._call(event, metrics=metrics)
-        return logits, metrics
+        return metrics
 
-    # ---- losses and labels ----
-
-    def _options(self) -> dict[str, Any]:
-        return {"infer": self.model.config.model_type == "bert", "class_weights": self._class_weights}
-
-    def _divisor(self, labels: NDArray[Any]) -> float:
-        return loss_divisor(self.model.config.problem_type, labels, self.model.num_labels, **self._options())
-
-    def _loss(
-        self, logits: NDArray[np.float32], labels: NDArray[Any], divisor: float, share: float, training: bool
-    ) -> tuple[float, NDArray[np.float32]]:
-        """The share of these rows in the mean loss of an update, and its gradient."""
-        if self.compute_loss_func is not None:
-            loss, gradient = self.compute_loss_func(logits, labels)
-            return float(loss) * share, np.asarray(gradient, np.float32) * np.float32(share)
-        value, gradient = loss_and_gradient(
-            self.model.config.problem_type,
-            logits,
-            labels,
-            divisor=divisor,
-            label_smoothing=self.args.label_smoothing_factor if training else 0.0,
-            **self._options(),
-        )
-        return float(value), gradient
+    # ---- data sets ----
 
     def _rows(self, dataset: Any, name: str) -> Rows:
         if dataset is None:
@@ -405,21 +403,13 @@ class Trainer:
         tokenizer = self.processing_class
         if tokenizer is None and self.model.name_or_path:
             tokenizer = self.model.tokenizer
-        return encoded_rows(dataset, name, tokenizer, self.model._opened.settings["type_vocab_size"])
+        return self.objective.read(columns_of(dataset, name), name, tokenizer)
 
-    def _check_labels(self, rows: Rows, name: str, training: bool = False) -> None:
-        labels, config = rows.labels, self.model.config
-        if labels is None:
+    def _labelled(self, dataset: Any, name: str) -> Rows:
+        rows = self._rows(dataset, name)
+        if rows.labels is None:
             raise ValueError(f"{name} has no labels; give a column named label or labels")
-        if self.compute_loss_func is None:
-            self._divisor(labels)  # raises for labels of a wrong kind or out of range
-        single = config.problem_type in (None, SINGLE) and self.model.num_labels > 1 and labels.ndim == 1
-        if not training or not single or labels.dtype.kind not in "iu" or config.problem_type == REGRESSION:
-            return
-        counts = np.bincount(labels[labels != IGNORED].astype(np.int64), minlength=self.model.num_labels)
-        if not counts.all():
-            absent = int(np.flatnonzero(counts == 0)[0])
-            warn_caller(UserWarning(f"{name} has no row with the label {absent}; the model will not learn it"))
+        return rows
 
     # ---- the rest ----
 
@@ -463,6 +453,14 @@ class _Run(NamedTuple):
         if args.max_steps > 0:
             return cls(each, args.max_steps, math.ceil(args.max_steps / each))
         return cls(each, math.ceil(args.num_train_epochs * each), math.ceil(args.num_train_epochs))
+
+
+class _Predicted(NamedTuple):
+    """What an evaluation found; None for what was not asked for."""
+
+    loss: float | None
+    predictions: Any
+    label_ids: Any
 
 
 class _Since:

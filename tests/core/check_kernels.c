@@ -135,6 +135,23 @@ static void check_softmax_backward(const struct kernels *k, size_t n)
     release(p, rows * ld), release(d, rows * ld);
 }
 
+/* Sums of exponentials over n values; nothing behind them counts or changes. */
+static void check_exp(const struct kernels *k, size_t n)
+{
+    float *x = floats(n), *before = floats(n), sums[3];
+    double top = -INFINITY, sum = 0.0, total = 0.0;
+    for (size_t i = 0; i < n; i++)
+        before[i] = x[i] *= 12.0f, top = fmax(top, (double)x[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)x[i] - top), total += (double)x[i];
+    k->exp_sums(x, n, sums);
+    CHECK((double)sums[0] == top && fabs((double)sums[1] - sum) < 3e-6 * sum && fabs((double)sums[2] - total) < 1e-4);
+    k->exp_scaled(x, n, sums[0], 0.25f, 0.01f);
+    for (size_t i = 0; i < n; i++)
+        CHECK(fabs((double)x[i] - (0.25 * exp((double)before[i] - top) - (double)0.01f)) < 1e-6);
+    release(x, n), release(before, n);
+}
+
 static void check_add_transposed(const struct kernels *k, size_t keys, size_t rows)
 {
     size_t ld_part = rows + 9, ld_tile = keys + 7, part_rows = keys + 3, tile_rows = rows + 3;
@@ -361,6 +378,7 @@ int main(void)
             check_softmax(k, n, false);
             check_softmax(k, n, true);
             check_softmax_backward(k, n);
+            check_exp(k, n);
             check_add_transposed(k, n, 1 + n % 13);
             check_layernorm(k, n, n % 2 == 0);
             check_layernorm_backward(k, n, n % 2 == 0);
