@@ -49,6 +49,8 @@ MUST_USE enum deberta_status deberta_training_new(const struct deberta_config *c
                                                   const struct deberta_training_options *options,
                                                   struct deberta_training **out);
 void deberta_training_free(struct deberta_training *training);
+/* Frees the memory of passes until the next one; a forward pass that waits for its backward pass is lost. */
+void deberta_training_trim(struct deberta_training *training);
 /* Bytes of weights, gradients, moments and activations. */
 size_t deberta_training_memory(const struct deberta_training *training);
 

@@ -85,9 +85,9 @@ struct adamw {
                   size_t rows, size_t n, size_t ld, float *out))                                                       \
     /* x[rows][columns] = act(x) in place; columns up to the next multiple of MAX_PANEL may change */                  \
     K(activate, (enum activation act, float *x, size_t ld, size_t rows, size_t columns))                               \
-    /* d[rows][columns] *= act'(x); columns of d up to the next multiple of MAX_PANEL may change */                    \
+    /* d[rows][columns] *= act'(x), x = act(x); columns up to the next multiple of MAX_PANEL may change */             \
     K(activate_backward,                                                                                               \
-      (enum activation act, const float *x, size_t ld_x, float *d, size_t ld_d, size_t rows, size_t columns))          \
+      (enum activation act, float *x, size_t ld_x, float *d, size_t ld_d, size_t rows, size_t columns))                \
     /* The gradients of layernorm at x, the sum that it normalised, from that of its output. d_x may be d_out; d_gain    \
      * and d_bias (n) grow by the sums over these rows. */                                                             \
     K(layernorm_backward, (const float *x, const float *d_out, const float *gain, float eps, size_t rows, size_t n,    \

@@ -71,6 +71,11 @@ size_t linear_backward_scratch(const struct linear *linear);
 void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
                            float *scratch);
 
+/* The same through the activation whose output the layer reads: d_x[rows][in_stride] = (d_out . weights) * act'(x), and
+ * x[rows][in_stride], what the activation read, becomes act(x). */
+void linear_backward_activated(const struct linear *linear, const float *d_out, size_t rows, enum activation act,
+                               float *x, float *d_x, float *scratch);
+
 /* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias. Padding
  * columns of d_out must be zero: then those of the gradients stay zero. */
 void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,

@@ -266,6 +266,17 @@ static PyObject *training_update(PyObject *object, PyObject *arguments, PyObject
     return binding_check(status) < 0 ? NULL : PyFloat_FromDouble(norm);
 }
 
+static PyObject *training_trim(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct training_object *self = (struct training_object *)object;
+    if (enter(self) < 0)
+        return NULL;
+    deberta_training_trim(self->training);
+    leave(self);
+    Py_RETURN_NONE;
+}
+
 /* ---- parameters ---- */
 
 /* The index of a parameter, or -1 with an exception set. */
@@ -458,6 +469,9 @@ static PyMethodDef methods[] = {
                "       scale=1.0, bias_correction=True)\n--\n\n"
                "One step of AdamW; returns the norm of the gradients before clipping, and zeroes them. If the norm is\n"
                "not finite nothing else changes.")},
+    {"trim", training_trim, METH_NOARGS,
+     PyDoc_STR("trim($self, /)\n--\n\n"
+               "Frees the memory of passes until the next one; a forward pass that waits for backward is lost.")},
     {"parameter", training_parameter, METH_O, PyDoc_STR("parameter($self, name, /)\n--\n\nA copy of a parameter.")},
     {"gradient", training_gradient, METH_O, PyDoc_STR("gradient($self, name, /)\n--\n\nA copy of its gradient.")},
     {"moments", training_moments, METH_O,

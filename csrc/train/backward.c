@@ -9,7 +9,7 @@
 #include "model/shapes.h"
 #include "nn/elementwise.h"
 
-#define BLOCK_ROWS 512 /* rows of the feed-forward network at a time: its inner gradients take little memory */
+#define BLOCK_ROWS 1024 /* rows of the feed-forward network at a time: its inner gradients take little memory */
 
 /* ---- memory ---- */
 
@@ -46,7 +46,6 @@ void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const
     g->d_context = arena_floats(arena, tokens * h);
     g->d_query = arena_floats(arena, tokens * h);
     g->d_key_value = arena_floats(arena, tokens * 2 * h);
-    g->activated = arena_floats(arena, block * width);
     g->d_up = arena_floats(arena, block * width);
     g->d_embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
     bool convolved = m->config.conv_kernel_size > 0;
@@ -115,11 +114,10 @@ static void feed_forward_backward(const struct backward *b, size_t number, size_
     size_t ld = m->hidden_stride, width = layer->up.out_stride;
     for (size_t row = 0; row < rows; row += BLOCK_ROWS) {
         size_t n = min_size(BLOCK_ROWS, rows - row);
-        const float *up = tape->up + row * width, *d_out = g->d_dropped + row * ld;
-        activation_apply(m->act.hidden, up, n, width, g->activated);
-        weights_backward(b, &layer->down, &gradient->down, g->activated, d_out, n);
-        linear_backward_input(&layer->down, d_out, n, false, g->d_up, g->scratch);
-        activation_backward(m->act.hidden, up, n, width, g->d_up);
+        float *up = tape->up + row * width;
+        const float *d_out = g->d_dropped + row * ld;
+        linear_backward_activated(&layer->down, d_out, n, m->act.hidden, up, g->d_up, g->scratch);
+        weights_backward(b, &layer->down, &gradient->down, up, d_out, n);
         weights_backward(b, &layer->up, &gradient->up, tape->attended + row * ld, g->d_up, n);
         linear_backward_input(&layer->up, g->d_up, n, true, d_attended + row * ld, g->scratch);
     }

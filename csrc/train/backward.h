@@ -16,7 +16,7 @@ struct gradients {
     float *d_context;         // (T, H)
     float *d_query;           // (T, H)
     float *d_key_value;       // (T, 2 H)
-    float *activated, *d_up;  // (block of T, I)
+    float *d_up;              // (block of T, I)
     float *d_embedded;        // (T, E), or NULL
     float *unfolded;          // (block of T, K H), or NULL: rows of the convolution, then their gradient
     float *d_input;           // (T, H), or NULL: by what the convolution reads

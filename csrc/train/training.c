@@ -118,6 +118,18 @@ void deberta_training_free(struct deberta_training *t)
     memory_free(t);
 }
 
+void deberta_training_trim(struct deberta_training *t)
+{
+    context_trim(t->context);
+    context_trim(t->plain);
+    memory_free(t->inputs);
+    memory_free(t->block);
+    t->inputs = t->block = NULL;
+    t->inputs_bytes = t->block_bytes = 0;
+    t->batch = (struct deberta_batch){0};
+    t->taped = false;
+}
+
 size_t deberta_training_memory(const struct deberta_training *t)
 {
     return t->model->bytes + 3 * t->parameters.block_bytes + t->inputs_bytes + t->block_bytes +
@@ -154,14 +166,16 @@ static struct deberta_batch place_batch(const struct deberta_batch *from, size_t
     return batch;
 }
 
-/* Makes a block of at least `bytes`. */
+/* Makes a block of at least `bytes`, which are lost; the old one is freed first, because both may not fit. */
 static enum deberta_status make_room(char **block, size_t *size, size_t bytes)
 {
     if (bytes <= *size)
         return DEBERTA_OK;
     void *new;
-    TRY(memory_calloc(bytes, 1, &new));
     memory_free(*block);
+    *block = NULL;
+    *size = 0;
+    TRY(memory_calloc(bytes, 1, &new));
     *block = new;
     *size = bytes;
     return DEBERTA_OK;

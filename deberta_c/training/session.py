@@ -21,9 +21,9 @@ _SEED_LIMIT = 1 << 64
 class Session:
     """The training of a model: its weights, gradients and moments, which the core holds.
 
-    The model keeps the weights that it had until `write_back`. A head that is missing in the model's files is drawn
-    from `seed`. With `base`, the word table is that of another session plus one of its own, zero at first, which alone
-    is trained. One call at a time.
+    The model keeps the weights that it had until `write_back`; its own network is freed, and opened again when the
+    model is called. A head that is missing in the model's files is drawn from `seed`. With `base`, the word table is
+    that of another session plus one of its own, zero at first, which alone is trained. One call at a time.
     """
 
     def __init__(self, model: Any, *, seed: int = 42, base: "Session | None" = None) -> None:
@@ -46,6 +46,7 @@ class Session:
             base=None if base is None else base.core,
             **dropout_of(model),
         )
+        model._release()
 
     @property
     def columns(self) -> int:
@@ -96,7 +97,8 @@ class Session:
             self.core.set_options(name, decay=name.endswith(".weight") and "LayerNorm" not in name)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The weights as they are now, float32, under the names of a file."""
+        """The weights as they are now, float32, under the names of a file; memory of passes is freed for them."""
+        self.core.trim()
         arrays = {source.name: self._parameter(source.name) for source in self._sources}
         found = {}
         for file, array in from_core(self._sources, arrays, self._plan.settings).items():
