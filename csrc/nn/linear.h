@@ -71,8 +71,8 @@ size_t linear_backward_scratch(const struct linear *linear);
 void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
                            float *scratch);
 
-/* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias. Padding
- * columns of d_out must be zero: then those of the gradients stay zero. */
+/* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias; either
+ * may be NULL. Padding columns of d_out must be zero: then those of the gradients stay zero. */
 void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
                              float *d_packed, float *d_bias, float *scratch);
 
