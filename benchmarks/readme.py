@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Prints the committed results into README.md and docs/performance.md, and plots them.
+"""Prints the committed results into README.md and pages of docs, and plots them.
 
 A table stands between `<!-- table: NAME -->` and `<!-- end -->`; a figure in a sentence stands between
 `<!-- figure: NAME -->` and `<!-- end -->`. The text between these marks is replaced.
@@ -15,9 +15,11 @@ from benchmarks.core import attention, linear
 from benchmarks.peers import report
 from benchmarks.process import loading, scheduling
 from benchmarks.tokenization import run as tokenization
+from benchmarks.training import pretraining
 from benchmarks.training import run as training
+from benchmarks.zero_shot import run as zero_shot
 
-DOCUMENTS = [common.ROOT / "README.md", common.ROOT / "docs" / "performance.md"]
+DOCUMENTS = [common.ROOT / name for name in ("README.md", "docs/performance.md", "docs/pretraining.md")]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
@@ -27,6 +29,8 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "attention": attention.table,
     "tokenizers": tokenization.table,
     "training": training.table,
+    "pretraining": pretraining.table,
+    "zero_shot": zero_shot.table,
 }
 
 

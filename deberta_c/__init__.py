@@ -83,12 +83,15 @@ from deberta_c._models.outputs import (
     sigmoid,
     softmax,
 )
+from deberta_c._pipelines.cross_encoder import CrossEncoder
 from deberta_c._pipelines.factory import TextClassificationPipeline, pipeline
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
+from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
 from deberta_c._pipelines.token_classification import TokenClassificationPipeline
+from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
 from deberta_c._tokenizers.added_token import AddedToken
-from deberta_c._tokenizers.collator import DataCollatorWithPadding
+from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling, DataCollatorWithPadding
 from deberta_c._tokenizers.encodings import BatchEncoding, CharSpan, TokenSpan
 from deberta_c._tokenizers.tokenizer import (
     AutoTokenizer,
@@ -106,7 +109,9 @@ if _TYPE_CHECKING:
     from deberta_c.training.arguments import TrainingArguments
     from deberta_c.training.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
     from deberta_c.training.nli import nli_pairs
+    from deberta_c.training.pretraining import pretrain
     from deberta_c.training.trainer import EvalPrediction, Trainer
+    from deberta_c.training.vocabulary import train_tokenizer
 
 __all__ = [
     "AddedToken",
@@ -136,6 +141,8 @@ __all__ = [
     "BertTokenizer",
     "BertTokenizerFast",
     "CharSpan",
+    "CrossEncoder",
+    "DataCollatorForLanguageModeling",
     "DataCollatorWithPadding",
     "DebertaConfig",
     "DebertaForMaskedLM",
@@ -171,6 +178,7 @@ __all__ = [
     "PreTrainingOutput",
     "PretrainedConfig",
     "QuestionAnsweringModelOutput",
+    "QuestionAnsweringPipeline",
     "SequenceClassifierOutput",
     "TextClassificationPipeline",
     "TokenClassificationPipeline",
@@ -184,12 +192,14 @@ __all__ = [
     "TruncationWarning",
     "UnexpectedWeightsWarning",
     "UntiedWeightsWarning",
+    "ZeroShotClassificationPipeline",
     "__version__",
     "default_model",
     "get_num_threads",
     "nli_pairs",
     "no_grad",
     "pipeline",
+    "pretrain",
     "sample_messages",
     "set_num_threads",
     "set_seed",
@@ -197,6 +207,7 @@ __all__ = [
     "sigmoid",
     "softmax",
     "threads",
+    "train_tokenizer",
 ]
 
 # Names that are imported when they are used, and their modules.
@@ -209,6 +220,8 @@ _LAZY = {
     "TrainerState": "deberta_c.training.callbacks",
     "TrainingArguments": "deberta_c.training.arguments",
     "nli_pairs": "deberta_c.training.nli",
+    "pretrain": "deberta_c.training.pretraining",
+    "train_tokenizer": "deberta_c.training.vocabulary",
 }
 
 if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error

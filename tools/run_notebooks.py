@@ -4,22 +4,31 @@
 python -m tools.run_notebooks
 """
 
+import shutil
 import tempfile
 from pathlib import Path
 
 import nbclient
 import nbformat
 
-NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
+FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+
+
+def execute(notebook: nbformat.NotebookNode, folder: str) -> None:
+    """Runs the notebook in `folder`, beside copies of the tables that are stored with the notebooks."""
+    for table in sorted(FOLDER.glob("*.csv")):
+        shutil.copy(table, folder)
+    nbclient.NotebookClient(
+        notebook, timeout=120, record_timing=False, resources={"metadata": {"path": folder}}
+    ).execute()
 
 
 def executed(path: Path, folder: str) -> nbformat.NotebookNode:
     """Runs the notebook in `folder` and returns it with its outputs, without times and names of this machine."""
     notebook = nbformat.read(path, as_version=4)
     metadata = dict(notebook.metadata)
-    nbclient.NotebookClient(
-        notebook, timeout=120, record_timing=False, resources={"metadata": {"path": folder}}
-    ).execute()
+    execute(notebook, folder)
     notebook.metadata = nbformat.from_dict(metadata)  # without the version of the interpreter
     return notebook
 

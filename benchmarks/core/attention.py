@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Attention's rate as a share of the measured FMA peak, over lengths and the shapes of the published models.
+"""Rates of attention and of its gradients as shares of the measured FMA peak, over lengths and published shapes.
 
-    python -m benchmarks.core.attention              # two minutes; benchmarks/results/ISA/attention.json and tables
-    python -m benchmarks.core.attention --quick      # v3-base only, ten seconds; prints only
+    python -m benchmarks.core.attention              # three minutes; benchmarks/results/ISA/attention.json and tables
+    python -m benchmarks.core.attention --quick      # v3-base only, half a minute; prints only
     python -m benchmarks.core.attention --table      # prints the tables of the committed results
 
 Run it on an idle machine. The current csrc is compiled.
@@ -14,6 +14,7 @@ from benchmarks.core.peak import peak_gflops
 
 LENGTHS = (8, 16, 24, 48, 64, 128, 256, 384, 512, 1024)
 THREADS = (1, 2)
+PASSES = {"forward": "gflops", "backward": "backward_gflops"}
 BASE = "v3-base"
 GOAL = (BASE, 512, 0.70)
 SHAPES = {  # heads, head size, relative, position_buckets, max_relative_positions
@@ -28,34 +29,39 @@ SHAPES = {  # heads, head size, relative, position_buckets, max_relative_positio
 
 
 def measure(names: list[str]) -> dict:
-    """GFLOP/s of each shape and length, and the peak measured before and after each line."""
+    """GFLOP/s of each shape and length, forward and backward, and the peak measured before and after each line."""
     lines = []
     with Program("attention") as program:
         for name in names:
             for threads in THREADS:
                 peak = peak_gflops(threads)
-                rates = [program.ask(threads, *SHAPES[name], length)[0] for length in LENGTHS]
+                rates = [program.ask(threads, *SHAPES[name], length) for length in LENGTHS]
                 peak = max(peak, peak_gflops(threads))
-                lines.append({"shape": name, "threads": threads, "peak_gflops": peak, "gflops": rates})
+                found = dict(zip(PASSES.values(), zip(*rates, strict=True), strict=True))
+                lines.append({"shape": name, "threads": threads, "peak_gflops": peak, **found})
         return {**program.machine(), "lengths": LENGTHS, "lines": lines}
 
 
 def table(results: dict) -> str:
     name, length, least = GOAL
-    header = ["attention", "threads", *(f"S = {length}" for length in results["lengths"])]
+    header = ["attention", "threads", "pass", *(f"S = {length}" for length in results["lengths"])]
     rows = ["| " + " | ".join(header) + " |", "|---" * len(header) + "|"]
     for line in results["lines"]:
         heads, head_size = SHAPES[line["shape"]][:2]
-        shares = [f"{rate / line['peak_gflops']:.0%}" for rate in line["gflops"]]
-        rows.append(f"| {line['shape']} ({heads} x {head_size}) | {line['threads']} | {' | '.join(shares)} |")
+        for title, key in PASSES.items():
+            shares = [f"{rate / line['peak_gflops']:.0%}" for rate in line.get(key, [])]
+            if shares:
+                cells = [f"{line['shape']} ({heads} x {head_size})", str(line["threads"]), title, *shares]
+                rows.append("| " + " | ".join(cells) + " |")
     peaks = {threads: [line["peak_gflops"] for line in results["lines"] if line["threads"] == threads]
              for threads in THREADS}  # fmt: skip
     measured = ", ".join(f"{min(rates):.0f} to {max(rates):.0f} with {threads}" for threads, rates in peaks.items())
     rows += [
         "",
         "Shares of the FMA peak measured beside each line, of batches of about 1536 tokens in sequences of S; "
-        "8 S^2 operations per column of\nhidden states, 4 S^2 for BERT, which has no position terms; medians of five "
-        f"rounds. Goal: {least:.0%} for {name} at S = {length}. Peak, GFLOP/s by\nthreads: {measured}; "
+        "8 S^2 operations per column of\nhidden states, 4 S^2 for BERT, which has no position terms; backward 22 S^2 "
+        "and 10 S^2, the scores computed again; medians of five\n"
+        f"rounds. Goal: {least:.0%} for {name} at S = {length}, forward. Peak, GFLOP/s by\nthreads: {measured}; "
         f"{results['cpu']} ({results['isa']}), {results['date']}.",
     ]
     return "\n".join(rows)

@@ -257,8 +257,10 @@ ids, offsets = np.random.default_rng(0).integers(4, 4000, 16).astype(np.int32), 
 core.forward(ids, offsets)
 print("ready", flush=True)
 for line in sys.stdin:
+    calls, pause = line.split()
     times = []
-    for _ in range(int(line)):
+    for _ in range(int(calls)):
+        time.sleep(float(pause))
         start = time.perf_counter()
         core.forward(ids, offsets)
         times.append(time.perf_counter() - start)
@@ -275,34 +277,62 @@ def short_calls(name, threads, folder):
     return worker
 
 
+PAUSES = (0, 0.1, 0.5)  # seconds
+
+
+def pauses(directory):
+    """The time of 1x16 after an idle pause of the process. The package in the folder DEBERTA_C_BEFORE alternates."""
+    workers = {
+        f"{label}{threads} thread{'s' * (threads > 1)}": short_calls(str(directory), threads, package)
+        for label, package in builds().items()
+        for threads in (1, 2)
+    }
+    lines = {}
+    for pause in PAUSES:
+        rounds = alternate({name: partial(worker.ask, f"10 {pause}") for name, worker in workers.items()}, rounds=4)
+        lines |= {f"1x16 after {pause} s, {name}: p50": percentiles(found, 50) for name, found in rounds.items()}
+    for worker in workers.values():
+        worker.close()
+    return lines
+
+
+def builds():
+    """The folders of the packages to compare."""
+    before = os.environ.get("DEBERTA_C_BEFORE")
+    return {"": common.ROOT} | ({"before, ": before} if before else {})
+
+
+def percentiles(rounds, main):
+    """A line with the percentile `main` of all times as its value, and p50, p95 and p99 in ms."""
+    times = [float(word) for line in rounds for word in line.split()]
+    found = {f"p{part}": float(np.percentile(times, part)) * 1e3 for part in (50, 95, 99)}
+    return entry(found.pop(f"p{main}"), "ms", **found)
+
+
 def neighbours(directory):
     """A short text while a spinning process keeps every CPU busy. The package in the folder DEBERTA_C_BEFORE, another
     build, alternates with this one."""
-    folders = {"": common.ROOT}
-    if os.environ.get("DEBERTA_C_BEFORE"):
-        folders["before, "] = os.environ["DEBERTA_C_BEFORE"]
     lines = {}
     with tempfile.TemporaryDirectory() as folder:
         write_checkpoint_in_process("v3-xsmall", folder)
         for model, path in (("default model", deberta_c.default_model()), ("v3-xsmall", folder)):
             workers = {
                 f"{label}{model}, {threads} thread{'s' * (threads > 1)}": short_calls(str(path), threads, package)
-                for label, package in folders.items()
+                for label, package in builds().items()
                 for threads in (1, 2)
             }
             spinning = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in os.sched_getaffinity(0)]
-            rounds = alternate({name: partial(worker.ask, "25") for name, worker in workers.items()}, rounds=4)
+            rounds = alternate({name: partial(worker.ask, "25 0") for name, worker in workers.items()}, rounds=4)
             for process in spinning:
                 process.kill()
             for name, worker in workers.items():
                 worker.close()
-                times = [float(word) for line in rounds[name] for word in line.split()]
-                p50, p95, p99 = np.percentile(times, [50, 95, 99]) * 1e3
-                lines[f"busy neighbours, {name}: p95"] = entry(p95, "ms", p50=p50, p99=p99)
+                lines[f"busy neighbours, {name}: p95"] = percentiles(rounds[name], 95)
     return lines
 
 
-PARTS = {function.__name__: function for function in (scaling, callers, processes, start, shapes, million, neighbours)}
+MEASURES = (scaling, callers, processes, start, shapes, million, neighbours, pauses)
+PARTS = {function.__name__: function for function in MEASURES}
 
 
 def about():

@@ -3,6 +3,7 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -27,6 +28,7 @@ struct loop;
 
 struct helper {
     _Alignas(64) _Atomic uint32_t state;
+    pid_t thread;      /* written by the helper before it sleeps */
     struct loop *loop; /* written by the owner before it offers */
     int worker;
     struct helper *next; /* of the same loop */
@@ -63,11 +65,26 @@ static void wake(struct helper *helper)
     syscall(SYS_futex, &helper->state, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
 }
 
-/* Sets the state, and wakes the other side if it sleeps. */
-static void change(struct helper *helper, uint32_t to)
+/* Wakes a helper on a CPU that is not the caller's. Kernels that keep idle CPUs asleep, as in some virtual machines,
+ * would put it on the caller's own CPU, where both take turns until the kernel moves one of them. Afterwards the helper
+ * may use the CPUs of its caller. */
+static void wake_elsewhere(struct helper *helper)
 {
-    if (atomic_exchange(&helper->state, to) & SLEEPING)
-        wake(helper);
+    cpu_set_t cpus;
+    if (sched_getaffinity(0, sizeof cpus, &cpus) != 0)
+        CPU_ZERO(&cpus);
+    cpu_set_t others = cpus;
+    CPU_CLR((size_t)sched_getcpu(), &others);
+    bool moves = CPU_COUNT(&others) > 0 && sched_setaffinity(helper->thread, sizeof others, &others) == 0;
+    wake(helper);
+    if (moves)
+        sched_setaffinity(helper->thread, sizeof cpus, &cpus);
+}
+
+/* Sets the state, and returns whether the other side sleeps. */
+static bool change(struct helper *helper, uint32_t to)
+{
+    return atomic_exchange(&helper->state, to) & SLEEPING;
 }
 
 /* Waits, spinning at first, until the state is `state` or, unless `equal`, until it is another. */
@@ -128,6 +145,7 @@ static void work(struct loop *loop, int worker)
 static void *help(void *data)
 {
     struct helper *self = data;
+    self->thread = gettid();
     while (true) {
         await(self, OFFERED, true);
         uint32_t offered = OFFERED;
@@ -135,7 +153,8 @@ static void *help(void *data)
             continue;
         watch_set((struct watching){.watch = self->loop->watch});
         work(self->loop, self->worker);
-        change(self, TAKEN);
+        if (change(self, TAKEN))
+            wake(self);
     }
     return NULL;
 }
@@ -178,7 +197,8 @@ static void offer(struct loop *loop, int wanted)
 {
     loop->fixed = (size_t)take(loop, wanted) + 1 == loop->n;
     for (struct helper *helper = loop->helpers; helper; helper = helper->next)
-        change(helper, OFFERED);
+        if (change(helper, OFFERED))
+            wake_elsewhere(helper);
 }
 
 /* Waits until no helper is in the loop. */

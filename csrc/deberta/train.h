@@ -39,6 +39,9 @@ struct deberta_training_options {
     int32_t padding;    /* the id whose row of the word table gets no gradient where it is read, or -1 */
     bool checkpointing; /* keeps the inputs of layers alone, and computes the rest again in the backward pass */
     bool tied;          /* "head.out.weight" is the word table: one parameter under two names */
+    /* The words of another network, which must live longer: the network reads the sum of its own word table and that
+     * one as it is then, and trains only its own (gradient-disentangled embedding sharing of DeBERTa v3). Or NULL. */
+    struct deberta_training *base;
 };
 
 /* Reads all tensors as float32: none of their data is needed afterwards. */
@@ -47,6 +50,8 @@ MUST_USE enum deberta_status deberta_training_new(const struct deberta_config *c
                                                   const struct deberta_training_options *options,
                                                   struct deberta_training **out);
 void deberta_training_free(struct deberta_training *training);
+/* Frees the memory of passes until the next one; a forward pass that waits for its backward pass is lost. */
+void deberta_training_trim(struct deberta_training *training);
 /* Bytes of weights, gradients, moments and activations. */
 size_t deberta_training_memory(const struct deberta_training *training);
 
@@ -66,6 +71,26 @@ MUST_USE enum deberta_status deberta_training_forward(struct deberta_training *t
 struct deberta_shapes deberta_training_shapes(const struct deberta_training *training);
 /* Adds the gradients of the last forward pass, given the gradient by its logits (same shape). */
 MUST_USE enum deberta_status deberta_training_backward(struct deberta_training *training, const float *d_logits);
+
+/* What a masked language model should say for the K selected tokens of a batch. */
+struct deberta_targets {
+    const int32_t *ids; // (K): negative: the token has no loss
+    float smoothing;    /* the share of the loss that asks for all ids alike (label smoothing) */
+};
+
+/* The sum of the cross-entropies of the selected tokens, with dropout by `seed` if `drops`: the forward pass of a
+ * masked language model, without an array of all logits. Keeps what the backward pass needs, as
+ * deberta_training_forward does. */
+MUST_USE enum deberta_status deberta_training_masked_lm(struct deberta_training *training,
+                                                        const struct deberta_batch *batch,
+                                                        const struct deberta_targets *targets, bool drops,
+                                                        uint64_t seed, double *loss);
+/* Draws an id for each selected token of the last deberta_training_masked_lm (K), from the softmax of its logits;
+ * before the backward pass. */
+MUST_USE enum deberta_status deberta_training_sample(struct deberta_training *training, uint64_t seed, int32_t *ids);
+/* Adds the gradients of scale * the loss of the last deberta_training_masked_lm. */
+MUST_USE enum deberta_status deberta_training_masked_lm_backward(struct deberta_training *training, double scale);
+
 /* Updates the parameters and zeroes the gradients. *norm: the L2 norm of all gradients times scale, before clipping; if
  * it is not finite, parameters, moments and the number of steps stay as they are. */
 MUST_USE enum deberta_status deberta_training_update(struct deberta_training *training,

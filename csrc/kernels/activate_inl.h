@@ -207,17 +207,19 @@ static void activate(enum activation kind, float *x, size_t ld, size_t rows, siz
     }
 }
 
-static void activate_backward(enum activation kind, const float *x, size_t ld_x, float *d, size_t ld_d, size_t rows,
+static void activate_backward(enum activation kind, float *x, size_t ld_x, float *d, size_t ld_d, size_t rows,
                               size_t columns)
 {
     switch (kind) {
 #define A(NAME, name)                                                                                                  \
     case ACT_##NAME:                                                                                                   \
         for (size_t row = 0; row < rows; row++) {                                                                      \
-            const float *from = x + row * ld_x;                                                                        \
-            float *to = d + row * ld_d;                                                                                \
-            for (size_t i = 0; i < columns; i += VEC)                                                                  \
-                vf_store(to + i, vf_load(to + i) * slope_##name(vf_load(from + i)));                                   \
+            float *in = x + row * ld_x, *slope = d + row * ld_d;                                                       \
+            for (size_t i = 0; i < columns; i += VEC) {                                                                \
+                vf value = vf_load(in + i);                                                                            \
+                vf_store(slope + i, vf_load(slope + i) * slope_##name(value));                                         \
+                vf_store(in + i, act_##name(value));                                                                   \
+            }                                                                                                          \
         }                                                                                                              \
         break;
         ACTIVATIONS(A)

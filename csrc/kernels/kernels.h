@@ -73,6 +73,10 @@ struct adamw {
     /* The gradient of softmax in place: p, the numerators that softmax left, becomes the probabilities; d, the gradient at   \
      * them, becomes that at the scores, p * (d - sum of p * d). d is finite up to the next multiple of MAX_PANEL. */ \
     K(softmax_backward, (float *p, float *d, size_t ld, size_t rows, size_t n, const float *inverse_sum)) \
+    /* Of n values: the largest, the sum of exp(x - largest), the sum of x. */                                          \
+    K(exp_sums, (const float *x, size_t n, float *sums))                                                               \
+    /* x[n] = exp(x - largest) * scale - shift in place */                                                             \
+    K(exp_scaled, (float *x, size_t n, float largest, float scale, float shift))                                       \
     /* tile[row][key] += part[key][row] */                                                                             \
     K(add_transposed,                                                                                                  \
       (const float *part, size_t ld_part, size_t keys, size_t rows, float *tile, size_t ld_tile))                      \
@@ -81,9 +85,9 @@ struct adamw {
                   size_t rows, size_t n, size_t ld, float *out))                                                       \
     /* x[rows][columns] = act(x) in place; columns up to the next multiple of MAX_PANEL may change */                  \
     K(activate, (enum activation act, float *x, size_t ld, size_t rows, size_t columns))                               \
-    /* d[rows][columns] *= act'(x); columns of d up to the next multiple of MAX_PANEL may change */                    \
+    /* d[rows][columns] *= act'(x), x = act(x); columns up to the next multiple of MAX_PANEL may change */             \
     K(activate_backward,                                                                                               \
-      (enum activation act, const float *x, size_t ld_x, float *d, size_t ld_d, size_t rows, size_t columns))          \
+      (enum activation act, float *x, size_t ld_x, float *d, size_t ld_d, size_t rows, size_t columns))                \
     /* The gradients of layernorm at x, the sum that it normalised, from that of its output. d_x may be d_out; d_gain    \
      * and d_bias (n) grow by the sums over these rows. */                                                             \
     K(layernorm_backward, (const float *x, const float *d_out, const float *gain, float eps, size_t rows, size_t n,    \

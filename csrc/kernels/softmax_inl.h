@@ -41,3 +41,27 @@ static void softmax_backward(float *p, float *d, size_t ld, size_t rows, size_t 
             vf_store(d + i, vf_load(p + i) * (vf_load(d + i) - mean));
     }
 }
+
+static void exp_sums(const float *x, size_t n, float *sums)
+{
+    vf largest = vf_set(-FLT_MAX);
+    for (size_t i = 0; i < n; i += VEC)
+        largest = vf_max(largest, vf_load_lanes(x + i, n - i, -FLT_MAX));
+    const vf top = vf_set(vf_largest(largest));
+    vf sum = {0}, total = {0};
+    for (size_t i = 0; i < n; i += VEC) {
+        sum += vf_exp(vf_load_lanes(x + i, n - i, -FLT_MAX) - top);
+        total += vf_load_lanes(x + i, n - i, 0.0f);
+    }
+    sums[0] = top[0];
+    sums[1] = vf_sum(sum);
+    sums[2] = vf_sum(total);
+}
+
+static void exp_scaled(float *x, size_t n, float largest, float scale, float shift)
+{
+    for (size_t i = 0; i < n; i += VEC) {
+        vf value = vf_exp(vf_load_lanes(x + i, n - i, 0.0f) - largest);
+        vf_store_lanes(x + i, value * scale - shift, n - i);
+    }
+}

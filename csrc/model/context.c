@@ -3,6 +3,13 @@
 
 #include "base/threads.h"
 
+void context_trim(struct deberta_context *context)
+{
+    memory_free(context->block);
+    context->block = NULL;
+    context->block_bytes = 0;
+}
+
 static enum deberta_status make_room(struct deberta_context *context, size_t threads)
 {
     const struct plan *plan = &context->plan;
@@ -14,10 +21,8 @@ static enum deberta_status make_room(struct deberta_context *context, size_t thr
     if (__builtin_mul_overflow(threads * sizeof(float), scratch, &floats_of_all))
         return fail(DEBERTA_MEMORY, "a sequence of %zu tokens needs more memory than is available", plan->max_length);
     if (bytes_of_work + floats_of_all > context->block_bytes) {
-        void *block;
-        TRY(memory_calloc(bytes_of_work + floats_of_all, 1, &block));
-        memory_free(context->block);
-        context->block = block;
+        context_trim(context); /* first, because both may not fit */
+        TRY(memory_calloc(bytes_of_work + floats_of_all, 1, &context->block));
         context->block_bytes = bytes_of_work + floats_of_all;
     }
     context->workspace_bytes = arena.used;

@@ -23,6 +23,9 @@ MUST_USE enum deberta_status context_prepare(struct deberta_context *context, co
 /* The same for a pass with a tape: one chunk. */
 MUST_USE enum deberta_status context_prepare_whole(struct deberta_context *context, const struct deberta_batch *batch);
 
+/* Frees the memory of passes until the next one. */
+void context_trim(struct deberta_context *context);
+
 /* The activations of a worker. */
 struct workspace context_workspace(const struct deberta_context *context, int worker);
 

@@ -255,5 +255,5 @@ enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *ch
         TRY(mask_decoder_apply(pass, chunk, &w));
     else
         take_first_rows(pass, chunk, &w);
-    return pass->outputs->logits ? head_apply(pass, chunk, &w) : DEBERTA_OK;
+    return pass->outputs->logits || pass->tape ? head_apply(pass, chunk, &w) : DEBERTA_OK;
 }

@@ -59,7 +59,8 @@ static enum deberta_status pool(const struct pass *pass, const float *rows, size
     return DEBERTA_OK;
 }
 
-/* Logits of n rows (n, H): dense, LayerNorm and out, as far as the head has them. */
+/* Logits of n rows (n, H): dense, LayerNorm and out, as far as the head has them. Without `logits` a tape keeps what
+ * `out` reads. */
 static enum deberta_status apply(const struct pass *pass, const float *rows, size_t n, size_t at,
                                  const struct workspace *w, float *logits)
 {
@@ -75,6 +76,8 @@ static enum deberta_status apply(const struct pass *pass, const float *rows, siz
     }
     if (dense && m->head_out.packed)
         rows = dropped(pass, DROPOUT_HEAD, rows, n, at, m->config.head_size, stride, tape ? tape->out_input : NULL);
+    if (!logits)
+        return DEBERTA_OK;
     if (m->head_out.packed) {
         TRY(linear_apply(&m->head_out, rows, n, ACT_LINEAR, w->logits));
         rows = w->logits, stride = m->head_out.out_stride;
@@ -100,8 +103,11 @@ enum deberta_status head_apply(const struct pass *pass, const struct chunk *chun
             norm_apply(&m->head_norm, w->y, w->chosen, count);
     }
     size_t block = workspace_head_rows(m, count);
-    for (size_t row = 0; row < count; row += block)
-        TRY(apply(pass, rows + row * m->hidden_stride, min_size(block, count - row), row, w,
-                  pass->outputs->logits + (chunk->logit_row + row) * shapes_logit_columns(&m->config)));
+    for (size_t row = 0; row < count; row += block) {
+        float *logits = pass->outputs->logits;
+        if (logits)
+            logits += (chunk->logit_row + row) * shapes_logit_columns(&m->config);
+        TRY(apply(pass, rows + row * m->hidden_stride, min_size(block, count - row), row, w, logits));
+    }
     return DEBERTA_OK;
 }

@@ -272,6 +272,7 @@ static enum deberta_status load(struct deberta_model *m, const struct checkpoint
         m->word.data = m->words;
         m->word.dtype = DEBERTA_F32;
         m->word.mapped = false;
+        params_drop_pages(tensors.word);
     }
     TRY(load_ends(m, &tensors));
     struct relative relative = {.rows = config_relative_rows(&m->config)};

@@ -32,16 +32,36 @@ size_t position_table_floats(const struct distances *distances, size_t heads, si
     return heads * head_size * round_up(2 * distances->span, kernels->panel_width);
 }
 
+struct packing {
+    const struct distances *distances;
+    size_t head_size;
+    const float *rows; // (2 * span, ld)
+    size_t ld, first, end;
+    float *table;
+};
+
+static void pack_head(size_t head, int worker, void *context)
+{
+    (void)worker;
+    const struct packing *p = context;
+    size_t width = kernels->panel_width, positions = 2 * p->distances->span;
+    float *panels = p->table + head * position_table_floats(p->distances, 1, p->head_size);
+    for (size_t i = p->first / width * width; i < p->end; i += width)
+        kernels->pack(p->rows + i * p->ld + head * p->head_size, p->ld, min_size(width, positions - i), p->head_size,
+                      panels + i * p->head_size);
+}
+
+void position_table_update(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
+                           size_t ld, size_t first, size_t end, float *table)
+{
+    struct packing packing = {distances, head_size, rows, ld, first, end, table};
+    parallel_for(heads, threads_grain(10.0 * (double)((end - first) * head_size)), pack_head, &packing);
+}
+
 void position_table_pack(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
                          size_t ld, float *table)
 {
-    size_t width = kernels->panel_width, positions = 2 * distances->span;
-    for (size_t head = 0; head < heads; head++) {
-        for (size_t p = 0; p < positions; p += width) {
-            kernels->pack(rows + p * ld + head * head_size, ld, min_size(width, positions - p), head_size, table);
-            table += head_size * width;
-        }
-    }
+    position_table_update(distances, heads, head_size, rows, ld, 0, 2 * distances->span, table);
 }
 
 static void mix_values(const struct forward_task *f, size_t first, size_t rows)

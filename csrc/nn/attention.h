@@ -96,5 +96,8 @@ void attention_backward(const struct attention *attention, const struct attentio
 size_t position_table_floats(const struct distances *distances, size_t heads, size_t head_size);
 void position_table_pack(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
                          size_t ld, float *table);
+/* The same for the panels that hold the positions [first, end); of their other rows, anything is packed. */
+void position_table_update(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
+                           size_t ld, size_t first, size_t end, float *table);
 
 #endif

@@ -12,40 +12,37 @@
 struct job {
     enum activation act;
     const float *x;
+    float *out, *d;
     size_t stride;
-    float *out;
-    bool backward;
 };
 
-static void run_row(size_t row, int worker, void *context)
+static void apply_row(size_t row, int worker, void *context)
 {
     (void)worker;
     const struct job *job = context;
-    const float *x = job->x + row * job->stride;
     float *out = job->out + row * job->stride;
-    if (job->backward) {
-        kernels->activate_backward(job->act, x, job->stride, out, job->stride, 1, job->stride);
-    } else {
-        memcpy(out, x, job->stride * sizeof *out);
-        kernels->activate(job->act, out, job->stride, 1, job->stride);
-    }
-}
-
-static void run(struct job *job, size_t rows)
-{
-    parallel_for(rows, threads_grain((double)(OPERATIONS * job->stride)), run_row, job);
+    memcpy(out, job->x + row * job->stride, job->stride * sizeof *out);
+    kernels->activate(job->act, out, job->stride, 1, job->stride);
 }
 
 void activation_apply(enum activation act, const float *x, size_t rows, size_t stride, float *out)
 {
-    struct job job = {.act = act, .x = x, .stride = stride, .out = out};
-    run(&job, rows);
+    struct job job = {.act = act, .x = x, .out = out, .stride = stride};
+    parallel_for(rows, threads_grain((double)(OPERATIONS * stride)), apply_row, &job);
 }
 
-void activation_backward(enum activation act, const float *x, size_t rows, size_t stride, float *d)
+static void differentiate_row(size_t row, int worker, void *context)
 {
-    struct job job = {.act = act, .x = x, .stride = stride, .out = d, .backward = true};
-    run(&job, rows);
+    (void)worker;
+    const struct job *job = context;
+    size_t first = row * job->stride;
+    kernels->activate_backward(job->act, job->out + first, job->stride, job->d + first, job->stride, 1, job->stride);
+}
+
+void activation_backward(enum activation act, float *x, size_t rows, size_t stride, float *d)
+{
+    struct job job = {.act = act, .out = x, .d = d, .stride = stride};
+    parallel_for(rows, threads_grain((double)(2 * OPERATIONS * stride)), differentiate_row, &job);
 }
 
 struct sum {

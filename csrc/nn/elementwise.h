@@ -8,8 +8,8 @@
 /* out = act(x), both (rows, stride). */
 void activation_apply(enum activation act, const float *x, size_t rows, size_t stride, float *out);
 
-/* d *= act'(x), both (rows, stride): from the gradient by act(x) to that by x. */
-void activation_backward(enum activation act, const float *x, size_t rows, size_t stride, float *d);
+/* d *= act'(x), both (rows, stride): from the gradient by act(x) to that by x. x becomes act(x). */
+void activation_backward(enum activation act, float *x, size_t rows, size_t stride, float *d);
 
 /* x *= scale, n numbers. */
 void scale_apply(float scale, float *x, size_t n);

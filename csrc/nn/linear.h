@@ -52,7 +52,7 @@ MUST_USE enum deberta_status linear_init_on(struct linear *linear, const struct 
                                             const struct weight *parts, size_t count, size_t in);
 void linear_release(struct linear *linear);
 /* Some output columns of a layer on the own path, as a layer over the same weights, never released: `first` and
- * `columns` are multiples of the panel width. */
+ * `columns` are multiples of the panel width. Absent weights stay absent. */
 struct linear linear_part(const struct linear *linear, size_t first, size_t columns);
 size_t linear_bytes(const struct linear *linear);
 
@@ -70,6 +70,11 @@ size_t linear_backward_scratch(const struct linear *linear);
 /* d_in[rows][in_stride] (+)= d_out[rows][out_stride] . weights */
 void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
                            float *scratch);
+
+/* The same through the activation whose output the layer reads: d_x[rows][in_stride] = (d_out . weights) * act'(x), and
+ * x[rows][in_stride], what the activation read, becomes act(x). */
+void linear_backward_activated(const struct linear *linear, const float *d_out, size_t rows, enum activation act,
+                               float *x, float *d_x, float *scratch);
 
 /* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias; either
  * may be NULL. Padding columns of d_out must be zero: then those of the gradients stay zero. */

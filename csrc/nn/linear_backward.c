@@ -16,6 +16,7 @@
 #define TOKENS 96          /* rows of `in` and d_out that one product sums */
 #define WEIGHT_INPUTS 384  /* columns of `in` of a task, at most */
 #define WEIGHT_OUTPUTS 512 /* columns of d_out of a task, at most */
+#define LEAST_INPUTS 24    /* columns of `in` of a task, if the layer has as many */
 #define LEFT_STRIDE 400    /* of the copied rows of `in`: an odd number of cache lines uses all sets of L1 */
 
 size_t linear_backward_scratch(const struct linear *linear)
@@ -36,6 +37,8 @@ struct backward {
     size_t rows;
     bool accumulate;
     float *d_in;              // (rows, in_stride)
+    enum activation act;      /* whose output the layer reads */
+    float *x;                 // (rows, in_stride): what it reads, and then its output; unused for ACT_LINEAR
     float *d_packed, *d_bias; // (out_stride / panel_width, in, panel_width), (out_stride)
     float *scratch;           // (workers, scratch_floats)
     size_t scratch_floats;
@@ -55,27 +58,32 @@ static void transpose_weights(const struct linear *m, size_t column, size_t firs
         kernels->pack(m->packed + (o * m->in + column * width), width, columns, width, transposed);
 }
 
-/* d_in (+)= `depth` columns of d_out from o, times the transposed weights of a group of panels. */
+/* d_in (+)= `depth` columns of d_out from o, times the transposed weights of a group of panels; and through the
+ * activation after the last of them, while the sums are in the cache. */
 static void multiply_group(const struct backward *b, size_t first, size_t last, size_t o, size_t depth,
                            const float *transposed)
 {
     const struct linear *m = b->linear;
-    size_t width = kernels->panel_width;
+    size_t width = kernels->panel_width, ld = m->in_stride;
+    bool activated = b->act != ACT_LINEAR && o + depth == m->out_stride;
     for (size_t row = 0; row < b->rows; row += INPUT_ROWS) {
+        size_t rows = min_size(INPUT_ROWS, b->rows - row), place = row * ld + first * width;
         for (size_t panel = first; panel < last; panel++) {
             struct product product = {
                 .a = b->d_out + row * m->out_stride + o,
                 .lda = m->out_stride,
                 .panel = transposed + (panel - first) * depth * width,
                 .k = depth,
-                .c = b->d_in + row * m->in_stride + panel * width,
-                .ldc = m->in_stride,
-                .rows = min_size(INPUT_ROWS, b->rows - row),
+                .c = b->d_in + row * ld + panel * width,
+                .ldc = ld,
+                .rows = rows,
                 .columns = width,
                 .accumulate = b->accumulate || o > 0,
             };
             kernels->product(&product);
         }
+        if (activated)
+            kernels->activate_backward(b->act, b->x + place, ld, b->d_in + place, ld, rows, (last - first) * width);
     }
 }
 
@@ -99,21 +107,34 @@ static void input_slice(size_t index, int worker, void *context)
     }
 }
 
+static void run_input(struct backward b)
+{
+    const struct linear *m = b.linear;
+    assert(m->path == &linear_packed);
+    b.scratch_floats = linear_backward_scratch(m);
+    b.slices = (size_t)threads_of_call();
+    double operations = 2.0 * (double)(b.rows * m->in_stride * m->out_stride) / (double)b.slices;
+    if (b.rows > 0)
+        parallel_for(b.slices, threads_grain(operations), input_slice, &b);
+}
+
 void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
                            float *scratch)
 {
-    assert(linear->path == &linear_packed);
-    struct backward b = {.linear = linear,
-                         .d_out = d_out,
-                         .rows = rows,
-                         .accumulate = accumulate,
-                         .d_in = d_in,
-                         .scratch = scratch,
-                         .scratch_floats = linear_backward_scratch(linear),
-                         .slices = (size_t)threads_of_call()};
-    double operations = 2.0 * (double)(rows * linear->in_stride * linear->out_stride) / (double)b.slices;
-    if (rows > 0)
-        parallel_for(b.slices, threads_grain(operations), input_slice, &b);
+    run_input((struct backward){.linear = linear,
+                                .d_out = d_out,
+                                .rows = rows,
+                                .accumulate = accumulate,
+                                .d_in = d_in,
+                                .act = ACT_LINEAR,
+                                .scratch = scratch});
+}
+
+void linear_backward_activated(const struct linear *linear, const float *d_out, size_t rows, enum activation act,
+                               float *x, float *d_x, float *scratch)
+{
+    run_input((struct backward){
+        .linear = linear, .d_out = d_out, .rows = rows, .d_in = d_x, .act = act, .x = x, .scratch = scratch});
 }
 
 /* to[panels][n][width] = from[n][panels * width] */
@@ -170,12 +191,22 @@ static void weights_block(size_t index, int worker, void *context)
     }
 }
 
+/* The parts of the inputs: at least `others`, and as many as keep the threads equally busy. */
+static size_t balanced(size_t slices, size_t others, size_t in)
+{
+    size_t threads = (size_t)threads_of_call();
+    for (size_t tasks = slices * others; in / (others + 1) >= LEAST_INPUTS; others++, tasks += slices)
+        if (pieces(tasks, threads) * threads - tasks <= tasks / 10)
+            break;
+    return others;
+}
+
 void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
                              float *d_packed, float *d_bias, float *scratch)
 {
     assert(linear->path == &linear_packed);
     size_t slices = pieces(linear->out_stride, WEIGHT_OUTPUTS);
-    size_t others = max_size(pieces(linear->in, WEIGHT_INPUTS), pieces((size_t)threads_of_call(), slices));
+    size_t others = balanced(slices, pieces(linear->in, WEIGHT_INPUTS), linear->in);
     struct backward b = {.linear = linear,
                          .in = in,
                          .d_out = d_out,
@@ -185,7 +216,7 @@ void linear_backward_weights(const struct linear *linear, const float *in, const
                          .scratch = scratch,
                          .scratch_floats = linear_backward_scratch(linear),
                          .slices = slices,
-                         .others = min_size(others, linear->in)};
+                         .others = others};
     double operations = 2.0 * (double)(rows * linear->in * linear->out_stride) / (double)(b.slices * b.others);
     parallel_for(b.slices * b.others, threads_grain(operations), weights_block, &b);
 }

@@ -5,25 +5,39 @@ struct training_object {
     PyObject_HEAD
     struct deberta_config config;
     struct deberta_training *training;
-    bool busy; /* a call runs without the GIL */
+    PyObject *base; /* the Training whose words are added, or NULL */
+    bool busy;      /* a call runs without the GIL */
 };
 
 /* ---- life ---- */
 
 static PyObject *training_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"config",       "tensors", "hidden_dropout", "attention_dropout", "pooler_dropout",
-                            "head_dropout", "padding", "tied",           "checkpointing",     NULL};
-    PyObject *config, *tensors, *settings = NULL, *owner = NULL;
+    static char *names[] = {"config",
+                            "tensors",
+                            "hidden_dropout",
+                            "attention_dropout",
+                            "pooler_dropout",
+                            "head_dropout",
+                            "padding",
+                            "tied",
+                            "base",
+                            "checkpointing",
+                            NULL};
+    PyObject *config, *tensors, *base = Py_None, *settings = NULL, *owner = NULL;
     struct deberta_training_options options = {.padding = -1};
     struct deberta_dropout *dropout = &options.dropout;
     int tied = 0, checkpointing = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffipp:Training", names, &config, &tensors,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffipOp:Training", names, &config, &tensors,
                                      &dropout->hidden, &dropout->attention, &dropout->pooler, &dropout->head,
-                                     &options.padding, &tied, &checkpointing))
+                                     &options.padding, &tied, &base, &checkpointing))
         return NULL;
     options.tied = tied;
     options.checkpointing = checkpointing;
+    if (base != Py_None && !PyObject_TypeCheck(base, type))
+        return PyErr_Format(PyExc_TypeError, "base must be a Training or None, not %.100s", Py_TYPE(base)->tp_name);
+    if (base != Py_None)
+        options.base = ((struct training_object *)base)->training;
     struct training_object *self = (struct training_object *)type->tp_alloc(type, 0);
     if (!self)
         return NULL;
@@ -41,6 +55,8 @@ static PyObject *training_new(PyTypeObject *type, PyObject *arguments, PyObject 
     PyMem_Free(table);
     Py_XDECREF(owner);
     Py_XDECREF(settings);
+    if (made && base != Py_None)
+        self->base = Py_NewRef(base);
     if (!made)
         Py_CLEAR(self);
     return (PyObject *)self;
@@ -50,6 +66,7 @@ static void training_dealloc(PyObject *object)
 {
     PyTypeObject *type = Py_TYPE(object);
     deberta_training_free(((struct training_object *)object)->training);
+    Py_XDECREF(((struct training_object *)object)->base);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -154,6 +171,93 @@ static PyObject *training_backward(PyObject *object, PyObject *argument)
     Py_RETURN_NONE;
 }
 
+/* The loss of targets for a batch of which the inputs are arrays. */
+static PyObject *masked_lm(struct training_object *self, const struct binding_inputs *inputs, PyObject *ids,
+                           struct deberta_targets targets, bool drops, uint64_t seed)
+{
+    struct deberta_batch batch;
+    PyArrayObject *array;
+    if (binding_batch(inputs, &batch) < 0)
+        return NULL;
+    npy_intp rows = (npy_intp)deberta_output_shapes(&self->config, &batch).logit_rows;
+    if (binding_vector(ids, "targets", NPY_INT32, rows, &array) < 0)
+        return NULL;
+    if (!array) {
+        PyErr_SetString(PyExc_TypeError, "targets must be an array");
+        return NULL;
+    }
+    if (enter(self) < 0)
+        return NULL;
+    enum deberta_status status;
+    double loss;
+    int64_t last = binding_now();
+    targets.ids = PyArray_DATA(array);
+    deberta_training_set_cancel(self->training, binding_interrupted, &last);
+    Py_BEGIN_ALLOW_THREADS
+    status = deberta_training_masked_lm(self->training, &batch, &targets, drops, seed, &loss);
+    Py_END_ALLOW_THREADS
+    deberta_training_set_cancel(self->training, NULL, NULL);
+    leave(self);
+    return binding_check(status) < 0 ? NULL : PyFloat_FromDouble(loss);
+}
+
+static PyObject *training_masked_lm(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"ids",   "offsets",  "targets", "types",     "mask",  "pair_mask",
+                            "first", "selected", "seed",    "smoothing", "drops", NULL};
+    struct binding_inputs inputs = BINDING_NO_INPUTS;
+    struct deberta_targets targets = {0};
+    PyObject *ids;
+    unsigned long long seed = 0;
+    int drops = 1;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OOO|$OOOOOKfp:masked_lm", names, &inputs.ids,
+                                     &inputs.offsets, &ids, &inputs.types, &inputs.mask, &inputs.pair_mask,
+                                     &inputs.first, &inputs.selected, &seed, &targets.smoothing, &drops))
+        return NULL;
+    return masked_lm((struct training_object *)object, &inputs, ids, targets, drops, seed);
+}
+
+static PyObject *training_masked_lm_backward(PyObject *object, PyObject *argument)
+{
+    struct training_object *self = (struct training_object *)object;
+    double scale = PyFloat_AsDouble(argument);
+    if ((scale == -1.0 && PyErr_Occurred()) || enter(self) < 0)
+        return NULL;
+    enum deberta_status status;
+    int64_t last = binding_now();
+    deberta_training_set_cancel(self->training, binding_interrupted, &last);
+    Py_BEGIN_ALLOW_THREADS
+    status = deberta_training_masked_lm_backward(self->training, scale);
+    Py_END_ALLOW_THREADS
+    deberta_training_set_cancel(self->training, NULL, NULL);
+    leave(self);
+    if (binding_check(status) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *training_sample(PyObject *object, PyObject *argument)
+{
+    struct training_object *self = (struct training_object *)object;
+    unsigned long long seed = PyLong_AsUnsignedLongLongMask(argument);
+    if (seed == (unsigned long long)-1 && PyErr_Occurred())
+        return NULL;
+    npy_intp rows = (npy_intp)deberta_training_shapes(self->training).logit_rows;
+    PyObject *ids = PyArray_SimpleNew(1, &rows, NPY_INT32);
+    if (!ids || enter(self) < 0) {
+        Py_XDECREF(ids);
+        return NULL;
+    }
+    enum deberta_status status;
+    Py_BEGIN_ALLOW_THREADS
+    status = deberta_training_sample(self->training, seed, PyArray_DATA((PyArrayObject *)ids));
+    Py_END_ALLOW_THREADS
+    leave(self);
+    if (binding_check(status) < 0)
+        Py_CLEAR(ids);
+    return ids;
+}
+
 static PyObject *training_evaluate(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
     struct binding_inputs inputs;
@@ -212,6 +316,17 @@ static PyObject *training_update(PyObject *object, PyObject *arguments, PyObject
     Py_END_ALLOW_THREADS
     leave(self);
     return binding_check(status) < 0 ? NULL : PyFloat_FromDouble(norm);
+}
+
+static PyObject *training_trim(PyObject *object, PyObject *unused)
+{
+    (void)unused;
+    struct training_object *self = (struct training_object *)object;
+    if (enter(self) < 0)
+        return NULL;
+    deberta_training_trim(self->training);
+    leave(self);
+    Py_RETURN_NONE;
 }
 
 /* ---- parameters ---- */
@@ -416,6 +531,18 @@ static PyMethodDef methods[] = {
     {"backward", training_backward, METH_O,
      PyDoc_STR("backward($self, d_logits, /)\n--\n\n"
                "Adds the gradients of the last forward pass; d_logits: the gradient by its logits, flat.")},
+    {"masked_lm", METHOD(training_masked_lm), METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR(
+         "masked_lm($self, ids, offsets, targets, *, types=None, mask=None, pair_mask=None, first=None,\n"
+         "          selected=None, seed=0, smoothing=0.0, drops=True)\n--\n\n"
+         "The sum of the cross-entropies of the selected tokens of a packed batch, whose ids should be `targets`\n"
+         "(negative: no loss), with dropout by `seed` if `drops`; keeps what masked_lm_backward needs.")},
+    {"masked_lm_backward", training_masked_lm_backward, METH_O,
+     PyDoc_STR("masked_lm_backward($self, scale, /)\n--\n\nAdds the gradients of scale * the loss of the last "
+               "masked_lm.")},
+    {"sample", training_sample, METH_O,
+     PyDoc_STR("sample($self, seed, /)\n--\n\nAn id for each selected token of the last masked_lm, drawn from the "
+               "softmax of its\nlogits; before masked_lm_backward.")},
     {"evaluate", METHOD(training_evaluate), METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("evaluate($self, ids, offsets, *, types=None, mask=None, pair_mask=None, first=None, selected=None,\n"
                "         logits=True, last=False, hidden_states=False, attentions=False, given=None)\n--\n\n"
@@ -425,6 +552,9 @@ static PyMethodDef methods[] = {
                "       scale=1.0, bias_correction=True)\n--\n\n"
                "One step of AdamW; returns the norm of the gradients before clipping, and zeroes them. If the norm is\n"
                "not finite nothing else changes.")},
+    {"trim", training_trim, METH_NOARGS,
+     PyDoc_STR("trim($self, /)\n--\n\n"
+               "Frees the memory of passes until the next one; a forward pass that waits for backward is lost.")},
     {"parameter", training_parameter, METH_O, PyDoc_STR("parameter($self, name, /)\n--\n\nA copy of a parameter.")},
     {"gradient", training_gradient, METH_O, PyDoc_STR("gradient($self, name, /)\n--\n\nA copy of its gradient.")},
     {"moments", training_moments, METH_O,
@@ -457,13 +587,16 @@ static PyGetSetDef properties[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR(
-                    "Training(config, tensors, *, hidden_dropout=0.0, attention_dropout=0.0, pooler_dropout=0.0,\n"
-                    "         head_dropout=0.0, padding=-1, tied=False, checkpointing=False)\n--\n\n"
-                    "A network whose weights change, with gradients and moments; config and tensors as those of\n"
-                    "Model. padding: the id whose row of the word table gets no gradient where it is read; tied:\n"
-                    "head.out.weight is the word table; checkpointing: keeps the inputs of layers alone, and computes\n"
-                    "the rest again in the backward pass. One call at a time.")},
+    {Py_tp_doc,
+     (void *)PyDoc_STR(
+         "Training(config, tensors, *, hidden_dropout=0.0, attention_dropout=0.0, pooler_dropout=0.0,\n"
+         "         head_dropout=0.0, padding=-1, tied=False, base=None,\n"
+         "         checkpointing=False)\n--\n\n"
+         "A network whose weights change, with gradients and moments; config and tensors as those of\n"
+         "Model. padding: the id whose row of the word table gets no gradient where it is read; tied:\n"
+         "head.out.weight is the word table; base: a Training whose word table is added to this one's\n"
+         "wherever that is read, and not trained with it; checkpointing: keeps the inputs of layers alone, and\n"
+         "computes the rest again in the backward pass. One call at a time.")},
     {Py_tp_new, training_new},
     {Py_tp_dealloc, training_dealloc},
     {Py_tp_methods, methods},

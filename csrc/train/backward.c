@@ -9,7 +9,7 @@
 #include "model/shapes.h"
 #include "nn/elementwise.h"
 
-#define BLOCK_ROWS 512 /* rows of the feed-forward network at a time: its inner gradients take little memory */
+#define BLOCK_ROWS 1024 /* rows of the feed-forward network at a time: its inner gradients take little memory */
 
 /* ---- memory ---- */
 
@@ -32,7 +32,7 @@ static size_t norm_scratch(const struct deberta_model *m)
 }
 
 void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const struct plan *plan, size_t head_rows,
-                       size_t threads, struct arena *arena)
+                       bool has_logits, size_t threads, struct arena *arena)
 {
     size_t h = m->hidden_stride, tokens = plan->max_tokens, sequences = plan->max_sequences;
     size_t block = min_size(BLOCK_ROWS, tokens), width = m->layers[0].up.out_stride;
@@ -46,13 +46,12 @@ void gradients_lay_out(struct gradients *g, const struct deberta_model *m, const
     g->d_context = arena_floats(arena, tokens * h);
     g->d_query = arena_floats(arena, tokens * h);
     g->d_key_value = arena_floats(arena, tokens * 2 * h);
-    g->activated = arena_floats(arena, block * width);
     g->d_up = arena_floats(arena, block * width);
     g->d_embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
     bool convolved = m->config.conv_kernel_size > 0;
     g->unfolded = convolved ? arena_floats(arena, block * m->conv.in_stride) : NULL;
     g->d_input = convolved ? arena_floats(arena, tokens * h) : NULL;
-    g->d_logits = arena_floats(arena, head_rows * max_size(m->head_out.out_stride, m->head_stride));
+    g->d_logits = has_logits ? arena_floats(arena, head_rows * m->head_out.out_stride) : NULL;
     g->pooled = arena_floats(arena, head_rows * m->head_stride);
     g->d_pooled = arena_floats(arena, head_rows * m->head_stride);
     g->sequences = (struct attention_gradients *)(void *)arena_floats(arena, sequences * per_sequence);
@@ -138,11 +137,10 @@ static void feed_forward_backward(const struct backward *b, size_t number, size_
     size_t ld = m->hidden_stride, width = layer->up.out_stride;
     for (size_t row = 0; row < rows; row += BLOCK_ROWS) {
         size_t n = min_size(BLOCK_ROWS, rows - row);
-        const float *up = tape->up + row * width, *d_out = g->d_dropped + row * ld;
-        activation_apply(m->act.hidden, up, n, width, g->activated);
-        weights_backward(b, &layer->down, &gradient->down, g->activated, d_out, n);
-        linear_backward_input(&layer->down, d_out, n, false, g->d_up, g->scratch);
-        activation_backward(m->act.hidden, up, n, width, g->d_up);
+        float *up = tape->up + row * width;
+        const float *d_out = g->d_dropped + row * ld;
+        linear_backward_activated(&layer->down, d_out, n, m->act.hidden, up, g->d_up, g->scratch);
+        weights_backward(b, &layer->down, &gradient->down, up, d_out, n);
         weights_backward(b, &layer->up, &gradient->up, tape->attended + row * ld, g->d_up, n);
         linear_backward_input(&layer->up, g->d_up, n, true, d_attended + row * ld, g->scratch);
     }
@@ -323,24 +321,39 @@ static void convolution_backward(const struct backward *b, const struct chunk *c
 
 /* ---- the head ---- */
 
-/* From the gradient by logits to that by what the head's first linear layer reads, in g->d_rows (n, H). */
-static void head_backward(const struct backward *b, const float *d_logits)
+/* From the gradient by logits to that by the rows that the output layer reads, or that are the logits. */
+static enum deberta_status logits_backward(const struct backward *b)
 {
     const struct deberta_model *m = b->pass->model, *p = b->parameters;
     const struct head_tape *tape = &b->pass->tape->head;
     const struct gradients *g = b->work;
     bool dense = m->head_dense.packed, out = m->head_out.packed;
-    size_t n = b->pass->tape->head_rows, columns = shapes_logit_columns(&m->config), ld = m->head_stride;
-    size_t stride = out ? m->head_out.out_stride : ld, d = m->config.head_size;
-    float *d_out = out ? g->d_logits : g->d_pooled;
+    const float *in = dense ? tape->out_input : tape->input;
+    float *d_in = dense ? g->d_pooled : g->d_rows, *d_out = out ? g->d_logits : g->d_pooled;
+    if (!b->d_logits)
+        return vocabulary_backward(b->vocabulary, in, b->scale, &p->head_out, d_in, g->scratch);
+    size_t n = b->pass->tape->head_rows, columns = shapes_logit_columns(&m->config);
+    size_t stride = out ? m->head_out.out_stride : m->head_stride;
     for (size_t i = 0; i < n; i++) {
-        memcpy(d_out + i * stride, d_logits + i * columns, columns * sizeof(float));
+        memcpy(d_out + i * stride, b->d_logits + i * columns, columns * sizeof(float));
         memset(d_out + i * stride + columns, 0, (stride - columns) * sizeof(float));
     }
     if (out) {
-        weights_backward(b, &m->head_out, &p->head_out, dense ? tape->out_input : tape->input, d_out, n);
-        linear_backward_input(&m->head_out, d_out, n, false, dense ? g->d_pooled : g->d_rows, g->scratch);
+        weights_backward(b, &m->head_out, &p->head_out, in, d_out, n);
+        linear_backward_input(&m->head_out, d_out, n, false, d_in, g->scratch);
     }
+    return DEBERTA_OK;
+}
+
+/* From the gradient by logits to that by what the head's first linear layer reads, in g->d_rows (n, H). */
+static enum deberta_status head_backward(const struct backward *b)
+{
+    const struct deberta_model *m = b->pass->model, *p = b->parameters;
+    const struct head_tape *tape = &b->pass->tape->head;
+    const struct gradients *g = b->work;
+    bool dense = m->head_dense.packed, out = m->head_out.packed;
+    size_t n = b->pass->tape->head_rows, ld = m->head_stride, d = m->config.head_size;
+    TRY(logits_backward(b));
     if (dense && out)
         dropout_backward(b, DROPOUT_HEAD, 0, g->d_pooled, n, d, ld, g->d_pooled);
     if (tape->activated)
@@ -354,6 +367,7 @@ static void head_backward(const struct backward *b, const float *d_logits)
                      g->d_rows);
     if (tape->sum)
         normalisation_backward(b, &m->head_norm, &p->head_norm, tape->sum, g->d_rows, n, g->d_rows);
+    return DEBERTA_OK;
 }
 
 /* From the rows that a head of tokens reads to all tokens: g->d_x. */
@@ -485,7 +499,7 @@ static void choice_backward(const struct backward *b, const struct chunk *chunk)
     }
 }
 
-enum deberta_status backward_run(const struct backward *b, const float *d_logits)
+enum deberta_status backward_run(const struct backward *b)
 {
     const struct pass *pass = b->pass;
     const struct chunk *chunk = &pass->context->plan.chunks[0];
@@ -495,7 +509,7 @@ enum deberta_status backward_run(const struct backward *b, const float *d_logits
     bool only_first = pass->tape->only_first, decoder = pass->model->config.enhanced_mask_decoder;
     if (r->rows > 0)
         memset(r->d_normalised + r->first * ld, 0, r->count * ld * sizeof(float));
-    head_backward(b, d_logits);
+    TRY(head_backward(b));
     if (frozen == layers)
         return DEBERTA_OK;
     choice_backward(b, chunk);

@@ -6,6 +6,7 @@
 #include "model/pass.h"
 #include "train/relative.h"
 #include "train/rows.h"
+#include "train/vocabulary.h"
 
 /* Gradients of activations. Rows have the strides of the model. */
 struct gradients {
@@ -15,11 +16,11 @@ struct gradients {
     float *d_context;         // (T, H)
     float *d_query;           // (T, H)
     float *d_key_value;       // (T, 2 H)
-    float *activated, *d_up;  // (block of T, I)
+    float *d_up;              // (block of T, I)
     float *d_embedded;        // (T, E), or NULL
     float *unfolded;          // (block of T, K H), or NULL: rows of the convolution, then their gradient
     float *d_input;           // (T, H), or NULL: by what the convolution reads
-    float *d_logits;          // (n, C)
+    float *d_logits;          // (n, C), or NULL where the loss is over the vocabulary
     float *pooled, *d_pooled; // (n, D)
     struct attention_gradients *sequences; // (N)
     float *sums;                           /* of attention's positions, or NULL */
@@ -30,7 +31,7 @@ struct gradients {
 
 /* Lays the arrays out for a batch of this plan; an arena without memory only measures. */
 void gradients_lay_out(struct gradients *gradients, const struct deberta_model *model, const struct plan *plan,
-                       size_t head_rows, size_t threads, struct arena *arena);
+                       size_t head_rows, bool has_logits, size_t threads, struct arena *arena);
 
 struct backward {
     const struct pass *pass;
@@ -38,10 +39,12 @@ struct backward {
     struct rows *words;               /* gets the gradients of the word table, or NULL */
     struct relative *relative;
     const struct gradients *work;
-    int32_t padding; /* id without a gradient, or -1 */
+    int32_t padding;                     /* id without a gradient, or -1 */
+    const float *d_logits;               // (n, C) without padding; or NULL: of the loss over the vocabulary
+    const struct vocabulary *vocabulary; /* that loss, */
+    float scale;                         /* times this */
 };
 
-/* d_logits: (n, C) without padding. */
-MUST_USE enum deberta_status backward_run(const struct backward *backward, const float *d_logits);
+MUST_USE enum deberta_status backward_run(const struct backward *backward);
 
 #endif

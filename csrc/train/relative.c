@@ -35,11 +35,11 @@ void relative_begin(struct relative *r, const struct deberta_model *m, size_t le
         memcpy(r->normalised + r->first * ld, r->table + r->first * ld, r->count * ld * sizeof(float));
 }
 
-/* table = the projected rows, packed for attention. */
-static void pack(const struct deberta_model *m, const float *rows, float *table)
+/* Packs `count` projected rows from `first` on for attention. */
+static void pack(const struct deberta_model *m, const float *rows, size_t first, size_t count, float *table)
 {
-    position_table_pack(&m->distances, m->config.heads, m->config.hidden_size / m->config.heads, rows, m->hidden_stride,
-                        table);
+    position_table_update(&m->distances, m->config.heads, m->config.hidden_size / m->config.heads, rows,
+                          m->hidden_stride, first, first + count, table);
 }
 
 static enum deberta_status project_keys(const struct relative *r, const struct deberta_model *m,
@@ -48,9 +48,10 @@ static enum deberta_status project_keys(const struct relative *r, const struct d
     size_t ld = m->hidden_stride, first = r->first * ld;
     struct linear linear = layer->position_key.packed ? layer->position_key : linear_part(&layer->key_value, 0, ld);
     TRY(linear_apply(&linear, rows + first, r->count, ACT_LINEAR, keys + first));
-    for (size_t row = 0; row < r->rows; row++)
-        memcpy(r->reversed + row * ld, keys + (r->rows - 1 - row) * ld, ld * sizeof(float));
-    pack(m, r->reversed, layer->position_tables);
+    size_t begin = r->rows - r->first - r->count; /* the first row in the order from the last to the first */
+    for (size_t i = 0; i < r->count; i++)
+        memcpy(r->reversed + (begin + i) * ld, keys + (r->first + r->count - 1 - i) * ld, ld * sizeof(float));
+    pack(m, r->reversed, begin, r->count, layer->position_tables);
     return DEBERTA_OK;
 }
 
@@ -61,7 +62,8 @@ static enum deberta_status project_queries(const struct relative *r, const struc
     const struct linear *linear = layer->position_query.packed ? &layer->position_query : &layer->query;
     TRY(linear_apply(linear, rows + first, r->count, ACT_LINEAR, queries + first));
     scale_apply(model_score_scale(&m->config), queries + first, r->count * ld);
-    pack(m, queries, layer->position_tables + (layer->attention.position_queries - layer->position_tables));
+    pack(m, queries, r->first, r->count,
+         layer->position_tables + (layer->attention.position_queries - layer->position_tables));
     return DEBERTA_OK;
 }
 

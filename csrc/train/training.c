@@ -27,11 +27,14 @@ struct deberta_training {
     uint64_t steps;
     struct tape tape; /* of the last forward pass */
     bool taped;       /* the tape waits for its backward pass */
+    bool masked;      /* which is that of the loss over the vocabulary */
     size_t projected; /* the position tables are those of evaluations, for sequences of up to this length; 0: not */
     struct deberta_batch batch; /* a copy of the last forward pass's batch, in `inputs` */
     struct relative relative;
     struct gradients gradients;
-    char *inputs; /* memory of the batch */
+    struct vocabulary vocabulary;
+    float *summed; // (V, E): rows of a table that has a base, for what is read; or NULL
+    char *inputs;  /* memory of the batch */
     size_t inputs_bytes;
     char *block; /* memory of the tape, the position rows and the gradients of activations */
     size_t block_bytes;
@@ -47,6 +50,11 @@ static enum deberta_status init(struct deberta_training *t, const struct deberta
     TRY(model_load(config, tensors, count, true, &t->model));
     TRY(parameters_init(&t->parameters, t->model));
     TRY(rows_init(&t->words, t->model->words, config->vocab_size, config->embedding_size));
+    if (t->options.base) {
+        void *summed;
+        TRY(memory_sparse(config->vocab_size * config->embedding_size, sizeof(float), &summed));
+        t->model->word.data = t->summed = summed;
+    }
     TRY(memory_alloc(t->parameters.count, sizeof(struct adamw_array), &arrays));
     t->arrays = arrays;
     TRY(deberta_context_new(t->model, &t->context));
@@ -54,6 +62,20 @@ static enum deberta_status init(struct deberta_training *t, const struct deberta
     TRY(memory_calloc(config->layers + 1, sizeof(struct layer_tape), &layers));
     t->tape.layers = layers;
     return DEBERTA_OK;
+}
+
+static enum deberta_status check_base(const struct deberta_config *config,
+                                      const struct deberta_training_options *options)
+{
+    if (!options->base)
+        return DEBERTA_OK;
+    const struct rows *words = &options->base->words;
+    if (words->count != config->vocab_size || words->columns != config->embedding_size)
+        return fail(DEBERTA_ARGUMENT, "base has a word table (%zu, %zu), this network one of (%zu, %zu)", words->count,
+                    words->columns, config->vocab_size, config->embedding_size);
+    return options->tied || options->base->options.base
+               ? fail(DEBERTA_ARGUMENT, "base is given with a tied table, or has a base itself")
+               : DEBERTA_OK;
 }
 
 enum deberta_status deberta_training_new(const struct deberta_config *config, const struct deberta_tensor *tensors,
@@ -64,6 +86,7 @@ enum deberta_status deberta_training_new(const struct deberta_config *config, co
     if (options->tied && (config->num_labels != config->vocab_size || config->head_size != config->embedding_size))
         return fail(DEBERTA_ARGUMENT, "the output layer (%zu, %zu) cannot be the word table (%zu, %zu)",
                     config->num_labels, config->head_size, config->vocab_size, config->embedding_size);
+    TRY(check_base(config, options));
     if (config->head == DEBERTA_NO_HEAD)
         return fail(DEBERTA_ARGUMENT, "a model without a head has no logits to train; open it with a head");
     void *block;
@@ -89,9 +112,22 @@ void deberta_training_free(struct deberta_training *t)
     deberta_model_free(t->model);
     memory_free(t->arrays);
     memory_free(t->tape.layers);
+    memory_free(t->summed);
     memory_free(t->inputs);
     memory_free(t->block);
     memory_free(t);
+}
+
+void deberta_training_trim(struct deberta_training *t)
+{
+    context_trim(t->context);
+    context_trim(t->plain);
+    memory_free(t->inputs);
+    memory_free(t->block);
+    t->inputs = t->block = NULL;
+    t->inputs_bytes = t->block_bytes = 0;
+    t->batch = (struct deberta_batch){0};
+    t->taped = false;
 }
 
 size_t deberta_training_memory(const struct deberta_training *t)
@@ -130,14 +166,16 @@ static struct deberta_batch place_batch(const struct deberta_batch *from, size_t
     return batch;
 }
 
-/* Makes a block of at least `bytes`. */
+/* Makes a block of at least `bytes`, which are lost; the old one is freed first, because both may not fit. */
 static enum deberta_status make_room(char **block, size_t *size, size_t bytes)
 {
     if (bytes <= *size)
         return DEBERTA_OK;
     void *new;
-    TRY(memory_calloc(bytes, 1, &new));
     memory_free(*block);
+    *block = NULL;
+    *size = 0;
+    TRY(memory_calloc(bytes, 1, &new));
     *block = new;
     *size = bytes;
     return DEBERTA_OK;
@@ -159,7 +197,9 @@ static void lay_out(struct deberta_training *t, const struct plan *plan, size_t 
 {
     tape_lay_out(&t->tape, t->model, plan->max_tokens, plan->max_sequences, head_rows, arena);
     relative_lay_out(&t->relative, t->model, arena);
-    gradients_lay_out(&t->gradients, t->model, plan, head_rows, threads, arena);
+    gradients_lay_out(&t->gradients, t->model, plan, head_rows, !t->masked, threads, arena);
+    if (t->masked)
+        vocabulary_lay_out(&t->vocabulary, t->context, head_rows, arena);
 }
 
 static enum deberta_status prepare(struct deberta_training *t, const struct plan *plan, size_t head_rows)
@@ -214,16 +254,31 @@ static float *panel_row(float *packed, size_t columns, int32_t id)
 }
 
 /* Makes the rows of the table that a batch reads current. A tied table is in the output layer, in panels. */
+static void update_words(struct deberta_training *t, const int32_t *ids, size_t count)
+{
+    size_t columns = t->words.columns;
+    if (!t->options.tied)
+        rows_catch_up(&t->words, ids, count);
+    for (size_t i = 0; t->options.tied && i < count; i++) {
+        const float *from = panel_row(t->model->head_out.packed, columns, ids[i]);
+        float *to = t->words.value + (size_t)ids[i] * columns;
+        for (size_t c = 0; c < columns; c++)
+            to[c] = from[c * kernels->panel_width];
+    }
+}
+
+/* The rows of the table for the forward pass of a batch. */
 static void read_words(struct deberta_training *t, const struct deberta_batch *batch)
 {
     size_t columns = t->words.columns, tokens = (size_t)batch->offsets[batch->count];
-    if (!t->options.tied)
-        rows_catch_up(&t->words, batch->ids, tokens);
-    for (size_t i = 0; t->options.tied && i < tokens; i++) {
-        const float *from = panel_row(t->model->head_out.packed, columns, batch->ids[i]);
-        float *to = t->words.value + (size_t)batch->ids[i] * columns;
+    update_words(t, batch->ids, tokens);
+    if (!t->options.base)
+        return;
+    update_words(t->options.base, batch->ids, tokens);
+    for (size_t i = 0; i < tokens; i++) {
+        size_t at = (size_t)batch->ids[i] * columns;
         for (size_t c = 0; c < columns; c++)
-            to[c] = from[c * kernels->panel_width];
+            t->summed[at + c] = t->words.value[at + c] + t->options.base->words.value[at + c];
     }
 }
 
@@ -286,21 +341,30 @@ static struct pass pass_of(const struct deberta_training *t, const struct debert
         .model = t->model, .context = t->context, .batch = &t->batch, .outputs = outputs, .tape = &t->tape};
 }
 
+/* The sum with another table changes as that does. */
+static size_t frozen_layers(const struct deberta_training *t)
+{
+    return t->options.base ? 0 : parameters_frozen(&t->parameters);
+}
+
 /* The number of layers that `given`, the output of the frozen ones, replaces. */
 static enum deberta_status count_given(const struct deberta_training *t, const float *given, size_t *layers)
 {
-    *layers = given ? parameters_frozen(&t->parameters) : 0;
-    return given && *layers == 0 ? fail(DEBERTA_ARGUMENT, "hidden is given, but the first layer is trained")
+    *layers = given ? frozen_layers(t) : 0;
+    return given && *layers == 0 ? fail(DEBERTA_ARGUMENT, "given is not None, but the first layer is trained")
                                  : DEBERTA_OK;
 }
 
-enum deberta_status deberta_training_forward(struct deberta_training *t, const struct deberta_batch *batch,
-                                             const float *given, uint64_t seed, float *logits)
+/* A pass with a tape; without `logits` it ends before the output layer. */
+static enum deberta_status run_forward(struct deberta_training *t, const struct deberta_batch *batch,
+                                       const struct deberta_dropout *dropout, const float *given, uint64_t seed,
+                                       float *logits)
 {
     struct deberta_outputs outputs = {.logits = logits};
     struct plan *plan = &t->context->plan;
     size_t layers_given;
     t->taped = false;
+    t->masked = !logits;
     t->projected = 0;
     TRY(forward_check(t->model, batch, &outputs));
     TRY(count_given(t, given, &layers_given));
@@ -309,12 +373,12 @@ enum deberta_status deberta_training_forward(struct deberta_training *t, const s
     TRY(copy_batch(t, batch));
     read_words(t, batch);
     t->tape.inputs_only = t->options.checkpointing;
-    t->tape.frozen = parameters_frozen(&t->parameters);
+    t->tape.frozen = frozen_layers(t);
     t->tape.seed = seed;
-    t->tape.hidden_dropout = t->options.dropout.hidden;
-    t->tape.attention_dropout = t->options.dropout.attention;
-    t->tape.pooler_dropout = t->options.dropout.pooler;
-    t->tape.head_dropout = t->options.dropout.head;
+    t->tape.hidden_dropout = dropout->hidden;
+    t->tape.attention_dropout = dropout->attention;
+    t->tape.pooler_dropout = dropout->pooler;
+    t->tape.head_dropout = dropout->head;
     t->tape.only_first = encode_only_first(t->model, &outputs);
     TRY(prepare(t, plan, deberta_output_shapes(&t->model->config, batch).logit_rows));
     TRY(project_positions(t, plan->max_length, layers_given, &t->tape));
@@ -326,27 +390,87 @@ enum deberta_status deberta_training_forward(struct deberta_training *t, const s
     return DEBERTA_OK;
 }
 
+enum deberta_status deberta_training_forward(struct deberta_training *t, const struct deberta_batch *batch,
+                                             const float *given, uint64_t seed, float *logits)
+{
+    return run_forward(t, batch, &t->options.dropout, given, seed, logits);
+}
+
+static enum deberta_status check_targets(const struct vocabulary *v)
+{
+    for (size_t row = 0; row < v->rows; row++)
+        if (v->targets[row] >= 0 && (size_t)v->targets[row] >= v->size)
+            return fail(DEBERTA_ARGUMENT, "targets: id %d of selected token %zu is outside the vocabulary of %zu ids",
+                        (int)v->targets[row], row, v->size);
+    return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_masked_lm(struct deberta_training *t, const struct deberta_batch *batch,
+                                               const struct deberta_targets *targets, bool drops, uint64_t seed,
+                                               double *loss)
+{
+    static const struct deberta_dropout none = {0};
+    struct vocabulary *v = &t->vocabulary;
+    if (t->model->config.head != DEBERTA_MASKED_LM)
+        return fail(DEBERTA_ARGUMENT, "the model is not a masked language model; open it as one");
+    TRY(run_forward(t, batch, drops ? &t->options.dropout : &none, NULL, seed, NULL));
+    t->taped = false;
+    memcpy(v->targets, targets->ids, v->rows * sizeof *v->targets);
+    v->smoothing = targets->smoothing;
+    TRY(check_targets(v));
+    TRY(vocabulary_loss(v, t->tape.head.out_input, loss));
+    t->taped = true;
+    return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_sample(struct deberta_training *t, uint64_t seed, int32_t *ids)
+{
+    if (!t->taped || !t->masked)
+        return fail(DEBERTA_ARGUMENT, "sample needs masked_lm before it, and comes before the backward pass");
+    threads_restore(t->threads);
+    return vocabulary_sample(&t->vocabulary, t->tape.head.out_input, seed, ids);
+}
+
 struct deberta_shapes deberta_training_shapes(const struct deberta_training *t)
 {
     return t->batch.count ? deberta_output_shapes(&t->model->config, &t->batch) : (struct deberta_shapes){0};
 }
 
-enum deberta_status deberta_training_backward(struct deberta_training *t, const float *d_logits)
+/* d_logits NULL: of scale * the loss over the vocabulary. */
+static enum deberta_status run_backward(struct deberta_training *t, const float *d_logits, float scale)
 {
-    if (!t->taped)
-        return fail(DEBERTA_ARGUMENT, "backward needs a forward pass before it, and uses it once");
+    if (!t->taped || t->masked != !d_logits)
+        return fail(DEBERTA_ARGUMENT, "%s before it, and uses it once",
+                    d_logits ? "backward needs a forward pass" : "masked_lm_backward needs masked_lm");
     t->taped = false;
     struct deberta_outputs none = {0};
     struct pass pass = pass_of(t, &none);
     threads_restore(t->threads);
     bool words = trains_words(t);
-    struct backward backward = {&pass,         &t->parameters.gradients, words ? &t->words : NULL, &t->relative,
-                                &t->gradients, t->options.padding};
-    TRY(backward_run(&backward, d_logits));
+    struct backward backward = {.pass = &pass,
+                                .parameters = &t->parameters.gradients,
+                                .words = words ? &t->words : NULL,
+                                .relative = &t->relative,
+                                .work = &t->gradients,
+                                .padding = t->options.padding,
+                                .d_logits = d_logits,
+                                .vocabulary = &t->vocabulary,
+                                .scale = scale};
+    TRY(backward_run(&backward));
     if (t->options.tied && words)
         move_word_gradients(t);
     for_each_adapter(t, take_gradient);
     return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_backward(struct deberta_training *t, const float *d_logits)
+{
+    return run_backward(t, d_logits, 1.0f);
+}
+
+enum deberta_status deberta_training_masked_lm_backward(struct deberta_training *t, double scale)
+{
+    return run_backward(t, NULL, (float)scale);
 }
 
 static size_t longest(const struct deberta_batch *batch)
@@ -378,7 +502,7 @@ enum deberta_status deberta_training_evaluate(struct deberta_training *t, const 
     TRY(count_given(t, given, &layers_given));
     if (given && (outputs->hidden || outputs->attentions))
         return fail(DEBERTA_ARGUMENT,
-                    "hidden is given, so that hidden states and attentions of its layers are unknown");
+                    "given is not None, so that hidden states and attentions of its layers are unknown");
     read_words(t, batch);
     TRY(project_plain(t, longest(batch)));
     return forward_run(t->model, t->plain, batch, outputs, given, layers_given);
@@ -386,7 +510,7 @@ enum deberta_status deberta_training_evaluate(struct deberta_training *t, const 
 
 size_t deberta_training_frozen(const struct deberta_training *t)
 {
-    return parameters_frozen(&t->parameters);
+    return frozen_layers(t);
 }
 
 enum deberta_status deberta_training_frozen_output(struct deberta_training *t, const struct deberta_batch *batch,
@@ -401,7 +525,7 @@ enum deberta_status deberta_training_frozen_output(struct deberta_training *t, c
     TRY(project_plain(t, longest(batch)));
     struct pass pass = {.model = t->model, .context = t->context, .batch = batch, .outputs = &none};
     struct workspace w = context_workspace(t->context, 0);
-    TRY(encode_layers(&pass, &t->context->plan.chunks[0], &w, parameters_frozen(&t->parameters), true));
+    TRY(encode_layers(&pass, &t->context->plan.chunks[0], &w, frozen_layers(t), true));
     for (int64_t i = 0; i < batch->offsets[batch->count]; i++)
         memcpy(out + (size_t)i * h, w.x + (size_t)i * ld, h * sizeof *out);
     return DEBERTA_OK;

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from itertools import chain
@@ -19,15 +19,16 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
-from deberta_c._cli import train, tune
+from deberta_c._cli import pretrain, train, tune
 from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
+from deberta_c._pipelines.zero_shot import TEMPLATE
 
-_COMMANDS = ("classify", "train", "tune", "demo", "bench", "show-config", "text")
+_COMMANDS = ("classify", "zero-shot", "train", "tune", "pretrain", "demo", "bench", "show-config", "text")
 _INSTEAD = {
     "predict": "classify", "score": "classify", "evaluate": "classify", "benchmark": "bench", "config": "show-config",
     "version": "--version", "help": "--help", "fit": "train", "serve": None, "export": None, "convert": None,
@@ -38,7 +39,9 @@ _INSTEAD = {
 _PROGRAM = "python -m deberta_c"
 _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
+       {_PROGRAM} zero-shot IN --model DIR --labels LABELS [--out OUT] ...
        {_PROGRAM} train | tune TRAIN [--model DIR] [--out DIR] ...
+       {_PROGRAM} pretrain FILE ... --out DIR ...
        {_PROGRAM} demo | bench | show-config ..."""
 _EPILOG = f"""\
 If TEXT is "-", each line of standard input is a text. Put "--" before a text that is the name of a command:
@@ -57,6 +60,7 @@ class _StoppedError(BaseException):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit status; `--help` lists both."""
+    _open_closed_streams()
     try:
         with _signals():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -67,6 +71,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python reports an error when it flushes at exit
         return 128 + signal.SIGPIPE
+
+
+def _open_closed_streams() -> None:
+    """Puts /dev/null in the place of standard streams that are closed, as for some services."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def _stopped(number: int) -> int:
@@ -171,8 +182,14 @@ def _parser() -> argparse.ArgumentParser:
     text.set_defaults(run=_classify_words)
 
     classify = commands.add_parser("classify", help="classify a column of a file or a pipe")
-    _add_classify_options(classify)
-    classify.set_defaults(run=_classify)
+    _add_table_options(classify)
+    classify.add_argument("--pair-column", help="the column of second texts, for models of pairs")
+    classify.set_defaults(run=_classify, scorer=_trained_labels)
+
+    zero_shot = commands.add_parser("zero-shot", help="choose among labels that the model has not learnt")
+    _add_table_options(zero_shot)
+    _add_zero_shot_options(zero_shot)
+    zero_shot.set_defaults(run=_classify, scorer=_labels_of_choice, pair_column=None)
 
     learn = commands.add_parser("train", help="fine-tune a model on labelled texts")
     train.add_options(learn)
@@ -181,6 +198,10 @@ def _parser() -> argparse.ArgumentParser:
     search = commands.add_parser("tune", help="fine-tune with several hyperparameters and report the best")
     tune.add_options(search)
     search.set_defaults(run=tune.run)
+
+    before = commands.add_parser("pretrain", help="train a model on plain text")
+    pretrain.add_options(before)
+    before.set_defaults(run=pretrain.run)
 
     demo = commands.add_parser("demo", help="classify the sample messages")
     demo.set_defaults(run=_demo)
@@ -195,15 +216,28 @@ def _parser() -> argparse.ArgumentParser:
     config = commands.add_parser("show-config", help="versions, instruction set, threads")
     config.set_defaults(run=lambda _: show_config())
 
-    for command in (text, classify):
+    for command in (text, classify, zero_shot):
         command.add_argument("--labels-only", action="store_true", help="write only the labels")
     for command in (text, classify, learn, search, demo, bench):
         command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
+    before.add_argument("--model", help="a model directory or a name of the hub, to go on with instead of --config")
+    for command in (text, classify, zero_shot, learn, search, before, demo, bench):
         command.add_argument("--threads", type=int, help="threads to use")
     return parser
 
 
-def _add_classify_options(classify: argparse.ArgumentParser) -> None:
+def _add_zero_shot_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", required=True, help="a model of entailment (NLI): a directory or a name of the hub")
+    command.add_argument("--labels", required=True, help="the labels to choose from, with commas between them")
+    command.add_argument(
+        "--hypothesis-template",
+        default=TEMPLATE,
+        help=f"what is said of a label, with {{}} in its place (default: {TEMPLATE})",
+    )
+    command.add_argument("--multi-label", action="store_true", help="score each label by itself")
+
+
+def _add_table_options(classify: argparse.ArgumentParser) -> None:
     classify.add_argument(
         "input",
         type=Path,
@@ -223,8 +257,7 @@ def _add_classify_options(classify: argparse.ArgumentParser) -> None:
         choices=sorted({*KINDS.values()} - {"parquet"}),
         help='how to read "-" as IN (default: txt), and how to write "-" as OUT',
     )
-    classify.add_argument("--column", default="text", help="the column of texts (default: text)")
-    classify.add_argument("--pair-column", help="the column of second texts, for models of pairs")
+    classify.add_argument("--column", "--text-column", default="text", help="the column of texts (default: text)")
     classify.add_argument("--all-scores", action="store_true", help="add a column score_LABEL for every label")
     classify.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
     classify.add_argument(
@@ -293,19 +326,52 @@ def _classify(options: argparse.Namespace) -> None:
     chunks = read_chunks(source, reads, options.chunk_rows)
     first = next(chunks)  # a wrong file fails before the model is opened
     require_columns(first, reads, {"--column": options.column, "--pair-column": options.pair_column})
-    model = _open_model(options.model)
-    added = _added_columns(model.labels(), options)
+    labels, score = options.scorer(_open_model(options.model), options)
+    added = _added_columns(labels, options)
     progress = _Progress(shown=target != STANDARD)
     try:
         with writing(target, writes, source, added) as write:
             for chunk in chain([first], chunks):
                 kept = [] if options.labels_only else _without_clash(chunk, added, source)
-                write([*kept, *added], _scored(chunk, kept, model, added, reads, options))
+                write([*kept, *added], _scored(chunk, kept, labels, score, added, reads, options))
                 progress.advance(chunk)
     finally:
         progress.end()
     if target != STANDARD:
         print(f"wrote {str(target)!r}", file=sys.stderr)
+
+
+_Score = Callable[[list[Any], list[Any] | None], Any]
+"""The scores (N, labels) of texts, or of pairs; NaN for missing texts."""
+
+
+def _trained_labels(model: SequenceClassifier, options: argparse.Namespace) -> tuple[list[str], _Score]:
+    """The labels of the model, and how texts are scored."""
+    function = model.predict if model.probability_function() is None else model.predict_proba
+    return model.labels(), lambda texts, pairs: function(texts, pairs, max_length=options.max_length, na=options.na)
+
+
+def _labels_of_choice(model: SequenceClassifier, options: argparse.Namespace) -> tuple[list[str], _Score]:
+    """The labels of `--labels`, and how texts are scored."""
+    labels = list(dict.fromkeys(label for part in options.labels.split(",") if (label := part.strip())))
+    classifier = pipeline(
+        "zero-shot-classification",
+        model,
+        candidate_labels=labels,
+        hypothesis_template=options.hypothesis_template,
+        multi_label=options.multi_label,
+        max_length=options.max_length,
+        na=options.na,
+    )
+
+    def score(texts: list[Any], _: list[Any] | None) -> Any:
+        scores = np.full((len(texts), len(labels)), np.nan, np.float32)
+        for row, answer in enumerate(classifier(texts)):
+            if answer is not None:
+                scores[row, [labels.index(label) for label in answer["labels"]]] = answer["scores"]
+        return scores
+
+    return labels, score
 
 
 def _output_format(target: Path, reads: Format, options: argparse.Namespace) -> Format:
@@ -381,7 +447,8 @@ def _without_clash(chunk: Chunk, added: dict[str, type], source: Path) -> list[s
 def _scored(
     chunk: Chunk,
     kept: list[str],
-    model: SequenceClassifier,
+    labels: list[str],
+    score: _Score,
     added: dict[str, type],
     reads: Format,
     options: argparse.Namespace,
@@ -394,12 +461,10 @@ def _scored(
     columns = [name for name in (options.column, options.pair_column) if name]
     cells = [text_cells(chunk, name, source, reads, remedy if options.na == "raise" else None) for name in columns]
     texts, pairs = cells[0], cells[1] if len(cells) > 1 else None
-    score = model.predict if model.probability_function() is None else model.predict_proba
     try:
-        scores = score(texts, pairs, max_length=options.max_length, na=options.na)
+        scores = score(texts, pairs)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{source}, from {chunk.place(0)} on: {error}") from error
-    labels = model.labels()
     predictions = (_prediction(values, labels, added) for values in scores)
     if not kept:
         return list(predictions)

@@ -1,9 +1,10 @@
 """Opening a model from files or a seed, and again from a pickle."""
 
 import re
+import threading
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from functools import partial
+from functools import cached_property, partial
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
@@ -28,9 +29,11 @@ from deberta_c._models.tensor_names import DECODER, MatchedWeights, by_current_n
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 M = TypeVar("M", bound="OpenedModel")
+Network = _core.Model
 
 # Arguments of transformers that have no effect here.
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
+_REOPENING = threading.Lock()
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
 _TASKS = frozenset(
     {
@@ -255,22 +258,16 @@ class OpenedModel:
         self.config.name_or_path = where
         self._loaded = self._settable()
         self._tokenizer = None
-        return self._load(plan, found, options)
+        matched = self._load(plan, found, options)
+        self._core = self._network(matched)
+        return matched
 
     def _load(
-        self, plan: Plan, found: dict[str, Tensor], options: dict[str, Any], core: _core.Model | None = None
+        self, plan: Plan, found: dict[str, Tensor], options: dict[str, Any], core: Network | None = None
     ) -> MatchedWeights:
-        """Creates the core with the tensors that were found, or shares `core`, which has them."""
+        """Takes the tensors that were found; `core` has them, or it is created when it is used."""
         self._opened, self._options, self._base = plan, options, None
-        tied = self._tie(plan.config, found)
-        matched = match_weights(
-            self._wanted(plan),
-            found,
-            plan.settings,
-            tied,
-            skip_mismatched=bool(options.get("ignore_mismatched_sizes")),
-            quantizer=_quantizer(plan.config),
-        )
+        matched = self._match(plan, found, options)
         # The settings of the core, whatever is set in `config` later.
         self._settings = plan.settings if matched.complete else {**plan.settings, "head": "none"}
         self._missing = tuple(
@@ -279,11 +276,43 @@ class OpenedModel:
         self._size = sum(prod(tensor.shape) for tensor in matched.files.values())
         self._files = matched.files if self._made_by[0] is not _draw_again else None
         self._untied = tuple(name for name in (DECODER + ".weight", DECODER + ".bias") if name in matched.files)
+        with _REOPENING:
+            self.__dict__.pop("_core", None)
+        if core is not None:
+            self._core = core
+        return matched
+
+    def _match(self, plan: Plan, found: dict[str, Tensor], options: Mapping[str, Any]) -> MatchedWeights:
+        return match_weights(
+            self._wanted(plan),
+            found,
+            plan.settings,
+            self._tie(plan.config, found),
+            skip_mismatched=bool(options.get("ignore_mismatched_sizes")),
+            quantizer=_quantizer(plan.config),
+        )
+
+    def _network(self, matched: MatchedWeights) -> Network:
         try:
-            self._core = _core.Model(self._settings, matched.tensors) if core is None else core
+            return Network(self._settings, matched.tensors)
         except ValueError as error:
             raise ValueError(_with_names_of_files(str(error), matched)) from error
-        return matched
+
+    @cached_property
+    def _core(self) -> Network:
+        """The network of the core: created when it is used after `_load` or `_release`."""
+        with _REOPENING:
+            if "_core" not in self.__dict__:
+                matched = self._match(self._opened, dict(self._weights()), self._options)
+                self.__dict__["_core"] = self._network(matched)
+            core: Network = self.__dict__["_core"]
+            return core
+
+    def _release(self) -> None:
+        """Frees the network until the model is called again; calls in progress finish with it."""
+        for model in (self, self._base):
+            if model is not None:
+                model.__dict__.pop("_core", None)
 
     def _warn(self, matched: MatchedWeights) -> None:
         where = repr(self.name_or_path)

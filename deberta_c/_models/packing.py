@@ -158,6 +158,16 @@ def offsets_of(lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     return offsets
 
 
+def stretches(starts: NDArray[np.int64], lengths: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The indices of stretches of an array, one after the other, and the offsets of the stretches among them.
+
+    >>> stretches(np.array([7, 2]), np.array([3, 1]))
+    (array([7, 8, 9, 2]), array([0, 3, 4]))
+    """
+    offsets = offsets_of(lengths)
+    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
+
+
 def _integers(name: str, value: Any, shape: tuple[int, ...] | None = None) -> NDArray[np.integer[Any]]:
     array = _array(name, value)
     if array.dtype.kind not in "iu" and array.size:

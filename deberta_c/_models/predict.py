@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._columns.texts import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
-from deberta_c._models.packing import offsets_of
+from deberta_c._models.packing import offsets_of, stretches
 from deberta_c._tokenizers.inputs import members, unzip
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, raise_for_bad_row, warn_of_cuts
@@ -135,7 +135,7 @@ class _Encoder(NamedTuple):
 
     def rows(self, window: _Window, chosen: NDArray[np.int64], begin: int) -> Rows:
         """The chosen rows of a window, encoded and checked; the window begins at the row `begin` of the column."""
-        names = (_shifted(self.row_names[0], begin), _shifted(self.row_names[1], begin))
+        names = (shifted(self.row_names[0], begin), shifted(self.row_names[1], begin))
         firsts = [window.firsts[row] for row in chosen]
         seconds = None if window.seconds is None else [window.seconds[row] for row in chosen]
         try:
@@ -213,7 +213,7 @@ Piece = tuple[list[str], NDArray[np.bool_] | None]  # texts, and the mask of mis
 def _pieces(column: _Column) -> Iterator[Piece]:
     begin = 0
     for values in pieces_of(column.values, column.name, _WINDOW):
-        yield texts_of(values, column.name, column.na, _shifted(column.row_name, begin))
+        yield texts_of(values, column.name, column.na, shifted(column.row_name, begin))
         begin += len(values)
 
 
@@ -247,7 +247,8 @@ def _total(columns: list[_Column]) -> int | None:
     return totals[0] if totals else None
 
 
-def _shifted(row_name: RowName, rows: int) -> RowName:
+def shifted(row_name: RowName, rows: int) -> RowName:
+    """Names for the rows from number `rows` on."""
     return lambda row: row_name(rows + row)
 
 
@@ -262,7 +263,7 @@ def run_batches(
     costs = np.diff(rows.offsets)
     if selected is not None:
         costs = costs + _SELECTED * np.diff(offsets_of(selected)[rows.offsets])
-    for chosen in _batches(costs, batch_tokens):
+    for chosen in batches(costs, batch_tokens):
         places, offsets = _places(rows, chosen)
         some = None if selected is None else selected[places]
         logits, last, *_ = core.forward(
@@ -273,7 +274,7 @@ def run_batches(
         yield chosen, found
 
 
-def _batches(costs: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
+def batches(costs: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64]]:
     """Row numbers in batches, the most expensive rows first, each at most `budget` tokens or a single row."""
     order = np.argsort(-costs, kind="stable")
     ends = np.cumsum(costs[order])
@@ -287,10 +288,7 @@ def _batches(costs: NDArray[np.int64], budget: int) -> Iterator[NDArray[np.int64
 
 def _places(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The indices of the tokens of the chosen rows, in that order, and the offsets of these rows."""
-    starts = rows.offsets[chosen]
-    lengths = rows.offsets[chosen + 1] - starts
-    offsets = offsets_of(lengths)
-    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
+    return stretches(rows.offsets[chosen], rows.offsets[chosen + 1] - rows.offsets[chosen])
 
 
 @contextmanager

@@ -19,7 +19,10 @@ from deberta_c._models.outputs import sigmoid, softmax
 from deberta_c._pipelines.base import Pipeline, check_top_k
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
+from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
 from deberta_c._pipelines.token_classification import TokenClassificationPipeline
+from deberta_c._pipelines.windows import Windows
+from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
 from deberta_c._tokenizers.encodings import require_cpu
 from deberta_c._tokenizers.tokenizer import AutoTokenizer, PreTrainedTokenizerFast, check_padding
 
@@ -39,6 +42,12 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     "none") overrides this. Options of `pipeline` and of a call: these two, `truncation` and `max_length`.
     `return_all_scores=True` of older code returns all labels in their order, with a warning.
 
+    `windows=True` reads a text longer than `max_length` (by default the limit of the tokenizer) in windows that overlap
+    by `stride` tokens (by default a quarter of the limit), all of them in the same batches. `pooling` makes the scores
+    of the text of those of its windows: "mean" (default), "max", the highest score that each label has in any window,
+    or "first", those of the first window. For a guard take "max" and compare the score of its label with a threshold,
+    because the scores of "max" do not sum to 1. Of a pair, the first text is read in windows.
+
     Errors: TypeError and ValueError as in `predict`.
 
     >>> import deberta_c
@@ -53,7 +62,17 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     takes = SequenceClassifier
     _single = (str, Mapping)
     _kinds = "a str, a column of them or a dict"
-    _option_names = ("top_k", "function_to_apply", "truncation", "max_length", "padding", "return_all_scores")
+    _option_names = (
+        "top_k",
+        "function_to_apply",
+        "truncation",
+        "max_length",
+        "padding",
+        "return_all_scores",
+        "windows",
+        "stride",
+        "pooling",
+    )
 
     def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
@@ -101,30 +120,39 @@ class _Plan:
         self.tokenizer._encode_options(
             self.truncation, self.max_length
         )  # raises for invalid options before any text is read
+        self.windows = Windows.of(tokenizer, options)
 
     def one(self, inputs: Any) -> Any:
         if isinstance(inputs, Mapping):
             first, second = _pair(inputs, "inputs")
             return self._many([first], None if second is None else [second], single_name("inputs"))[0]
-        logits = self.model._logits_of_text(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
-        answer = self.answers(logits)[0]
+        if self.windows:
+            answer = self._many([inputs], None, single_name("inputs"))[0]
+        else:
+            logits = self.model._logits_of_text(inputs, "inputs", self.tokenizer, self.truncation, self.max_length)
+            answer = self.answers(self._scores(logits))[0]
         return answer if self.nested else [answer]
 
     def _many(self, firsts: Any, seconds: Any, row_name: RowName, progress: bool = False) -> list[Any]:
-        logits = self.model._logits_of_column(
-            firsts,
-            seconds,
-            self.tokenizer,
-            truncation=self.truncation,
-            max_length=self.max_length,
-            na=self.na,
-            progress=progress,
-            name="inputs",
-            row_names=(row_name, lambda row: f'{row_name(row)}["text_pair"]'),
-        )
-        answers = self.answers(logits)
+        names = (row_name, lambda row: f'{row_name(row)}["text_pair"]')
+        if self.windows:
+            scores = self.windows.scores(self.model, self._scores, firsts, seconds, names, self.na, progress)
+        else:
+            logits = self.model._logits_of_column(
+                firsts,
+                seconds,
+                self.tokenizer,
+                truncation=self.truncation,
+                max_length=self.max_length,
+                na=self.na,
+                progress=progress,
+                name="inputs",
+                row_names=names,
+            )
+            scores = self._scores(logits)
+        answers = self.answers(scores)
         if self.na == "skip":
-            return [None if lacks else answer for lacks, answer in zip(np.isnan(logits[:, 0]), answers, strict=True)]
+            return [None if lacks else answer for lacks, answer in zip(np.isnan(scores[:, 0]), answers, strict=True)]
         return answers
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
@@ -144,12 +172,15 @@ class _Plan:
                     answers[index] = answer
         return answers
 
-    def answers(self, logits: NDArray[np.float32]) -> list[Any]:
-        """One result for each row of logits."""
-        scores = logits
+    def _scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scores (N, C) of logits (N, C)."""
         function = self.function or self.model.probability_function() or "none"
-        if function != "none":
-            scores = softmax(logits) if function == "softmax" else sigmoid(logits)
+        if function == "none":
+            return logits
+        return softmax(logits) if function == "softmax" else sigmoid(logits)
+
+    def answers(self, scores: NDArray[np.float32]) -> list[Any]:
+        """One result for each row of scores (N, C)."""
         labels = self.model.labels()
         if self.only_best:
             return [
@@ -215,6 +246,30 @@ def pipeline(
 
 @overload
 def pipeline(
+    task: Literal["zero-shot-classification"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> ZeroShotClassificationPipeline: ...
+
+
+@overload
+def pipeline(
+    task: Literal["question-answering"],
+    model: str | Path | PreTrainedModel | None = ...,
+    *,
+    tokenizer: str | Path | PreTrainedTokenizerFast | None = ...,
+    device: Any = ...,
+    batch_size: int | None = ...,
+    **options: Any,
+) -> QuestionAnsweringPipeline: ...
+
+
+@overload
+def pipeline(
     task: str | None = ...,
     model: str | Path | PreTrainedModel | None = ...,
     *,
@@ -237,8 +292,9 @@ def pipeline(
     """A pipeline for a task: call it with texts; results have the shapes of transformers.
 
     `task`: "text-classification" (or "sentiment-analysis") returns a `TextClassificationPipeline`,
-    "token-classification" (or "ner") a `TokenClassificationPipeline`, "fill-mask" a `FillMaskPipeline`,
-    "feature-extraction" a `FeatureExtractionPipeline`. Without it the head of an opened model decides; for anything
+    "zero-shot-classification" a `ZeroShotClassificationPipeline`, "token-classification" (or "ner") a
+    `TokenClassificationPipeline`, "fill-mask" a `FillMaskPipeline`, "feature-extraction" a `FeatureExtractionPipeline`,
+    "question-answering" a `QuestionAnsweringPipeline`. Without it the head of an opened model decides; for anything
     else it is "text-classification".
 
     `model` is a directory, a name of the Hugging Face hub or an opened model. "text-classification" without a model
@@ -305,9 +361,11 @@ def _default_for(task: str | None) -> str:
 
 _CLASSES: tuple[type[Pipeline[Any]], ...] = (
     TextClassificationPipeline,
+    ZeroShotClassificationPipeline,
     TokenClassificationPipeline,
     FillMaskPipeline,
     FeatureExtractionPipeline,
+    QuestionAnsweringPipeline,
 )
 
 
@@ -328,7 +386,8 @@ def _pair(inputs: Any, name: str) -> tuple[str, str | None]:
         unknown = set(inputs) - {"text", "text_pair"}
         if "text" not in inputs or unknown:
             raise ValueError(f'{name} has the keys {sorted(map(str, inputs))}; give "text" and "text_pair"')
-        return inputs["text"], inputs.get("text_pair") or None
+        second = inputs.get("text_pair")
+        return inputs["text"], None if isinstance(second, str) and not second else second
     if isinstance(inputs, (list, tuple)):
         if len(inputs) == 1 and isinstance(inputs[0], list) and len(inputs[0]) == 2:
             return inputs[0][0], inputs[0][1]

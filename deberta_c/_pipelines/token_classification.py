@@ -15,6 +15,7 @@ from deberta_c._models.heads import TokenClassifier
 from deberta_c._models.outputs import softmax
 from deberta_c._models.packing import offsets_of
 from deberta_c._pipelines.base import Pipeline, TokenPlan
+from deberta_c._pipelines.windows import default_stride
 from deberta_c._tokenizers.inputs import raise_for_bad_words, read_words
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
@@ -42,9 +43,9 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
       begins a new group; "first", "average" and "max" first choose one label for each word: that of its first token, of
       the mean of its tokens' scores, or of its most certain token.
     - `ignore_labels`: labels that are not returned, ["O"] by default.
-    - `stride`: a text longer than `tokenizer.model_max_length` is read in windows that overlap by this many tokens; of
-      overlapping entities the longer one is kept, then the more likely one. Without `stride` the text is cut, with a
-      warning.
+    - `windows=True`: a text longer than `tokenizer.model_max_length` is read in windows that overlap by `stride`
+      tokens, by default a quarter of the limit; of overlapping entities the longer one is kept, then the more likely
+      one. `stride` alone means the same. Without both the text is cut, with a warning.
     - `trim_offsets`: excludes white space at both ends from "start" to "end"; tokens of DeBERTa v3 begin with it.
     - `is_split_into_words`: texts are lists of words, which are also the words of the strategies; "start" and "end" are
       characters of the words joined by `delimiter`, a space by default. One list of words returns a list of one result.
@@ -73,6 +74,7 @@ class TokenClassificationPipeline(Pipeline[TokenClassifier]):
     _option_names = (
         "aggregation_strategy",
         "ignore_labels",
+        "windows",
         "stride",
         "trim_offsets",
         "is_split_into_words",
@@ -124,11 +126,13 @@ class _Plan(TokenPlan[TokenClassifier]):
         if not isinstance(self.delimiter, str):
             raise TypeError(f"delimiter is {self.delimiter!r}; it must be a str")
         stride = options.get("stride")
-        windows = stride is not None
+        windows = bool(options.get("windows", stride is not None))
         if windows and self.strategy == "none":
             raise ValueError(
-                'stride needs groups of tokens; give aggregation_strategy="simple" or another one, not "none"'
+                'stride and windows need groups of tokens; give aggregation_strategy="simple" or another, not "none"'
             )
+        if windows and stride is None:
+            stride = default_stride(tokenizer, None)
         encoding = tokenizer._encode_options(True, None, overflow=windows, stride=stride or 0)
         encoding["want"] = ("spans", "words", "sequences")
         super().__init__(model, tokenizer, encoding, options, limited=windows)

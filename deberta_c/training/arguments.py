@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
+from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -179,16 +180,21 @@ class TrainingArguments:
             self._check_best()
 
     def _check_numbers(self) -> None:
-        for name in _COUNTS:
+        for name, least in _INTEGERS.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or value != int(value) or value < 1:
-                raise ValueError(f"{name} is {value!r}; it must be an integer of at least 1")
+            if not isinstance(value, Real) or isinstance(value, bool) or value % 1 or value < least:
+                raise ValueError(f"{name} is {value!r}; it must be an integer of at least {least}")
         for name, most in _SHARES.items():
             value = getattr(self, name)
-            if not 0 <= value < most:
+            if not 0 <= _number(name, value) < most:
                 limit = "" if most == math.inf else f" and below {most}"
                 raise ValueError(f"{name} is {value!r}; it must be a number of at least 0{limit}")
-        if self.max_steps <= 0 and not 0 < self.num_train_epochs < math.inf:
+        if self.data_seed is not None and (not isinstance(self.data_seed, int) or self.data_seed < 0):
+            raise ValueError(f"data_seed is {self.data_seed!r}; it must be an integer of at least 0, or None")
+        if (
+            _number("max_steps", self.max_steps) <= 0
+            and not 0 < _number("num_train_epochs", self.num_train_epochs) < math.inf
+        ):
             raise ValueError(f"num_train_epochs is {self.num_train_epochs!r}; it must be above 0, or give max_steps")
 
     def _complete_steps(self) -> None:
@@ -199,7 +205,7 @@ class TrainingArguments:
             steps = getattr(self, f"{name}_steps")
             if getattr(self, f"{name}_strategy") != "steps":
                 continue
-            if not steps > 0 or (steps > 1 and steps != int(steps)):
+            if not _number(f"{name}_steps", steps) > 0 or (steps > 1 and steps != int(steps)):
                 raise ValueError(
                     f"{name}_steps is {steps!r}; it must be an integer of at least 1, or a share of all steps below 1"
                 )
@@ -251,12 +257,21 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "train_sampling_strategy": SAMPLERS,
     "optim": OPTIMIZERS,
 }
-_COUNTS = ("per_device_train_batch_size", "per_device_eval_batch_size", "gradient_accumulation_steps")
+_INTEGERS = {
+    "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1, "seed": 0,
+}  # fmt: skip
 _SHARES = {
     "learning_rate": math.inf, "warmup_steps": math.inf, "weight_decay": math.inf, "max_grad_norm": math.inf,
-    "adam_epsilon": math.inf, "adam_beta1": 1, "adam_beta2": 1, "label_smoothing_factor": 1, "seed": math.inf,
+    "adam_epsilon": math.inf, "adam_beta1": 1, "adam_beta2": 1, "label_smoothing_factor": 1,
 }  # fmt: skip
 _WHY = {"batch_rebalance": '; one process has nothing to balance, give "group_by_length"'}
+
+
+def _number(name: str, value: Any) -> float:
+    """The value, if it is a number."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        raise TypeError(f"{name} is {value!r} of type {type(value).__name__}; it must be a number")
+    return float(value)
 
 
 def _choice(name: str, value: Any, known: tuple[str, ...]) -> str:

@@ -1,7 +1,8 @@
 """Data sets of a training: rows of ids with labels, and batches without padding."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,64 +11,135 @@ from deberta_c._models.packing import offsets_of
 
 TEXT_COLUMNS = ("text", "sentence", "sentence1", "premise", "question")
 PAIR_COLUMNS = ("text_pair", "sentence2", "hypothesis")
-LABEL_COLUMNS = ("labels", "label", "label_ids")
-_BUCKET = 50  # batches whose rows are sorted by length, with group_by_length, as in transformers
+INPUT_COLUMNS = ("input_ids", "attention_mask", "token_type_ids")
+_GROUP = 50  # updates whose rows are sorted by length, with group_by_length, as in transformers
 
 
-class Rows(NamedTuple):
-    """Encoded rows: ids of each, types of each or None, labels (N, ...) or None."""
+@dataclass(frozen=True)
+class Rows:
+    """Encoded rows without padding.
 
-    ids: list[NDArray[np.int32]]
-    types: list[NDArray[np.uint8]] | None
-    labels: NDArray[Any] | None
+    A row has `each` sequences: one, or its choices. The sequences of all rows follow each other.
+    """
+
+    ids: list[NDArray[np.int32]]  # of each sequence
+    types: list[NDArray[np.uint8]] | None  # of each sequence
+    kept: list[NDArray[np.int64]] | None  # the columns of its tokens; None: each sequence begins in column 0
+    widths: list[int]  # the columns of each sequence, with its padding
+    labels: Any  # what the objective makes of them, or None
+    each: int = 1
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.ids) // self.each
 
-    def batch(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
+    def sequences(self, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The numbers of the sequences of these rows."""
+        return np.asarray(chosen[:, None] * self.each + np.arange(self.each)).ravel()
+
+    def inputs(self, chosen: NDArray[np.int64]) -> dict[str, Any]:
         """The rows of these numbers as arguments of the core."""
-        ids = [self.ids[row] for row in chosen]
+        numbers = self.sequences(chosen)
+        ids = [self.ids[number] for number in numbers]
         found: dict[str, Any] = {"ids": np.concatenate(ids), "offsets": offsets_of(np.array([len(row) for row in ids]))}
         if self.types is not None:
-            found["types"] = np.concatenate([self.types[row] for row in chosen])
+            found["types"] = np.concatenate([self.types[number] for number in numbers])
         return found
 
     def lengths(self) -> NDArray[np.int64]:
         """The number of tokens of each row."""
-        return np.array([len(row) for row in self.ids], np.int64)
+        return np.asarray(np.array([len(row) for row in self.ids], np.int64).reshape(-1, self.each).sum(axis=1))
 
 
-def encoded_rows(dataset: Any, name: str, tokenizer: Any, type_vocab_size: int, max_length: int | None = None) -> Rows:
-    """The rows of a data set: a DataFrame, a datasets.Dataset, a dict of columns, or a sequence of dicts.
+def encoded_rows(columns: Mapping[str, Any], name: str, type_vocab_size: int) -> Rows:
+    """The rows, without labels, of the columns of a tokenizer: `input_ids`, `attention_mask`, `token_type_ids`.
 
-    Columns are those of a tokenizer, `input_ids`, `attention_mask`, `token_type_ids`, or texts, `text` and `text_pair`
-    (or the names of GLUE), which `tokenizer` cuts to `max_length` or its own limit; and `labels` or `label`. Other
-    columns are ignored.
-
-    Errors: ValueError when there is no row, no column of texts or ids, or columns of different lengths.
+    Errors: ValueError when there is no row, or one without a token.
     """
-    columns = _columns(dataset, name)
-    labels = next((columns[key] for key in LABEL_COLUMNS if key in columns), None)
-    if "input_ids" not in columns:
-        columns = _tokenized(columns, name, tokenizer, max_length)
-    count = len(columns["input_ids"])
-    if count == 0:
-        raise ValueError(f"{name} has no rows; give at least one")
-    masks = columns.get("attention_mask")
-    kept = None if masks is None else [np.asarray(mask) != 0 for mask in masks]
     ids = [np.asarray(row, np.int32) for row in columns["input_ids"]]
+    if not ids:
+        raise ValueError(f"{name} has no rows; give at least one")
+    widths = list(map(len, ids))
     types = None
     if type_vocab_size and "token_type_ids" in columns:
         types = [np.asarray(row, np.uint8) for row in columns["token_type_ids"]]
-    if kept is not None:
+    kept = None
+    if "attention_mask" in columns:
+        kept = [np.flatnonzero(np.asarray(mask)) for mask in columns["attention_mask"]]
         ids = [row[mask] for row, mask in zip(ids, kept, strict=True)]
         types = None if types is None else [row[mask] for row, mask in zip(types, kept, strict=True)]
     for row, found in enumerate(ids):
         if len(found) == 0:
             raise ValueError(f"{name}[{row}] has no token; drop such rows")
-    if labels is not None and len(labels) != count:
-        raise ValueError(f"{name} has {count} rows, but {len(labels)} labels; give a label for each row")
-    return Rows(ids, types, None if labels is None else _labels(labels, name))
+    return Rows(ids, types, kept, widths, None)
+
+
+def tokenized(columns: Mapping[str, Any], name: str, tokenizer: Any, max_length: int | None = None) -> dict[str, Any]:
+    """Columns with `input_ids`: those that there are, or those of texts, cut to `max_length` or the tokenizer's limit.
+
+    Texts are `text` and `text_pair`, or the names of GLUE.
+
+    Errors: ValueError when there is no column of texts or ids.
+    """
+    if "input_ids" in columns:
+        return dict(columns)
+    text = next((key for key in TEXT_COLUMNS if key in columns), None)
+    if text is None:
+        raise ValueError(f"{name} has the columns {sorted(columns)}; it needs input_ids, or a column named text")
+    if tokenizer is None:
+        raise ValueError(f"{name} has texts, but the Trainer has no tokenizer; give processing_class")
+    pair = next((key for key in PAIR_COLUMNS if key in columns), None)
+    found = tokenizer(
+        list(columns[text]), None if pair is None else list(columns[pair]), truncation=True, max_length=max_length
+    )
+    return {**columns, **{key: found[key] for key in found}}
+
+
+def columns_of(dataset: Any, name: str) -> dict[str, Any]:
+    """The columns of a data set: a DataFrame, a datasets.Dataset, a dict of columns, or a sequence of dicts."""
+    if isinstance(dataset, Mapping):
+        return dict(dataset)
+    if hasattr(dataset, "columns") and hasattr(dataset, "to_dict") and hasattr(dataset, "iloc"):
+        return {str(key): list(dataset[key]) for key in dataset.columns}
+    if hasattr(dataset, "column_names"):
+        return {str(key): dataset[key] for key in dataset.column_names}
+    rows = list(_rows(dataset, name))
+    if not rows:
+        raise ValueError(f"{name} has no rows; give at least one")
+    return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def is_several(dataset: Any) -> bool:
+    """Whether a value is a dict of data sets rather than one of columns.
+
+    >>> is_several({"a": {"text": ["x"]}, "b": [{"text": "y"}]}), is_several({"text": ["x"], "label": [0]})
+    (True, False)
+    """
+    return isinstance(dataset, Mapping) and bool(dataset) and all(map(_is_dataset, dataset.values()))
+
+
+def _is_dataset(value: Any) -> bool:
+    if isinstance(value, Mapping) or hasattr(value, "column_names") or (hasattr(value, "iloc") and value.ndim == 2):
+        return True
+    return isinstance(value, Sequence) and len(value) > 0 and isinstance(value[0], Mapping)
+
+
+def gathered(parts: Sequence[tuple[NDArray[np.int64], Any]], count: int) -> Any:
+    """Values of batches, each with the numbers of its rows, as those of all `count` rows.
+
+    A value is an array, or a tuple of arrays. Rows of different widths are padded with -100, as in transformers.
+
+    >>> gathered([(np.array([1]), np.ones((1, 2))), (np.array([0]), np.zeros((1, 1)))], 2).tolist()
+    [[0.0, -100.0], [1.0, 1.0]]
+    """
+    first = parts[0][1]
+    if isinstance(first, (tuple, list)):
+        return tuple(gathered([(rows, part[place]) for rows, part in parts], count) for place in range(len(first)))
+    arrays = [(rows, np.asarray(part)) for rows, part in parts]
+    width = [max(part.shape[1] for _, part in arrays)] if arrays[0][1].ndim > 1 else []
+    found = np.full((count, *width, *arrays[0][1].shape[2:]), -100, arrays[0][1].dtype)
+    for rows, part in arrays:
+        found[(rows, slice(part.shape[1])) if width else rows] = part
+    return found
 
 
 def batches(order: NDArray[np.int64], size: int, drop_last: bool = False) -> list[NDArray[np.int64]]:
@@ -83,31 +155,27 @@ def batches(order: NDArray[np.int64], size: int, drop_last: bool = False) -> lis
 def order_of(strategy: str, lengths: NDArray[np.int64], size: int, seed: int, epoch: int) -> NDArray[np.int64]:
     """The order of the rows in an epoch: "random", "sequential", or "group_by_length".
 
-    The same arguments give the same order; it is not that of torch.
+    `size` is the number of rows of an update. The same arguments give the same order; it is not that of torch.
     """
     if strategy == "sequential":
         return np.arange(len(lengths))
-    random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(lengths))
-    if strategy == "random":
-        return order
-    groups = batches(order, size * _BUCKET)
-    cut = [batch for group in groups for batch in batches(group[np.argsort(-lengths[group], kind="stable")], size)]
-    last = [cut.pop()] if len(cut) > 1 else []
-    return np.concatenate([*(cut[index] for index in random.permutation(len(cut))), *last])
+    order = np.random.default_rng([seed, epoch]).permutation(len(lengths))
+    return order if strategy == "random" else grouped_by_length(order, lengths, size)
 
 
-def _columns(dataset: Any, name: str) -> dict[str, Any]:
-    if isinstance(dataset, Mapping):
-        return dict(dataset)
-    if hasattr(dataset, "columns") and hasattr(dataset, "to_dict") and hasattr(dataset, "iloc"):
-        return {str(key): list(dataset[key]) for key in dataset.columns}
-    if hasattr(dataset, "column_names"):
-        return {str(key): dataset[key] for key in dataset.column_names}
-    rows = list(_rows(dataset, name))
-    if not rows:
-        raise ValueError(f"{name} has no rows; give at least one")
-    return {key: [row[key] for row in rows] for key in rows[0]}
+def grouped_by_length(order: NDArray[np.int64], lengths: NDArray[np.int64], size: int) -> NDArray[np.int64]:
+    """An order in which rows of similar length follow each other, as transformers makes it of a random one.
+
+    Groups of up to 50 times `size` rows are sorted, the longest first; the longest row of all begins.
+
+    >>> grouped_by_length(np.arange(4), np.array([1, 5, 3, 9]), 2).tolist()
+    [3, 0, 1, 2]
+    """
+    each = max(1, min(len(lengths) // (size * 4), _GROUP)) * size
+    groups = [group[np.argsort(-lengths[group], kind="stable")] for group in batches(order, each)]
+    longest = max(range(len(groups)), key=lambda group: lengths[groups[group][0]])
+    groups[0][0], groups[longest][0] = groups[longest][0], groups[0][0]
+    return np.concatenate(groups)
 
 
 def _rows(dataset: Any, name: str) -> Iterator[Mapping[str, Any]]:
@@ -124,23 +192,3 @@ def _rows(dataset: Any, name: str) -> Iterator[Mapping[str, Any]]:
                 f"{name}[{place}] has the keys {sorted(row)}, the first row {sorted(keys)}; they must agree"
             )
         yield row
-
-
-def _tokenized(columns: dict[str, Any], name: str, tokenizer: Any, max_length: int | None) -> dict[str, Any]:
-    text = next((key for key in TEXT_COLUMNS if key in columns), None)
-    if text is None:
-        raise ValueError(f"{name} has the columns {sorted(columns)}; it needs input_ids, or a column named text")
-    if tokenizer is None:
-        raise ValueError(f"{name} has texts, but the Trainer has no tokenizer; give processing_class")
-    pair = next((key for key in PAIR_COLUMNS if key in columns), None)
-    found = tokenizer(
-        list(columns[text]), None if pair is None else list(columns[pair]), truncation=True, max_length=max_length
-    )
-    return {key: found[key] for key in found}
-
-
-def _labels(labels: Any, name: str) -> NDArray[Any]:
-    found = np.asarray(list(labels) if not hasattr(labels, "dtype") else labels)
-    if found.dtype.kind not in "iuf" or (found.dtype.kind == "f" and not np.isfinite(found).all()):
-        raise ValueError(f"{name} has labels that are not numbers; encode them, or call model.fit, which does")
-    return found

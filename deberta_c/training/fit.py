@@ -1,5 +1,6 @@
 """`model.fit`: from a column of texts and one of labels to a fine-tuned model."""
 
+import math
 import tempfile
 import time
 from collections.abc import Iterable
@@ -11,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._columns.texts import rows_of, texts_of
-from deberta_c._models.losses import MULTIPLE, REGRESSION
+from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback
@@ -30,6 +31,9 @@ from deberta_c.training.trainer import Trainer
 
 Validation = float | tuple[Iterable[Any], ...] | None
 LOWER_IS_BETTER = ("loss", "rmse")
+_OWN_NAMES = {
+    "per_device_train_batch_size": "batch_size", "num_train_epochs": "epochs", "warmup_steps": "warmup",
+}  # fmt: skip
 
 
 def fit(
@@ -57,10 +61,12 @@ def fit(
 ) -> FitResult:
     """What `fit` of a `SequenceClassifier` does; see that method."""
     tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    _check_choices(validation, patience)
     columns = _columns("", texts, text_pairs, labels)
     count = len(columns.labels)
     if isinstance(validation, tuple):
         columns = columns.followed_by(_validation_columns(validation))
+    _check_seen(encode_labels(columns.labels[:count], model.config), columns.labels, count)
     encoded = encode_labels(
         columns.labels,
         model.config,
@@ -72,9 +78,6 @@ def fit(
     weights = class_weights(class_weight, seen)
     _check_metric(metric, encoded.problem)
     table = columns.encoded(tokenizer, max_length) | {"labels": encoded.values.tolist()}
-    model.config.id2label = dict(enumerate(encoded.names))
-    if encoded.problem == MULTIPLE:
-        model.config.problem_type = MULTIPLE
     began = time.perf_counter()
     with _directory(output_dir) as place:
         settings = {
@@ -88,13 +91,17 @@ def fit(
             "seed": seed,
             "logging_strategy": "epoch",
             "disable_tqdm": not progress,
-            **_saving(len(held_out) > 0, metric, output_dir is not None),
+            **_saving(len(held_out) > 0, metric, output_dir is not None, arguments),
             **arguments,
         }
-        stops = len(held_out) > 0 and patience is not None
+        stops = settings["eval_strategy"] != "no" and patience is not None
+        checked = _training_arguments(settings)
+        model.config.id2label = dict(enumerate(encoded.names))
+        if encoded.problem == MULTIPLE:
+            model.config.problem_type = MULTIPLE
         trainer = Trainer(
             model,
-            TrainingArguments(**settings),
+            checked,
             train_dataset=_chosen(table, learned),
             eval_dataset=_chosen(table, held_out) if len(held_out) else None,
             compute_metrics=metrics_of(encoded.problem),
@@ -104,7 +111,7 @@ def fit(
         if not progress:
             trainer.remove_callback(PrinterCallback)
         trainer.train(resume_from_checkpoint=resume or None)
-    return _result(trainer, encoded, metric, epochs, time.perf_counter() - began)
+    return _result(trainer, encoded, metric, time.perf_counter() - began)
 
 
 class _Columns(NamedTuple):
@@ -157,8 +164,27 @@ def _divided(
     return split_rows(count, validation, seed, encoded.classes())
 
 
+def _check_seen(seen: EncodedLabels, labels: list[Any], count: int) -> None:
+    """Raises ValueError for a class that the validation set has, but none of the first `count` rows."""
+    known = set(labels[:count]) if seen.problem == SINGLE else set()
+    for row, label in enumerate(labels[count:] if known else []):
+        if label not in known:
+            raise ValueError(
+                f"validation labels[{row}] is {label!r}, a label that no row to train on has; mend it, or add such rows"
+            )
+
+
 def _chosen(table: dict[str, list[Any]], rows: NDArray[np.int64]) -> dict[str, list[Any]]:
     return {name: [column[row] for row in rows.tolist()] for name, column in table.items()}
+
+
+def _check_choices(validation: Validation, patience: int | None) -> None:
+    if not isinstance(validation, (tuple, float, int)) and validation is not None:
+        raise TypeError(
+            f"validation is a {type(validation).__name__}; give a share such as 0.1, a tuple (texts, labels), or None"
+        )
+    if patience is not None and (not isinstance(patience, int) or patience < 1):
+        raise ValueError(f"patience is {patience!r}; it must be at least 1 epoch, or None to train all epochs")
 
 
 def _check_metric(metric: str, problem: str) -> None:
@@ -167,19 +193,45 @@ def _check_metric(metric: str, problem: str) -> None:
         raise ValueError(f"metric is {metric!r}; it must be one of {', '.join(known)}")
 
 
-def _saving(evaluates: bool, metric: str, keeps: bool) -> dict[str, Any]:
-    """The arguments that choose the best epoch, and what is written to find it again."""
-    if not evaluates:
+def _saving(evaluates: bool, metric: str, keeps: bool, given: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that choose the best evaluation, and what is written to find it again.
+
+    What the caller gave decides the rest: checkpoints are written when the model is evaluated, and the other way round;
+    with save_strategy="no" the model ends with its last weights.
+    """
+    strategy = given.get("eval_strategy", given.get("evaluation_strategy"))
+    saves = given.get("save_strategy")
+    if not evaluates or strategy == "no":
         return {"eval_strategy": "no", "save_strategy": "epoch" if keeps else "no"}
-    return {
-        "eval_strategy": "epoch",
-        "save_strategy": "epoch",
-        "save_total_limit": 1,
-        "save_only_model": not keeps,
-        "load_best_model_at_end": True,
+    if strategy is None:
+        strategy = saves if saves in ("steps", "epoch") else "epoch"
+    found = {
+        "eval_strategy": strategy,
         "metric_for_best_model": metric,
         "greater_is_better": metric not in LOWER_IS_BETTER,
     }
+    if saves == "no":
+        return found
+    for name, other in (("eval_steps", "save_steps"), ("save_steps", "eval_steps")):
+        if strategy == "steps" and name not in given and other in given:
+            found[name] = given[other]
+    return found | {
+        "save_strategy": strategy,
+        "save_total_limit": 1,
+        "save_only_model": not keeps,
+        "load_best_model_at_end": True,
+    }
+
+
+def _training_arguments(settings: dict[str, Any]) -> TrainingArguments:
+    """The arguments of the training; messages call them as `fit` does."""
+    try:
+        return TrainingArguments(**settings)
+    except (TypeError, ValueError) as error:
+        message = str(error)
+        for name, own in _OWN_NAMES.items():
+            message = message.replace(name, own)
+        raise type(error)(message) from None
 
 
 def _directory(given: str | Path | None) -> AbstractContextManager[str | Path]:
@@ -193,11 +245,12 @@ def _learning_rate(model: Any) -> float:
     return 5e-5 if width < 768 else 2e-5 if width < 1024 else 1e-5
 
 
-def _result(trainer: Trainer, encoded: EncodedLabels, metric: str, epochs: float, seconds: float) -> FitResult:
-    history = history_of(trainer.state.log_history)
+def _result(trainer: Trainer, encoded: EncodedLabels, metric: str, seconds: float) -> FitResult:
+    state = trainer.state
+    history = history_of(state.log_history)
     scored = [row for row in history if f"validation_{metric}" in row]
-    best = history[-1]["epoch"]
+    best = max(math.ceil(state.epoch), 1)
     if scored:
         sign = 1 if metric in LOWER_IS_BETTER else -1
         best = min(scored, key=lambda row: sign * row[f"validation_{metric}"])["epoch"]
-    return FitResult(history, best, encoded.names, seconds, len(history) < epochs)
+    return FitResult(history, best, encoded.names, seconds, state.global_step < state.max_steps)

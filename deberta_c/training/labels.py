@@ -47,6 +47,11 @@ def encode_labels(labels: Iterable[Any], config: PreTrainedConfig, row_name: Row
         return EncodedLabels(REGRESSION, _numbers(rows, row_name), list(config.id2label.values()))
     if config.problem_type == MULTIPLE or any(isinstance(row, (list, tuple, set, frozenset)) for row in rows):
         return _independent(rows, config, row_name)
+    if config.num_labels == 1:
+        raise ValueError(
+            f'the model has one label and the problem_type {SINGLE!r}; open it with problem_type="regression" to '
+            "predict numbers, or with num_labels= the number of classes"
+        )
     known = [_plain(row, row_name(place)) for place, row in enumerate(rows)]
     if all(type(label) is int and 0 <= label < config.num_labels for label in known):
         return EncodedLabels(SINGLE, np.array(known, np.int64), list(config.id2label.values()))
@@ -117,10 +122,15 @@ def class_weights(given: ClassWeight, labels: EncodedLabels) -> NDArray[np.float
         weights = {str(name): weight for name, weight in given.items()}
         if unknown := [name for name in weights if name not in names]:
             raise ValueError(f"class_weight names {unknown[0]!r}, but the labels are {short(names)}")
-        return np.array([weights.get(name, 1.0) for name in names], np.float64)
-    found = np.asarray(given, np.float64)
+        given = [weights.get(name, 1.0) for name in names]
+    try:
+        found = np.asarray(given, np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"class_weight is {short(given)}; weights are numbers ({error})") from None
     if found.shape != (len(names),):
         raise ValueError(f"class_weight has shape {found.shape}; it must be ({len(names)},), a weight for each label")
+    if not found.any():
+        raise ValueError(f"class_weight is {short(given)}; nothing counts, give one of the labels a weight above 0")
     return found
 
 
@@ -153,10 +163,11 @@ def label_rows(labels: Iterable[Any], row_name: RowName) -> list[Any]:
     >>> label_rows(np.array([[0, 1], [1, 1]]), rows_of("labels"))
     [[0, 1], [1, 1]]
     """
+    name = row_name(0).rpartition("[")[0]
     table: Any = getattr(labels, "to_numpy", lambda: labels)() if getattr(labels, "ndim", 1) == 2 else labels
-    rows: list[Any] = np.asarray(table).tolist() if getattr(table, "ndim", 1) == 2 else values_of(table, "labels")
+    rows: list[Any] = np.asarray(table).tolist() if getattr(table, "ndim", 1) == 2 else values_of(table, name)
     if not rows:
-        raise ValueError("labels is empty; give a label for each text")
+        raise ValueError(f"{name} is empty; give a label for each text")
     missing = [place for place, row in enumerate(rows) if is_missing(row)]
     if missing:
         raise ValueError(f"{row_name(missing[0])} is missing ({rows[missing[0]]!r}); drop such rows")
@@ -181,7 +192,7 @@ def _plain(label: Any, place: str) -> int | str:
         return str.__str__(label)
     if isinstance(label, bool):
         return str(label)
-    if isinstance(label, (int, float)) and label == int(label):
+    if isinstance(label, int) or (isinstance(label, float) and label.is_integer()):
         return int(label)
     raise TypeError(f"{place} is {short(label)} of type {type(label).__name__}; it must be a str or a whole number")
 

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
 from deberta_c._columns.texts import is_missing, texts_of, values_of
-
-TEMPLATE = "This example is {}."
+from deberta_c._pipelines.zero_shot import TEMPLATE, hypothesis
 
 
 def nli_pairs(
@@ -105,9 +104,7 @@ def _named(labels: list[Any], names: Mapping[int, str] | Sequence[str] | None) -
 def _hypotheses(template: str | Mapping[str, str | Sequence[str]], labels: list[str]) -> dict[str, list[str]]:
     """What may be said of each label."""
     if isinstance(template, str):
-        if template.format("label") == template:
-            raise ValueError(f"hypothesis_template is {template!r}; it must have {{}} in place of the label")
-        return {label: [template.format(label)] for label in labels}
+        return {label: [hypothesis(template, label)] for label in labels}
     lacking = [label for label in labels if not template.get(label)]
     if lacking:
         raise ValueError(f"hypothesis_template has no hypothesis for {lacking[0]!r}; map each label to one or several")

@@ -1,5 +1,6 @@
 """What `fit` returns: the history of a training, as a table in a terminal and in a notebook."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -38,7 +39,13 @@ class FitResult:
     @property
     def best(self) -> Row:
         """The entry of `history` for the weights that the model has."""
-        return next((row for row in self.history if row["epoch"] == self.best_epoch), self.history[-1])
+        return next((row for row in self.history if row["epoch"] == self.best_epoch), {"epoch": self.best_epoch})
+
+    def plot(self) -> Any:
+        """A figure of matplotlib: the losses of each epoch, and the metrics of the validation set."""
+        from deberta_c.training.pictures import curves
+
+        return curves(self.history, self.best_epoch)
 
     def __repr__(self) -> str:
         return "\n".join([text_table(self.history), self._summary()])
@@ -62,7 +69,7 @@ def history_of(log: Iterable[Row]) -> list[dict[str, Any]]:
     for entry in log:
         if "loss" not in entry and "eval_loss" not in entry:
             continue
-        epoch = max(round(entry["epoch"]), 1)
+        epoch = max(math.ceil(entry["epoch"]), 1)
         row = rows.setdefault(epoch, {"epoch": epoch})
         for name, value in entry.items():
             plain = name.removeprefix("eval_")

@@ -1,5 +1,6 @@
 """A model whose weights change: it joins the core's training to the configuration and the tensors of a model."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,9 +9,11 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._files.checkpoint import Tensor
+from deberta_c._models.heads import Chooser, SequenceClassifier, TokenClassifier
 from deberta_c._models.initial import initial_weights
 from deberta_c._models.opening import Plan
 from deberta_c._models.tensor_names import Source, from_core, match_weights
+from deberta_c._models.word_table import as_array
 
 _SEED_LIMIT = 1 << 64
 
@@ -18,24 +21,32 @@ _SEED_LIMIT = 1 << 64
 class Session:
     """The training of a model: its weights, gradients and moments, which the core holds.
 
-    The model keeps the weights that it had until `write_back`. A head that is missing in the model's files is drawn
-    from `seed`. One call at a time.
+    The model keeps the weights that it had until `write_back`; its own network is freed, and opened again when the
+    model is called. A head that is missing in the model's files is drawn from `seed`. With `base`, the word table is
+    that of another session plus one of its own, zero at first, which alone is trained. One call at a time.
     """
 
-    def __init__(self, model: Any, *, seed: int = 42) -> None:
+    def __init__(self, model: Any, *, seed: int = 42, base: "Session | None" = None) -> None:
         self.model = model
         self._plan: Plan = model._opened
         tensors, tied = _with_head(model, seed)
+        if base is not None:
+            words = model._wanted(self._plan)[0]
+            tensors[words.file] = Tensor(
+                words.file, "F32", words.stored, np.zeros(4 * math.prod(words.stored), np.uint8)
+            )
         matched = match_weights(model._wanted(self._plan), tensors, self._plan.settings, tied)
         self._sources = [source for source in model._wanted(self._plan) if source.name in matched.names]
         self._tied = tied
-        self.core = _core.Training(
+        self.core: _core.Training = _core.Training(
             self._plan.settings,
             matched.tensors,
             padding=_padding(model.config),
             tied=self._plan.settings["head"] == "masked_lm" and _shares_words(self._sources, tied),
-            **dropout_of(model.config, self._plan.settings["head"]),
+            base=None if base is None else base.core,
+            **dropout_of(model),
         )
+        model._release()
 
     @property
     def columns(self) -> int:
@@ -50,6 +61,30 @@ class Session:
         """Adds the gradients of the last forward pass."""
         self.core.backward(np.ascontiguousarray(d_logits, np.float32).ravel())
 
+    def masked_lm(
+        self, batch: Mapping[str, Any], targets: NDArray[np.int32], seed: int | None, smoothing: float = 0.0
+    ) -> float:
+        """The sum of the cross entropies of the `selected` tokens (K), whose ids should be `targets` (K).
+
+        With dropout by `seed`; without dropout for None. No array has a number for each of them and each word.
+        """
+        drops = seed is not None
+        return self.core.masked_lm(
+            **batch, targets=targets, seed=(seed or 0) % _SEED_LIMIT, drops=drops, smoothing=smoothing
+        )
+
+    def masked_lm_backward(self, scale: float) -> None:
+        """Adds the gradients of scale * the last `masked_lm`."""
+        self.core.masked_lm_backward(scale)
+
+    def sample(self, seed: int) -> NDArray[np.int32]:
+        """An id (K) for each selected token of the last `masked_lm`, drawn from the softmax of its logits."""
+        return self.core.sample(seed)
+
+    def update(self, learning_rate: float, **options: Any) -> float:
+        """One step of AdamW; the norm of the gradients before clipping."""
+        return self.core.update(learning_rate, **options)
+
     def evaluate(self, batch: Mapping[str, Any]) -> NDArray[np.float32]:
         """Logits of a packed batch with the weights as they are now, without dropout."""
         logits = self.core.evaluate(**batch)[0]
@@ -62,14 +97,18 @@ class Session:
             self.core.set_options(name, decay=name.endswith(".weight") and "LayerNorm" not in name)
 
     def tensors(self) -> dict[str, Tensor]:
-        """The weights as they are now, float32, under the names of a file."""
-        arrays = {source.name: self.core.parameter(source.name) for source in self._sources}
+        """The weights as they are now, float32, under the names of a file; memory of passes is freed for them."""
+        self.core.trim()
+        arrays = {source.name: self._parameter(source.name) for source in self._sources}
         found = {}
         for file, array in from_core(self._sources, arrays, self._plan.settings).items():
             name = self._tied.get(file, file)
             data = np.ascontiguousarray(array, np.float32)
             found[name] = Tensor(name, "F32", data.shape, data.reshape(-1).view(np.uint8))
         return found
+
+    def _parameter(self, name: str) -> NDArray[np.float32]:
+        return self.core.parameter(name)
 
     def write_back(self) -> None:
         """Gives the model the weights as they are now."""
@@ -95,9 +134,9 @@ class Session:
         matched = match_weights(self.model._wanted(self._plan), dict(weights), self._plan.settings, self._tied)
         if not matched.complete:
             raise ValueError("the checkpoint lacks the head of this model; it is a checkpoint of another model")
-        values = _core.Training(self._plan.settings, matched.tensors)
-        for name in self.core.names:
-            self.core.set_parameter(name, values.parameter(name).ravel())
+        for tensor in matched.tensors:
+            if tensor[0] in self.core.names:
+                self.core.set_parameter(tensor[0], _values(*tensor[:5]))
 
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Replaces all moments and the number of steps by those of `state`.
@@ -116,6 +155,18 @@ class Session:
         self.core.steps = int(state["steps"])
 
 
+def _values(
+    name: str, dtype: str, shape: tuple[int, ...], data: NDArray[np.uint8], blocks: tuple[int, int] | None
+) -> NDArray[np.float32]:
+    """The numbers of a tensor of the core; of `blocks` (rows, step), the first `rows` of each `step` are its own."""
+    stored = shape if blocks is None else (data.nbytes // (shape[1] * (4 if dtype == "F32" else 2)), shape[1])
+    array = as_array(Tensor(name, dtype, stored, data))
+    if blocks is not None:
+        row = np.arange(shape[0])
+        array = array[row // blocks[0] * blocks[1] + row % blocks[0]]
+    return np.ascontiguousarray(array, np.float32).ravel()
+
+
 def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor], options: dict[str, Any]) -> Any:
     """A trained model again, when it is unpickled."""
     model: Any = object.__new__(cls)
@@ -127,15 +178,17 @@ def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor
     return model
 
 
-def dropout_of(config: Any, head: str) -> dict[str, float]:
-    """The probabilities of dropout that a configuration names, as arguments of the core's Training."""
+def dropout_of(model: Any) -> dict[str, float]:
+    """The probabilities of dropout that a model's configuration names, as arguments of the core's Training."""
+    config, bert = model.config, model.config.model_type == "bert"
     hidden = float(config.get("hidden_dropout_prob", 0.1))
     found = {"hidden_dropout": hidden, "attention_dropout": float(config.get("attention_probs_dropout_prob", 0.1))}
-    if head in ("sequence", "tokens"):
-        own = config.get("classifier_dropout" if config.model_type == "bert" else "cls_dropout")
-        of_tokens = head == "tokens" and config.model_type != "bert"
-        found["head_dropout"] = hidden if own is None or of_tokens else float(own)
-    if head == "sequence" and config.model_type != "bert":
+    if isinstance(model, (SequenceClassifier, Chooser, TokenClassifier)):
+        own = config.get("classifier_dropout" if bert else "cls_dropout")
+        if own is None or (isinstance(model, TokenClassifier) and not bert):
+            own = hidden
+        found["head_dropout"] = float(own)
+    if isinstance(model, (SequenceClassifier, Chooser)) and not bert:
         found["pooler_dropout"] = float(config.get("pooler_dropout") or 0.0)
     return found
 

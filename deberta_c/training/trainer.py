@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,8 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import warn_caller
-from deberta_c._models.heads import SequenceClassifier
-from deberta_c._models.losses import IGNORED, REGRESSION, SINGLE, loss_and_gradient, loss_divisor
 from deberta_c.training import checkpoints
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import (
@@ -25,9 +24,26 @@ from deberta_c.training.callbacks import (
     metric_key,
     progress_callback,
 )
-from deberta_c.training.data import Rows, batches, encoded_rows, order_of
+from deberta_c.training.data import Rows, batches, columns_of, gathered, is_several, order_of
+from deberta_c.training.objectives import objective_of
 from deberta_c.training.schedules import Schedule, schedule_of
 from deberta_c.training.session import Session
+
+HeldOut = dict[str, Rows]
+
+# Methods of transformers' Trainer that work on torch, and what takes their place.
+_OF_TORCH = {
+    "compute_loss": "there is no automatic differentiation: give compute_loss_func, which returns the loss and its "
+    "gradient by the logits, or class_weights",
+    "training_step": "give compute_loss_func, or a callback",
+    "prediction_step": "give preprocess_logits_for_metrics, or compute_metrics",
+    "evaluation_loop": "give preprocess_logits_for_metrics, or compute_metrics",
+    "create_optimizer": "give optim, learning_rate and weight_decay in TrainingArguments",
+    "create_scheduler": "give lr_scheduler_type and warmup_steps in TrainingArguments",
+    "create_optimizer_and_scheduler": "give optim and lr_scheduler_type in TrainingArguments",
+    "get_train_dataloader": "give train_dataset, and train_sampling_strategy in TrainingArguments",
+    "get_eval_dataloader": "give eval_dataset",
+}
 
 
 class TrainOutput(NamedTuple):
@@ -39,32 +55,33 @@ class TrainOutput(NamedTuple):
 
 
 class PredictionOutput(NamedTuple):
-    """What `Trainer.predict` returns: logits (N, C), the labels or None, and metrics."""
+    """What `Trainer.predict` returns: predictions, such as logits (N, C), the labels or None, and metrics."""
 
-    predictions: NDArray[np.float32]
-    label_ids: NDArray[Any] | None
+    predictions: Any
+    label_ids: Any
     metrics: dict[str, float] | None
 
 
 class EvalPrediction(NamedTuple):
-    """What `compute_metrics` gets: logits (N, C) and labels; it unpacks as a pair.
+    """What `compute_metrics` gets: predictions, such as logits (N, C), and labels; it unpacks as a pair.
 
     >>> predictions, labels = EvalPrediction(np.zeros((1, 2), np.float32), np.array([1]))
     >>> predictions.shape, labels.tolist()
     ((1, 2), [1])
     """
 
-    predictions: NDArray[np.float32]
-    label_ids: NDArray[Any]
+    predictions: Any
+    label_ids: Any
 
 
 class Trainer:
-    """Fine-tunes a sequence classifier: one label a row, independent labels, or a regression.
+    """Fine-tunes a model with a head: for rows, tokens, answers, choices, pairs, masked or replaced tokens.
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
-    is ignored. Data sets are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or
-    texts (`text`, `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the
-    model's own. `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
+    is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
+    are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or texts (`text`,
+    `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the model's own.
+    `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
     of each class. Training computes in float32, whatever type the weights in the files have.
 
@@ -86,36 +103,63 @@ class Trainer:
 
     def __init__(
         self,
-        model: Any,
+        model: Any = None,
         args: TrainingArguments | None = None,
         data_collator: Any = None,
         train_dataset: Any = None,
         eval_dataset: Any = None,
         processing_class: Any = None,
-        *,
-        compute_loss_func: Callable[[NDArray[np.float32], NDArray[Any]], tuple[float, NDArray[np.float32]]]
-        | None = None,
+        model_init: Callable[..., Any] | None = None,
+        compute_loss_func: Callable[..., tuple[float, Any]] | None = None,
         compute_metrics: Callable[[Any], dict[str, float]] | None = None,
         callbacks: list[Any] | None = None,
+        optimizers: tuple[Any, Any] = (None, None),
+        optimizer_cls_and_kwargs: Any = None,
+        preprocess_logits_for_metrics: Callable[[Any, Any], Any] | None = None,
+        *,
         class_weights: Any = None,
         tokenizer: Any = None,
     ) -> None:
-        if not isinstance(model, SequenceClassifier):
-            raise TypeError(f"model is {type(model).__name__}; Trainer fine-tunes sequence classifiers so far")
         if tokenizer is not None:
             warn_caller(FutureWarning("tokenizer= is the older name of processing_class="))
             processing_class = tokenizer if processing_class is None else processing_class
+        _refuse_torch(type(self), optimizers, optimizer_cls_and_kwargs)
+        if (model is None) == (model_init is None):
+            raise ValueError("Trainer needs a model or model_init, a function that returns one, but not both")
+        self.model_init = model_init
+        model = self._call_model_init() if model is None else model
         self.model, self.args = model, TrainingArguments() if args is None else args
+        self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.processing_class = processing_class
-        self.compute_loss_func, self.compute_metrics = compute_loss_func, compute_metrics
-        self._class_weights = None if class_weights is None else np.asarray(class_weights, np.float64)
+        self.compute_metrics = compute_metrics
+        self.objective = objective_of(
+            model,
+            class_weights=class_weights,
+            label_smoothing=self.args.label_smoothing_factor,
+            function=compute_loss_func,
+        )
+        self.objective.take_collator(data_collator)
         self.state, self.control = TrainerState(), TrainerControl()
         flow: list[Any] = [DefaultFlowCallback(), *(callbacks or []), progress_callback(bool(self.args.disable_tqdm))]
         self.callback_handler = CallbackHandler(flow, model, processing_class)
         self._session: Session | None = None
         self._schedule: Schedule = lambda step: 1.0
         self._call("on_init_end")
+
+    @property
+    def compute_loss_func(self) -> Any:
+        """The loss function that replaces the model's, or None."""
+        return self.objective.function
+
+    @compute_loss_func.setter
+    def compute_loss_func(self, function: Any) -> None:
+        self.objective.function = function
+
+    def _call_model_init(self) -> Any:
+        """A new model of `model_init`, which may take a trial, here None."""
+        assert self.model_init is not None
+        return self.model_init(*[None] * len(signature(self.model_init).parameters))
 
     # ---- callbacks ----
 
@@ -148,14 +192,14 @@ class Trainer:
         """
         if resume_from_checkpoint is None:
             resume_from_checkpoint = self.args.resume_from_checkpoint
-        rows = self._rows(self.train_dataset, "train_dataset")
-        self._check_labels(rows, "train_dataset", training=True)
-        held_out = None if self.eval_dataset is None else self._rows(self.eval_dataset, "eval_dataset")
-        if held_out is not None:
-            self._check_labels(held_out, "eval_dataset")
+        if self.model_init is not None:
+            self.model = self.objective.model = self.callback_handler.model = self._call_model_init()
+        rows = self._labelled(self.train_dataset, "train_dataset")
+        self.objective.warn(rows, "train_dataset")
+        held_out = None if self.eval_dataset is None else self._held_out(self.eval_dataset, "eval")
         if self.args.eval_strategy != "no" and held_out is None:
             raise ValueError(f"eval_strategy is {self.args.eval_strategy!r}, but there is no eval_dataset; give one")
-        session = self._session = Session(self.model, seed=self.args.seed)
+        session = self._session = self._new_session()
         session.set_decay()
         run = _Run.of(self.args, len(rows))
         self.state = TrainerState(
@@ -190,7 +234,7 @@ class Trainer:
         self.state.max_steps = steps
         self.callback_handler.restore(self.state.stateful_callbacks)
 
-    def _run(self, run: "_Run", rows: Rows, held_out: Rows | None, session: Session) -> float:
+    def _run(self, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session) -> float:
         """All epochs; the sum of the losses of the updates."""
         total, since = 0.0, _Since()
         self._call("on_train_begin")
@@ -211,13 +255,12 @@ class Trainer:
         return total
 
     def _epoch(
-        self, epoch: int, run: "_Run", rows: Rows, held_out: Rows | None, session: Session, since: "_Since"
+        self, epoch: int, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session, since: "_Since"
     ) -> float:
         data_seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
-        strategy = self.args.train_sampling_strategy
-        order = order_of(strategy, rows.lengths(), self.args.train_batch_size, data_seed, epoch)
-        parts = batches(order, self.args.train_batch_size, self.args.dataloader_drop_last)
-        each = self.args.gradient_accumulation_steps
+        size, each = self.args.train_batch_size, self.args.gradient_accumulation_steps
+        order = order_of(self.args.train_sampling_strategy, rows.lengths(), size * each, data_seed, epoch)
+        parts = batches(order, size, self.args.dataloader_drop_last)
         updates = [parts[begin : begin + each] for begin in range(0, len(parts), each)]
         total = 0.0
         for number in range(self.state.global_step - epoch * run.steps_of_epoch, len(updates)):
@@ -239,23 +282,17 @@ class Trainer:
 
     def _step(self, parts: list[NDArray[np.int64]], rows: Rows, session: Session, since: "_Since") -> float:
         """One update from some batches: the gradient of the mean loss over all of their rows."""
-        labels = rows.labels
-        assert labels is not None
-        divisor = sum(self._divisor(labels[part]) for part in parts)
-        loss = 0.0
-        for number, part in enumerate(parts):
-            seed = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009 + number
-            logits = session.forward(rows.batch(part), seed)
-            part_loss, d_logits = self._loss(logits, labels[part], divisor, len(part) / sum(map(len, parts)), True)
-            session.backward(d_logits)
-            loss += part_loss
+        first = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009
+        seeded = [(self.objective.batch(rows, part, seed), seed) for seed, part in enumerate(parts, first)]
+        divisor = self.objective.total([batch for batch, _ in seeded])
+        loss = sum(self.objective.learn(session, batch, divisor, seed) for batch, seed in seeded)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
             )
         self._call("on_pre_optimizer_step")
         rate = self.args.learning_rate * self._schedule(self.state.global_step)
-        norm = session.core.update(
+        norm = session.update(
             rate,
             beta1=self.args.adam_beta1,
             beta2=self.args.adam_beta2,
@@ -270,7 +307,7 @@ class Trainer:
         since.add(loss, norm, rate)
         return loss
 
-    def _events(self, held_out: Rows | None, session: Session, since: "_Since") -> None:
+    def _events(self, held_out: HeldOut | None, session: Session, since: "_Since") -> None:
         """Logs, evaluates and saves as the callbacks asked for."""
         if self.control.should_log and since.steps > 0:
             self.log(since.logs())
@@ -283,9 +320,9 @@ class Trainer:
             self._call("on_save")
         self.control.should_save = False
 
-    def _evaluate_and_note(self, held_out: Rows, session: Session) -> None:
+    def _evaluate_and_note(self, held_out: HeldOut, session: Session) -> None:
         """Evaluates, and notes whether that was the best so far."""
-        metrics = self._evaluated(held_out, session, "eval")[1]
+        metrics = self._evaluated(held_out, session)
         if self.args.metric_for_best_model is None:
             return
         value = metrics.get(metric_key(self.args.metric_for_best_model))
@@ -327,99 +364,104 @@ class Trainer:
     # ---- evaluation ----
 
     def evaluate(self, eval_dataset: Any = None, metric_key_prefix: str = "eval") -> dict[str, float]:
-        """The loss and the metrics of a data set, by default `eval_dataset`, with the prefix "eval_"."""
+        """The loss and the metrics of a data set, by default `eval_dataset`, with the prefix "eval_".
+
+        Of a dict of data sets each has its name in the prefix: "eval_NAME_loss". A str names one of `eval_dataset`.
+        """
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
-        rows = self._rows(dataset, "eval_dataset")
-        self._check_labels(rows, "eval_dataset")
-        return self._evaluated(rows, self._current(), metric_key_prefix)[1]
+        if isinstance(dataset, str):
+            dataset = {dataset: self.eval_dataset[dataset]}
+        return self._evaluated(self._held_out(dataset, metric_key_prefix), self._current())
 
     def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
         """Logits of a data set and, if it has labels, its metrics, with the prefix "test_"."""
         rows = self._rows(test_dataset, "test_dataset")
-        if rows.labels is None:
-            return PredictionOutput(self._logits(rows, self._current()), None, None)
-        self._check_labels(rows, "test_dataset")
-        logits, metrics = self._evaluated(rows, self._current(), metric_key_prefix, event="on_predict")
-        return PredictionOutput(logits, rows.labels, metrics)
+        began = time.perf_counter()
+        found = self._predicted(rows, self._current(), True)
+        metrics = None
+        if rows.labels is not None:
+            metrics = self._metrics(found, rows, metric_key_prefix, began)
+            self._call("on_predict", metrics=metrics)
+        return PredictionOutput(found.predictions, found.label_ids, metrics)
+
+    def _new_session(self) -> Session:
+        return Session(self.model, seed=self.args.seed)
 
     def _current(self) -> Session:
         if self._session is None:
-            self._session = Session(self.model, seed=self.args.seed)
+            self._session = self._new_session()
         return self._session
 
-    def _logits(self, rows: Rows, session: Session) -> NDArray[np.float32]:
-        order = np.argsort(rows.lengths(), kind="stable")
-        logits = np.empty((len(rows), session.columns), np.float32)
-        for part in batches(order, self.args.eval_batch_size):
-            logits[part] = session.evaluate(rows.batch(part))
-        return logits
+    def _evaluated(self, held_out: HeldOut, session: Session) -> dict[str, float]:
+        """The metrics of all held-out data sets."""
+        every: dict[str, float] = {}
+        for prefix, rows in held_out.items():
+            began = time.perf_counter()
+            found = self._predicted(rows, session, self.compute_metrics is not None)
+            every |= self._metrics(found, rows, prefix, began)
+        self.log(dict(every))
+        self._call("on_evaluate", metrics=every)
+        return every
 
-    def _evaluated(
-        self, rows: Rows, session: Session, prefix: str, event: str = "on_evaluate"
-    ) -> tuple[NDArray[np.float32], dict[str, float]]:
-        began = time.perf_counter()
-        logits, labels = self._logits(rows, session), rows.labels
-        assert labels is not None
-        loss = self._loss(logits, labels, self._divisor(labels), 1.0, False)[0]
-        metrics = {f"{prefix}_loss": float(loss)}
+    def _predicted(self, rows: Rows, session: Session, collects: bool) -> "_Predicted":
+        """The loss of the rows and, with `collects`, predictions and labels."""
+        objective, labelled = self.objective, rows.labels is not None
+        order = np.argsort(rows.lengths(), kind="stable")
+        parts = [objective.batch(rows, part) for part in batches(order, self.args.eval_batch_size)]
+        divisor = objective.total(parts) if labelled else None
+        loss, predictions, labels = 0.0, [], []
+        for batch in parts:
+            part, logits = objective.evaluate(session, batch, divisor, logits=collects)
+            loss += part or 0.0
+            if collects:
+                assert logits is not None
+                found, wanted = objective.predictions(logits, batch, rows), None
+                if labelled:
+                    wanted = objective.label_ids(batch, rows)
+                    labels.append((batch.rows, wanted))
+                if self.preprocess_logits_for_metrics is not None:
+                    found = self.preprocess_logits_for_metrics(found, wanted)
+                predictions.append((batch.rows, found))
+        return _Predicted(
+            loss if labelled else None,
+            gathered(predictions, len(rows)) if predictions else None,
+            gathered(labels, len(rows)) if labels else None,
+        )
+
+    def _metrics(self, found: "_Predicted", rows: Rows, prefix: str, began: float) -> dict[str, float]:
+        metrics: dict[str, float] = {f"{prefix}_loss": float(found.loss or 0.0)}
         if self.compute_metrics is not None:
-            for name, value in self.compute_metrics(EvalPrediction(logits, labels)).items():
+            for name, value in self.compute_metrics(EvalPrediction(found.predictions, found.label_ids)).items():
                 metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = value
         seconds = time.perf_counter() - began
         metrics[f"{prefix}_runtime"] = round(seconds, 4)
         metrics[f"{prefix}_samples_per_second"] = round(len(rows) / seconds, 3)
         metrics[f"{prefix}_steps_per_second"] = round(math.ceil(len(rows) / self.args.eval_batch_size) / seconds, 3)
-        if event == "on_evaluate":
-            self.log(dict(metrics))
-        self._call(event, metrics=metrics)
-        return logits, metrics
+        return metrics
 
-    # ---- losses and labels ----
-
-    def _options(self) -> dict[str, Any]:
-        return {"infer": self.model.config.model_type == "bert", "class_weights": self._class_weights}
-
-    def _divisor(self, labels: NDArray[Any]) -> float:
-        return loss_divisor(self.model.config.problem_type, labels, self.model.num_labels, **self._options())
-
-    def _loss(
-        self, logits: NDArray[np.float32], labels: NDArray[Any], divisor: float, share: float, training: bool
-    ) -> tuple[float, NDArray[np.float32]]:
-        """The share of these rows in the mean loss of an update, and its gradient."""
-        if self.compute_loss_func is not None:
-            loss, gradient = self.compute_loss_func(logits, labels)
-            return float(loss) * share, np.asarray(gradient, np.float32) * np.float32(share)
-        value, gradient = loss_and_gradient(
-            self.model.config.problem_type,
-            logits,
-            labels,
-            divisor=divisor,
-            label_smoothing=self.args.label_smoothing_factor if training else 0.0,
-            **self._options(),
-        )
-        return float(value), gradient
+    # ---- data sets ----
 
     def _rows(self, dataset: Any, name: str) -> Rows:
         if dataset is None:
             raise ValueError(f"there is no {name}; give one to the Trainer")
-        tokenizer = self.processing_class
-        if tokenizer is None and self.model.name_or_path:
+        tokenizer, columns = self.processing_class, columns_of(dataset, name)
+        if tokenizer is None and self.model.name_or_path and "input_ids" not in columns:
             tokenizer = self.model.tokenizer
-        return encoded_rows(dataset, name, tokenizer, self.model._opened.settings["type_vocab_size"])
+        return self.objective.read(columns, name, tokenizer)
 
-    def _check_labels(self, rows: Rows, name: str, training: bool = False) -> None:
-        labels, config = rows.labels, self.model.config
-        if labels is None:
+    def _held_out(self, dataset: Any, prefix: str) -> HeldOut:
+        """The rows of a data set, or of each one in a dict of them, by the prefix of their metrics."""
+        if is_several(dataset):
+            return {
+                f"{prefix}_{name}": self._labelled(rows, f"eval_dataset[{name!r}]") for name, rows in dataset.items()
+            }
+        return {prefix: self._labelled(dataset, "eval_dataset")}
+
+    def _labelled(self, dataset: Any, name: str) -> Rows:
+        rows = self._rows(dataset, name)
+        if rows.labels is None:
             raise ValueError(f"{name} has no labels; give a column named label or labels")
-        if self.compute_loss_func is None:
-            self._divisor(labels)  # raises for labels of a wrong kind or out of range
-        single = config.problem_type in (None, SINGLE) and self.model.num_labels > 1 and labels.ndim == 1
-        if not training or not single or labels.dtype.kind not in "iu" or config.problem_type == REGRESSION:
-            return
-        counts = np.bincount(labels[labels != IGNORED].astype(np.int64), minlength=self.model.num_labels)
-        if not counts.all():
-            absent = int(np.flatnonzero(counts == 0)[0])
-            warn_caller(UserWarning(f"{name} has no row with the label {absent}; the model will not learn it"))
+        return rows
 
     # ---- the rest ----
 
@@ -463,6 +505,26 @@ class _Run(NamedTuple):
         if args.max_steps > 0:
             return cls(each, args.max_steps, math.ceil(args.max_steps / each))
         return cls(each, math.ceil(args.num_train_epochs * each), math.ceil(args.num_train_epochs))
+
+
+def _refuse_torch(cls: type[Any], optimizers: tuple[Any, Any], optimizer_cls_and_kwargs: Any) -> None:
+    """Raises TypeError for what only torch could do, and says what to do."""
+    for name, remedy in _OF_TORCH.items():
+        if hasattr(cls, name):
+            raise TypeError(f"{cls.__name__} has its own {name}, which deberta_c never calls; {remedy}")
+    if any(part is not None for part in (*(optimizers or ()), optimizer_cls_and_kwargs)):
+        raise TypeError(
+            "optimizers holds an optimizer of torch; give optim, learning_rate, weight_decay and lr_scheduler_type in "
+            "TrainingArguments"
+        )
+
+
+class _Predicted(NamedTuple):
+    """What an evaluation found; None for what was not asked for."""
+
+    loss: float | None
+    predictions: Any
+    label_ids: Any
 
 
 class _Since:

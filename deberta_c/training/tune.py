@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deberta_c._columns.texts import can_be_read_twice
 from deberta_c.training.fit import LOWER_IS_BETTER
 from deberta_c.training.result import html_table, text_table
 
@@ -16,7 +17,7 @@ class TuneResult:
     """What `tune` found; it shows itself as a table, the best trial first."""
 
     rows: Sequence[Mapping[str, Any]]
-    """A dict for each trial, the best first: the hyperparameters, then the best epoch and what its validation said."""
+    """A dict for each trial, the best first: the hyperparameters, then `best_epoch` and what its validation said."""
     metric: str
     """What the trials are compared by, a key of `rows`."""
     searched: Sequence[str]
@@ -31,19 +32,9 @@ class TuneResult:
 
     def plot(self) -> Any:
         """A figure of matplotlib: the metric of all trials against each hyperparameter that was searched."""
-        from matplotlib.figure import Figure
+        from deberta_c.training.pictures import trials
 
-        names = list(self.searched) or ["learning_rate"]
-        figure = Figure(figsize=(3.2 * len(names), 3), layout="constrained")
-        panels = figure.subplots(1, len(names), squeeze=False, sharey=True)[0]
-        for panel, name in zip(panels, names, strict=True):
-            values = sorted({row[name] for row in self.rows})
-            places = [values.index(row[name]) for row in self.rows]
-            panel.scatter(places, [row[self.metric] for row in self.rows], alpha=0.7)
-            panel.set_xticks(range(len(values)), [f"{value:g}" for value in values])
-            panel.set_xlabel(name.replace("_", " "))
-        panels[0].set_ylabel(self.metric.replace("_", " "))
-        return figure
+        return trials(self.rows, self.metric, list(self.searched) or ["learning_rate"])
 
     def __repr__(self) -> str:
         return text_table(self.rows)
@@ -73,9 +64,12 @@ def tune(
     same validation set. `on_trial` is called with the number of trials that are done and of all trials. A trial whose
     loss becomes NaN or infinite is one of the worst.
 
-    Errors: those of `fit`; ValueError for an empty space, or fewer than one trial.
+    Errors: those of `fit`; ValueError for an empty space, fewer than one trial, or no validation set.
     """
     chosen = combinations(space, trials, seed)
+    if options.get("validation", 0.1) is None:
+        raise ValueError("validation is None, but tune compares on a validation set; give a share or (texts, labels)")
+    columns = [_kept(column) for column in (texts, labels, text_pairs)]
     sign = 1 if metric in LOWER_IS_BETTER else -1
     name = f"validation_{metric}"
     rows: list[dict[str, Any]] = []
@@ -84,16 +78,28 @@ def tune(
         candidate = open_model()
         try:
             found = candidate.fit(
-                texts, labels, text_pairs, metric=metric, seed=seed, progress=False, **{**options, **values}
+                *columns, metric=metric, **{"seed": seed, "progress": False, **options, **values}
             ).best
         except FloatingPointError:
             found = {"epoch": 0, name: np.nan}
-        rows.append({**values, **{key: found[key] for key in found if key == "epoch" or key.startswith("validation_")}})
-        if sign * found[name] < best or model is None:
-            best, model = sign * found[name], candidate
+        scores = {key: found[key] for key in found if key.startswith("validation_")}
+        rows.append({**values, "best_epoch": found["epoch"], **scores})
+        score = _order(sign * found[name])
+        if model is None or score < best:
+            best, model = score, candidate
         on_trial(done, len(chosen))
-    rows.sort(key=lambda row: np.nan_to_num(sign * row[name], nan=np.inf))
+    rows.sort(key=lambda row: _order(sign * row[name]))
     return TuneResult(rows, name, [key for key, values in space.items() if len(set(values)) > 1], model)
+
+
+def _order(score: float) -> float:
+    """What trials are sorted by: NaN comes last."""
+    return np.inf if np.isnan(score) else score
+
+
+def _kept(column: Any) -> Any:
+    """A column that every trial can read."""
+    return column if column is None or can_be_read_twice(column) or getattr(column, "ndim", 1) == 2 else list(column)
 
 
 def combinations(space: Mapping[str, Sequence[Any]], trials: int | None, seed: int) -> list[dict[str, Any]]:
@@ -104,6 +110,9 @@ def combinations(space: Mapping[str, Sequence[Any]], trials: int | None, seed: i
     >>> len(combinations({"a": [1, 2], "b": [3, 4]}, 3, 0))
     3
     """
+    for name, values in space.items():
+        if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+            raise TypeError(f"space[{name!r}] is {values!r}; give a list of the values to try: [{values!r}]")
     found = [dict(zip(space, values, strict=True)) for values in product(*space.values())]
     if not space or not found:
         raise ValueError(f"space is {dict(space)}; give values to try, such as {{'learning_rate': [2e-5, 5e-5]}}")

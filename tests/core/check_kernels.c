@@ -135,6 +135,23 @@ static void check_softmax_backward(const struct kernels *k, size_t n)
     release(p, rows * ld), release(d, rows * ld);
 }
 
+/* Sums of exponentials over n values; nothing behind them counts or changes. */
+static void check_exp(const struct kernels *k, size_t n)
+{
+    float *x = floats(n), *before = floats(n), sums[3];
+    double top = -INFINITY, sum = 0.0, total = 0.0;
+    for (size_t i = 0; i < n; i++)
+        before[i] = x[i] *= 12.0f, top = fmax(top, (double)x[i]);
+    for (size_t i = 0; i < n; i++)
+        sum += exp((double)x[i] - top), total += (double)x[i];
+    k->exp_sums(x, n, sums);
+    CHECK((double)sums[0] == top && fabs((double)sums[1] - sum) < 3e-6 * sum && fabs((double)sums[2] - total) < 1e-4);
+    k->exp_scaled(x, n, sums[0], 0.25f, 0.01f);
+    for (size_t i = 0; i < n; i++)
+        CHECK(fabs((double)x[i] - (0.25 * exp((double)before[i] - top) - (double)0.01f)) < 1e-6);
+    release(x, n), release(before, n);
+}
+
 static void check_add_transposed(const struct kernels *k, size_t keys, size_t rows)
 {
     size_t ld_part = rows + 9, ld_tile = keys + 7, part_rows = keys + 3, tile_rows = rows + 3;
@@ -278,14 +295,17 @@ static void check_activation(const struct kernels *k, enum activation act)
 static void check_activation_backward(const struct kernels *k, enum activation act)
 {
     enum { COLUMNS = 4001, LD = 4001 + MAX_PANEL };
-    float *x = floats(2 * COLUMNS), *d = floats(2 * LD);
+    float *x = floats(2 * LD), *d = floats(2 * LD);
     for (size_t i = 0; i < COLUMNS; i++)
-        x[i] = x[COLUMNS + i] = (float)(((double)i - 2000.0) / 150.0), d[i] = 1.0f, d[LD + i] = -2.0f;
+        x[i] = x[LD + i] = (float)(((double)i - 2000.0) / 150.0), d[i] = 1.0f, d[LD + i] = -2.0f;
     x[1] = -100.0f, x[2] = 100.0f, x[3] = -1e30f, x[4] = 60.0f, x[5] = 1e30f;
-    k->activate_backward(act, x, COLUMNS, d, LD, 2, COLUMNS);
+    float *copy = floats_copy(x, 2 * LD), *activated = floats_copy(x, 2 * LD);
+    k->activate(act, activated, LD, 2, COLUMNS);
+    k->activate_backward(act, x, LD, d, LD, 2, COLUMNS);
     double worst = 0.0;
     for (size_t i = 0; i < COLUMNS; i++) {
-        double at = (double)x[i], h = 1e-6 * fmax(1.0, fabs(at));
+        CHECK(x[i] == activated[i] && x[LD + i] == activated[LD + i]);
+        double at = (double)copy[i], h = 1e-6 * fmax(1.0, fabs(at));
         double up = (formula(act, at + h) - formula(act, at)) / h, down = (formula(act, at) - formula(act, at - h)) / h;
         if (fabs(up - down) > 5e-3 * fmax(1.0, fabs(up)))
             continue;
@@ -294,7 +314,7 @@ static void check_activation_backward(const struct kernels *k, enum activation a
             CHECK(d[LD + i] == -2.0f * d[i]);
     }
     CHECK(worst < 8e-7);
-    release(x, 2 * COLUMNS), release(d, 2 * LD);
+    release(x, 2 * LD), release(d, 2 * LD), release(copy, 2 * LD), release(activated, 2 * LD);
 }
 
 /* Where the derivative jumps, it is torch's. */
@@ -358,6 +378,7 @@ int main(void)
             check_softmax(k, n, false);
             check_softmax(k, n, true);
             check_softmax_backward(k, n);
+            check_exp(k, n);
             check_add_transposed(k, n, 1 + n % 13);
             check_layernorm(k, n, n % 2 == 0);
             check_layernorm_backward(k, n, n % 2 == 0);

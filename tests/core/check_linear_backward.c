@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "nn/elementwise.h"
 #include "nn/linear.h"
 
 struct layer {
@@ -65,6 +66,21 @@ static void check_input(const struct layer *l, size_t rows, bool accumulate)
     release(before, rows * m->in_stride);
 }
 
+/* Through an activation: the bits of the two steps one after the other. */
+static void check_activated(const struct layer *l, size_t rows)
+{
+    const struct linear *m = &l->linear;
+    size_t n = rows * m->in_stride, all = linear_backward_scratch(m) * (size_t)threads_count();
+    float *d_out = d_out_of(l, rows), *d_x = floats(n), *x = floats(n), *scratch = floats(all);
+    float *wanted = floats(n), *activated = floats_copy(x, n);
+    linear_backward_activated(m, d_out, rows, ACT_GELU, x, d_x, scratch);
+    linear_backward_input(m, d_out, rows, false, wanted, scratch);
+    activation_backward(ACT_GELU, activated, rows, m->in_stride, wanted);
+    CHECK(memcmp(d_x, wanted, n * sizeof *d_x) == 0 && memcmp(x, activated, n * sizeof *x) == 0);
+    release(d_out, rows * m->out_stride), release(d_x, n), release(x, n), release(scratch, all);
+    release(wanted, n), release(activated, n);
+}
+
 static void check_weights(const struct layer *l, size_t rows)
 {
     const struct linear *m = &l->linear;
@@ -100,6 +116,7 @@ static void check_shape(size_t in, size_t out, size_t rows)
     struct layer l = layer_of(in, out);
     check_input(&l, rows, false);
     check_input(&l, rows, true);
+    check_activated(&l, rows);
     check_weights(&l, rows);
     linear_release(&l.linear);
     release(l.weights, 2 * out * in);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parallel loops: calls and workers, several callers, forks, the number of threads. */
+/* Parallel loops: calls and workers, several callers, woken helpers, forks, the number of threads. */
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/threads.h"
@@ -132,6 +133,33 @@ static void check_callers(void)
     CHECK(alone.most == LIMIT);
 }
 
+static void meet(size_t index, int worker, void *context)
+{
+    (void)worker;
+    _Atomic int *cpus = context; /* (2): of each call */
+    cpus[index] = sched_getcpu();
+    while (cpus[1 - index] < 0)
+        continue;
+}
+
+/* A helper that sleeps wakes up on another CPU than its caller's, and may use all CPUs of its caller afterwards. */
+static void check_woken_helpers(void)
+{
+    enum { WAKES = 20 };
+    cpu_set_t before, after;
+    CHECK(sched_getaffinity(0, sizeof before, &before) == 0);
+    threads_set(2);
+    int apart = 0;
+    for (int i = 0; i < WAKES; i++) {
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        _Atomic int cpus[2] = {-1, -1};
+        parallel_for(2, 1, meet, (void *)cpus);
+        apart += cpus[0] != cpus[1];
+    }
+    CHECK(apart > WAKES / 2 || CPU_COUNT(&before) == 1);
+    CHECK(sched_getaffinity(0, sizeof after, &after) == 0 && CPU_EQUAL(&before, &after));
+}
+
 static void check_fork(void)
 {
     threads_set(3);
@@ -181,6 +209,7 @@ int main(void)
     check_grain();
     check_count_of_a_call();
     check_callers();
+    check_woken_helpers();
     check_fork();
     check_environment();
     return 0;

@@ -13,6 +13,8 @@ from benchmarks.peers import peers, report, run
 from benchmarks.peers.models import CONFIGS
 from benchmarks.process import builds
 from benchmarks.tokenization import run as tokenization
+from benchmarks.training import entailment
+from benchmarks.zero_shot import run as zero_shot
 from deberta_c._cli import bench as _bench
 from deberta_c._cli.main import main
 
@@ -344,3 +346,32 @@ def test_the_tokenizer_benchmark_names_what_it_needs(monkeypatch):
     monkeypatch.delenv("DEBERTA_C_TEST_DATA", raising=False)
     with pytest.raises(SystemExit, match=r"set DEBERTA_C_TEST_DATA to a folder"):
         tokenization.folders()
+
+
+def test_the_table_of_zero_shot_shows_ratios_of_rounds():
+    machine = MACHINE | {"torch": "2", "transformers": "5"}
+    rounds = {
+        "texts": 50,
+        "batch_size": 10,
+        "seconds": {"deberta_c": [1.0, 2.0, 2.0], "transformers": [4.0, 6.0, 10.0]},
+        "peak_mb": {"deberta_c": 250.0, "transformers": 800.0},
+    }
+    lines = {
+        "sizes": {"texts": 20, "seconds": {"1": 9.0, "10": 3.0}},
+        "rounds": rounds,
+        "all": {"texts": 1000, "seconds": [30.0, 32.0]},
+    }
+    results = {"parts": {name: {"machine": machine, "lines": found} for name, found in lines.items()}}
+    assert zero_shot.best_size(results) == 10
+    text = zero_shot.table(results)
+    assert "| deberta_c | - | 2.00 s | 31 s |  |  | 250 MB |" in text
+    assert "| transformers | 10 | 6.00 s | about 120 s | 4.0x | 6x | 800 MB |" in text
+    assert "by batch size: 1: 9.0, 10: 3.0." in text
+
+
+def test_the_table_of_entailment_has_the_largest_label_beside_the_accuracies():
+    measured = {"accuracy": 0.5, "balanced": 0.4, "largest": 0.3}
+    found = {"pairs": 1234, "nli": measured, "news": measured, "messages": measured}
+    text = entailment.table({"parts": {"both": {"machine": MACHINE, "lines": found}}})
+    assert "| TaxiNLI and pairs of clinc150 | 1,234 | 50.0% | 50.0% (40.0%) | 50.0% (40.0%) |" in text
+    assert "| the largest label |  | 30.0% | 30.0% | 30.0% |" in text

@@ -1,5 +1,6 @@
 """The notebooks run from top to bottom and are stored with the outputs of such a run."""
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -25,12 +26,12 @@ def kinds(cell):
 
 
 def test_it_runs_and_its_outputs_are_stored(stored, tmp_path):
-    nbclient = pytest.importorskip("nbclient")
-    nbformat = pytest.importorskip("nbformat")
-    for needed in ("ipykernel", "pandas", "matplotlib"):
+    for needed in ("nbclient", "ipykernel", "pandas", "matplotlib"):
         pytest.importorskip(needed)
-    again = nbformat.from_dict(stored)
-    nbclient.NotebookClient(again, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    from tools.run_notebooks import execute
+
+    again = deepcopy(stored)
+    execute(again, str(tmp_path))
     assert [kinds(cell) for cell in code_of(stored)] == [kinds(cell) for cell in code_of(again)], (
         "run tools/run_notebooks.py"
     )
@@ -39,7 +40,7 @@ def test_it_runs_and_its_outputs_are_stored(stored, tmp_path):
 
 def test_the_outputs_have_pictures_and_no_warnings(stored):
     outputs = [output for cell in code_of(stored) for output in cell.outputs]
-    assert sum("image/png" in output.get("data", {}) for output in outputs) == 2
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 2
     assert [output for output in outputs if output.output_type == "stream" and output.name == "stderr"] == []
 
 

@@ -49,6 +49,12 @@ def models(tmp_path_factory):
     entities = {0: "O", 1: "B-PER", 2: "I-PER"}
     write("CHECKPOINT", deberta_c.AutoModelForSequenceClassification, num_labels=2)
     write("RERANKER", deberta_c.AutoModelForSequenceClassification, num_labels=1)
+    write(
+        "NLI",
+        deberta_c.AutoModelForSequenceClassification,
+        id2label={0: "contradiction", 1: "neutral", 2: "entailment"},
+        label2id={"contradiction": 0, "neutral": 1, "entailment": 2},
+    )
     write("NER", deberta_c.AutoModelForTokenClassification, id2label=entities)
     write("ENCODER", deberta_c.AutoModel)
     write("MLM", deberta_c.AutoModelForMaskedLM)

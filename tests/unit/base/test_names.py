@@ -11,7 +11,7 @@ import deberta_c
     [
         ("Seq2SeqTrainer", "deberta_c has no Seq2SeqTrainer; fine-tune with model.fit"),
         ("get_linear_schedule_with_warmup", "Trainer and TrainingArguments"),
-        ("DataCollatorForLanguageModeling", "DataCollatorWithPadding pads rows"),
+        ("DataCollatorForSeq2Seq", "DataCollatorWithPadding pads rows"),
         ("AutoModelForCausalLM", "use transformers for models that generate text"),
         ("TFBertModel", "use the class without this prefix"),
         ("RobertaModel", "the families DeBERTa and BERT alone"),

@@ -317,6 +317,16 @@ def test_texts_on_the_command_line(tiny, model, capsys):
 
 
 @pytest.mark.filterwarnings("ignore::deberta_c.TruncationWarning")
+@pytest.mark.parametrize("closed", ["<&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams(tmp_path, tiny, closed):
+    """A closed standard input has no line, and a file is written although nothing can be printed."""
+    source, target = write_csv(tmp_path / "in.csv", ROWS[:2]), tmp_path / "out.csv"
+    command = f'"{sys.executable}" -m deberta_c --model "{tiny}" - {closed} && '
+    command += f'"{sys.executable}" -m deberta_c classify "{source}" --model "{tiny}" --out "{target}" {closed}'
+    subprocess.run(command, shell=True, check=True)
+    assert len(read_csv(target)) == 2
+
+
 def test_demo(tiny, capsys):
     assert main(["demo", "--model", str(tiny)]) == 0
     lines = capsys.readouterr().out.splitlines()
@@ -399,7 +409,7 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
     [
         (
             ["serve"],
-            "'serve' is not a command; there are classify, train, tune, demo, bench, show-config, text; to classify",
+            "'serve' is not a command; there are classify, zero-shot, train, tune, pretrain, demo, bench, show-config, text; to",
         ),
         (["sevre", "in.csv", "--out", "x"], "'sevre' is not a command; there are"),
         (["trian", "in.csv", "--out", "x"], "'trian' is not a command; did you mean 'train'"),

@@ -25,6 +25,9 @@ NAMES = {
 
 
 def write_wordpiece(folder: Path) -> None:
+    """The tokenizer of BERT instead of the one that `write_model` writes."""
+    for name in ("spm.model", "tokenizer_config.json"):
+        (folder / name).unlink(missing_ok=True)
     tokens = [*SPECIAL, *WORDS, *LETTERS, *("##" + letter for letter in LETTERS), "!", ","]
     (folder / "vocab.txt").write_text("\n".join(tokens), encoding="utf-8")
 

@@ -15,6 +15,16 @@ from deberta_c import AutoModelForSequenceClassification, pipeline
 TEXT, OTHER = "hello world", "free entry now"
 
 
+class NAType:
+    """As that of pandas, a missing value that is neither true nor false."""
+
+    def __bool__(self):
+        raise TypeError("boolean value of NA is ambiguous")
+
+
+MISSING = NAType()
+
+
 @pytest.fixture(scope="module")
 def classifier(model):
     return pipeline("text-classification", model=model)
@@ -192,6 +202,9 @@ def test_construction(tiny, model, tokenizer):
         ([TEXT, None], {}, ValueError, r"inputs\[1\] is missing .*na=\"empty\" .* or na=\"skip\""),
         ([TEXT, 3], {}, TypeError, r"inputs\[1\] is 3"),
         ([{"text": TEXT}, {"text": TEXT, "text_pair": 3}], {}, TypeError, r'inputs\[1\]\["text_pair"\] is 3'),
+        ({"text": TEXT, "text_pair": MISSING}, {}, ValueError, r'inputs\["text_pair"\] is missing'),
+        ([TEXT, {"text": TEXT, "text_pair": MISSING}], {}, ValueError, r'inputs\[1\]\["text_pair"\] is missing'),
+        ({"text": TEXT, "text_pair": np.array(["a", "b"])}, {}, TypeError, r'inputs\["text_pair"\] is array'),
         ([{"text": TEXT, "text_pair": OTHER}, "a\ud800"], {}, ValueError, r"inputs\[1\] has a lone surrogate"),
         ({TEXT, OTHER}, {}, TypeError, "inputs is a set"),
         ([[TEXT, OTHER]], {}, ValueError, r"inputs\[0\] is a list"),

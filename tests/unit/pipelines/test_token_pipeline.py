@@ -172,7 +172,7 @@ def test_windows(ner):
         ("a", {"aggregation_strategy": 3}, ValueError, "aggregation_strategy is 3"),
         ("a", {"ignore_labels": "O"}, TypeError, "ignore_labels is 'O'; it must be a list"),
         ("a", {"ignored": ["O"]}, TypeError, "has no option 'ignored'; it takes aggregation_strategy, "),
-        ("a", {"stride": 4}, ValueError, "stride needs groups of tokens"),
+        ("a", {"stride": 4}, ValueError, "stride and windows need groups of tokens"),
         ("a", {"stride": 62, "aggregation_strategy": "simple"}, ValueError, "stride is 62, but"),
         ("a", {"stride": "x", "aggregation_strategy": "simple"}, TypeError, "stride is 'x'"),
     ],

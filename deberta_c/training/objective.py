@@ -1,0 +1,154 @@
+"""What depends on the head in a training: the base of `objectives`, which has one class for each kind of head.
+
+`Trainer` knows nothing of heads. It reads a data set with `Objective.read`, cuts it into batches with `batch`, and in a
+step calls `learn` for each batch of it, with the divisor of all of them, so that the gradient is that of the mean over
+the whole step. An evaluation calls `evaluate`, and collects `predictions` and `label_ids` for `compute_metrics`.
+
+A new kind of head is a subclass with `labels`, `divisor` and `loss`, in the table of `objectives`. It overrides `batch`
+when the arguments of the core are not those of the rows alone (masks that are drawn, tokens that are selected), and
+`learn` and `evaluate` when the core computes the loss itself.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from inspect import signature
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._models.losses import IGNORED
+from deberta_c.training.data import Rows, encoded_rows, tokenized
+from deberta_c.training.session import Session
+
+Logits = NDArray[np.float32]
+LossFunction = Callable[..., tuple[float, Any]]
+
+
+class Batch(NamedTuple):
+    """Some rows of a data set."""
+
+    rows: NDArray[np.int64]  # (N), their numbers in the data set
+    inputs: dict[str, Any]  # the arguments of the core: ids (T), offsets (N + 1), types (T), selected (T), ...
+    labels: Any  # as the objective needs them; None without labels
+
+
+class Objective:
+    """What a head learns from: how labels are read, the loss with its gradient, and what an evaluation returns.
+
+    `class_weights` (C) and `label_smoothing` change the loss. `function` replaces it: it gets logits and labels of a
+    batch, and returns the loss, a mean over what counts in this batch, and its gradient by the logits. If it takes
+    `num_items_in_batch`, it gets the number of labels in all batches of the step and divides by that itself.
+    """
+
+    label_names: tuple[str, ...] = ("labels", "label", "label_ids")
+    """Columns of labels: the first one that a data set has is read."""
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        class_weights: Any = None,
+        label_smoothing: float = 0.0,
+        function: LossFunction | None = None,
+    ) -> None:
+        self.model, self.label_smoothing, self.function = model, label_smoothing, function
+        self.class_weights = None if class_weights is None else np.asarray(class_weights, np.float64)
+
+    collator: Any = None
+
+    def take_collator(self, collator: Any) -> None:
+        """Takes what it needs of a Trainer's `data_collator`; rows need none, because they are not padded."""
+
+    # ---- data ----
+
+    def read(self, columns: Mapping[str, Any], name: str, tokenizer: Any) -> Rows:
+        """The rows of a data set; messages call it by `name`.
+
+        Errors: ValueError for a data set without rows or texts, and for labels that do not fit.
+        """
+        columns = self.tokenized(columns, name, tokenizer)
+        rows, given = self.encoded(columns, name), self.given(columns)
+        if given is None:
+            return rows
+        if len(given) != len(rows):
+            raise ValueError(f"{name} has {len(rows)} rows, but {len(given)} labels; give a label for each row")
+        return replace(rows, labels=self.labels(given, rows, name))
+
+    def tokenized(self, columns: Mapping[str, Any], name: str, tokenizer: Any) -> Mapping[str, Any]:
+        """The columns with `input_ids`, which texts are turned into."""
+        return tokenized(columns, name, tokenizer)
+
+    def encoded(self, columns: Mapping[str, Any], name: str) -> Rows:
+        """The rows of columns with `input_ids`, without labels."""
+        return encoded_rows(columns, name, self.model._opened.settings["type_vocab_size"])
+
+    def given(self, columns: Mapping[str, Any]) -> Any:
+        """The column of labels; None without any."""
+        return next((columns[key] for key in self.label_names if key in columns), None)
+
+    def labels(self, given: Any, rows: Rows, name: str) -> Any:
+        """A column of labels as `batch` needs it, checked."""
+        raise NotImplementedError
+
+    def warn(self, rows: Rows, name: str) -> None:
+        """Warns when there is something that the model cannot learn from these rows."""
+
+    def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
+        """The rows of these numbers. `seed` is that of a training step, for what is drawn; None: an evaluation."""
+        return Batch(chosen, rows.inputs(chosen), None if rows.labels is None else rows.labels[chosen])
+
+    # ---- loss ----
+
+    def divisor(self, batch: Batch) -> Any:
+        """What the mean loss divides by; that of a step is the sum over its batches."""
+        raise NotImplementedError
+
+    def loss(self, logits: Logits, batch: Batch, divisor: Any) -> tuple[float, Logits]:
+        """The share of a batch in the mean loss, and its gradient by the logits."""
+        raise NotImplementedError
+
+    def learn(self, session: Session, batch: Batch, divisor: Any, seed: int) -> float:
+        """Adds the gradients of a batch; returns its share in the loss."""
+        loss, d_logits = self._loss(session.forward(batch.inputs, seed), batch, divisor)
+        session.backward(d_logits)
+        return loss
+
+    def evaluate(
+        self, session: Session, batch: Batch, divisor: Any, *, logits: bool = True
+    ) -> tuple[float | None, Logits | None]:
+        """The share of a batch in the loss, None without labels, and its logits, which only `logits` asks for."""
+        found = session.evaluate(batch.inputs)
+        return None if batch.labels is None else self._loss(found, batch, divisor)[0], found
+
+    def total(self, batches: list[Batch]) -> Any:
+        """The divisor of a step, or of an evaluation."""
+        return sum(self.items(batch) if self.function is not None else self.divisor(batch) for batch in batches)
+
+    def items(self, batch: Batch) -> int:
+        """The number of labels that count."""
+        return int(np.count_nonzero(batch.labels != IGNORED))
+
+    def _refuse_class_weights(self, why: str) -> None:
+        if self.class_weights is not None:
+            raise ValueError(f"class_weights is given, but {why}; leave it out")
+
+    def _loss(self, logits: Logits, batch: Batch, divisor: Any) -> tuple[float, Logits]:
+        if self.function is None:
+            return self.loss(logits, batch, divisor)
+        if "num_items_in_batch" in signature(self.function).parameters:
+            loss, gradient = self.function(logits, batch.labels, num_items_in_batch=divisor)
+            return float(loss), np.asarray(gradient, np.float32)
+        share = self.items(batch) / divisor if divisor else 0.0
+        loss, gradient = self.function(logits, batch.labels)
+        return float(loss) * share, np.asarray(gradient, np.float32) * np.float32(share)
+
+    # ---- what an evaluation returns ----
+
+    def predictions(self, logits: Logits, batch: Batch, rows: Rows) -> Any:
+        """Logits of a batch as `compute_metrics` gets them: an array (N, ...), or a tuple of them."""
+        return logits
+
+    def label_ids(self, batch: Batch, rows: Rows) -> Any:
+        """Labels of a batch as `compute_metrics` gets them: an array (N, ...), or a tuple of them."""
+        return batch.labels

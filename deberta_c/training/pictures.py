@@ -1,0 +1,76 @@
+"""Pictures of trainings and searches, drawn by matplotlib."""
+
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+Row = Mapping[str, Any]
+_INK = {"training": "tab:gray", "validation": "tab:blue"}
+
+
+def curves(history: Sequence[Row], best_epoch: int) -> Any:
+    """The losses of each epoch and, beside them, the metrics of the validation set, if there are any."""
+    names = list(dict.fromkeys(name for row in history for name in row))
+    metrics = [name for name in names if name.startswith("validation_") and name != "validation_loss"]
+    picture, panels = _panels(2 if metrics else 1, width=4.2)
+    _curve(panels[0], history, "loss", "training", color=_INK["training"])
+    _curve(panels[0], history, "validation_loss", "validation", color=_INK["validation"])
+    panels[0].set(title="Loss", ylabel="mean loss of a row")
+    for name in metrics:
+        _curve(panels[-1], history, name, _words(name.removeprefix("validation_")))
+    if metrics:
+        panels[1].set(title="Validation set", ylabel="metric")
+    for panel in panels:
+        if len(history) > 1:
+            panel.axvline(best_epoch, color="black", linestyle=":", linewidth=1, label=f"epoch {best_epoch} is kept")
+        panel.set_xlabel("epoch")
+        panel.xaxis.get_major_locator().set_params(integer=True)
+        panel.grid(alpha=0.3)
+        panel.legend(frameon=False)
+    return picture
+
+
+def trials(rows: Sequence[Row], metric: str, searched: Sequence[str]) -> Any:
+    """The metric of all trials against each hyperparameter that was searched."""
+    picture, panels = _panels(len(searched), width=3.2, sharey=True)
+    for panel, name in zip(panels, searched, strict=True):
+        values = _ascending({row[name] for row in rows})
+        panel.scatter([values.index(row[name]) for row in rows], [row[metric] for row in rows], alpha=0.7)
+        panel.set_xticks(range(len(values)), [str(value) for value in values])
+        panel.set_xlabel(_words(name))
+        panel.grid(alpha=0.3)
+    panels[0].set_ylabel(_words(metric))
+    return picture
+
+
+def _panels(count: int, *, width: float, sharey: bool = False) -> tuple[Any, Sequence[Any]]:
+    from matplotlib.figure import Figure
+
+    class Picture(Figure):
+        """A figure that a notebook shows also where pyplot is not imported."""
+
+        def _repr_png_(self) -> bytes:
+            buffer = BytesIO()
+            self.savefig(buffer, format="png", dpi=100)
+            return buffer.getvalue()
+
+    picture = Picture(figsize=(width * count, 3), layout="constrained")
+    return picture, picture.subplots(1, count, squeeze=False, sharey=sharey)[0]
+
+
+def _curve(panel: Any, history: Sequence[Row], name: str, label: str, **options: Any) -> None:
+    rows = [row for row in history if name in row]
+    if rows:
+        panel.plot([row["epoch"] for row in rows], [row[name] for row in rows], marker="o", label=label, **options)
+
+
+def _ascending(values: set[Any]) -> list[Any]:
+    """Numbers by size; what cannot be compared, by its text."""
+    try:
+        return sorted(values)
+    except TypeError:
+        return sorted(values, key=str)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

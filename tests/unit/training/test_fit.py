@@ -1,0 +1,111 @@
+"""`fit` and `tune` from columns: what they refuse, what they return, and their pictures."""
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c.training.result import FitResult
+from deberta_c.training.tune import TuneResult, tune
+
+TEXTS = ["win a prize now", "free entry, call now", "see you at home", "are you at dinner"] * 5
+LABELS = ["spam", "spam", "ham", "ham"] * 5
+SHORT = {"progress": False, "learning_rate": 1e-3, "max_length": 8}
+
+
+def new_model(**keys):
+    return deberta_c.AutoModelForSequenceClassification.from_pretrained(
+        deberta_c.default_model(), ignore_mismatched_sizes=True, **keys
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"epochs": 0}, ValueError, r"^epochs is 0; it must be above 0"),
+        ({"batch_size": 0}, ValueError, r"^batch_size is 0; it must be an integer of at least 1"),
+        ({"warmup": -1}, ValueError, r"^warmup is -1; it must be"),
+        ({"patience": 0}, ValueError, r"patience is 0; it must be at least 1 epoch, or None"),
+        ({"validation": [TEXTS, LABELS]}, TypeError, r"validation is a list; give a share such as 0.1, a tuple"),
+        ({"validation": 1.5}, ValueError, r"validation is 1.5; it must be a share between 0 and 1"),
+        ({"learning_rates": 1e-3}, TypeError, r"has no argument 'learning_rates'; did you mean 'learning_rate'"),
+        ({"class_weight": [1.0, float("nan")]}, ValueError, r"is nan; it must be a finite number"),
+        ({"class_weight": {"ham": -1}}, ValueError, r"is -1.0; it must be a finite number of at least 0"),
+    ],
+)
+def test_wrong_arguments_leave_the_model_as_it_is(options, error, message):
+    model = new_model()
+    names, before = dict(model.config.id2label), model.predict(TEXTS[:4])
+    with pytest.raises(error, match=message):
+        model.fit(TEXTS, LABELS, **{**SHORT, **options})
+    assert model.config.id2label == names
+    assert np.array_equal(model.predict(TEXTS[:4]), before)
+
+
+def test_a_part_of_an_epoch_has_a_row_of_its_own():
+    result = new_model().fit(TEXTS, LABELS, epochs=2.5, batch_size=4, patience=None, **SHORT)
+    assert [row["epoch"] for row in result.history] == [1, 2, 3]
+    assert not result.stopped_early
+
+
+def test_steps_instead_of_epochs():
+    result = new_model().fit(TEXTS, LABELS, max_steps=3, validation=None, **SHORT)
+    assert not result.stopped_early
+    assert result.best_epoch == 2  # 2 steps an epoch
+    assert "validation_loss" not in result.history[0]
+
+
+def test_without_logs_there_is_no_history():
+    result = new_model().fit(TEXTS, LABELS, epochs=1, validation=None, logging_strategy="no", **SHORT)
+    assert (list(result.history), result.best) == ([], {"epoch": 1})
+    assert "epoch 1" in repr(result)
+
+
+def test_tune_keeps_the_model_of_the_best_trial(monkeypatch):
+    """Also after a trial whose loss is not finite."""
+    models = []
+
+    class Model:
+        def fit(self, texts, labels, pairs, *, learning_rate, **options):
+            assert (texts, labels, pairs) == (["a"], ["b"], None)
+            models.append(self)
+            if learning_rate > 1:
+                raise FloatingPointError("the loss is nan")
+            row = {"epoch": 2, "loss": 0.1, "validation_loss": learning_rate}
+            return FitResult([row], 2, ["b"], 1.0, False)
+
+    result = tune(Model, iter(["a"]), iter(["b"]), space={"learning_rate": [9.0, 0.5, 0.25], "seed": [1, 2]})
+    assert [row["learning_rate"] for row in result.rows] == [0.25, 0.25, 0.5, 0.5, 9.0, 9.0]
+    assert result.best == {"learning_rate": 0.25, "seed": 1, "best_epoch": 2, "validation_loss": 0.25}
+    assert result.model is models[4]
+    assert result.searched == ["learning_rate", "seed"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"space": {"learning_rate": 1e-3}}, TypeError, r"space\['learning_rate'\] is 0.001; give a list"),
+        ({"space": {"lr_scheduler_type": "linear"}}, TypeError, r"give a list of the values to try: \['linear'\]"),
+        ({"space": {"epochs": [1]}, "validation": None}, ValueError, r"tune compares on a validation set"),
+        ({"space": {}}, ValueError, r"give values to try"),
+        ({"space": {"epochs": [1, 2]}, "trials": 0}, ValueError, r"trials is 0"),
+    ],
+)
+def test_wrong_searches(options, error, message):
+    with pytest.raises(error, match=message):
+        tune(new_model, TEXTS, LABELS, **options)
+
+
+def test_pictures():
+    """PNG for a notebook, a panel for the loss and one for the metrics, whatever values were searched."""
+    pytest.importorskip("matplotlib")
+    scored = {"loss": 0.5, "validation_loss": 0.4, "validation_accuracy": 0.8, "validation_f1": 0.7}
+    result = FitResult([{"epoch": 1, **scored}, {"epoch": 2, **scored}], 2, ["a", "b"], 1.0, False)
+    picture = result.plot()
+    assert picture._repr_png_().startswith(b"\x89PNG")
+    loss, metrics = picture.axes
+    assert [line.get_label() for line in loss.lines] == ["training", "validation", "epoch 2 is kept"]
+    assert [line.get_label() for line in metrics.lines] == ["accuracy", "f1", "epoch 2 is kept"]
+    assert len(FitResult([{"epoch": 1, "loss": 0.5}], 1, ["a", "b"], 1.0, False).plot().axes) == 1
+    rows = [{"max_length": length, "optim": name, "validation_f1": 0.5} for length, name in ((None, "a"), (9, "b"))]
+    panels = TuneResult(rows, "validation_f1", ["max_length", "optim"], None).plot().axes
+    assert [[tick.get_text() for tick in panel.get_xticklabels()] for panel in panels] == [["9", "None"], ["a", "b"]]
