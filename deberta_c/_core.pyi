@@ -99,6 +99,7 @@ class Training:
         head_dropout: float = ...,
         padding: int = ...,
         tied: bool = ...,
+        checkpointing: bool = ...,
         base: Training | None = ...,
     ) -> Training: ...
     @property
@@ -119,7 +120,20 @@ class Training:
         pair_mask: NDArray[np.uint8] | None = ...,
         first: NDArray[np.int32] | None = ...,
         selected: NDArray[np.uint8] | None = ...,
+        given: NDArray[np.float32] | None = ...,
         seed: int = ...,
+    ) -> NDArray[np.float32]: ...
+    @property
+    def frozen_layers(self) -> int: ...
+    def frozen_output(
+        self,
+        ids: NDArray[np.int32],
+        offsets: NDArray[np.int64],
+        *,
+        types: NDArray[np.uint8] | None = ...,
+        mask: NDArray[np.uint8] | None = ...,
+        pair_mask: NDArray[np.uint8] | None = ...,
+        first: NDArray[np.int32] | None = ...,
     ) -> NDArray[np.float32]: ...
     def backward(self, d_logits: NDArray[np.float32], /) -> None: ...
     def masked_lm(
@@ -153,6 +167,7 @@ class Training:
         last: bool = ...,
         hidden_states: bool = ...,
         attentions: bool = ...,
+        given: NDArray[np.float32] | None = ...,
     ) -> tuple[
         NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None, NDArray[np.float32] | None
     ]: ...
@@ -168,6 +183,7 @@ class Training:
         scale: float = ...,
         bias_correction: bool = ...,
     ) -> float: ...
+    def adapt(self, name: str, rank: int, *, scale: float = ...) -> None: ...
     def trim(self) -> None: ...
     def parameter(self, name: str, /) -> NDArray[np.float32]: ...
     def gradient(self, name: str, /) -> NDArray[np.float32]: ...

@@ -36,8 +36,9 @@ struct deberta_update {
 
 struct deberta_training_options {
     struct deberta_dropout dropout;
-    int32_t padding; /* the id whose row of the word table gets no gradient where it is read, or -1 */
-    bool tied;       /* "head.out.weight" is the word table: one parameter under two names */
+    int32_t padding;    /* the id whose row of the word table gets no gradient where it is read, or -1 */
+    bool checkpointing; /* keeps the inputs of layers alone, and computes the rest again in the backward pass */
+    bool tied;          /* "head.out.weight" is the word table: one parameter under two names */
     /* The words of another network, which must live longer: the network reads the sum of its own word table and that
      * one as it is then, and trains only its own (gradient-disentangled embedding sharing of DeBERTa v3). Or NULL. */
     struct deberta_training *base;
@@ -54,9 +55,18 @@ void deberta_training_trim(struct deberta_training *training);
 /* Bytes of weights, gradients, moments and activations. */
 size_t deberta_training_memory(const struct deberta_training *training);
 
-/* Logits of a batch, with dropout by `seed`; keeps what the backward pass needs, a copy of the batch included. */
+/* The number of frozen layers: the first ones that, with the embeddings, the position table and all layers before them,
+ * have no trainable parameter. They run without dropout, and nothing is kept of them for a backward pass. */
+size_t deberta_training_frozen(const struct deberta_training *training);
+/* The output of the frozen layers, (T, H): the same in every pass, so that it can be kept. */
+MUST_USE enum deberta_status deberta_training_frozen_output(struct deberta_training *training,
+                                                            const struct deberta_batch *batch, float *out);
+/* Logits of a batch, with dropout by `seed`; keeps what the backward pass needs, a copy of the batch included. `given`:
+ * the output of the frozen layers, which are not computed, or NULL. The first pass makes gradients and moments for the
+ * parameters that are trainable then. */
 MUST_USE enum deberta_status deberta_training_forward(struct deberta_training *training,
-                                                      const struct deberta_batch *batch, uint64_t seed, float *logits);
+                                                      const struct deberta_batch *batch, const float *given,
+                                                      uint64_t seed, float *logits);
 /* The shape of the logits of the last forward pass; zeros before one. */
 struct deberta_shapes deberta_training_shapes(const struct deberta_training *training);
 /* Adds the gradients of the last forward pass, given the gradient by its logits (same shape). */
@@ -85,17 +95,24 @@ MUST_USE enum deberta_status deberta_training_masked_lm_backward(struct deberta_
  * it is not finite, parameters, moments and the number of steps stay as they are. */
 MUST_USE enum deberta_status deberta_training_update(struct deberta_training *training,
                                                      const struct deberta_update *update, double *norm);
-/* A forward pass with the weights as they are now, without dropout; see deberta_model_forward. */
+/* A forward pass with the weights as they are now, without dropout; see deberta_model_forward. `given` as above: then
+ * hidden states and attentions are no outputs. */
 MUST_USE enum deberta_status deberta_training_evaluate(struct deberta_training *training,
-                                                       const struct deberta_batch *batch,
+                                                       const struct deberta_batch *batch, const float *given,
                                                        const struct deberta_outputs *outputs);
 /* Calls `stop(data)` before each layer of passes; see deberta_context_set_cancel. */
 void deberta_training_set_cancel(struct deberta_training *training, bool (*stop)(void *data), void *data);
 
 size_t deberta_training_count(const struct deberta_training *training); /* of parameters */
 struct deberta_parameter deberta_training_parameter(const struct deberta_training *training, size_t index);
-void deberta_training_set_options(struct deberta_training *training, size_t index, bool trainable, bool decays,
-                                  float rate);
+/* Fails for a parameter that becomes trainable after the first pass. */
+MUST_USE enum deberta_status deberta_training_set_options(struct deberta_training *training, size_t index,
+                                                          bool trainable, bool decays, float rate);
+/* Adapts a matrix with LoRA (Hu et al. 2021), before the first pass: it stays W + scale * B A and is no longer
+ * trainable, A (rank, columns) and B (rows, rank) are. These are new parameters, NAME.lora_A.weight and
+ * NAME.lora_B.weight without the matrix's ".weight", and zeros. Writing them does not change W. */
+MUST_USE enum deberta_status deberta_training_adapt(struct deberta_training *training, size_t index, size_t rank,
+                                                    float scale);
 /* Copies a part of a parameter, row-major (rows, columns). */
 MUST_USE enum deberta_status deberta_training_read(struct deberta_training *training, size_t index,
                                                    enum deberta_parameter_part part, float *out);

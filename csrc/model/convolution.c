@@ -42,14 +42,14 @@ static void finish_taped(const struct pass *pass, const struct chunk *chunk, con
 enum deberta_status convolution_apply(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
 {
     const struct deberta_model *m = pass->model;
+    const struct tape *tape = tape_of_layer(pass->tape, 0);
     size_t block = workspace_block_rows(chunk->tokens);
     for (size_t row = 0; row < chunk->tokens; row += block) {
         size_t n = min_size(block, chunk->tokens - row);
         convolution_unfold(pass, chunk, w->input, row, n, w->unfolded);
-        TRY(linear_apply(&m->conv, w->unfolded, n, pass->tape ? ACT_LINEAR : m->act.conv,
-                         w->y + row * m->hidden_stride));
+        TRY(linear_apply(&m->conv, w->unfolded, n, tape ? ACT_LINEAR : m->act.conv, w->y + row * m->hidden_stride));
     }
-    if (pass->tape)
+    if (tape)
         finish_taped(pass, chunk, w);
     else
         norm_apply(&m->conv_norm, w->y, w->x, chunk->tokens);

@@ -48,6 +48,7 @@ static void keep(const struct pass *pass, const struct chunk *chunk, const struc
 enum deberta_status embeddings_apply(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
 {
     const struct deberta_model *m = pass->model;
+    const struct tape *tape = tape_of_layer(pass->tape, 0);
     struct embedding e = {.pass = pass, .chunk = chunk, .out = w->x, .stride = m->hidden_stride};
     if (w->embedded)
         e.out = w->embedded, e.stride = m->embedding_stride;
@@ -56,11 +57,11 @@ enum deberta_status embeddings_apply(const struct pass *pass, const struct chunk
     pass_clear_padding(e.out, chunk->tokens, m->config.embedding_size, e.stride);
     if (w->embedded)
         TRY(linear_apply(&m->projection, w->embedded, chunk->tokens, ACT_LINEAR, w->x));
-    if (pass->tape)
+    if (tape)
         keep(pass, chunk, w);
     norm_apply(&m->embedding_norm, NULL, w->x, chunk->tokens);
-    if (pass->tape) {
-        struct dropout dropout = tape_dropout(pass->tape, DROPOUT_EMBEDDINGS, 0);
+    if (tape) {
+        struct dropout dropout = tape_dropout(tape, DROPOUT_EMBEDDINGS, 0);
         dropout_apply(&dropout, w->x, NULL, chunk->tokens, m->config.hidden_size, m->hidden_stride, 0, w->x);
     }
     for (size_t t = 0; pass->batch->mask && t < chunk->tokens; t++)

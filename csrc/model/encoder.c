@@ -66,23 +66,32 @@ void encode_attention(const struct pass *pass, const struct chunk *chunk, const 
     pass_clear_padding(w->context, only_first ? chunk->count : chunk->tokens, m->config.hidden_size, m->hidden_stride);
     encode_sequences(pass, chunk, w, number, only_first);
     struct attention attention = m->layers[number].attention;
+    const struct tape *tape = tape_of_layer(pass->tape, number);
     struct dropout dropout;
-    if (pass->tape) {
-        dropout = tape_dropout(pass->tape, DROPOUT_PROBABILITIES, number);
+    if (tape) {
+        dropout = tape_dropout(tape, DROPOUT_PROBABILITIES, number);
         attention.dropout = &dropout;
     }
     attention_apply(&attention, w->sequences, chunk->count, pass->context->scratch, pass->context->scratch_floats);
+}
+
+/* What the tape keeps of a layer, or NULL. */
+static const struct layer_tape *layer_tape(const struct pass *pass, size_t number)
+{
+    const struct tape *tape = tape_of_layer(pass->tape, number);
+    return tape ? &tape->layers[number] : NULL;
 }
 
 /* x = LayerNorm(x + y). A tape drops some of y, and keeps the sum. */
 static void add_and_normalise(const struct pass *pass, enum dropout_place place, size_t number, const struct norm *norm,
                               const struct workspace *w, float *x, size_t rows, float *sum)
 {
-    if (!pass->tape) {
+    const struct tape *tape = tape_of_layer(pass->tape, number);
+    if (!tape) {
         norm_apply(norm, w->y, x, rows);
         return;
     }
-    struct dropout dropout = tape_dropout(pass->tape, place, number);
+    struct dropout dropout = tape_dropout(tape, place, number);
     dropout_apply(&dropout, w->y, x, rows, norm->size, norm->stride, 0, sum);
     norm_forward(norm, sum, x, rows);
 }
@@ -106,7 +115,7 @@ enum deberta_status encode_finish(const struct pass *pass, size_t number, float 
 {
     const struct deberta_model *m = pass->model;
     const struct layer *layer = &m->layers[number];
-    const struct layer_tape *tape = pass->tape ? &pass->tape->layers[number] : NULL;
+    const struct layer_tape *tape = layer_tape(pass, number);
     size_t block = workspace_block_rows(rows), ld = m->hidden_stride, width = layer->up.out_stride;
     TRY(linear_apply(&layer->output, w->context, rows, ACT_LINEAR, w->y));
     add_and_normalise(pass, DROPOUT_ATTENTION, number, &layer->attention_norm, w, x, rows,
@@ -133,10 +142,11 @@ enum deberta_status encode_queries(const struct deberta_model *m, const struct l
 struct workspace encode_workspace(const struct pass *pass, const struct workspace *w, size_t number)
 {
     struct workspace of_layer = *w;
-    if (pass->tape) {
-        of_layer.query = pass->tape->layers[number].query;
-        of_layer.key_value = pass->tape->layers[number].key_value;
-        of_layer.context = pass->tape->layers[number].context;
+    const struct layer_tape *tape = layer_tape(pass, number);
+    if (tape) {
+        of_layer.query = tape->query;
+        of_layer.key_value = tape->key_value;
+        of_layer.context = tape->context;
     }
     return of_layer;
 }
@@ -150,9 +160,10 @@ enum deberta_status encode_layer(const struct pass *pass, const struct chunk *ch
                                  size_t number)
 {
     const struct layer *layer = &pass->model->layers[number];
+    const struct layer_tape *tape = layer_tape(pass, number);
     struct workspace own = encode_workspace(pass, w, number);
-    if (pass->tape)
-        keep(pass, chunk->tokens, w->x, pass->tape->layers[number].input);
+    if (tape)
+        keep(pass, chunk->tokens, w->x, tape->input);
     TRY(encode_queries(pass->model, layer, w->x, chunk->tokens, own.query));
     TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value));
     encode_attention(pass, chunk, &own, number, false);
@@ -173,11 +184,12 @@ static enum deberta_status run_last_layer(const struct pass *pass, const struct 
 {
     size_t number = pass->model->config.layers - 1;
     const struct layer *layer = &pass->model->layers[number];
+    const struct layer_tape *tape = layer_tape(pass, number);
     struct workspace own = encode_workspace(pass, w, number);
     take_first_rows(pass, chunk, w);
-    if (pass->tape) {
-        keep(pass, chunk->tokens, w->x, pass->tape->layers[number].input);
-        keep(pass, chunk->count, w->first, pass->tape->layers[number].first);
+    if (tape) {
+        keep(pass, chunk->tokens, w->x, tape->input);
+        keep(pass, chunk->count, w->first, tape->first);
     }
     TRY(encode_queries(pass->model, layer, w->first, chunk->count, own.query));
     TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value));
@@ -202,22 +214,42 @@ bool encode_only_first(const struct deberta_model *m, const struct deberta_outpu
            !(m->config.conv_kernel_size > 0 && m->config.layers == 1);
 }
 
+/* w->x = the given output of the first layers. */
+static void load_given(const struct pass *pass, const struct chunk *chunk, const struct workspace *w)
+{
+    size_t h = pass->model->config.hidden_size, ld = pass->model->hidden_stride;
+    for (size_t t = 0; t < chunk->tokens; t++)
+        memcpy(w->x + t * ld, pass->given + (chunk->token + t) * h, h * sizeof(float));
+    pass_clear_padding(w->x, chunk->tokens, h, ld);
+}
+
+enum deberta_status encode_layers(const struct pass *pass, const struct chunk *chunk, const struct workspace *w,
+                                  size_t layers, bool cancellable)
+{
+    if (pass->given) {
+        load_given(pass, chunk, w);
+    } else {
+        TRY(embeddings_apply(pass, chunk, w));
+        encode_store(pass, chunk, w, 0);
+    }
+    for (size_t i = pass->layers_given; i < layers; i++) {
+        if (cancellable)
+            TRY(encode_check_cancelled(pass->context));
+        TRY(encode_layer(pass, chunk, w, i));
+        if (i == 0 && w->input)
+            TRY(convolution_apply(pass, chunk, w));
+        encode_store(pass, chunk, w, i + 1);
+    }
+    return DEBERTA_OK;
+}
+
 enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w,
                                  bool cancellable)
 {
     const struct deberta_config *config = &pass->model->config;
     bool only_first = encode_only_first(pass->model, pass->outputs), decoder = config->enhanced_mask_decoder;
-    TRY(embeddings_apply(pass, chunk, &w));
-    encode_store(pass, chunk, &w, 0);
-    for (size_t i = 0; i < config->layers - (only_first || decoder); i++) {
-        if (cancellable)
-            TRY(encode_check_cancelled(pass->context));
-        TRY(encode_layer(pass, chunk, &w, i));
-        if (i == 0 && w.input)
-            TRY(convolution_apply(pass, chunk, &w));
-        encode_store(pass, chunk, &w, i + 1);
-    }
-    if (only_first)
+    TRY(encode_layers(pass, chunk, &w, config->layers - (only_first || decoder), cancellable));
+    if (only_first && pass->layers_given < config->layers)
         TRY(run_last_layer(pass, chunk, &w));
     else if (decoder)
         TRY(mask_decoder_apply(pass, chunk, &w));

@@ -10,6 +10,9 @@
 MUST_USE enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w,
                                           bool cancellable);
 
+/* The embeddings and the first `layers` layers, those that are not given: w->x. */
+MUST_USE enum deberta_status encode_layers(const struct pass *pass, const struct chunk *chunk,
+                                           const struct workspace *w, size_t layers, bool cancellable);
 /* A layer of the whole chunk: w->x. */
 MUST_USE enum deberta_status encode_layer(const struct pass *pass, const struct chunk *chunk, const struct workspace *w,
                                           size_t number);

@@ -120,14 +120,12 @@ static void drop_word_pages(const struct deberta_model *model, struct deberta_co
     context->rows_read = 0;
 }
 
-enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,
-                                          const struct deberta_batch *batch, const struct deberta_outputs *outputs)
+enum deberta_status forward_run(const struct deberta_model *model, struct deberta_context *context,
+                                const struct deberta_batch *batch, const struct deberta_outputs *outputs,
+                                const float *given, size_t layers_given)
 {
-    if (context->model != model)
-        return fail(DEBERTA_ARGUMENT, "the context was made for another model");
-    TRY(forward_check(model, batch, outputs));
     TRY(context_prepare(context, batch));
-    struct run run = {.pass = {model, context, batch, outputs, NULL}};
+    struct run run = {.pass = {model, context, batch, outputs, NULL, given, layers_given}};
     if (context->plan.one_chunk_per_thread)
         parallel_for(context->plan.count, 1, run_chunk, &run);
     else
@@ -136,4 +134,13 @@ enum deberta_status deberta_model_forward(const struct deberta_model *model, str
     drop_word_pages(model, context, batch);
     int status = run.status;
     return status == DEBERTA_OK ? DEBERTA_OK : fail((enum deberta_status)status, "%s", run.message);
+}
+
+enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,
+                                          const struct deberta_batch *batch, const struct deberta_outputs *outputs)
+{
+    if (context->model != model)
+        return fail(DEBERTA_ARGUMENT, "the context was made for another model");
+    TRY(forward_check(model, batch, outputs));
+    return forward_run(model, context, batch, outputs, NULL, 0);
 }

@@ -14,6 +14,8 @@ struct pass {
     const struct deberta_batch *batch;
     const struct deberta_outputs *outputs;
     const struct tape *tape; /* NULL: nothing is kept, and there is no dropout */
+    const float *given;      // (T, H): the output of the first `layers_given` layers, which are not computed; or NULL
+    size_t layers_given;
 };
 
 /* Zeros the padding of each row: oneDNN multiplies it by zero weights, and NaN would stay NaN. */

@@ -63,15 +63,20 @@ static void lay_out_head(struct head_tape *head, const struct deberta_model *m, 
 void tape_lay_out(struct tape *tape, const struct deberta_model *m, size_t tokens, size_t sequences, size_t head_rows,
                   struct arena *arena)
 {
-    bool projected = m->config.embedding_size != m->config.hidden_size;
+    bool begins = tape->frozen == 0, projected = begins && m->config.embedding_size != m->config.hidden_size;
     tape->embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
-    tape->embedding_sum = arena_floats(arena, tokens * m->hidden_stride);
-    bool convolved = m->config.conv_kernel_size > 0;
+    tape->embedding_sum = begins ? arena_floats(arena, tokens * m->hidden_stride) : NULL;
+    bool convolved = begins && m->config.conv_kernel_size > 0;
     float **conv[] = {&tape->conv_input, &tape->conv_dense, &tape->conv_sum};
     for (size_t i = 0; i < sizeof conv / sizeof *conv; i++)
         *conv[i] = convolved ? arena_floats(arena, tokens * m->hidden_stride) : NULL;
-    for (size_t i = 0; i < m->config.layers; i++) {
+    for (size_t i = tape->frozen; i < m->config.layers; i++) {
         bool last = i + 1 == m->config.layers, only_first = last && tape->only_first;
+        if (tape->inputs_only && tape->frozen < i && i < tape_whole_layers(tape, &m->config)) {
+            tape->layers[i] = tape->layers[tape->frozen];
+            tape->layers[i].input = arena_floats(arena, tokens * m->hidden_stride);
+            continue;
+        }
         lay_out_layer(&tape->layers[i], m, tokens, only_first ? sequences : tokens,
                       only_first || (last && m->config.enhanced_mask_decoder), arena);
     }

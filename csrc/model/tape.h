@@ -36,7 +36,10 @@ struct tape {
     uint64_t seed;
     float hidden_dropout, attention_dropout, pooler_dropout, head_dropout; /* probabilities */
     bool only_first;                                                       /* the last layer is for first tokens only */
-    float *embedded;                                                       // (T, E) before the projection, or NULL
+    bool inputs_only; /* layers for all tokens keep their input; they share the other arrays, for one layer at a time */
+    size_t frozen; /* the first layers, whose backward pass nobody needs: they and the embeddings keep nothing, and have
+                      no dropout */
+    float *embedded;           // (T, E) before the projection, or NULL
     float *embedding_sum;      // (T, H): what the LayerNorm of the embeddings reads
     float *conv_input;         // (T, H): what the convolution reads, or NULL
     float *conv_dense;         // (T, H): what its activation reads
@@ -63,6 +66,20 @@ struct dropout tape_dropout(const struct tape *tape, enum dropout_place place, s
 
 /* The tape of a step of the mask decoder (0 or 1), as that of a pass through the last layer. */
 struct tape tape_of_step(const struct tape *tape, size_t step);
+
+/* The tape of a layer, or NULL where it keeps nothing; `tape` may be NULL. Embeddings and convolution belong to layer
+ * 0.
+ */
+static inline const struct tape *tape_of_layer(const struct tape *tape, size_t number)
+{
+    return tape && number >= tape->frozen ? tape : NULL;
+}
+
+/* The layers that a pass computes for all tokens, in the ordinary way: all, or all but the last. */
+static inline size_t tape_whole_layers(const struct tape *tape, const struct deberta_config *config)
+{
+    return config->layers - (tape->only_first || config->enhanced_mask_decoder);
+}
 
 /* Lays the arrays out for a batch of `tokens` in `sequences`, of whose rows the head reads `head_rows`; an arena
  * without memory only measures. `layers` has room for L + 1. */

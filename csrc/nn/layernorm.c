@@ -82,7 +82,7 @@ void norm_backward(const struct norm *norm, const float *sum, const float *d_out
                          .parts = scratch};
     size_t count = (rows + b.part_rows - 1) / b.part_rows;
     parallel_for(count, threads_grain((double)(2 * OPERATIONS * b.part_rows * norm->size)), backward_part, &b);
-    for (size_t part = 0; part < count; part++) {
+    for (size_t part = 0; d_gain && part < count; part++) {
         const float *from = scratch + part * 2 * norm->size;
         for (size_t i = 0; i < norm->size; i++) {
             d_gain[i] += from[i];

@@ -21,7 +21,7 @@ void norm_forward(const struct norm *norm, const float *sum, float *out, size_t 
 size_t norm_backward_scratch(const struct norm *norm);
 
 /* d_sum (rows, size) = the gradient at the sum that norm_forward took, from that of its output; d_sum may be d_out.
- * Adds to d_gain and d_bias (size). The bits do not depend on the number of threads. */
+ * Adds to d_gain and d_bias (size), unless they are NULL. The bits do not depend on the number of threads. */
 void norm_backward(const struct norm *norm, const float *sum, const float *d_out, size_t rows, float *d_sum,
                    float *d_gain, float *d_bias, float *scratch);
 

@@ -81,8 +81,8 @@ struct linear linear_part(const struct linear *linear, size_t first, size_t colu
                            .in = linear->in,
                            .in_stride = linear->in_stride,
                            .out_stride = columns,
-                           .packed = linear->packed + first * linear->in,
-                           .bias = linear->bias + first};
+                           .packed = linear->packed ? linear->packed + first * linear->in : NULL,
+                           .bias = linear->bias ? linear->bias + first : NULL};
 }
 
 void linear_release(struct linear *linear)

@@ -52,7 +52,7 @@ MUST_USE enum deberta_status linear_init_on(struct linear *linear, const struct 
                                             const struct weight *parts, size_t count, size_t in);
 void linear_release(struct linear *linear);
 /* Some output columns of a layer on the own path, as a layer over the same weights, never released: `first` and
- * `columns` are multiples of the panel width. */
+ * `columns` are multiples of the panel width. Absent weights stay absent. */
 struct linear linear_part(const struct linear *linear, size_t first, size_t columns);
 size_t linear_bytes(const struct linear *linear);
 
@@ -76,8 +76,8 @@ void linear_backward_input(const struct linear *linear, const float *d_out, size
 void linear_backward_activated(const struct linear *linear, const float *d_out, size_t rows, enum activation act,
                                float *x, float *d_x, float *scratch);
 
-/* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias. Padding
- * columns of d_out must be zero: then those of the gradients stay zero. */
+/* d_packed, in the layout of `packed`, += the gradient of the weights; d_bias[out_stride] += that of the bias; either
+ * may be NULL. Padding columns of d_out must be zero: then those of the gradients stay zero. */
 void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
                              float *d_packed, float *d_bias, float *scratch);
 

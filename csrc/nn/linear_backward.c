@@ -169,8 +169,10 @@ static void weights_block(size_t index, int worker, void *context)
         copy_panels(b->d_out + row * m->out_stride + first * width, m->out_stride, tokens, last - first, width, right);
         for (size_t panel = first; panel < last; panel++) {
             const float *d = right + (panel - first) * tokens * width;
-            if (i == 0)
+            if (i == 0 && b->d_bias)
                 add_rows(d, tokens, width, b->d_bias + panel * width);
+            if (!b->d_packed)
+                continue;
             struct product product = {
                 .a = left,
                 .lda = 1,

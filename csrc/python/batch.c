@@ -42,15 +42,17 @@ static npy_intp count_pairs(const int64_t *offsets, npy_intp rows)
     return pairs;
 }
 
-int binding_inputs_of(PyObject *arguments, PyObject *keywords, const char *format, struct binding_inputs *inputs)
+int binding_inputs_of(PyObject *arguments, PyObject *keywords, const char *format, bool takes_given,
+                      struct binding_inputs *inputs)
 {
-    static char *names[] = {"ids",      "offsets", "types", "mask",          "pair_mask",  "first",
-                            "selected", "logits",  "last",  "hidden_states", "attentions", NULL};
+    char *names[] = {"ids",      "offsets", "types", "mask",          "pair_mask",  "first",
+                     "selected", "logits",  "last",  "hidden_states", "attentions", takes_given ? "given" : NULL,
+                     NULL};
     *inputs = (struct binding_inputs)BINDING_NO_INPUTS;
-    bool parsed =
-        PyArg_ParseTupleAndKeywords(arguments, keywords, format, names, &inputs->ids, &inputs->offsets, &inputs->types,
-                                    &inputs->mask, &inputs->pair_mask, &inputs->first, &inputs->selected,
-                                    &inputs->logits, &inputs->last, &inputs->hidden_states, &inputs->attentions);
+    bool parsed = PyArg_ParseTupleAndKeywords(arguments, keywords, format, names, &inputs->ids, &inputs->offsets,
+                                              &inputs->types, &inputs->mask, &inputs->pair_mask, &inputs->first,
+                                              &inputs->selected, &inputs->logits, &inputs->last, &inputs->hidden_states,
+                                              &inputs->attentions, &inputs->given);
     return parsed ? 0 : -1;
 }
 

@@ -57,14 +57,22 @@ PyObject *binding_settings(PyObject *config, struct deberta_config *read);
 /* Arguments of a forward pass: arrays or None, and which outputs are computed. */
 struct binding_inputs {
     PyObject *ids, *offsets, *types, *mask, *pair_mask, *first, *selected;
+    PyObject *given; /* of a Training: the output of its frozen layers */
     int logits, last, hidden_states, attentions;
 };
 
 #define BINDING_NO_INPUTS                                                                                              \
-    {.types = Py_None, .mask = Py_None, .pair_mask = Py_None, .first = Py_None, .selected = Py_None, .logits = 1}
+    {.types = Py_None,                                                                                                 \
+     .mask = Py_None,                                                                                                  \
+     .pair_mask = Py_None,                                                                                             \
+     .first = Py_None,                                                                                                 \
+     .selected = Py_None,                                                                                              \
+     .given = Py_None,                                                                                                 \
+     .logits = 1}
 
-/* From the arguments of a method; `format` ends with its name. */
-int binding_inputs_of(PyObject *arguments, PyObject *keywords, const char *format, struct binding_inputs *inputs);
+/* From the arguments of a method; `format` ends with its name, and its last item is `given` if the method takes it. */
+int binding_inputs_of(PyObject *arguments, PyObject *keywords, const char *format, bool takes_given,
+                      struct binding_inputs *inputs);
 
 /* The batch reads the memory of the arrays. */
 int binding_batch(const struct binding_inputs *inputs, struct deberta_batch *batch);

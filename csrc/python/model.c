@@ -133,7 +133,7 @@ static PyObject *model_forward(PyObject *object, PyObject *arguments, PyObject *
 {
     struct model_object *self = (struct model_object *)object;
     struct binding_inputs inputs;
-    if (binding_inputs_of(arguments, keywords, "OO|$OOOOOpppp:forward", &inputs) < 0)
+    if (binding_inputs_of(arguments, keywords, "OO|$OOOOOpppp:forward", false, &inputs) < 0)
         return NULL;
     struct deberta_batch batch;
     struct deberta_outputs outputs;

@@ -13,18 +13,27 @@ struct training_object {
 
 static PyObject *training_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {
-        "config", "tensors", "hidden_dropout", "attention_dropout", "pooler_dropout", "head_dropout", "padding", "tied",
-        "base",   NULL};
+    static char *names[] = {"config",
+                            "tensors",
+                            "hidden_dropout",
+                            "attention_dropout",
+                            "pooler_dropout",
+                            "head_dropout",
+                            "padding",
+                            "tied",
+                            "base",
+                            "checkpointing",
+                            NULL};
     PyObject *config, *tensors, *base = Py_None, *settings = NULL, *owner = NULL;
     struct deberta_training_options options = {.padding = -1};
     struct deberta_dropout *dropout = &options.dropout;
-    int tied = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffipO:Training", names, &config, &tensors,
+    int tied = 0, checkpointing = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffipOp:Training", names, &config, &tensors,
                                      &dropout->hidden, &dropout->attention, &dropout->pooler, &dropout->head,
-                                     &options.padding, &tied, &base))
+                                     &options.padding, &tied, &base, &checkpointing))
         return NULL;
     options.tied = tied;
+    options.checkpointing = checkpointing;
     if (base != Py_None && !PyObject_TypeCheck(base, type))
         return PyErr_Format(PyExc_TypeError, "base must be a Training or None, not %.100s", Py_TYPE(base)->tp_name);
     if (base != Py_None)
@@ -81,6 +90,18 @@ static void leave(struct training_object *self)
 
 /* ---- passes ---- */
 
+/* The output of the frozen layers, flat, or NULL. */
+static int read_given(const struct training_object *self, const struct binding_inputs *inputs,
+                      const struct deberta_batch *batch, const float **given)
+{
+    PyArrayObject *array;
+    npy_intp floats = (npy_intp)((size_t)batch->offsets[batch->count] * self->config.hidden_size);
+    if (binding_vector(inputs->given, "given", NPY_FLOAT32, floats, &array) < 0)
+        return -1;
+    *given = array ? PyArray_DATA(array) : NULL;
+    return 0;
+}
+
 /* The outputs of a forward pass with dropout by `seed` or, if `evaluates`, without a tape, as binding_outputs makes
  * them; NULL with an exception set on failure. */
 static PyObject *run_pass(struct training_object *self, const struct binding_inputs *inputs, bool evaluates,
@@ -88,7 +109,8 @@ static PyObject *run_pass(struct training_object *self, const struct binding_inp
 {
     struct deberta_batch batch;
     struct deberta_outputs outputs;
-    if (binding_batch(inputs, &batch) < 0 || enter(self) < 0)
+    const float *given;
+    if (binding_batch(inputs, &batch) < 0 || read_given(self, inputs, &batch, &given) < 0 || enter(self) < 0)
         return NULL;
     PyObject *result = binding_outputs(&self->config, inputs, &batch, &outputs);
     enum deberta_status status = DEBERTA_OK;
@@ -96,8 +118,8 @@ static PyObject *run_pass(struct training_object *self, const struct binding_inp
         int64_t last = binding_now();
         deberta_training_set_cancel(self->training, binding_interrupted, &last);
         Py_BEGIN_ALLOW_THREADS
-        status = evaluates ? deberta_training_evaluate(self->training, &batch, &outputs)
-                           : deberta_training_forward(self->training, &batch, seed, outputs.logits);
+        status = evaluates ? deberta_training_evaluate(self->training, &batch, given, &outputs)
+                           : deberta_training_forward(self->training, &batch, given, seed, outputs.logits);
         Py_END_ALLOW_THREADS
         deberta_training_set_cancel(self->training, NULL, NULL);
     }
@@ -109,12 +131,12 @@ static PyObject *run_pass(struct training_object *self, const struct binding_inp
 
 static PyObject *training_forward(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"ids", "offsets", "types", "mask", "pair_mask", "first", "selected", "seed", NULL};
+    static char *names[] = {"ids", "offsets", "types", "mask", "pair_mask", "first", "selected", "given", "seed", NULL};
     unsigned long long seed = 0;
     struct binding_inputs inputs = BINDING_NO_INPUTS;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOK:forward", names, &inputs.ids, &inputs.offsets,
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOOOOK:forward", names, &inputs.ids, &inputs.offsets,
                                      &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first, &inputs.selected,
-                                     &seed))
+                                     &inputs.given, &seed))
         return NULL;
     PyObject *result = run_pass((struct training_object *)object, &inputs, false, seed);
     PyObject *logits = result ? Py_NewRef(PyTuple_GET_ITEM(result, 0)) : NULL;
@@ -239,9 +261,39 @@ static PyObject *training_sample(PyObject *object, PyObject *argument)
 static PyObject *training_evaluate(PyObject *object, PyObject *arguments, PyObject *keywords)
 {
     struct binding_inputs inputs;
-    if (binding_inputs_of(arguments, keywords, "OO|$OOOOOpppp:evaluate", &inputs) < 0)
+    if (binding_inputs_of(arguments, keywords, "OO|$OOOOOppppO:evaluate", true, &inputs) < 0)
         return NULL;
     return run_pass((struct training_object *)object, &inputs, true, 0);
+}
+
+static PyObject *training_frozen_output(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"ids", "offsets", "types", "mask", "pair_mask", "first", NULL};
+    struct training_object *self = (struct training_object *)object;
+    struct binding_inputs inputs = BINDING_NO_INPUTS;
+    struct deberta_batch batch;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$OOOO:frozen_output", names, &inputs.ids, &inputs.offsets,
+                                     &inputs.types, &inputs.mask, &inputs.pair_mask, &inputs.first) ||
+        binding_batch(&inputs, &batch) < 0)
+        return NULL;
+    npy_intp shape[] = {(npy_intp)batch.offsets[batch.count], (npy_intp)self->config.hidden_size};
+    PyObject *rows = PyArray_SimpleNew(2, shape, NPY_FLOAT32);
+    if (!rows || enter(self) < 0) {
+        Py_XDECREF(rows);
+        return NULL;
+    }
+    enum deberta_status status;
+    int64_t last = binding_now();
+    float *out = PyArray_DATA((PyArrayObject *)rows);
+    deberta_training_set_cancel(self->training, binding_interrupted, &last);
+    Py_BEGIN_ALLOW_THREADS
+    status = deberta_training_frozen_output(self->training, &batch, out);
+    Py_END_ALLOW_THREADS
+    deberta_training_set_cancel(self->training, NULL, NULL);
+    leave(self);
+    if (binding_check(status) < 0)
+        Py_CLEAR(rows);
+    return rows;
 }
 
 static PyObject *training_update(PyObject *object, PyObject *arguments, PyObject *keywords)
@@ -390,8 +442,30 @@ static PyObject *training_set_options(PyObject *object, PyObject *arguments, PyO
     Py_ssize_t index = find(self, name);
     if (index < 0 || enter(self) < 0)
         return NULL;
-    deberta_training_set_options(self->training, (size_t)index, trainable, decay, rate);
+    enum deberta_status status = deberta_training_set_options(self->training, (size_t)index, trainable, decay, rate);
     leave(self);
+    if (binding_check(status) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
+static PyObject *training_adapt(PyObject *object, PyObject *arguments, PyObject *keywords)
+{
+    static char *names[] = {"name", "rank", "scale", NULL};
+    struct training_object *self = (struct training_object *)object;
+    const char *name;
+    Py_ssize_t rank;
+    float scale = 1.0f;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "sn|$f:adapt", names, &name, &rank, &scale))
+        return NULL;
+    Py_ssize_t index = find(self, name);
+    if (index < 0 || enter(self) < 0)
+        return NULL;
+    enum deberta_status status =
+        deberta_training_adapt(self->training, (size_t)index, rank < 0 ? 0 : (size_t)rank, scale);
+    leave(self);
+    if (binding_check(status) < 0)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -409,6 +483,12 @@ static PyObject *training_names(PyObject *object, void *unused)
             Py_CLEAR(names);
     }
     return names;
+}
+
+static PyObject *training_frozen_layers(PyObject *object, void *unused)
+{
+    (void)unused;
+    return PyLong_FromSize_t(deberta_training_frozen(((struct training_object *)object)->training));
 }
 
 static PyObject *training_steps(PyObject *object, void *unused)
@@ -442,9 +522,12 @@ static PyObject *training_memory(PyObject *object, void *unused)
 static PyMethodDef methods[] = {
     {"forward", METHOD(training_forward), METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("forward($self, ids, offsets, *, types=None, mask=None, pair_mask=None, first=None, selected=None,\n"
-               "        seed=0)\n--\n\n"
+               "        given=None, seed=0)\n--\n\n"
                "Logits of a packed batch, as Model.forward returns them, with dropout by `seed`; keeps what backward\n"
-               "needs.")},
+               "needs. `given`: frozen_output of the batch, flat, which is then not computed.")},
+    {"frozen_output", METHOD(training_frozen_output), METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("frozen_output($self, ids, offsets, *, types=None, mask=None, pair_mask=None, first=None)\n--\n\n"
+               "The output (T, H) of the frozen layers, the same in every pass.")},
     {"backward", training_backward, METH_O,
      PyDoc_STR("backward($self, d_logits, /)\n--\n\n"
                "Adds the gradients of the last forward pass; d_logits: the gradient by its logits, flat.")},
@@ -462,8 +545,8 @@ static PyMethodDef methods[] = {
                "softmax of its\nlogits; before masked_lm_backward.")},
     {"evaluate", METHOD(training_evaluate), METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("evaluate($self, ids, offsets, *, types=None, mask=None, pair_mask=None, first=None, selected=None,\n"
-               "         logits=True, last=False, hidden_states=False, attentions=False)\n--\n\n"
-               "Model.forward with the weights as they are now.")},
+               "         logits=True, last=False, hidden_states=False, attentions=False, given=None)\n--\n\n"
+               "Model.forward with the weights as they are now; `given` is that of forward.")},
     {"update", METHOD(training_update), METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR("update($self, learning_rate, *, beta1=0.9, beta2=0.999, epsilon=1e-8, weight_decay=0.0, max_norm=0.0,\n"
                "       scale=1.0, bias_correction=True)\n--\n\n"
@@ -481,14 +564,23 @@ static PyMethodDef methods[] = {
     {"set_moments", training_set_moments, METH_VARARGS,
      PyDoc_STR("set_moments($self, name, first, second, /)\n--\n\nReplaces the moments, given flat.")},
     {"set_options", METHOD(training_set_options), METH_VARARGS | METH_KEYWORDS,
+     PyDoc_STR("set_options($self, name, *, trainable=True, rate=1.0, decay=True)\n--\n\n"
+               "Whether updates change a parameter, what multiplies its learning rate, whether it takes weight decay.\n"
+               "The first forward pass makes gradients and moments for the parameters that are trainable then.")},
+    {"adapt", METHOD(training_adapt), METH_VARARGS | METH_KEYWORDS,
      PyDoc_STR(
-         "set_options($self, name, *, trainable=True, rate=1.0, decay=True)\n--\n\n"
-         "Whether updates change a parameter, what multiplies its learning rate, whether it takes weight decay.")},
+         "adapt($self, name, rank, *, scale=1.0)\n--\n\n"
+         "Trains scale * B A, which is added to a matrix, in place of the matrix (LoRA): A and B, zeros, are the new\n"
+         "parameters lora_A.weight and lora_B.weight. Before the first forward pass.")},
     {NULL, NULL, 0, NULL},
 };
 
 static PyGetSetDef properties[] = {
     {"names", training_names, NULL, PyDoc_STR("The names of all parameters, in a fixed order."), NULL},
+    {"frozen_layers", training_frozen_layers, NULL,
+     PyDoc_STR("The number of first layers that, with what is before them, have no trainable parameter: they run\n"
+               "without dropout, and nothing is kept of them."),
+     NULL},
     {"steps", training_steps, training_set_steps, PyDoc_STR("Updates so far."), NULL},
     {"memory", training_memory, NULL, PyDoc_STR("Bytes of weights, gradients, moments and activations."), NULL},
     {NULL, NULL, NULL, NULL, NULL},
@@ -496,12 +588,15 @@ static PyGetSetDef properties[] = {
 
 static PyType_Slot slots[] = {
     {Py_tp_doc,
-     (void *)PyDoc_STR("Training(config, tensors, *, hidden_dropout=0.0, attention_dropout=0.0, pooler_dropout=0.0,\n"
-                       "         head_dropout=0.0, padding=-1, tied=False, base=None)\n--\n\n"
-                       "A network whose weights change, with gradients and moments; config and tensors as those of\n"
-                       "Model. padding: the id whose row of the word table gets no gradient where it is read; tied:\n"
-                       "head.out.weight is the word table; base: a Training whose word table is added to this one's\n"
-                       "wherever that is read, and not trained with it. One call at a time.")},
+     (void *)PyDoc_STR(
+         "Training(config, tensors, *, hidden_dropout=0.0, attention_dropout=0.0, pooler_dropout=0.0,\n"
+         "         head_dropout=0.0, padding=-1, tied=False, base=None,\n"
+         "         checkpointing=False)\n--\n\n"
+         "A network whose weights change, with gradients and moments; config and tensors as those of\n"
+         "Model. padding: the id whose row of the word table gets no gradient where it is read; tied:\n"
+         "head.out.weight is the word table; base: a Training whose word table is added to this one's\n"
+         "wherever that is read, and not trained with it; checkpointing: keeps the inputs of layers alone, and\n"
+         "computes the rest again in the backward pass. One call at a time.")},
     {Py_tp_new, training_new},
     {Py_tp_dealloc, training_dealloc},
     {Py_tp_methods, methods},

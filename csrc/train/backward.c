@@ -72,11 +72,13 @@ static float *at(const float *values)
     return (float *)(uintptr_t)values;
 }
 
-/* Adds the gradients of a linear layer's weights: from its input and the gradient by its output, (rows, ...). */
+/* Adds the gradients of a linear layer's weights, where it has some: from its input and the gradient by its output,
+ * (rows, ...). */
 static void weights_backward(const struct backward *b, const struct linear *linear, const struct linear *gradient,
                              const float *in, const float *d_out, size_t rows)
 {
-    linear_backward_weights(linear, in, d_out, rows, gradient->packed, gradient->bias, b->work->scratch);
+    if (gradient->packed || gradient->bias)
+        linear_backward_weights(linear, in, d_out, rows, gradient->packed, gradient->bias, b->work->scratch);
 }
 
 /* d_sum = the gradient by what the LayerNorm reads. */
@@ -95,10 +97,31 @@ static void dropout_backward(const struct backward *b, enum dropout_place place,
     pass_clear_padding(out, rows, columns, stride);
 }
 
-/* Row `row` of a table += d. */
+/* Whether the rows of the position table are trained. */
+static bool trains_positions(const struct backward *b)
+{
+    return b->relative->rows > 0 && (b->parameters->relative || b->parameters->relative_norm.gain);
+}
+
+/* Whether a part of the embeddings is trained. */
+static bool trains_embeddings(const struct backward *b)
+{
+    const struct deberta_model *p = b->parameters;
+    return b->words || p->absolute || p->type || p->embedding_norm.gain || p->projection.packed || p->projection.bias;
+}
+
+/* Whether the gradient by the input of a layer is used; the steps of a mask decoder pass it on. */
+static bool trains_below(const struct backward *b, size_t number)
+{
+    size_t frozen = b->pass->tape->frozen;
+    return number > frozen || (frozen == 0 && (trains_embeddings(b) || b->work->d_input)) ||
+           b->pass->model->config.enhanced_mask_decoder;
+}
+
+/* Row `row` of a table, if it is trained, += d. */
 static void add_row(float *table, size_t row, size_t stride, size_t width, const float *d)
 {
-    for (size_t i = 0; i < width; i++)
+    for (size_t i = 0; table && i < width; i++)
         table[row * stride + i] += d[i];
 }
 
@@ -164,7 +187,8 @@ static void projection_backward(const struct backward *b, const struct linear *l
     const struct relative *r = b->relative;
     size_t first = r->first * linear->in_stride, first_out = r->first * linear->out_stride;
     weights_backward(b, linear, gradient, rows + first, d_out + first_out, r->count);
-    linear_backward_input(linear, d_out + first_out, r->count, accumulate, r->d_layer + first, b->work->scratch);
+    if (trains_positions(b))
+        linear_backward_input(linear, d_out + first_out, r->count, accumulate, r->d_layer + first, b->work->scratch);
 }
 
 static void positions_backward(const struct backward *b, size_t number)
@@ -188,6 +212,8 @@ static void positions_backward(const struct backward *b, size_t number)
         projection_backward(b, shared ? &layer->query : &layer->position_query,
                             shared ? &gradient->query : &gradient->position_query, rows, r->d_queries, m->config.c2p);
     }
+    if (!trains_positions(b))
+        return;
     struct dropout dropout = tape_dropout(b->pass->tape, DROPOUT_POSITIONS, number);
     dropout_apply(&dropout, r->d_layer + first, NULL, r->count, h, ld, r->first * h, r->d_layer + first);
     add_apply(r->d_layer + first, r->d_normalised + first, r->count * ld);
@@ -231,10 +257,12 @@ static void layer_backward(const struct backward *b, const struct chunk *chunk, 
     scale_apply(model_score_scale(&m->config), g->d_query, rows * ld);
     weights_backward(b, &layer->query, &gradient->query, own_queries ? tape->first : tape->input, g->d_query, rows);
     weights_backward(b, &layer->key_value, &gradient->key_value, tape->input, g->d_key_value, chunk->tokens);
+    positions_backward(b, number);
+    if (!trains_below(b, number))
+        return;
     linear_backward_input(&layer->query, g->d_query, rows, true, d_out, g->scratch);
     linear_backward_input(&layer->key_value, g->d_key_value, chunk->tokens, !own_queries || accumulate, g->d_x,
                           g->scratch);
-    positions_backward(b, number);
 }
 
 /* to[the first row of each sequence] += rows (N, H) */
@@ -384,7 +412,7 @@ static enum deberta_status tables_backward(const struct backward *b, float *d, s
                 memset(d + t * stride, 0, width * sizeof(float));
         }
     }
-    return rows_add(b->words, batch->ids, tokens, d, stride);
+    return b->words ? rows_add(b->words, batch->ids, tokens, d, stride) : DEBERTA_OK;
 }
 
 static enum deberta_status embeddings_backward(const struct backward *b, const struct chunk *chunk)
@@ -411,7 +439,7 @@ static void relative_backward(const struct backward *b)
 {
     const struct deberta_model *m = b->pass->model, *p = b->parameters;
     const struct relative *r = b->relative;
-    if (r->rows == 0)
+    if (!trains_positions(b))
         return;
     size_t h = m->config.hidden_size, ld = m->hidden_stride, first = r->first * ld;
     if (m->relative_norm.gain)
@@ -422,6 +450,16 @@ static void relative_backward(const struct backward *b)
 }
 
 /* ---- the whole ---- */
+
+/* The forward pass of a layer whose tape holds its input alone, with the same dropout. */
+static enum deberta_status run_again(const struct backward *b, const struct chunk *chunk, size_t number)
+{
+    const struct pass *pass = b->pass;
+    struct workspace w = context_workspace(pass->context, 0);
+    memcpy(w.x, pass->tape->layers[number].input, chunk->tokens * pass->model->hidden_stride * sizeof(float));
+    TRY(relative_project(b->relative, pass->model, number, pass->tape));
+    return encode_layer(pass, chunk, &w, number);
+}
 
 /* The steps of the mask decoder: from the gradient by the last one's output, g->d_x, to that by the last layer's input.
  */
@@ -467,15 +505,19 @@ enum deberta_status backward_run(const struct backward *b)
     const struct chunk *chunk = &pass->context->plan.chunks[0];
     const struct gradients *g = b->work;
     const struct relative *r = b->relative;
-    size_t ld = pass->model->hidden_stride, layers = pass->model->config.layers;
+    size_t ld = pass->model->hidden_stride, layers = pass->model->config.layers, frozen = pass->tape->frozen;
     bool only_first = pass->tape->only_first, decoder = pass->model->config.enhanced_mask_decoder;
     if (r->rows > 0)
         memset(r->d_normalised + r->first * ld, 0, r->count * ld * sizeof(float));
     TRY(head_backward(b));
+    if (frozen == layers)
+        return DEBERTA_OK;
     choice_backward(b, chunk);
-    for (size_t i = layers; i-- > 0;) {
+    for (size_t i = layers; i-- > frozen;) {
         bool last = i + 1 == layers;
         TRY(encode_check_cancelled(pass->context));
+        if (pass->tape->inputs_only && i + 1 < tape_whole_layers(pass->tape, &pass->model->config))
+            TRY(run_again(b, chunk, i));
         if (i == 0 && g->d_input)
             convolution_backward(b, chunk);
         if (last && decoder)
@@ -485,8 +527,10 @@ enum deberta_status backward_run(const struct backward *b)
         if (last && only_first)
             add_to_first_rows(b, chunk, g->d_rows, g->d_x);
     }
+    relative_backward(b);
+    if (frozen > 0 || !trains_embeddings(b))
+        return DEBERTA_OK;
     if (g->d_input)
         add_apply(g->d_input, g->d_x, chunk->tokens * ld);
-    relative_backward(b);
     return embeddings_backward(b, chunk);
 }

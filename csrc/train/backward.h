@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The backward pass: from the gradient by the logits to the gradients of all parameters. */
+/* The backward pass: from the gradient by the logits to the gradients of all parameters that are trained. */
 #ifndef DEBERTA_TRAIN_BACKWARD_H
 #define DEBERTA_TRAIN_BACKWARD_H
 
@@ -35,8 +35,8 @@ void gradients_lay_out(struct gradients *gradients, const struct deberta_model *
 
 struct backward {
     const struct pass *pass;
-    struct deberta_model *parameters; /* where gradients of parameters are added: arrays only */
-    struct rows *words;               /* gets the gradients of the word table */
+    struct deberta_model *parameters; /* where gradients of parameters are added: arrays only, NULL without one */
+    struct rows *words;               /* gets the gradients of the word table, or NULL */
     struct relative *relative;
     const struct gradients *work;
     int32_t padding;                     /* id without a gradient, or -1 */

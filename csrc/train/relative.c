@@ -42,8 +42,8 @@ static void pack(const struct deberta_model *m, const float *rows, size_t first,
                           m->hidden_stride, first, first + count, table);
 }
 
-static enum deberta_status project_keys(const struct relative *r, struct deberta_model *m, const struct layer *layer,
-                                        const float *rows, float *keys)
+static enum deberta_status project_keys(const struct relative *r, const struct deberta_model *m,
+                                        const struct layer *layer, const float *rows, float *keys)
 {
     size_t ld = m->hidden_stride, first = r->first * ld;
     struct linear linear = layer->position_key.packed ? layer->position_key : linear_part(&layer->key_value, 0, ld);
@@ -55,8 +55,8 @@ static enum deberta_status project_keys(const struct relative *r, struct deberta
     return DEBERTA_OK;
 }
 
-static enum deberta_status project_queries(const struct relative *r, struct deberta_model *m, const struct layer *layer,
-                                           const float *rows, float *queries)
+static enum deberta_status project_queries(const struct relative *r, const struct deberta_model *m,
+                                           const struct layer *layer, const float *rows, float *queries)
 {
     size_t ld = m->hidden_stride, first = r->first * ld;
     const struct linear *linear = layer->position_query.packed ? &layer->position_query : &layer->query;
@@ -67,7 +67,7 @@ static enum deberta_status project_queries(const struct relative *r, struct debe
     return DEBERTA_OK;
 }
 
-enum deberta_status relative_project(const struct relative *r, struct deberta_model *m, size_t number,
+enum deberta_status relative_project(const struct relative *r, const struct deberta_model *m, size_t number,
                                      const struct tape *tape)
 {
     if (r->rows == 0)

@@ -22,7 +22,7 @@ void relative_lay_out(struct relative *relative, const struct deberta_model *mod
 /* Finds the rows that sequences of up to `length` tokens use, and normalises them. */
 void relative_begin(struct relative *relative, const struct deberta_model *model, size_t length);
 /* Fills the position tables of a layer; `tape` keeps the rows after dropout and the projections, or is NULL. */
-MUST_USE enum deberta_status relative_project(const struct relative *relative, struct deberta_model *model,
+MUST_USE enum deberta_status relative_project(const struct relative *relative, const struct deberta_model *model,
                                               size_t number, const struct tape *tape);
 
 #endif

@@ -132,7 +132,7 @@ void deberta_training_trim(struct deberta_training *t)
 
 size_t deberta_training_memory(const struct deberta_training *t)
 {
-    return t->model->bytes + 3 * t->parameters.block_bytes + t->inputs_bytes + t->block_bytes +
+    return t->model->bytes + t->parameters.bytes + t->inputs_bytes + t->block_bytes +
            deberta_context_memory(t->context) + deberta_context_memory(t->plain);
 }
 
@@ -214,15 +214,37 @@ static enum deberta_status prepare(struct deberta_training *t, const struct plan
     return DEBERTA_OK;
 }
 
-static enum deberta_status project_positions(struct deberta_training *t, size_t length, const struct tape *tape)
+/* The position tables of the layers from `first` on. */
+static enum deberta_status project_positions(struct deberta_training *t, size_t length, size_t first,
+                                             const struct tape *tape)
 {
     relative_begin(&t->relative, t->model, length);
-    for (size_t i = 0; i < t->model->config.layers; i++)
-        TRY(relative_project(&t->relative, t->model, i, tape));
+    for (size_t i = first; i < t->model->config.layers; i++)
+        TRY(relative_project(&t->relative, t->model, i, tape_of_layer(tape, i)));
     return DEBERTA_OK;
 }
 
 /* ---- the word table ---- */
+
+static bool is_words(const struct deberta_training *t, const struct parameter *p)
+{
+    return p->value == t->model->words;
+}
+
+/* The parameter that holds the values: of a tied word table, the output layer. */
+static struct parameter *holder(const struct deberta_training *t, size_t index)
+{
+    struct parameter *list = t->parameters.list;
+    for (size_t i = 0; t->options.tied && index == WORDS && i < t->parameters.count; i++)
+        if (list[i].value == t->model->head_out.packed)
+            return &list[i];
+    return &list[index];
+}
+
+static bool trains_words(const struct deberta_training *t)
+{
+    return holder(t, WORDS)->trainable;
+}
 
 /* The row of an id in the panels of the output layer; its items are a panel's width apart. */
 static float *panel_row(float *packed, size_t columns, int32_t id)
@@ -273,26 +295,85 @@ static void move_word_gradients(struct deberta_training *t)
     rows_drop_gradients(&t->words);
 }
 
+/* ---- adapters ---- */
+
+static void take_gradient(size_t index, int worker, void *context)
+{
+    (void)worker;
+    const struct parameters *p = context;
+    adapter_take_gradient(&p->adapters[index], p->list[p->adapters[index].weight].gradient);
+}
+
+static void begin_update(size_t index, int worker, void *context)
+{
+    (void)worker;
+    const struct parameters *p = context;
+    adapter_begin(&p->adapters[index]);
+}
+
+static void merge(size_t index, int worker, void *context)
+{
+    (void)worker;
+    const struct parameters *p = context;
+    adapter_merge(&p->adapters[index], p->list[p->adapters[index].weight].value);
+}
+
+/* Each adapter is one thread's. */
+static void for_each_adapter(struct deberta_training *t, void (*fn)(size_t index, int worker, void *context))
+{
+    parallel_for(t->parameters.adapter_count, 1, fn, &t->parameters);
+}
+
+enum deberta_status deberta_training_adapt(struct deberta_training *t, size_t index, size_t rank, float scale)
+{
+    void *arrays = t->arrays;
+    TRY(parameters_adapt(&t->parameters, index, rank, scale));
+    TRY(memory_grow(0, t->parameters.count, sizeof *t->arrays, &arrays));
+    t->arrays = arrays;
+    return DEBERTA_OK;
+}
+
 /* ---- passes ---- */
 
 static struct pass pass_of(const struct deberta_training *t, const struct deberta_outputs *outputs)
 {
-    return (struct pass){t->model, t->context, &t->batch, outputs, &t->tape};
+    return (struct pass){
+        .model = t->model, .context = t->context, .batch = &t->batch, .outputs = outputs, .tape = &t->tape};
+}
+
+/* The sum with another table changes as that does. */
+static size_t frozen_layers(const struct deberta_training *t)
+{
+    return t->options.base ? 0 : parameters_frozen(&t->parameters);
+}
+
+/* The number of layers that `given`, the output of the frozen ones, replaces. */
+static enum deberta_status count_given(const struct deberta_training *t, const float *given, size_t *layers)
+{
+    *layers = given ? frozen_layers(t) : 0;
+    return given && *layers == 0 ? fail(DEBERTA_ARGUMENT, "given is not None, but the first layer is trained")
+                                 : DEBERTA_OK;
 }
 
 /* A pass with a tape; without `logits` it ends before the output layer. */
 static enum deberta_status run_forward(struct deberta_training *t, const struct deberta_batch *batch,
-                                       const struct deberta_dropout *dropout, uint64_t seed, float *logits)
+                                       const struct deberta_dropout *dropout, const float *given, uint64_t seed,
+                                       float *logits)
 {
     struct deberta_outputs outputs = {.logits = logits};
     struct plan *plan = &t->context->plan;
+    size_t layers_given;
     t->taped = false;
     t->masked = !logits;
     t->projected = 0;
     TRY(forward_check(t->model, batch, &outputs));
+    TRY(count_given(t, given, &layers_given));
+    TRY(parameters_reserve(&t->parameters));
     TRY(context_prepare_whole(t->context, batch));
     TRY(copy_batch(t, batch));
     read_words(t, batch);
+    t->tape.inputs_only = t->options.checkpointing;
+    t->tape.frozen = frozen_layers(t);
     t->tape.seed = seed;
     t->tape.hidden_dropout = dropout->hidden;
     t->tape.attention_dropout = dropout->attention;
@@ -300,17 +381,19 @@ static enum deberta_status run_forward(struct deberta_training *t, const struct 
     t->tape.head_dropout = dropout->head;
     t->tape.only_first = encode_only_first(t->model, &outputs);
     TRY(prepare(t, plan, deberta_output_shapes(&t->model->config, batch).logit_rows));
-    TRY(project_positions(t, plan->max_length, &t->tape));
+    TRY(project_positions(t, plan->max_length, layers_given, &t->tape));
     struct pass pass = pass_of(t, &outputs);
+    pass.given = given;
+    pass.layers_given = layers_given;
     TRY(encode_chunk(&pass, &plan->chunks[0], context_workspace(t->context, 0), true));
     t->taped = true;
     return DEBERTA_OK;
 }
 
 enum deberta_status deberta_training_forward(struct deberta_training *t, const struct deberta_batch *batch,
-                                             uint64_t seed, float *logits)
+                                             const float *given, uint64_t seed, float *logits)
 {
-    return run_forward(t, batch, &t->options.dropout, seed, logits);
+    return run_forward(t, batch, &t->options.dropout, given, seed, logits);
 }
 
 static enum deberta_status check_targets(const struct vocabulary *v)
@@ -330,7 +413,7 @@ enum deberta_status deberta_training_masked_lm(struct deberta_training *t, const
     struct vocabulary *v = &t->vocabulary;
     if (t->model->config.head != DEBERTA_MASKED_LM)
         return fail(DEBERTA_ARGUMENT, "the model is not a masked language model; open it as one");
-    TRY(run_forward(t, batch, drops ? &t->options.dropout : &none, seed, NULL));
+    TRY(run_forward(t, batch, drops ? &t->options.dropout : &none, NULL, seed, NULL));
     t->taped = false;
     memcpy(v->targets, targets->ids, v->rows * sizeof *v->targets);
     v->smoothing = targets->smoothing;
@@ -363,9 +446,10 @@ static enum deberta_status run_backward(struct deberta_training *t, const float 
     struct deberta_outputs none = {0};
     struct pass pass = pass_of(t, &none);
     threads_restore(t->threads);
+    bool words = trains_words(t);
     struct backward backward = {.pass = &pass,
                                 .parameters = &t->parameters.gradients,
-                                .words = &t->words,
+                                .words = words ? &t->words : NULL,
                                 .relative = &t->relative,
                                 .work = &t->gradients,
                                 .padding = t->options.padding,
@@ -373,8 +457,9 @@ static enum deberta_status run_backward(struct deberta_training *t, const float 
                                 .vocabulary = &t->vocabulary,
                                 .scale = scale};
     TRY(backward_run(&backward));
-    if (t->options.tied)
+    if (t->options.tied && words)
         move_word_gradients(t);
+    for_each_adapter(t, take_gradient);
     return DEBERTA_OK;
 }
 
@@ -396,28 +481,57 @@ static size_t longest(const struct deberta_batch *batch)
     return length;
 }
 
-enum deberta_status deberta_training_evaluate(struct deberta_training *t, const struct deberta_batch *batch,
-                                              const struct deberta_outputs *outputs)
+/* Position tables of all layers for passes without a tape. */
+static enum deberta_status project_plain(struct deberta_training *t, size_t length)
 {
-    TRY(forward_check(t->model, batch, outputs));
-    read_words(t, batch);
-    size_t length = longest(batch);
     threads_count();
-    if (length > t->projected) {
-        t->taped = false; /* the position tables are overwritten */
-        TRY(prepare(t, &(struct plan){.max_length = 1}, 0));
-        TRY(project_positions(t, length, NULL));
-        t->projected = length;
-    }
-    return deberta_model_forward(t->model, t->plain, batch, outputs);
+    if (length <= t->projected)
+        return DEBERTA_OK;
+    t->taped = false; /* the position tables are overwritten */
+    TRY(prepare(t, &(struct plan){.max_length = 1}, 0));
+    TRY(project_positions(t, length, 0, NULL));
+    t->projected = length;
+    return DEBERTA_OK;
+}
+
+enum deberta_status deberta_training_evaluate(struct deberta_training *t, const struct deberta_batch *batch,
+                                              const float *given, const struct deberta_outputs *outputs)
+{
+    size_t layers_given;
+    TRY(forward_check(t->model, batch, outputs));
+    TRY(count_given(t, given, &layers_given));
+    if (given && (outputs->hidden || outputs->attentions))
+        return fail(DEBERTA_ARGUMENT,
+                    "given is not None, so that hidden states and attentions of its layers are unknown");
+    read_words(t, batch);
+    TRY(project_plain(t, longest(batch)));
+    return forward_run(t->model, t->plain, batch, outputs, given, layers_given);
+}
+
+size_t deberta_training_frozen(const struct deberta_training *t)
+{
+    return frozen_layers(t);
+}
+
+enum deberta_status deberta_training_frozen_output(struct deberta_training *t, const struct deberta_batch *batch,
+                                                   float *out)
+{
+    static const struct deberta_outputs none = {0};
+    size_t h = t->model->config.hidden_size, ld = t->model->hidden_stride;
+    TRY(forward_check(t->model, batch, &none));
+    t->taped = false;
+    TRY(context_prepare_whole(t->context, batch));
+    read_words(t, batch);
+    TRY(project_plain(t, longest(batch)));
+    struct pass pass = {.model = t->model, .context = t->context, .batch = batch, .outputs = &none};
+    struct workspace w = context_workspace(t->context, 0);
+    TRY(encode_layers(&pass, &t->context->plan.chunks[0], &w, frozen_layers(t), true));
+    for (int64_t i = 0; i < batch->offsets[batch->count]; i++)
+        memcpy(out + (size_t)i * h, w.x + (size_t)i * ld, h * sizeof *out);
+    return DEBERTA_OK;
 }
 
 /* ---- updates ---- */
-
-static bool is_words(const struct deberta_training *t, const struct parameter *p)
-{
-    return p->value == t->model->words;
-}
 
 /* The arrays that updates change; of parameters that they leave the gradients are zeroed here. */
 static size_t list_arrays(struct deberta_training *t, const struct adamw_settings *settings)
@@ -430,7 +544,7 @@ static size_t list_arrays(struct deberta_training *t, const struct adamw_setting
             t->word_step = step;
         else if (p->trainable)
             t->arrays[count++] = (struct adamw_array){p->value, p->gradient, p->first, p->second, p->floats, step};
-        else
+        else if (p->gradient && !p->adapted)
             memset(p->gradient, 0, p->floats * sizeof(float));
         if (is_words(t, p) && !p->trainable)
             rows_drop_gradients(&t->words);
@@ -457,6 +571,7 @@ enum deberta_status deberta_training_update(struct deberta_training *t, const st
     t->taped = false;
     t->projected = 0;
     threads_count();
+    TRY(parameters_reserve(&t->parameters));
     size_t count = list_arrays(t, &settings);
     t->arrays[count] = rows_gradients(&t->words);
     *norm = sqrt(adamw_squares(t->arrays, count + 1)) * fabs(update->scale);
@@ -469,7 +584,9 @@ enum deberta_status deberta_training_update(struct deberta_training *t, const st
     list_arrays(t, &settings);
     if (!t->options.tied && t->parameters.list[WORDS].trainable)
         TRY(rows_update(&t->words, &t->word_step));
+    for_each_adapter(t, begin_update);
     adamw_update(t->arrays, count);
+    for_each_adapter(t, merge);
     t->steps++;
     return DEBERTA_OK;
 }
@@ -487,22 +604,20 @@ struct deberta_parameter deberta_training_parameter(const struct deberta_trainin
     return (struct deberta_parameter){p->name, p->rows, p->columns, p->trainable, p->decays, p->rate};
 }
 
-void deberta_training_set_options(struct deberta_training *t, size_t index, bool trainable, bool decays, float rate)
+enum deberta_status deberta_training_set_options(struct deberta_training *t, size_t index, bool trainable, bool decays,
+                                                 float rate)
 {
-    struct parameter *p = &t->parameters.list[index];
+    struct parameter *list = t->parameters.list, *p = holder(t, index);
+    if (trainable && p->adapted)
+        return fail(DEBERTA_ARGUMENT, "'%s' is adapted; its adapter is trained in its place", p->name);
+    if (trainable && t->parameters.gradient_block && !p->gradient && !is_words(t, p))
+        return fail(DEBERTA_ARGUMENT, "'%s' was not trained in the first pass, so that it has no gradient", p->name);
     p->trainable = trainable;
     p->decays = decays;
     p->rate = rate;
-}
-
-/* The parameter that holds the values: of a tied word table, the output layer. */
-static const struct parameter *holder(const struct deberta_training *t, size_t index)
-{
-    const struct parameter *list = t->parameters.list;
-    for (size_t i = 0; t->options.tied && index == WORDS && i < t->parameters.count; i++)
-        if (list[i].value == t->model->head_out.packed)
-            return &list[i];
-    return &list[index];
+    if (t->options.tied)
+        list[WORDS].trainable = holder(t, WORDS)->trainable;
+    return DEBERTA_OK;
 }
 
 static float *part_of(const struct deberta_training *t, const struct parameter *p, enum deberta_parameter_part part)
@@ -536,10 +651,13 @@ enum deberta_status deberta_training_read(struct deberta_training *t, size_t ind
     threads_count();
     if (is_words(t, p))
         rows_catch_up_all(&t->words);
+    const float *from = part_of(t, p, part);
     if (is_words(t, p) && part == DEBERTA_GRADIENT)
         read_word_gradients(t, out);
+    else if (from)
+        parameter_read(p, from, out);
     else
-        parameter_read(p, part_of(t, p, part), out);
+        memset(out, 0, p->rows * max_size(p->columns, 1) * sizeof *out);
     return DEBERTA_OK;
 }
 
@@ -549,6 +667,10 @@ enum deberta_status deberta_training_write(struct deberta_training *t, size_t in
     const struct parameter *p = holder(t, index);
     if (part == DEBERTA_GRADIENT)
         return fail(DEBERTA_ARGUMENT, "gradients cannot be written");
+    if (part != DEBERTA_VALUE && !p->trainable)
+        return fail(DEBERTA_ARGUMENT, "'%s' is not trained, so that it has no moments", p->name);
+    if (part != DEBERTA_VALUE)
+        TRY(parameters_reserve(&t->parameters));
     t->taped = false;
     t->projected = 0;
     threads_count();

@@ -138,7 +138,8 @@ enum deberta_status vocabulary_backward(const struct vocabulary *v, const float 
         for_each_row(&step, gradient_of_row);
         struct linear part = linear_part(v->out, first, step.columns);
         struct linear of_part = linear_part(gradient, first, step.columns);
-        linear_backward_weights(&part, in, v->logits, v->rows, of_part.packed, of_part.bias, scratch);
+        if (of_part.packed || of_part.bias)
+            linear_backward_weights(&part, in, v->logits, v->rows, of_part.packed, of_part.bias, scratch);
         linear_backward_input(&part, v->logits, v->rows, first > 0, d_in, scratch);
     }
     return DEBERTA_OK;

@@ -21,7 +21,7 @@ static const struct deberta_update update_of_step = {.learning_rate = 1e-3,
 static double loss_of(struct deberta_training *training, const struct deberta_batch *of, uint64_t seed, float *d_logits)
 {
     float logits[17 * H];
-    CHECK(deberta_training_forward(training, of, seed, logits) == DEBERTA_OK);
+    CHECK(deberta_training_forward(training, of, NULL, seed, logits) == DEBERTA_OK);
     struct deberta_shapes shapes = deberta_training_shapes(training);
     double loss = 0.0;
     for (size_t i = 0; i < shapes.logit_rows * shapes.logit_columns; i++) {
@@ -76,7 +76,7 @@ static double evaluate(struct deberta_training *training)
 {
     float logits[4 * C];
     double loss = 0.0;
-    CHECK(deberta_training_evaluate(training, &batch, &(struct deberta_outputs){.logits = logits}) == DEBERTA_OK);
+    CHECK(deberta_training_evaluate(training, &batch, NULL, &(struct deberta_outputs){.logits = logits}) == DEBERTA_OK);
     for (size_t i = 0; i < 4 * C; i++)
         loss += sin((double)logits[i]);
     return loss;
@@ -113,7 +113,7 @@ static void check_failing_allocations(const struct network *n)
         memory_fail_at(nth);
         enum deberta_status status = deberta_training_new(&n->config, n->tensors, n->count, &with_dropout, &training);
         if (status == DEBERTA_OK)
-            status = deberta_training_forward(training, &batch, 1, logits);
+            status = deberta_training_forward(training, &batch, NULL, 1, logits);
         for (size_t i = 0; i < 4 * C; i++)
             d_logits[i] = 1.0f;
         if (status == DEBERTA_OK)
@@ -121,7 +121,7 @@ static void check_failing_allocations(const struct network *n)
         if (status == DEBERTA_OK)
             status = deberta_training_update(training, &update_of_step, &norm);
         if (status == DEBERTA_OK)
-            status = deberta_training_evaluate(training, &batch, &(struct deberta_outputs){.logits = logits});
+            status = deberta_training_evaluate(training, &batch, NULL, &(struct deberta_outputs){.logits = logits});
         memory_fail_at(0);
         CHECK(status == DEBERTA_OK || status == DEBERTA_MEMORY);
         deberta_training_free(training);
@@ -139,11 +139,129 @@ static void check_evaluation(const struct network *n, struct deberta_training *t
     CHECK(deberta_model_new(&n->config, n->tensors, n->count, &model) == DEBERTA_OK);
     CHECK(deberta_context_new(model, &context) == DEBERTA_OK);
     CHECK(deberta_model_forward(model, context, &batch, &(struct deberta_outputs){.logits = expected}) == DEBERTA_OK);
-    CHECK(deberta_training_evaluate(training, &batch, &(struct deberta_outputs){.logits = found}) == DEBERTA_OK);
+    CHECK(deberta_training_evaluate(training, &batch, NULL, &(struct deberta_outputs){.logits = found}) == DEBERTA_OK);
     for (size_t i = 0; i < 4 * C; i++)
         CHECK(fabs((double)(expected[i] - found[i])) < 1e-5);
     deberta_context_free(context);
     deberta_model_free(model);
+}
+
+static void set_trainable(struct deberta_training *training, const char *part, bool trainable)
+{
+    for (size_t i = 0; i < deberta_training_count(training); i++)
+        if (strstr(deberta_training_parameter(training, i).name, part))
+            CHECK(deberta_training_set_options(training, i, trainable, true, 1.0f) == DEBERTA_OK);
+}
+
+/* The embeddings, the position table and layer 0 do not change and have no gradients; their output can be given. */
+static void check_frozen(const struct network *n)
+{
+    enum { MOST = V * H * 4 };
+    static float gradient[MOST], rows[17 * H];
+    float logits[4 * C], again[4 * C], d_logits[4 * C];
+    struct deberta_training *training;
+    double norm;
+    CHECK(deberta_training_new(&n->config, n->tensors, n->count, &with_dropout, &training) == DEBERTA_OK);
+    size_t whole = deberta_training_memory(training);
+    CHECK(deberta_training_frozen(training) == 0);
+    CHECK(deberta_training_forward(training, &batch, rows, 3, logits) == DEBERTA_ARGUMENT);
+    static const char *const parts[] = {"embeddings", "encoder.LayerNorm", "layer.0."};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        set_trainable(training, parts[i], false);
+    CHECK(deberta_training_frozen(training) == 1 && deberta_training_memory(training) == whole);
+    CHECK(deberta_training_frozen_output(training, &batch, rows) == DEBERTA_OK);
+    for (int step = 0; step < 3; step++) {
+        uint64_t seed = (uint64_t)step;
+        CHECK(deberta_training_forward(training, &batch, NULL, seed, logits) == DEBERTA_OK);
+        CHECK(deberta_training_forward(training, &batch, rows, seed, again) == DEBERTA_OK);
+        CHECK(memcmp(logits, again, sizeof logits) == 0);
+        for (size_t i = 0; i < 4 * C; i++)
+            d_logits[i] = cosf(logits[i]);
+        CHECK(deberta_training_backward(training, d_logits) == DEBERTA_OK);
+        for (size_t i = 0; i < deberta_training_count(training); i++) {
+            double length = 0.0;
+            CHECK(deberta_training_read(training, i, DEBERTA_GRADIENT, gradient) == DEBERTA_OK);
+            for (size_t k = 0; k < floats_of(training, i); k++)
+                length += (double)(gradient[k] * gradient[k]);
+            CHECK((length > 0.0) == deberta_training_parameter(training, i).trainable);
+        }
+        CHECK(deberta_training_update(training, &update_of_step, &norm) == DEBERTA_OK && norm > 0.0);
+    }
+    CHECK(deberta_training_evaluate(training, &batch, NULL, &(struct deberta_outputs){.logits = logits}) == DEBERTA_OK);
+    CHECK(deberta_training_evaluate(training, &batch, rows, &(struct deberta_outputs){.logits = again}) == DEBERTA_OK);
+    CHECK(memcmp(logits, again, sizeof logits) == 0);
+    CHECK(deberta_training_set_options(training, 0, true, true, 1.0f) == DEBERTA_OK); /* rows need no room */
+    CHECK(deberta_training_set_options(training, 1, true, true, 1.0f) == DEBERTA_ARGUMENT);
+    CHECK(deberta_training_write(training, 1, DEBERTA_FIRST_MOMENT, gradient) == DEBERTA_ARGUMENT);
+    deberta_training_free(training);
+}
+
+/* Checkpointing changes no bit of a gradient, and takes less memory. */
+static void check_checkpointing(const struct network *n)
+{
+    enum { MOST = V * H * 4 };
+    static float gradients[2][MOST], logits[17 * H];
+    struct deberta_training *trainings[2];
+    size_t bytes[2];
+    for (int i = 0; i < 2; i++) {
+        struct deberta_training_options options = with_dropout;
+        struct deberta_config config = n->config;
+        options.checkpointing = i;
+        config.head = DEBERTA_TOKENS; /* which all layers serve with all tokens */
+        CHECK(deberta_training_new(&config, n->tensors, n->count, &options, &trainings[i]) == DEBERTA_OK);
+        CHECK(deberta_training_forward(trainings[i], &batch, NULL, 5, logits) == DEBERTA_OK);
+        for (size_t k = 0; k < 17 * H; k++)
+            logits[k] = cosf(logits[k]);
+        CHECK(deberta_training_backward(trainings[i], logits) == DEBERTA_OK);
+        bytes[i] = deberta_training_memory(trainings[i]);
+    }
+    CHECK(bytes[1] < bytes[0]);
+    for (size_t index = 0; index < deberta_training_count(trainings[0]); index++) {
+        for (int i = 0; i < 2; i++)
+            CHECK(deberta_training_read(trainings[i], index, DEBERTA_GRADIENT, gradients[i]) == DEBERTA_OK);
+        CHECK(memcmp(gradients[0], gradients[1], floats_of(trainings[0], index) * sizeof(float)) == 0);
+    }
+    deberta_training_free(trainings[0]);
+    deberta_training_free(trainings[1]);
+}
+
+/* All matrices of the layers are adapted: descends, and of the network only the sums change. */
+static void check_adapters(const struct network *n, long fail_at)
+{
+    enum { RANK = 5 };
+    static float values[I * H];
+    struct deberta_training *training = NULL;
+    double norm;
+    float d_logits[4 * C];
+    const struct deberta_training_options plain = {.padding = -1};
+    memory_fail_at(fail_at);
+    enum deberta_status status = deberta_training_new(&n->config, n->tensors, n->count, &plain, &training);
+    size_t count = status == DEBERTA_OK ? deberta_training_count(training) : 0;
+    for (size_t i = 0; i < count && status == DEBERTA_OK; i++) {
+        struct deberta_parameter p = deberta_training_parameter(training, i);
+        if (strstr(p.name, ".layer.") && p.columns > 0)
+            status = deberta_training_adapt(training, i, RANK, 0.5f);
+        else if (!strstr(p.name, "head."))
+            status = deberta_training_set_options(training, i, false, true, 1.0f);
+    }
+    memory_fail_at(0);
+    CHECK(status == DEBERTA_OK || status == DEBERTA_MEMORY);
+    for (size_t i = 0; i < sizeof values / sizeof *values; i++)
+        values[i] = sinf((float)i);
+    for (size_t i = count; status == DEBERTA_OK && i < deberta_training_count(training); i += 2)
+        CHECK(deberta_training_write(training, i, DEBERTA_VALUE, values) == DEBERTA_OK);
+    double first = status == DEBERTA_OK ? evaluate(training) : 0.0;
+    for (int step = 0; status == DEBERTA_OK && fail_at == 0 && step < 40; step++) {
+        loss_of(training, &batch, (uint64_t)step, d_logits);
+        CHECK(deberta_training_backward(training, d_logits) == DEBERTA_OK);
+        CHECK(deberta_training_update(training, &update_of_step, &norm) == DEBERTA_OK && norm > 0.0);
+    }
+    if (fail_at == 0) {
+        CHECK(evaluate(training) < first - 0.5);
+        CHECK(deberta_training_count(training) == count + 2 * 6 * L);
+        CHECK(deberta_training_adapt(training, count, RANK, 1.0f) == DEBERTA_ARGUMENT);
+    }
+    deberta_training_free(training);
 }
 
 static void check_training(bool own)
@@ -167,6 +285,10 @@ static void check_training(bool own)
     check_steps(training);
     deberta_training_free(training);
     check_failing_allocations(&n);
+    check_frozen(&n);
+    check_checkpointing(&n);
+    for (long nth = 0; nth < 80; nth++)
+        check_adapters(&n, nth);
     struct deberta_training_options tied = {.tied = true};
     CHECK(deberta_training_new(&n.config, n.tensors, n.count, &tied, &training) == DEBERTA_ARGUMENT && !training);
     n.config.head = DEBERTA_NO_HEAD;
