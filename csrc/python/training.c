@@ -7,6 +7,7 @@ struct training_object {
     struct deberta_training *training;
     PyObject *base; /* the Training whose words are added, or NULL */
     bool busy;      /* a call runs without the GIL */
+    int64_t last;   /* when the call last looked for signals */
 };
 
 /* ---- life ---- */
@@ -71,7 +72,7 @@ static void training_dealloc(PyObject *object)
     Py_DECREF(type);
 }
 
-/* ---- one call at a time ---- */
+/* ---- one call at a time, which a signal can interrupt ---- */
 
 static int enter(struct training_object *self)
 {
@@ -80,11 +81,14 @@ static int enter(struct training_object *self)
         return -1;
     }
     self->busy = true;
+    self->last = binding_now();
+    deberta_training_set_cancel(self->training, binding_interrupted, &self->last);
     return 0;
 }
 
 static void leave(struct training_object *self)
 {
+    deberta_training_set_cancel(self->training, NULL, NULL);
     self->busy = false;
 }
 
@@ -115,13 +119,10 @@ static PyObject *run_pass(struct training_object *self, const struct binding_inp
     PyObject *result = binding_outputs(&self->config, inputs, &batch, &outputs);
     enum deberta_status status = DEBERTA_OK;
     if (result) {
-        int64_t last = binding_now();
-        deberta_training_set_cancel(self->training, binding_interrupted, &last);
         Py_BEGIN_ALLOW_THREADS
         status = evaluates ? deberta_training_evaluate(self->training, &batch, given, &outputs)
                            : deberta_training_forward(self->training, &batch, given, seed, outputs.logits);
         Py_END_ALLOW_THREADS
-        deberta_training_set_cancel(self->training, NULL, NULL);
     }
     leave(self);
     if (result && binding_check(status) < 0)
@@ -159,12 +160,9 @@ static PyObject *training_backward(PyObject *object, PyObject *argument)
     if (enter(self) < 0)
         return NULL;
     enum deberta_status status;
-    int64_t last = binding_now();
-    deberta_training_set_cancel(self->training, binding_interrupted, &last);
     Py_BEGIN_ALLOW_THREADS
     status = deberta_training_backward(self->training, PyArray_DATA(array));
     Py_END_ALLOW_THREADS
-    deberta_training_set_cancel(self->training, NULL, NULL);
     leave(self);
     if (binding_check(status) < 0)
         return NULL;
@@ -190,13 +188,10 @@ static PyObject *masked_lm(struct training_object *self, const struct binding_in
         return NULL;
     enum deberta_status status;
     double loss;
-    int64_t last = binding_now();
     targets.ids = PyArray_DATA(array);
-    deberta_training_set_cancel(self->training, binding_interrupted, &last);
     Py_BEGIN_ALLOW_THREADS
     status = deberta_training_masked_lm(self->training, &batch, &targets, drops, seed, &loss);
     Py_END_ALLOW_THREADS
-    deberta_training_set_cancel(self->training, NULL, NULL);
     leave(self);
     return binding_check(status) < 0 ? NULL : PyFloat_FromDouble(loss);
 }
@@ -224,12 +219,9 @@ static PyObject *training_masked_lm_backward(PyObject *object, PyObject *argumen
     if ((scale == -1.0 && PyErr_Occurred()) || enter(self) < 0)
         return NULL;
     enum deberta_status status;
-    int64_t last = binding_now();
-    deberta_training_set_cancel(self->training, binding_interrupted, &last);
     Py_BEGIN_ALLOW_THREADS
     status = deberta_training_masked_lm_backward(self->training, scale);
     Py_END_ALLOW_THREADS
-    deberta_training_set_cancel(self->training, NULL, NULL);
     leave(self);
     if (binding_check(status) < 0)
         return NULL;
@@ -283,13 +275,10 @@ static PyObject *training_frozen_output(PyObject *object, PyObject *arguments, P
         return NULL;
     }
     enum deberta_status status;
-    int64_t last = binding_now();
     float *out = PyArray_DATA((PyArrayObject *)rows);
-    deberta_training_set_cancel(self->training, binding_interrupted, &last);
     Py_BEGIN_ALLOW_THREADS
     status = deberta_training_frozen_output(self->training, &batch, out);
     Py_END_ALLOW_THREADS
-    deberta_training_set_cancel(self->training, NULL, NULL);
     leave(self);
     if (binding_check(status) < 0)
         Py_CLEAR(rows);

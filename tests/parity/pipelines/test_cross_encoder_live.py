@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.parity.pipelines.small_configs import SMALL
 from tests.parity.tokenizers.tokenizer_live import data_folder
 
 torch = pytest.importorskip("torch", reason="the parity suite needs torch")
@@ -13,7 +14,6 @@ sentence_transformers = pytest.importorskip("sentence_transformers", reason="it 
 
 import deberta_c  # noqa: E402
 
-SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
 QUERY = "How many people live in Berlin?"
 DOCUMENTS = [
     "Berlin had a population of 3,520,031 in 2019.",

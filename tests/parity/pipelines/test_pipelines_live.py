@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from tests.parity.pipelines.small_configs import SMALL, V3_OF_128
 from tests.parity.tokenizers.tokenizer_live import data_folder
 
 torch = pytest.importorskip("torch", reason="the parity suite needs torch")
@@ -11,21 +12,10 @@ transformers = pytest.importorskip("transformers", reason="the parity suite need
 
 import deberta_c  # noqa: E402
 
-SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-V3 = {
-    "relative_attention": True,
-    "position_buckets": 8,
-    "pos_att_type": ["p2c", "c2p"],
-    "share_att_key": True,
-    "norm_rel_ebd": "layer_norm",
-    "position_biased_input": False,
-    "type_vocab_size": 0,
-    "max_position_embeddings": 128,
-}
 FAMILIES = {
     "bert": ("bert-base-uncased", transformers.BertConfig(**SMALL, vocab_size=30522, max_position_embeddings=128)),
-    "v3": ("deberta-v3", transformers.DebertaV2Config(**SMALL, **V3, vocab_size=128100)),
-    "v3_new_head": ("deberta-v3", transformers.DebertaV2Config(**SMALL, **V3, vocab_size=128100, legacy=False)),
+    "v3": ("deberta-v3", transformers.DebertaV2Config(**SMALL, **V3_OF_128, vocab_size=128100)),
+    "v3_new_head": ("deberta-v3", transformers.DebertaV2Config(**SMALL, **V3_OF_128, vocab_size=128100, legacy=False)),
 }
 MASKED = [
     "The capital of France is [MASK].",

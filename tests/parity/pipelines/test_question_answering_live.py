@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.parity.pipelines.small_configs import SMALL, V3
 from tests.parity.tokenizers.tokenizer_live import data_folder
 
 torch = pytest.importorskip("torch", reason="the parity suite needs torch")
@@ -16,16 +17,6 @@ transformers = pytest.importorskip("transformers", reason="the parity suite need
 
 import deberta_c  # noqa: E402
 
-SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-V3 = {
-    "relative_attention": True,
-    "position_buckets": 8,
-    "pos_att_type": ["p2c", "c2p"],
-    "share_att_key": True,
-    "norm_rel_ebd": "layer_norm",
-    "position_biased_input": False,
-    "type_vocab_size": 0,
-}
 CONFIGS = {
     "bert": ("bert-base-uncased", lambda: transformers.BertConfig(**SMALL, vocab_size=30522, initializer_range=0.5)),
     "v3": ("deberta-v3", lambda: transformers.DebertaV2Config(**SMALL, **V3, vocab_size=128100, initializer_range=0.5)),

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from tests.parity.pipelines.small_configs import RELATIVE, SMALL, V3
 from tests.parity.tokenizers.tokenizer_live import data_folder
 
 torch = pytest.importorskip("torch", reason="the parity suite needs torch")
@@ -12,9 +13,6 @@ transformers = pytest.importorskip("transformers", reason="the parity suite need
 
 import deberta_c  # noqa: E402
 
-SMALL = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 24}
-RELATIVE = {"relative_attention": True, "pos_att_type": ["p2c", "c2p"], "position_biased_input": False}
-V3 = {**RELATIVE, "position_buckets": 8, "share_att_key": True, "norm_rel_ebd": "layer_norm", "type_vocab_size": 0}
 CONFIGS = {
     "bert": ("bert-base-uncased", lambda: transformers.BertConfig(**SMALL, vocab_size=30522)),
     "v1": ("deberta-v1", lambda: transformers.DebertaConfig(**SMALL, **RELATIVE, vocab_size=50265)),
