@@ -8,7 +8,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/watch.h"
+
 #define HUGE_PAGE ((size_t)2 << 20)
+#define WATCHED_PIECE ((size_t)16 << 20) /* bytes that are copied without a check for cancellation */
 
 #ifdef DEBERTA_TESTING
 static _Atomic long allocations;
@@ -77,16 +80,28 @@ enum deberta_status memory_sparse(size_t count, size_t size, void **block)
     return DEBERTA_OK;
 }
 
+/* Copies a piece at a time, between which the caller may cancel: pages of a large block may come slowly. */
+static enum deberta_status copy_watched(char *to, const char *from, size_t bytes)
+{
+    for (size_t size; bytes > 0; to += size, from += size, bytes -= size) {
+        size = min_size(bytes, WATCHED_PIECE);
+        memcpy(to, from, size);
+        if (size < bytes)
+            TRY(watch_check());
+    }
+    return DEBERTA_OK;
+}
+
 enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block)
 {
     void *larger;
     assert(used == 0 || used / size <= count);
     TRY(memory_alloc(count, size, &larger));
-    if (used != 0)
-        memcpy(larger, *block, used);
-    memory_free(*block);
-    *block = larger;
-    return DEBERTA_OK;
+    enum deberta_status status = used ? copy_watched(larger, *block, used) : DEBERTA_OK;
+    memory_free(status == DEBERTA_OK ? *block : larger);
+    if (status == DEBERTA_OK)
+        *block = larger;
+    return status;
 }
 
 void memory_free(void *block)

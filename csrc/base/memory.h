@@ -17,7 +17,8 @@ MUST_USE enum deberta_status memory_calloc(size_t count, size_t size, void **blo
 /* The same for a block of which most is never written: pages that nothing writes cost no memory. Aligned for a double.
  */
 MUST_USE enum deberta_status memory_sparse(size_t count, size_t size, void **block);
-/* Grows *block from `used` bytes to count * size bytes; on failure *block is unchanged. */
+/* Grows *block from `used` bytes to count * size bytes; on failure *block is unchanged. Copying a large block can be
+ * cancelled (base/watch.h). */
 MUST_USE enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block);
 void memory_free(void *block);
 /* Drops the whole pages within a mapped file from memory; they are read again on the next access. */

@@ -43,6 +43,7 @@ static enum deberta_status read_ascii(struct aligned *aligned, const char *text,
 enum deberta_status aligned_read(struct aligned *aligned, const char *text, size_t size, uint32_t first)
 {
     size_t asked = 0;
+    TRY(aligned_reserve(aligned, size));
     for (size_t at = 0; at < size;) {
         TRY(watch_pass(at, &asked));
         size_t ascii = ascii_run(text + at, min_size(size - at, WATCH_WORK));

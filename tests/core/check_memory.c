@@ -5,6 +5,7 @@
 
 #include "base/memory.h"
 #include "base/status.h"
+#include "base/watch.h"
 #include "check.h"
 
 static void check_alloc(void)
@@ -46,6 +47,26 @@ static void check_grow(void)
     memory_free(block);
 }
 
+static bool stops(void *data)
+{
+    return ++*(size_t *)data == 2;
+}
+
+static void check_cancelled_growth(void)
+{
+    size_t asked = 0, bytes = (size_t)64 << 20;
+    struct watch watch = {.stop = stops, .data = &asked};
+    void *block;
+    CHECK(memory_calloc(bytes, 1, &block) == DEBERTA_OK);
+    void *before = block;
+    watch_set((struct watching){.watch = &watch, .calls_stop = true});
+    CHECK(memory_grow(bytes, 2 * bytes, 1, &block) == DEBERTA_STOPPED);
+    CHECK(asked == 2 && block == before);
+    watch_set((struct watching){0});
+    CHECK(memory_grow(bytes, 2 * bytes, 1, &block) == DEBERTA_OK && ((char *)block)[bytes - 1] == 0);
+    memory_free(block);
+}
+
 static void check_failing_allocations(void)
 {
     long before = memory_count();
@@ -66,6 +87,7 @@ int main(void)
     check_alloc();
     check_overflow();
     check_grow();
+    check_cancelled_growth();
     check_failing_allocations();
     return 0;
 }
