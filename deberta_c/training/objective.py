@@ -55,6 +55,8 @@ class Objective:
         self.model, self.label_smoothing, self.function = model, label_smoothing, function
         self.class_weights = None if class_weights is None else np.asarray(class_weights, np.float64)
 
+    reads_rows = True
+    """Whether the network reads the rows of the data set as they are, in each epoch."""
     collator: Any = None
 
     def take_collator(self, collator: Any) -> None:

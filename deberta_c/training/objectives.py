@@ -260,6 +260,7 @@ class MaskedObjective(TokenObjective):
     """
 
     label_names = ("labels",)
+    reads_rows = False
 
     @property
     def classes(self) -> int:
