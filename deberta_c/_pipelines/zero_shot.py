@@ -82,8 +82,9 @@ class ZeroShotClassificationPipeline(Pipeline[SequenceClassifier]):
         if self.entailment_id == -1:
             warn_caller(
                 UserWarning(
-                    f"no label of the model begins with 'entail': they are {short(list(model.config.label2id))}; the last one is "
-                    "taken for entailment. Is it a model of entailment? Then name its labels in config.label2id"
+                    f"no label of the model begins with 'entail': they are {short(list(model.config.label2id))}; "
+                    "the last one is taken for entailment. If it is a model of entailment, name its labels in "
+                    "config.label2id"
                 )
             )
 

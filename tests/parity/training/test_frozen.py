@@ -52,7 +52,7 @@ def network(pair, request):
 
 
 def frozen_pair(network, prefixes):
-    """The training of the network and the names of its tensors, with everything under these names frozen on both sides."""
+    """The training of the network and the names of its tensors; those that begin with `prefixes` are frozen."""
     training, names = training_of(network.ours)
     frozen = {name for name in training.names if name.startswith(prefixes)}
     if network.ours._settings["head"] == "masked_lm":
