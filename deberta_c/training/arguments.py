@@ -167,6 +167,10 @@ class TrainingArguments:
     and the position table by this to the power of L + 1."""
     lora: LoraConfig | Mapping[str, Any] | None = None
     """Train low-rank adapters and the head in place of the whole network."""
+    distillation_temperature: float = 2.0
+    """For data sets with `teacher_logits`: both logits are divided by it before they are compared."""
+    distillation_alpha: float = 0.5
+    """The share of the loss by labels in that of such data sets; 0 learns from the teacher alone."""
     do_train: bool = False
     do_eval: bool = False
     do_predict: bool = False
@@ -209,6 +213,10 @@ class TrainingArguments:
             raise ValueError(f"data_seed is {self.data_seed!r}; it must be an integer of at least 0, or None")
         if not 0 < _number("layerwise_lr_decay", self.layerwise_lr_decay) <= 1:
             raise ValueError(f"layerwise_lr_decay is {self.layerwise_lr_decay!r}; it must be above 0 and at most 1")
+        if not 0 < _number("distillation_temperature", self.distillation_temperature) < math.inf:
+            raise ValueError(f"distillation_temperature is {self.distillation_temperature!r}; it must be above 0")
+        if not 0 <= _number("distillation_alpha", self.distillation_alpha) <= 1:
+            raise ValueError(f"distillation_alpha is {self.distillation_alpha!r}; it must be from 0 to 1")
         if (
             _number("max_steps", self.max_steps) <= 0
             and not 0 < _number("num_train_epochs", self.num_train_epochs) < math.inf

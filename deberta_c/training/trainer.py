@@ -139,6 +139,8 @@ class Trainer:
             model,
             class_weights=class_weights,
             label_smoothing=self.args.label_smoothing_factor,
+            temperature=self.args.distillation_temperature,
+            alpha=self.args.distillation_alpha,
             function=compute_loss_func,
         )
         self.objective.take_collator(data_collator)
@@ -291,9 +293,7 @@ class Trainer:
         first = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009
         seeded = [(self.objective.batch(rows, part, seed), seed) for seed, part in enumerate(parts, first)]
         divisor = self.objective.total([batch for batch, _ in seeded])
-        loss = sum(
-            self.objective.learn(session, self._given(batch, rows), divisor, seed) for batch, seed in seeded
-        )
+        loss = sum(self.objective.learn(session, self._given(batch, rows), divisor, seed) for batch, seed in seeded)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
