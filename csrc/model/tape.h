@@ -37,9 +37,9 @@ struct tape {
     float hidden_dropout, attention_dropout, pooler_dropout, head_dropout; /* probabilities */
     bool only_first;                                                       /* the last layer is for first tokens only */
     bool inputs_only; /* layers for all tokens keep their input; they share the other arrays, for one layer at a time */
-    size_t frozen; /* the first layers, whose backward pass nobody needs: they and the embeddings keep nothing, and have
-                      no dropout */
-    float *embedded;           // (T, E) before the projection, or NULL
+    size_t frozen;    /* the first layers, which need no backward pass: they and the embeddings keep nothing, and have
+                         no dropout */
+    float *embedded;  // (T, E) before the projection, or NULL
     float *embedding_sum;      // (T, H): what the LayerNorm of the embeddings reads
     float *conv_input;         // (T, H): what the convolution reads, or NULL
     float *conv_dense;         // (T, H): what its activation reads
