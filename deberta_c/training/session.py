@@ -212,11 +212,14 @@ def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor
     return model
 
 
-def dropout_of(model: Any) -> dict[str, float]:
+def dropout_of(model: Any) -> dict[str, Any]:
     """The probabilities of dropout that a model's configuration names, as arguments of the core's Training."""
     config, bert = model.config, model.config.model_type == "bert"
     hidden = float(config.get("hidden_dropout_prob", 0.1))
-    found = {"hidden_dropout": hidden, "attention_dropout": float(config.get("attention_probs_dropout_prob", 0.1))}
+    found: dict[str, Any] = {
+        "hidden_dropout": hidden,
+        "attention_dropout": float(config.get("attention_probs_dropout_prob", 0.1)),
+    }
     if isinstance(model, (SequenceClassifier, Chooser, TokenClassifier)):
         own = config.get("classifier_dropout" if bert else "cls_dropout")
         if own is None or (isinstance(model, TokenClassifier) and not bert):

@@ -24,6 +24,8 @@ def test_names_and_defaults():
     assert THEIRS.keys() - known.keys() - arguments._RENAMED.keys() == set()
     assert known.keys() - THEIRS.keys() == OWN
     differing = {
-        name for name in known.keys() - OWN if THEIRS[name] is not MISSING is not known[name] and known[name] != THEIRS[name]
+        name
+        for name in known.keys() - OWN
+        if THEIRS[name] is not MISSING is not known[name] and known[name] != THEIRS[name]
     }
     assert differing == OTHER

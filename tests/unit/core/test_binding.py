@@ -32,7 +32,7 @@ def parts(tiny: Path) -> tuple[dict[str, Any], list[Any]]:
 
     patch = pytest.MonkeyPatch()
     with patch.context() as context:
-        context.setattr(_core, "Model", Spy)
+        context.setattr("deberta_c._models.opening.Network", Spy)
         deberta_c.AutoModelForSequenceClassification.from_pretrained(str(tiny))
     return given[0], given[1]
 

@@ -51,7 +51,7 @@ def test_a_call_in_progress_keeps_its_network(model):
 def test_memory_of_passes_is_freed(model):
     session = Session(model)
     batch = {"ids": IDS.ravel().astype(np.int32), "offsets": OFFSETS}
-    session.forward(batch, seed=1)  # makes gradients and moments, which stay
+    session.forward(batch, seed=1)  # makes the gradients and moments, which stay
     session.tensors()
     idle = session.core.memory
     logits = session.forward(batch, seed=1)
