@@ -92,7 +92,7 @@ class Scope:
     def of(cls, args: Any, layers: int, tied: bool, adapted: Iterable[str] | None) -> "Scope":
         """That of TrainingArguments.
 
-        Errors: ValueError for more frozen layers than there are.
+        Errors: ValueError for more frozen layers than the model has.
         """
         if args.freeze_layers > layers:
             raise ValueError(f"freeze_layers is {args.freeze_layers}, but the model has {layers} layers")
