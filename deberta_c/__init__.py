@@ -110,6 +110,7 @@ if _TYPE_CHECKING:
     from deberta_c.training.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
     from deberta_c.training.nli import nli_pairs
     from deberta_c.training.pretraining import pretrain
+    from deberta_c.training.scope import LoraConfig
     from deberta_c.training.trainer import EvalPrediction, Trainer
     from deberta_c.training.vocabulary import train_tokenizer
 
@@ -166,6 +167,7 @@ __all__ = [
     "EvalPrediction",
     "FeatureExtractionPipeline",
     "FillMaskPipeline",
+    "LoraConfig",
     "MaskedLMOutput",
     "MissingHeadWarning",
     "ModelOutput",
@@ -219,6 +221,7 @@ _LAZY = {
     "TrainerControl": "deberta_c.training.callbacks",
     "TrainerState": "deberta_c.training.callbacks",
     "TrainingArguments": "deberta_c.training.arguments",
+    "LoraConfig": "deberta_c.training.scope",
     "nli_pairs": "deberta_c.training.nli",
     "pretrain": "deberta_c.training.pretraining",
     "train_tokenizer": "deberta_c.training.vocabulary",

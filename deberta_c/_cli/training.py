@@ -86,6 +86,24 @@ def add_fixed_options(command: argparse.ArgumentParser) -> None:
         default=2,
         help="stop after this many epochs in a row that are no better on the validation set (default: 2)",
     )
+    command.add_argument(
+        "--freeze-layers",
+        type=int,
+        default=0,
+        metavar="N",
+        help="the embeddings and the first N layers do not change",
+    )
+    command.add_argument("--freeze-embeddings", action="store_true", help="the embeddings do not change")
+    command.add_argument(
+        "--layerwise-decay",
+        type=float,
+        default=1.0,
+        help="multiply the learning rate by this with each layer below the head (default: 1)",
+    )
+    command.add_argument("--lora-rank", type=int, help="train adapters of this rank (LoRA) and the head alone")
+    command.add_argument("--lora-alpha", type=float, help="their weight times the rank (default: the rank)")
+    command.add_argument("--lora-targets", nargs="+", metavar="MODULE", help="what they adapt (default: query, value)")
+    command.add_argument("--checkpointing", action="store_true", help="less memory and more time for a step")
     command.add_argument("--seed", type=int, default=42, help="of the split, a new head, the order and dropout")
 
 
@@ -104,8 +122,22 @@ def fixed_options(options: argparse.Namespace) -> dict[str, Any]:
         "class_weight": options.class_weight,
         "metric": options.metric,
         "patience": options.patience,
+        "freeze_layers": options.freeze_layers,
+        "freeze_embeddings": options.freeze_embeddings,
+        "layerwise_lr_decay": options.layerwise_decay,
+        "lora": _lora(options),
+        "activation_checkpointing": options.checkpointing,
         "seed": options.seed,
     }
+
+
+def _lora(options: argparse.Namespace) -> dict[str, Any] | None:
+    if options.lora_rank is None:
+        if options.lora_alpha is not None or options.lora_targets is not None:
+            raise ValueError("--lora-alpha or --lora-targets is given without --lora-rank; give the rank, such as 8")
+        return None
+    alpha = options.lora_rank if options.lora_alpha is None else options.lora_alpha
+    return {"r": options.lora_rank, "lora_alpha": alpha, "target_modules": options.lora_targets}
 
 
 def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from deberta_c._base.errors import warn_caller
 from deberta_c._base.suggest import nearest
+from deberta_c.training.scope import LoraConfig, lora_config
 
 A = TypeVar("A")
 
@@ -22,7 +23,7 @@ OPTIMIZERS = ("adamw_torch", "adamw_torch_fused", "xadam")
 
 # Options of transformers that change nothing in deberta_c, and their defaults there.
 _HARMLESS: dict[str, Any] = {
-    "accelerator_config": None, "activation_checkpointing": None, "activation_checkpointing_kwargs": None,
+    "accelerator_config": None, "activation_checkpointing_kwargs": None,
     "auto_find_batch_size": False, "average_tokens_across_devices": True, "bf16": False, "bf16_full_eval": False,
     "dataloader_in_order": True, "dataloader_multiprocessing_context": None, "dataloader_num_workers": 0,
     "dataloader_persistent_workers": False, "dataloader_pin_memory": True, "dataloader_prefetch_factor": None,
@@ -152,6 +153,24 @@ class TrainingArguments:
     dataloader_drop_last: bool = False
     train_sampling_strategy: str = "random"
     """"random", "sequential" or "group_by_length"."""
+    activation_checkpointing: bool | None = None
+    """Keep only the input of each layer, and compute the layer again in the backward pass: less memory, more time."""
+    freeze_layers: int = 0
+    """The first so many layers do not change, nor do the embeddings, the convolution, and the position table with its
+    LayerNorm, which all layers read. Their output is computed once for each row, without dropout, and kept."""
+    freeze_embeddings: bool = False
+    """The embeddings do not change."""
+    frozen_outputs_gb: float = 2.0
+    """Memory for the kept output of frozen layers; rows that do not fit are computed in each epoch."""
+    layerwise_lr_decay: float = 1.0
+    """The learning rate of layer i, from 0, of L is multiplied by this to the power of L - i, that of the embeddings
+    and the position table by this to the power of L + 1."""
+    lora: LoraConfig | Mapping[str, Any] | None = None
+    """Train low-rank adapters and the head in place of the whole network."""
+    distillation_temperature: float = 2.0
+    """For data sets with `teacher_logits`: both logits are divided by it before they are compared."""
+    distillation_alpha: float = 0.5
+    """The share of the loss by labels in that of such data sets; 0 learns from the teacher alone."""
     do_train: bool = False
     do_eval: bool = False
     do_predict: bool = False
@@ -161,6 +180,7 @@ class TrainingArguments:
         self.output_dir = str(Path("trainer_output" if self.output_dir is None else self.output_dir).expanduser())
         if isinstance(self.lr_scheduler_kwargs, str):
             self.lr_scheduler_kwargs = json.loads(self.lr_scheduler_kwargs)
+        self.lora = lora_config(self.lora)
         for name, known in _CHOICES.items():
             setattr(self, name, _choice(name, getattr(self, name), known))
         self.lr_scheduler_type = str(getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type))
@@ -191,6 +211,12 @@ class TrainingArguments:
                 raise ValueError(f"{name} is {value!r}; it must be a number of at least 0{limit}")
         if self.data_seed is not None and (not isinstance(self.data_seed, int) or self.data_seed < 0):
             raise ValueError(f"data_seed is {self.data_seed!r}; it must be an integer of at least 0, or None")
+        if not 0 < _number("layerwise_lr_decay", self.layerwise_lr_decay) <= 1:
+            raise ValueError(f"layerwise_lr_decay is {self.layerwise_lr_decay!r}; it must be above 0 and at most 1")
+        if not 0 < _number("distillation_temperature", self.distillation_temperature) < math.inf:
+            raise ValueError(f"distillation_temperature is {self.distillation_temperature!r}; it must be above 0")
+        if not 0 <= _number("distillation_alpha", self.distillation_alpha) <= 1:
+            raise ValueError(f"distillation_alpha is {self.distillation_alpha!r}; it must be from 0 to 1")
         if (
             _number("max_steps", self.max_steps) <= 0
             and not 0 < _number("num_train_epochs", self.num_train_epochs) < math.inf
@@ -259,10 +285,12 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _INTEGERS = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1, "seed": 0,
+    "freeze_layers": 0,
 }  # fmt: skip
 _SHARES = {
     "learning_rate": math.inf, "warmup_steps": math.inf, "weight_decay": math.inf, "max_grad_norm": math.inf,
     "adam_epsilon": math.inf, "adam_beta1": 1, "adam_beta2": 1, "label_smoothing_factor": 1,
+    "frozen_outputs_gb": math.inf,
 }  # fmt: skip
 _WHY = {"batch_rebalance": '; one process has nothing to balance, give "group_by_length"'}
 

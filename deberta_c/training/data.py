@@ -28,6 +28,7 @@ class Rows:
     widths: list[int]  # the columns of each sequence, with its padding
     labels: Any  # what the objective makes of them, or None
     each: int = 1
+    teacher: Any = None  # (N, C): the logits of a teacher, or None
 
     def __len__(self) -> int:
         return len(self.ids) // self.each

@@ -31,12 +31,14 @@ class Batch(NamedTuple):
     rows: NDArray[np.int64]  # (N), their numbers in the data set
     inputs: dict[str, Any]  # the arguments of the core: ids (T), offsets (N + 1), types (T), selected (T), ...
     labels: Any  # as the objective needs them; None without labels
+    teacher: Any = None  # (N, C): the logits of a teacher, or None
 
 
 class Objective:
     """What a head learns from: how labels are read, the loss with its gradient, and what an evaluation returns.
 
-    `class_weights` (C) and `label_smoothing` change the loss. `function` replaces it: it gets logits and labels of a
+    `class_weights` (C) and `label_smoothing` change the loss; `temperature` and `alpha` are those of a distillation,
+    for rows with the logits of a teacher. `function` replaces it: it gets logits and labels of a
     batch, and returns the loss, a mean over what counts in this batch, and its gradient by the logits. If it takes
     `num_items_in_batch`, it gets the number of labels in all batches of the step and divides by that itself.
     """
@@ -50,11 +52,16 @@ class Objective:
         *,
         class_weights: Any = None,
         label_smoothing: float = 0.0,
+        temperature: float = 2.0,
+        alpha: float = 0.5,
         function: LossFunction | None = None,
     ) -> None:
+        self.temperature, self.alpha = temperature, alpha
         self.model, self.label_smoothing, self.function = model, label_smoothing, function
         self.class_weights = None if class_weights is None else np.asarray(class_weights, np.float64)
 
+    reads_rows = True
+    """Whether the network reads the rows of the data set as they are, in each epoch."""
     collator: Any = None
 
     def take_collator(self, collator: Any) -> None:

@@ -21,8 +21,10 @@ from deberta_c._models.heads import (
 from deberta_c._models.losses import (
     IGNORED,
     MULTIPLE,
+    REGRESSION,
     REPLACED,
     SINGLE,
+    distillation_loss_and_gradient,
     loss_and_gradient,
     loss_divisor,
     span_divisor,
@@ -57,6 +59,25 @@ class SequenceObjective(Objective):
         """The number of logits of a row."""
         return int(self.model.num_labels)
 
+    def read(self, columns: Mapping[str, Any], name: str, tokenizer: Any) -> Rows:
+        """The rows of a data set, with `teacher_logits` (N, C) if there are some; then `alpha=0` needs no labels."""
+        if "teacher_logits" not in columns:
+            return super().read(columns, name, tokenizer)
+        teacher = self._teacher(columns["teacher_logits"], name)
+        if self.given(columns) is None:
+            if self.alpha:
+                raise ValueError(
+                    f"{name} has teacher_logits but no labels; give labels, or distillation_alpha=0 to learn from the "
+                    "teacher alone"
+                )
+            columns = {**columns, "labels": self._labels_of(teacher)}
+        return replace(super().read(columns, name, tokenizer), teacher=teacher)
+
+    def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
+        """The rows of these numbers."""
+        found = super().batch(rows, chosen, seed)
+        return found if rows.teacher is None else found._replace(teacher=rows.teacher[chosen])
+
     def labels(self, given: Any, rows: Rows, name: str) -> NDArray[Any]:
         """An array (N) of classes or numbers, or (N, C)."""
         found = _numbers(given, self.model.config, f"{name} labels")
@@ -75,10 +96,39 @@ class SequenceObjective(Objective):
         return self._divisor(batch.labels)
 
     def loss(self, logits: Logits, batch: Batch, divisor: float) -> tuple[float, Logits]:
-        """The loss of the configuration's `problem_type`."""
+        """The loss of the configuration's `problem_type`, and of how far the logits are from those of a teacher."""
+        if batch.teacher is not None:
+            loss, gradient = distillation_loss_and_gradient(
+                self.problem,
+                logits,
+                batch.labels,
+                batch.teacher,
+                temperature=self.temperature,
+                alpha=self.alpha,
+                infer=self.model.config.model_type == "bert",
+                label_smoothing=self.label_smoothing,
+                divisor=divisor,
+            )
+            return float(loss), gradient
         return _loss(
             self.problem, logits, batch.labels, divisor, label_smoothing=self.label_smoothing, **self._options()
         )
+
+    def _teacher(self, given: Any, name: str) -> NDArray[np.float32]:
+        """The logits of a teacher as an array (N, C)."""
+        self._refuse_class_weights("with teacher_logits the loss has no weights")
+        found = np.asarray(given if hasattr(given, "dtype") and given.dtype != object else list(given), np.float32)
+        if found.ndim != 2 or found.shape[1] != self.classes or not np.isfinite(found).all():
+            raise ValueError(
+                f"{name} has teacher_logits of shape {found.shape}; give {self.classes} finite numbers for each row"
+            )
+        return found
+
+    def _labels_of(self, teacher: NDArray[np.float32]) -> NDArray[Any]:
+        """What the teacher answers."""
+        if self.problem == REGRESSION or (self.problem is None and self.classes == 1):
+            return teacher
+        return (teacher > 0).astype(np.float32) if self.problem == MULTIPLE else teacher.argmax(axis=1)
 
     def _divisor(self, labels: NDArray[Any]) -> float:
         return loss_divisor(self.problem, labels, self.classes, **self._options())
@@ -260,6 +310,7 @@ class MaskedObjective(TokenObjective):
     """
 
     label_names = ("labels",)
+    reads_rows = False
 
     @property
     def classes(self) -> int:

@@ -234,14 +234,16 @@ class DetectionObjective(MaskingObjective):
 class PairedSession(Session):
     """The session of a detector, and of the generator whose word table it shares without gradient."""
 
-    def __init__(self, detector: Any, generator: Any, *, seed: int) -> None:
-        self.generator = Session(generator, seed=seed)
-        super().__init__(detector, seed=seed, base=self.generator)
+    def __init__(self, detector: Any, generator: Any, *, seed: int, checkpointing: bool = False) -> None:
+        self.generator = Session(generator, seed=seed, checkpointing=checkpointing)
+        super().__init__(detector, seed=seed, base=self.generator, checkpointing=checkpointing)
 
-    def set_decay(self) -> None:
+    def prepare(self, args: TrainingArguments) -> None:
         """That of both."""
-        self.generator.set_decay()
-        super().set_decay()
+        if args.lora is not None or args.freeze_layers or args.freeze_embeddings:
+            raise ValueError("a detector and its generator are pre-trained whole; leave out freeze_layers and lora")
+        self.generator.prepare(args)
+        super().prepare(args)
 
     def update(self, learning_rate: float, **options: Any) -> float:
         """A step of each; the norm of both gradients together."""
@@ -294,7 +296,8 @@ class _Pretrainer(Trainer):
     def _new_session(self) -> Session:
         if self._generator is None:
             return super()._new_session()
-        return PairedSession(self.model, self._generator, seed=self.args.seed)
+        checkpointing = bool(self.args.activation_checkpointing)
+        return PairedSession(self.model, self._generator, seed=self.args.seed, checkpointing=checkpointing)
 
 
 def _masked(model: Any, enhanced: bool | None, seed: int) -> MaskedLanguageModel:

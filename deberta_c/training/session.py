@@ -14,6 +14,7 @@ from deberta_c._models.initial import initial_weights
 from deberta_c._models.opening import Plan
 from deberta_c._models.tensor_names import Source, from_core, match_weights
 from deberta_c._models.word_table import as_array
+from deberta_c.training.scope import Scope
 
 _SEED_LIMIT = 1 << 64
 
@@ -23,11 +24,14 @@ class Session:
 
     The model keeps the weights that it had until `write_back`; its own network is freed, and opened again when the
     model is called. A head that is missing in the model's files is drawn from `seed`. With `base`, the word table is
-    that of another session plus one of its own, zero at first, which alone is trained. One call at a time.
+    that of another session plus one of its own, zero at first, which alone is trained. `checkpointing` saves memory:
+    the backward pass computes the activations of each layer again. One call at a time.
     """
 
-    def __init__(self, model: Any, *, seed: int = 42, base: "Session | None" = None) -> None:
-        self.model = model
+    def __init__(
+        self, model: Any, *, seed: int = 42, base: "Session | None" = None, checkpointing: bool = False
+    ) -> None:
+        self.model, self._seed = model, seed
         self._plan: Plan = model._opened
         tensors, tied = _with_head(model, seed)
         if base is not None:
@@ -38,11 +42,14 @@ class Session:
         matched = match_weights(model._wanted(self._plan), tensors, self._plan.settings, tied)
         self._sources = [source for source in model._wanted(self._plan) if source.name in matched.names]
         self._tied = tied
+        self._shares_words = self._plan.settings["head"] == "masked_lm" and _shares_words(self._sources, tied)
+        self._scope = Scope(self._plan.settings["layers"])
         self.core: _core.Training = _core.Training(
             self._plan.settings,
             matched.tensors,
             padding=_padding(model.config),
-            tied=self._plan.settings["head"] == "masked_lm" and _shares_words(self._sources, tied),
+            tied=self._shares_words,
+            checkpointing=checkpointing,
             base=None if base is None else base.core,
             **dropout_of(model),
         )
@@ -91,10 +98,29 @@ class Session:
         assert logits is not None
         return logits
 
-    def set_decay(self) -> None:
-        """Weight decay for all matrices but none for biases and LayerNorm, as in transformers."""
+    def prepare(self, args: Any) -> None:
+        """Freezes and adapts parameters as TrainingArguments say, and sets their learning rates and weight decay.
+
+        Before the first forward pass.
+        """
+        targets = None if args.lora is None else args.lora.targets(self._sources, self.model.config.model_type)
+        self._scope = Scope.of(args, self._plan.settings["layers"], self._shares_words, targets)
+        for number, name in enumerate(targets or ()):
+            if not self._scope.is_frozen(name):
+                self._adapt(name, args.lora, number)
         for name in self.core.names:
-            self.core.set_options(name, decay=name.endswith(".weight") and "LayerNorm" not in name)
+            self.core.set_options(name, **self._scope.options(name)._asdict())
+
+    def _adapt(self, name: str, lora: Any, number: int) -> None:
+        """A new adapter: A is drawn as in peft, B is zero."""
+        columns = self.core.parameter(name).shape[1]
+        limit = 1 / math.sqrt(columns)
+        first = np.random.default_rng([self._seed, number]).uniform(-limit, limit, lora.r * columns)
+        self.core.adapt(name, lora.r, scale=lora.scale)
+        self.core.set_parameter(name.removesuffix("weight") + "lora_A.weight", first.astype(np.float32))
+
+    def _trained(self) -> list[str]:
+        return [name for name in self.core.names if self._scope.options(name).trainable]
 
     def tensors(self) -> dict[str, Tensor]:
         """The weights as they are now, float32, under the names of a file; memory of passes is freed for them."""
@@ -117,9 +143,12 @@ class Session:
         model._load(self._plan, tensors, {**model._options, "ignore_mismatched_sizes": False})
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """The moments of all parameters, of the word table only rows that have moved, and the number of steps."""
+        """The moments of all parameters that are trained, of the word table only rows that have moved; the matrices of
+        adapters; and the number of steps."""
         found: dict[str, NDArray[Any]] = {"steps": np.array(self.core.steps, np.uint64)}
-        for name in self.core.names:
+        for name in self._trained():
+            if ".lora_" in name:
+                found[f"value:{name}"] = self.core.parameter(name)
             first, second = self.core.moments(name)
             rows = np.flatnonzero(first.any(axis=1) | second.any(axis=1)) if first.ndim == 2 else np.arange(len(first))
             found[f"rows:{name}"] = rows.astype(np.int64)
@@ -141,11 +170,16 @@ class Session:
     def set_state(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Replaces all moments and the number of steps by those of `state`.
 
-        Errors: ValueError when they are those of another model.
+        Errors: ValueError when they are those of another model, or of a training of other parameters.
         """
-        for name in self.core.names:
+        for name in self._trained():
             if f"first:{name}" not in state:
-                raise ValueError(f"the checkpoint has no moments of {name!r}; it is a checkpoint of another model")
+                raise ValueError(
+                    f"the checkpoint has no moments of {name!r}; it is a checkpoint of another model, or of other "
+                    "freeze_layers or lora"
+                )
+            if f"value:{name}" in state:
+                self.core.set_parameter(name, state[f"value:{name}"].ravel())
             moments = []
             for part in ("first", "second"):
                 moment = np.zeros_like(self.core.parameter(name))

@@ -25,6 +25,8 @@ from deberta_c.training.callbacks import (
     progress_callback,
 )
 from deberta_c.training.data import Rows, batches, columns_of, gathered, is_several, order_of
+from deberta_c.training.kept import KeptOutputs
+from deberta_c.training.objective import Batch
 from deberta_c.training.objectives import objective_of
 from deberta_c.training.schedules import Schedule, schedule_of
 from deberta_c.training.session import Session
@@ -137,6 +139,8 @@ class Trainer:
             model,
             class_weights=class_weights,
             label_smoothing=self.args.label_smoothing_factor,
+            temperature=self.args.distillation_temperature,
+            alpha=self.args.distillation_alpha,
             function=compute_loss_func,
         )
         self.objective.take_collator(data_collator)
@@ -144,6 +148,7 @@ class Trainer:
         flow: list[Any] = [DefaultFlowCallback(), *(callbacks or []), progress_callback(bool(self.args.disable_tqdm))]
         self.callback_handler = CallbackHandler(flow, model, processing_class)
         self._session: Session | None = None
+        self._kept: KeptOutputs | None = None
         self._schedule: Schedule = lambda step: 1.0
         self._call("on_init_end")
 
@@ -200,7 +205,10 @@ class Trainer:
         if self.args.eval_strategy != "no" and held_out is None:
             raise ValueError(f"eval_strategy is {self.args.eval_strategy!r}, but there is no eval_dataset; give one")
         session = self._session = self._new_session()
-        session.set_decay()
+        session.prepare(self.args)
+        self._kept = None
+        if session.core.frozen_layers > 0 and self.objective.reads_rows:
+            self._kept = KeptOutputs(session.core, self.args.frozen_outputs_gb * 1e9)
         run = _Run.of(self.args, len(rows))
         self.state = TrainerState(
             max_steps=run.steps, num_train_epochs=run.epochs, train_batch_size=self.args.train_batch_size
@@ -285,7 +293,7 @@ class Trainer:
         first = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009
         seeded = [(self.objective.batch(rows, part, seed), seed) for seed, part in enumerate(parts, first)]
         divisor = self.objective.total([batch for batch, _ in seeded])
-        loss = sum(self.objective.learn(session, batch, divisor, seed) for batch, seed in seeded)
+        loss = sum(self.objective.learn(session, self._given(batch, rows), divisor, seed) for batch, seed in seeded)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
@@ -351,6 +359,7 @@ class Trainer:
         if self.args.load_best_model_at_end and best is not None and Path(best).is_dir():
             session.set_weights(checkpoints.weights(Path(best), session))
         session.write_back()
+        self._kept = None
         metrics = {
             "train_runtime": round(seconds, 4),
             "train_samples_per_second": round(rows * self.state.epoch / seconds, 3),
@@ -384,8 +393,14 @@ class Trainer:
             self._call("on_predict", metrics=metrics)
         return PredictionOutput(found.predictions, found.label_ids, metrics)
 
+    def _given(self, batch: Batch, rows: Rows) -> Batch:
+        """A batch with the kept output of frozen layers, if there are some."""
+        if self._kept is None:
+            return batch
+        return batch._replace(inputs={**batch.inputs, "given": self._kept.given(rows, batch.rows)})
+
     def _new_session(self) -> Session:
-        return Session(self.model, seed=self.args.seed)
+        return Session(self.model, seed=self.args.seed, checkpointing=bool(self.args.activation_checkpointing))
 
     def _current(self) -> Session:
         if self._session is None:
@@ -411,7 +426,7 @@ class Trainer:
         divisor = objective.total(parts) if labelled else None
         loss, predictions, labels = 0.0, [], []
         for batch in parts:
-            part, logits = objective.evaluate(session, batch, divisor, logits=collects)
+            part, logits = objective.evaluate(session, self._given(batch, rows), divisor, logits=collects)
             loss += part or 0.0
             if collects:
                 assert logits is not None
