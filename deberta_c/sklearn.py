@@ -243,7 +243,7 @@ class DebertaEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estima
 
     >>> embedder = DebertaEmbedder().fit(["See you at home"])
     >>> embedder.transform(["See you at home", "Free entry!"]).shape, embedder.get_feature_names_out()[:2].tolist()
-    ((2, 64), ['debertaembedder0', 'debertaembedder1'])
+    ((2, 128), ['debertaembedder0', 'debertaembedder1'])
     """
 
     def __init__(
