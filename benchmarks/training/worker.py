@@ -29,44 +29,38 @@ class Ours:
 
         deberta_c.set_num_threads(threads)
         self.model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
-        self.training = self.new_training(0.1)
-
-    def new_training(self, dropout: float) -> Any:
-        from deberta_c import _core
-        from deberta_c._models.tensor_names import match_weights
-
-        model = self.model
-        plan, found = model._opened, dict(model._weights())
-        matched = match_weights(model._wanted(plan), found, plan.settings, model._tie(plan.config, found))
-        return _core.Training(
-            model._settings, matched.tensors, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout,
-            padding=0,
-        )  # fmt: skip
-
-    def prepare(self, rows: list[list[int]]) -> None:
-        self.ids = np.concatenate([np.asarray(row, np.int32) for row in rows])
-        self.offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-        self.labels = np.arange(len(rows)) % 3
         self.seed = 0
 
-    def gradients(self, training: Any) -> float:
-        logits = training.forward(self.ids, self.offsets, seed=self.seed)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares = exponentials / exponentials.sum(axis=1, keepdims=True)
-        rows = np.arange(len(logits))
-        loss = -float(np.log(shares[rows, self.labels]).mean())
-        shares[rows, self.labels] -= 1.0
-        training.backward((shares / np.float32(len(logits))).ravel())
-        return loss
+    def new_session(self, dropout: float) -> "Session":
+        from deberta_c.training.session import Session
+
+        config = self.model.config
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+        return Session(self.model)
+
+    def prepare(self, rows: list[list[int]]) -> None:
+        ids = np.concatenate([np.asarray(row, np.int32) for row in rows])
+        self.batch = {"ids": ids, "offsets": np.cumsum([0, *map(len, rows)]).astype(np.int64)}
+        self.labels = np.arange(len(rows)) % 3
+
+    def gradients(self, session: "Session") -> float:
+        from deberta_c._models.losses import loss_and_gradient
+
+        logits = session.forward(self.batch, self.seed)
+        loss, gradient = loss_and_gradient("single_label_classification", logits, self.labels)
+        session.backward(gradient)
+        return float(loss)
 
     def check(self) -> tuple[float, float]:
-        training = self.new_training(0.0)
-        return self.gradients(training), training.update(0.0)
+        session = self.new_session(0.0)
+        answer = self.gradients(session), session.update(0.0)
+        self.session = self.new_session(0.1)
+        return answer
 
     def step(self) -> float:
         self.seed += 1
-        loss = self.gradients(self.training)
-        self.training.update(RATE, weight_decay=DECAY, max_norm=MAX_NORM)
+        loss = self.gradients(self.session)
+        self.session.update(RATE, weight_decay=DECAY, max_norm=MAX_NORM)
         return loss
 
 
