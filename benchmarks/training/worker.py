@@ -12,11 +12,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.cases import padded
+
+if TYPE_CHECKING:
+    from deberta_c.training.session import Session
 
 RATE, DECAY, MAX_NORM = 2e-5, 0.01, 1.0
 
@@ -76,11 +79,15 @@ class Eager:
         self.model = transformers.AutoModelForSequenceClassification.from_pretrained(
             directory, dtype=torch.float32, attn_implementation="eager"
         )
-        decay = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim == 1]
-        groups = [{"params": decay, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=RATE, fused=True)
         self.forward = self.model
+        self.optimizer = self.new_optimizer()
+
+    def new_optimizer(self) -> Any:
+        """Over the parameters that are trained."""
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        decay, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim == 1]
+        groups = [{"params": decay, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+        return self.torch.optim.AdamW(groups, lr=RATE, fused=True)
 
     def prepare(self, rows: list[list[int]]) -> None:
         self.inputs = {name: self.torch.from_numpy(array) for name, array in padded(rows).items()}
@@ -113,17 +120,17 @@ class Compiled(Eager):
         self.forward = self.torch.compile(self.model)
 
 
-LIBRARIES = {library.name: library for library in (Ours, Eager, Compiled)}
+LIBRARIES: dict[str, type] = {library.name: library for library in (Ours, Eager, Compiled)}
 
 
 def peak_mb() -> float:
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e3
 
 
-def main(name: str, directory: str, threads: str) -> None:
+def main(libraries: dict[str, type], name: str, directory: str, threads: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
-    library = LIBRARIES[name](Path(directory), int(threads))
+    library = libraries[name](Path(directory), int(threads))
     for line in sys.stdin:
         question = json.loads(line)
         answer: dict[str, Any] = {}
@@ -139,4 +146,4 @@ def main(name: str, directory: str, threads: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(LIBRARIES, *sys.argv[1:])
