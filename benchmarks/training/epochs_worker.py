@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Epochs of a training whose first layers are frozen, for benchmarks/training/run.py, with the protocol of worker.py.
 
-python -m benchmarks.training.epochs_worker LIBRARY DIRECTORY THREADS
+python -m benchmarks.training.epochs_worker LIBRARY DIRECTORY THREADS STRATEGY
+
+STRATEGY is the train_sampling_strategy, random or group_by_length.
 
 A turn of deberta_c is an epoch of its Trainer, which keeps the output of the frozen layers in the first one. A turn of
 torch is every PARTS-th batch of an epoch in the same order, another part each time, so that PARTS turns are an epoch;
@@ -22,6 +24,8 @@ PATIENCE = 60.0  # seconds for an epoch
 
 
 class OurEpochs(Ours):
+    strategy = "random"
+
     def prepare(self, rows: list[list[int]]) -> None:
         super().prepare(rows[:BATCH])
         self.dataset = {"input_ids": rows, "labels": [row % 3 for row in range(len(rows))]}
@@ -37,7 +41,8 @@ class OurEpochs(Ours):
 
         return deberta_c.TrainingArguments(
             per_device_train_batch_size=BATCH, num_train_epochs=EPOCHS, learning_rate=RATE, weight_decay=DECAY,
-            freeze_layers=FROZEN, save_strategy="no", logging_strategy="no", disable_tqdm=True,
+            train_sampling_strategy=self.strategy, freeze_layers=FROZEN, save_strategy="no", logging_strategy="no",
+            disable_tqdm=True,
         )  # fmt: skip
 
     def check(self) -> tuple[float, float]:
@@ -90,12 +95,9 @@ class EagerParts(Eager):
         return loss
 
 
-class GroupedParts(EagerParts):
-    name = "transformers eager, group_by_length"
-    strategy = "group_by_length"
-
-
-LIBRARIES: dict[str, type] = {library.name: library for library in (OurEpochs, EagerParts, GroupedParts)}
+LIBRARIES: dict[str, type] = {library.name: library for library in (OurEpochs, EagerParts)}
 
 if __name__ == "__main__":
-    main(LIBRARIES, *sys.argv[1:])
+    for library in LIBRARIES.values():
+        library.strategy = sys.argv[4]
+    main(LIBRARIES, *sys.argv[1:4])

@@ -29,13 +29,16 @@ from benchmarks.peers.models import CONFIGS, write_checkpoint
 from benchmarks.training import epochs_worker
 from benchmarks.training.worker import Compiled, Eager, Ours
 
-EPOCH = "v3-xsmall, epoch of 2,000 messages, 10 of 12 layers frozen"
+EPOCHS = {  # how the rows of an epoch are put into batches
+    "v3-xsmall, epoch of 2,000 messages, 10 of 12 layers frozen": "random",
+    "the same, batches grouped by length": "group_by_length",
+}
 WORKS = {
     "v3-base 8x128": ("v3-base", [128] * 8, {"avx512": 1.8, "avx2": 2.2}),
     "v3-xsmall 16x64": ("v3-xsmall", [64] * 16, {"avx512": 2.5, "avx2": 2.5}),
     "v3-xsmall 64 messages": ("v3-xsmall", LENGTHS["sms_spam"][:64], {"avx512": 8.0, "avx2": 8.0}),
-    EPOCH: ("v3-xsmall", LENGTHS["sms_spam"], {"avx512": 20.0, "avx2": 20.0}),
 }
+WORKS |= {name: ("v3-xsmall", LENGTHS["sms_spam"], {"avx512": 20.0, "avx2": 20.0}) for name in EPOCHS}
 ROUNDS, WARM_UP = 7, 2
 PAUSE = 0.2  # seconds between libraries: idle threads of the other one spin for a while
 LOSS_TOLERANCE, NORM_TOLERANCE = 1e-4, 1e-3  # relative
@@ -60,12 +63,13 @@ def measure(work: str, directory: Path, libraries: list[str], threads: int) -> d
     model, lengths, _ = WORKS[work]
     rows = Case(work, lengths).rows(CONFIGS[model]["vocab_size"])
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "DEBERTA_C_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", f"benchmarks.training.{'epochs_worker' if work == EPOCH else 'worker'}"]
-    rounds, warm_up = (epochs_worker.PARTS, 1) if work == EPOCH else (ROUNDS, WARM_UP)
+    command = [sys.executable, "-m", f"benchmarks.training.{'epochs_worker' if work in EPOCHS else 'worker'}"]
+    rounds, warm_up = (epochs_worker.PARTS, 1) if work in EPOCHS else (ROUNDS, WARM_UP)
+    options = [str(directory), str(threads)] + [EPOCHS[work]] * (work in EPOCHS)
     with contextlib.ExitStack() as stack:
         workers = {}
         for name in libraries:
-            workers[name] = common.Worker(name, [*command, name, str(directory), str(threads)], env=environment)
+            workers[name] = common.Worker(name, [*command, name, *options], env=environment)
             stack.callback(workers[name].close)
         question = json.dumps({"rows": rows})
         check(work, {name: json.loads(worker.ask(question)) for name, worker in workers.items()})
@@ -91,7 +95,7 @@ def measure(work: str, directory: Path, libraries: list[str], threads: int) -> d
 
 def duration(work: str, name: str, seconds: list[float]) -> float:
     """The median of equal turns, or the sum of the parts of an epoch."""
-    return sum(seconds) if work == EPOCH and name != Ours.name else statistics.median(seconds)
+    return sum(seconds) if work in EPOCHS and name != Ours.name else statistics.median(seconds)
 
 
 def table(results: dict[str, Any]) -> str:
@@ -113,7 +117,7 @@ def table(results: dict[str, Any]) -> str:
                     f"{median:.2f} s",
                     f"{median / own:.1f}x" if others else "",
                     f"{goal}x" if name == Eager.name and goal else "",
-                    "" if others or work == EPOCH else f"{share:.0%}",
+                    "" if others or work in EPOCHS else f"{share:.0%}",
                     f"{result['peak_mb'][name] / 1e3:.2f} GB",
                 ]
             )
@@ -122,8 +126,8 @@ def table(results: dict[str, Any]) -> str:
     return (
         common.markdown(header, rows)
         + "\n\nA step: forward and backward pass with dropout 0.1, clipping, AdamW. The share counts a forward pass of "
-        + "real tokens, and twice that for the backward pass. An epoch of deberta_c, by its Trainer, is the second or a "
-        + "later one; that of torch is the sum of eight parts. Times of steps and of epochs of deberta_c are medians.\n"
+        + "real tokens, and twice that for the backward pass. An epoch of deberta_c, by its Trainer, is the second or "
+        + "later; that of torch is the sum of eight parts. Times of steps and of epochs of deberta_c are medians.\n"
         + f"{machine['cpu']} ({machine['isa']}), {machine['threads']} threads, {machine['date']}; torch "
         + f"{machine['torch']}, transformers {machine['transformers']}."
     )
@@ -152,7 +156,7 @@ def main() -> None:
             for work in options.works:
                 if WORKS[work][0] != model:
                     continue
-                of_work = list(epochs_worker.LIBRARIES) if work == EPOCH else libraries
+                of_work = list(epochs_worker.LIBRARIES) if work in EPOCHS else libraries
                 result = measure(work, Path(directory), of_work, options.threads)
                 results = common.read("training", common.isa())
                 common.write("training", common.isa(), {**results, work: result}, indent=1)
