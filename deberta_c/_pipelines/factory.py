@@ -15,7 +15,7 @@ from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
-from deberta_c._models.outputs import sigmoid, softmax
+from deberta_c._models.outputs import scores_of
 from deberta_c._pipelines.base import Pipeline, check_top_k
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
@@ -105,6 +105,12 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
         if "top_k" in options or "return_all_scores" in options:
             raise TypeError("predict_frame takes no top_k; give proba=True for the scores of all labels")
         plan = self._make_plan(options)
+        own = self.model.probability_function()
+        if own == "sigmoid" and self.model.num_labels > 1 and plan.function not in (None, own):
+            raise ValueError(
+                f"function_to_apply is {plan.function!r}, but the labels of a multi-label model are those whose "
+                "sigmoid is above 0.5; leave it out"
+            )
         progress = bool({**self._options, **options}.get("progress"))
 
         def scores(texts: Any, pairs: Any, *, name: str, row_names: Any) -> NDArray[np.float32]:
@@ -208,10 +214,7 @@ class _Plan:
 
     def _scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores (N, C) of logits (N, C)."""
-        function = self.function or self.model.probability_function() or "none"
-        if function == "none":
-            return logits
-        return softmax(logits) if function == "softmax" else sigmoid(logits)
+        return scores_of(logits, self.function or self.model.probability_function())
 
     def answers(self, scores: NDArray[np.float32]) -> list[Any]:
         """One result for each row of scores (N, C)."""
