@@ -51,6 +51,8 @@ def new_files(directory: str | Path, stale: Callable[[str], bool] = _none) -> It
         if isinstance(error.filename, str) and error.filename.startswith(str(drafts)):
             place = str(directory) + error.filename[len(str(drafts)) :]
             raise OSError(error.errno, error.strerror, place) from error
+        if error.filename is None and error.errno is not None:  # a full disk
+            raise OSError(error.errno, error.strerror, str(directory)) from error
         raise
     finally:
         rmtree(drafts, ignore_errors=True)

@@ -103,7 +103,7 @@ def fit(
             **arguments,
         }
         stops = settings["eval_strategy"] != "no" and patience is not None
-        checked = _training_arguments(settings)
+        checked = training_arguments(settings)
         with _labels_of(model, encoded):
             trainer = Trainer(
                 model,
@@ -272,8 +272,8 @@ def _saving(evaluates: bool, metric: str, keeps: bool, given: dict[str, Any]) ->
     }
 
 
-def _training_arguments(settings: dict[str, Any]) -> TrainingArguments:
-    """The arguments of the training; messages call them as `fit` does."""
+def training_arguments(settings: dict[str, Any]) -> TrainingArguments:
+    """The arguments of the training; messages call them as `fit` and `pretrain` do."""
     try:
         return TrainingArguments(**settings)
     except (TypeError, ValueError) as error:

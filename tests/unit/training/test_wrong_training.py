@@ -1,10 +1,14 @@
 """Wrong arguments, data sets, functions and callbacks of a training: what is raised, and what it says."""
 
+import gzip
+import re
+
 import numpy as np
 import pytest
 
 import deberta_c
 from deberta_c import LoraConfig, TrainerCallback, TrainingArguments
+from deberta_c._cli.main import main
 from deberta_c.training.one_class import OneClassCallback, check_predictions
 from deberta_c.training.tune import tune
 from tests.unit.training.test_fit import LABELS, SHORT, TEXTS, new_model
@@ -211,3 +215,65 @@ def test_ragged_and_plain_rows_with_masks(tokenizer, tmp_path):
     train = {"input_ids": ids, "attention_mask": mask, "label": [0, 1] * 4}
     out = trainer_of(tokenizer, tmp_path, small_model(), train=train, evaluate=data(8), num_train_epochs=1).train()
     assert out.global_step == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"steps": 0}, ValueError, "steps is 0; it must be an integer of at least 1, or None"),
+        ({"seed": "a"}, ValueError, "seed is 'a'"),
+        ({"batch_size": 0}, ValueError, "^batch_size is 0"),
+        ({"validation": 0}, ValueError, "validation is 0"),
+        ({"detection_weight": float("nan")}, ValueError, "detection_weight is nan"),
+    ],
+)
+def test_wrong_calls_of_pretrain(tokenizer, tmp_path, options, error, message):
+    config = deberta_c.BertConfig(
+        vocab_size=len(tokenizer), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    texts, out = tmp_path / "texts.txt", tmp_path / "out"
+    texts.write_text("win a prize now\nsee you at home\n" * 20)
+    with pytest.raises(error, match=message):
+        deberta_c.pretrain(texts, config, tokenizer, out, max_length=16, progress=False, **options)
+    with pytest.raises(NotADirectoryError, match=r"output_dir is .*texts.txt"):
+        deberta_c.pretrain(texts, config, tokenizer, texts, max_length=16, progress=False)
+    broken = tmp_path / "texts.gz"
+    broken.write_bytes(gzip.compress(texts.read_bytes())[:30])
+    with pytest.raises(ValueError, match=r"texts.gz' is not a whole gzip file"):
+        deberta_c.pretrain(broken, config, tokenizer, out, max_length=16, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ('{"text": "a b", "label": "x"}\n' * 8, [], "all labels are 'x'; a classifier needs rows of two labels"),
+        ('{"text": "a b", "label": ["x"]}\n' * 8, [], "has the label .'x'.; a label must be a text or a number"),
+        ('{"text": "a b", "label": 1}\n' * 8, ["--out", "{file}/sub"], "--out is .* nothing can be written"),
+        ('{"text": "a b", "label": 1}\n' * 8, ["--checkpoints", "{file}/sub"], "--checkpoints is .* nothing can be"),
+        ("", [], "has no rows"),
+    ],
+)
+def test_wrong_calls_of_the_command(tmp_path, capsys, rows, options, message):
+    source = tmp_path / "train.jsonl"
+    source.write_text(rows)
+    given = [option.format(file=source) for option in options]
+    assert main(["train", str(source), "--out", str(tmp_path / "out"), *given, "--quiet"]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_json_are_not_cut_to_whole_numbers(tmp_path, capsys):
+    """0.2 and 0.7 are two labels, not both 0."""
+    source = tmp_path / "train.jsonl"
+    source.write_text('{"text": "win a prize", "label": 0.2}\n{"text": "see you", "label": 0.7}\n' * 10)
+    assert main(["train", str(source), "--out", str(tmp_path / "out"), "--epochs", "1", "--quiet"]) == 0
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert model.labels() == ["0.2", "0.7"]
+
+
+def test_the_name_of_a_picture_is_looked_at_first(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    source = tmp_path / "train.csv"
+    source.write_text("text,label\na,x\nb,y\n" * 5)
+    assert main(["tune", str(source), "--picture", str(tmp_path / "tuned.doc")]) == 1
+    assert "must end with .png, .svg, .pdf" in capsys.readouterr().err
