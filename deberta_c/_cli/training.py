@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from deberta_c._base.about import default_model
-from deberta_c._base.errors import MissingHeadWarning
+from deberta_c._base.errors import MissingHeadWarning, short
 from deberta_c._cli.columns import cells_of, require_columns, text_cells
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
 from deberta_c._columns.texts import is_missing
+from deberta_c._files.atomic import require_writable
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
@@ -196,6 +197,8 @@ def _label_keys(config: Any, labels: list[Any], regression: bool) -> dict[str, A
     if regression:
         return {"num_labels": 1, "problem_type": REGRESSION}
     found = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
+    if len(found) == 1:
+        raise ValueError(f"all labels are {found[0]!r}; a classifier needs rows of two labels at least")
     known = config.label2id.keys() if isinstance(found[0], str) else range(config.num_labels)
     if len(found) == config.num_labels and set(found) <= set(known):
         return {}
@@ -204,12 +207,22 @@ def _label_keys(config: Any, labels: list[Any], regression: bool) -> dict[str, A
 
 def _numbers(labels: list[Any], regression: bool, source: str) -> list[Any]:
     """Labels as numbers where all of them are: whole ones, and for a regression any."""
+    for label in labels:
+        if not isinstance(label, (str, int, float)):
+            raise ValueError(f"{source} has the label {short(label)}; a label must be a text or a number")
     try:
-        return [float(label) if regression else int(label) for label in labels]
+        return [float(label) if regression else _whole(label) for label in labels]
     except ValueError as error:
         if regression:
             raise ValueError(f"{source} has a label that is not a number ({error}); leave out --regression") from error
-        return labels
+        return [str(label) for label in labels]
+
+
+def _whole(label: str | float) -> int:
+    """A label as an int; ValueError for any other number."""
+    if isinstance(label, bool) or (isinstance(label, float) and not label.is_integer()):
+        raise ValueError(label)
+    return int(label)
 
 
 def _validation(value: str) -> float | Path:
@@ -220,13 +233,21 @@ def _validation(value: str) -> float | Path:
 
 
 def check_directory(option: str, path: Path | None) -> None:
-    """Refuses a directory that cannot be made, before the work begins."""
-    if path is not None and (path == STANDARD or (path.exists() and not path.is_dir())):
+    """Refuses a directory that cannot be made or written to, before the work begins."""
+    if path is None:
+        return
+    if path == STANDARD or (path.exists() and not path.is_dir()):
         raise NotADirectoryError(f"{option} is {str(path)!r}, which is not a directory; give a new one")
+    require_writable(option, path)
 
 
 def check_file(option: str, path: Path | None) -> None:
     """Refuses a file that cannot be written, before the work begins."""
-    if path is not None and not path.parent.is_dir():
+    if path is None:
+        return
+    if not path.parent.is_dir():
         folder = str(path.parent)
         raise FileNotFoundError(f"{option} is {str(path)!r}, but there is no folder {folder!r}; create it first")
+    if path.is_dir():
+        raise IsADirectoryError(f"{option} is {str(path)!r}, which is a directory; give a file in it")
+    require_writable(option, path.parent)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,9 +51,28 @@ def new_files(directory: str | Path, stale: Callable[[str], bool] = _none) -> It
         if isinstance(error.filename, str) and error.filename.startswith(str(drafts)):
             place = str(directory) + error.filename[len(str(drafts)) :]
             raise OSError(error.errno, error.strerror, place) from error
+        if error.filename is None and error.errno is not None:  # a full disk
+            raise OSError(error.errno, error.strerror, str(directory)) from error
         raise
     finally:
         rmtree(drafts, ignore_errors=True)
+
+
+def require_writable(name: str, directory: str | Path) -> None:
+    """Raises the OSError that writing to a directory would raise, before the work begins; `name` is the argument.
+
+    >>> import tempfile
+    >>> require_writable("output_dir", Path(tempfile.gettempdir(), "new", "model"))
+    """
+    directory = Path(directory).expanduser()
+    home = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".deberta_c.", dir=home):
+            pass
+    except OSError as error:
+        raise type(error)(
+            f"{name} is {str(directory)!r}, where nothing can be written ({error.strerror}); give another directory"
+        ) from error
 
 
 def _appears(drafts: Path, directory: Path) -> bool:
