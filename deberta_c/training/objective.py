@@ -159,3 +159,7 @@ class Objective:
     def label_ids(self, batch: Batch, rows: Rows) -> Any:
         """Labels of a batch as `compute_metrics` gets them: an array (N, ...), or a tuple of them."""
         return batch.labels
+
+    def only_class(self, predictions: Any, labels: Any) -> Any:
+        """The label that all of many rows get, though their own labels differ; None if there is none such."""
+        return None

@@ -36,6 +36,7 @@ from deberta_c.training.objective import Batch, Logits, Objective
 from deberta_c.training.session import Session
 
 WORD_COLUMNS = ("tokens", "words")
+MANY = 20  # rows; fewer may all get one label by chance
 HELD_OUT = 0  # seeds the masks of evaluations, which do not depend on the seed of the training
 
 
@@ -90,6 +91,14 @@ class SequenceObjective(Objective):
         labels, single = rows.labels, self.problem in (None, SINGLE) and self.classes > 1
         if single and labels.ndim == 1 and labels.dtype.kind in "iu":
             _warn_of_absent(labels, self.classes, name)
+
+    def only_class(self, predictions: Any, labels: Any) -> Any:
+        """The name of the label that all of at least `MANY` rows get, though their own labels differ, or None."""
+        classes = self.problem in (None, SINGLE) and np.ndim(labels) == 1 and np.ndim(predictions) == 2
+        if not classes or len(labels) < MANY or len(np.unique(labels[labels != IGNORED])) < 2:
+            return None
+        found = np.unique(np.argmax(predictions, axis=1)).tolist()
+        return self.model.config.id2label.get(found[0], found[0]) if len(found) == 1 else None
 
     def divisor(self, batch: Batch) -> float:
         """The rows that count, or their weights."""

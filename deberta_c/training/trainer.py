@@ -149,6 +149,7 @@ class Trainer:
         self.callback_handler = CallbackHandler(flow, model, processing_class)
         self._session: Session | None = None
         self._kept: KeptOutputs | None = None
+        self._only_class: dict[int, Any] = {}  # by the step of an evaluation, the label that all of its rows got
         self._schedule: Schedule = lambda step: 1.0
         self._call("on_init_end")
 
@@ -193,7 +194,7 @@ class Trainer:
 
         Errors: ValueError for labels that do not fit the model or a checkpoint of another one, FloatingPointError for a
         loss or gradient that is not finite, FileNotFoundError when there is no checkpoint, OSError when one cannot be
-        written. Warnings: a label that no row has.
+        written. Warnings: a label that no row has; a model that predicts one label for every row of the evaluation.
         """
         if resume_from_checkpoint is None:
             resume_from_checkpoint = self.args.resume_from_checkpoint
@@ -224,6 +225,7 @@ class Trainer:
             options=self.args.lr_scheduler_kwargs,  # type: ignore[arg-type]
         )
         checkpoints.clean(self._output())
+        self._only_class = {}
         began, first = time.perf_counter(), self.state.global_step
         with _sigterm_stops():
             total = self._run(run, rows, held_out, session)
@@ -355,11 +357,13 @@ class Trainer:
         checkpoints.drop_old(self._output(), self.args.save_total_limit, keep)
 
     def _finish(self, session: Session, total: float, seconds: float, steps: int, rows: int) -> TrainOutput:
-        best = self.state.best_model_checkpoint
+        best, chosen = self.state.best_model_checkpoint, self.state.global_step
         if self.args.load_best_model_at_end and best is not None and Path(best).is_dir():
             session.set_weights(checkpoints.weights(Path(best), session))
+            chosen = self.state.best_global_step or chosen
         session.write_back()
         self._kept = None
+        self._warn_of_one_class(chosen)
         metrics = {
             "train_runtime": round(seconds, 4),
             "train_samples_per_second": round(rows * self.state.epoch / seconds, 3),
@@ -369,6 +373,17 @@ class Trainer:
         self.log(dict(metrics))
         self._call("on_train_end")
         return TrainOutput(self.state.global_step, metrics["train_loss"], metrics)
+
+    def _warn_of_one_class(self, step: int) -> None:
+        """Warns when the model with the weights of this step gave every row of the evaluation the same label."""
+        if step in self._only_class:
+            warn_caller(
+                UserWarning(
+                    f"the model predicts {self._only_class[step]!r} for every row of the evaluation; "
+                    "try a lower or higher learning_rate, more epochs or more warm-up steps; if most rows have this "
+                    'label, also class weights (class_weight="balanced" of fit, class_weights of Trainer)'
+                )
+            )
 
     # ---- evaluation ----
 
@@ -414,6 +429,9 @@ class Trainer:
             began = time.perf_counter()
             found = self._predicted(rows, session, self.compute_metrics is not None)
             every |= self._metrics(found, rows, prefix, began)
+            only = self.objective.only_class(found.predictions, found.label_ids)
+            if only is not None:
+                self._only_class[self.state.global_step] = only
         self.log(dict(every))
         self._call("on_evaluate", metrics=every)
         return every

@@ -109,3 +109,23 @@ def test_pictures():
     rows = [{"max_length": length, "optim": name, "validation_f1": 0.5} for length, name in ((None, "a"), (9, "b"))]
     panels = TuneResult(rows, "validation_f1", ["max_length", "optim"], None).plot().axes
     assert [[tick.get_text() for tick in panel.get_xticklabels()] for panel in panels] == [["9", "None"], ["a", "b"]]
+
+
+def test_a_model_that_predicts_one_label_for_every_row_is_warned_of():
+    options = {**SHORT, "epochs": 2, "validation": 0.5}
+    with pytest.warns(UserWarning, match=r"predicts '(ham|spam)' for every row of the evaluation; try a lower"):
+        new_model().fit(["always the same text"] * 40, ["ham", "spam"] * 20, **options)
+    with pytest.warns(UserWarning, match="predicts"):  # the epoch that is kept, and also without a kept one
+        new_model().fit(["always the same text"] * 40, ["ham", "spam"] * 20, save_strategy="no", **options)
+
+
+@pytest.mark.filterwarnings("error:the model predicts")
+@pytest.mark.parametrize(
+    ("texts", "labels"),
+    [
+        (TEXTS * 2, LABELS * 2),  # it learns them
+        (["always the same text"] * 10, ["ham", "spam"] * 5),  # too few rows to say so
+    ],
+)
+def test_other_models_are_not_warned_of(texts, labels):
+    new_model().fit(texts, labels, validation=(texts, labels), epochs=2, **SHORT)
