@@ -168,7 +168,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
         return 1.0
     if total <= _EXACT:
         ways = 2 * sum(math.comb(total, count) for count in range(fewer + 1))
-        return min(1.0, ways / 2**total)
+        return min(1.0, ways / (1 << total))
     distance = max(abs(only_first - only_second) - 1, 0)
     return math.erfc(math.sqrt(distance**2 / total / 2))
 

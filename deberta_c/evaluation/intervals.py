@@ -29,8 +29,8 @@ def interval(values: Floats, confidence: float) -> tuple[float, float]:
 
     Draws in which a figure is not defined (NaN) do not count.
 
-    >>> interval(np.arange(101.0), 0.9)
-    (5.0, 95.0)
+    >>> interval(np.arange(101.0), 0.5)
+    (25.0, 75.0)
     """
     known = values[~np.isnan(values)]
     if not len(known):

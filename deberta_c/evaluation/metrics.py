@@ -100,7 +100,7 @@ class _Labels(Measure):
         made: tuple[Any, ...] = require("sklearn.metrics", "evaluate").precision_recall_fscore_support(
             wanted, found, **options
         )
-        return made  # type: ignore[return-value]
+        return made
 
     def area(self, label: int) -> float:
         """The area under the ROC curve of a label against all others; NaN unless some rows have it and some do not."""
@@ -285,7 +285,7 @@ def _moments(counts: Floats, first: Floats, second: Floats) -> tuple[Floats, Flo
     rows = counts.sum(axis=1, keepdims=True)
     a, b = (values - (counts * values).sum(axis=1, keepdims=True) / rows for values in (first, second))
     squares = [(counts * part * part).sum(axis=1) for part in (a, b)]
-    for place, values in enumerate((first, second)):  # a column that is constant in a draw, but for rounding
+    for place, values in enumerate((first, second)):  # rounding hides that a column is constant in a draw
         squares[place][squares[place] < 1e-20 * rows[:, 0] * np.square(values).max()] = 0
     return squares[0], squares[1], (counts * a * b).sum(axis=1)
 

@@ -81,7 +81,7 @@ def _tables(result: Any) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
     classes, slices = class_rows(result), slice_rows(result)
     wrong = "largest errors" if result.problem == "regression" else "most confident mistakes"
     tables = [("labels", classes), ("slices", slices), (wrong, mistake_rows(result, _MISTAKES))]
-    found = []
+    found: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
     for title, rows in tables:
         more = f" (the first {_MOST} of {len(rows)})" if len(rows) > _MOST else ""
         if rows:
