@@ -62,7 +62,7 @@ def _values(known: list[Any], rows: NDArray[np.intp]) -> Iterator[Group]:
     for row, value in zip(rows.tolist(), known, strict=True):
         places.get(value, others).append(row)
     for value, found in places.items():
-        yield str(value), np.array(found, np.intp)
+        yield f"{value:g}" if isinstance(value, float) else str(value), np.array(found, np.intp)
     if others:
         yield f"{len(counts) - len(kept)} others", np.array(others, np.intp)
 
