@@ -108,6 +108,7 @@ from deberta_c._tokenizers.tokenizer import (
 
 if _TYPE_CHECKING:
     from deberta_c.evaluation.assertions import assert_accuracy, assert_logits_close
+    from deberta_c.evaluation.attributions import explain
     from deberta_c.evaluation.comparing import compare
     from deberta_c.evaluation.evaluating import evaluate
     from deberta_c.training.arguments import TrainingArguments
@@ -206,6 +207,7 @@ __all__ = [
     "compare",
     "default_model",
     "evaluate",
+    "explain",
     "get_num_threads",
     "nli_pairs",
     "no_grad",
@@ -235,6 +237,7 @@ _LAZY = {
     "assert_logits_close": "deberta_c.evaluation.assertions",
     "compare": "deberta_c.evaluation.comparing",
     "evaluate": "deberta_c.evaluation.evaluating",
+    "explain": "deberta_c.evaluation.attributions",
     "nli_pairs": "deberta_c.training.nli",
     "pretrain": "deberta_c.training.pretraining",
     "train_tokenizer": "deberta_c.training.vocabulary",

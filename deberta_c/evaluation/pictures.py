@@ -55,7 +55,8 @@ def _size(result: Any, name: str) -> tuple[float, float]:
     return 5.2, 3.8
 
 
-def _style(ax: Any, title: str, xlabel: str = "", ylabel: str = "", grid: str | None = "both") -> None:
+def style(ax: Any, title: str, xlabel: str = "", ylabel: str = "", grid: str | None = "both") -> None:
+    """The title, the names of the axes, and quiet lines."""
     ax.set_title(title, loc="left", fontsize=11, color=_INK, pad=8)
     ax.set_xlabel(xlabel, color=_INK, fontsize=9)
     ax.set_ylabel(ylabel, color=_INK, fontsize=9)
@@ -92,7 +93,7 @@ def _confusion_matrix(result: Any, ax: Any, normalize: bool = True) -> None:
     colors = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#d3e3f4", "#7fb0de", "#2f6db3", "#173f70"])
     most = 1.0 if normalize else max(int(values.max()), 1)
     ax.imshow(values, cmap=colors, vmin=0, vmax=most, aspect="auto" if result.problem == MULTIPLE else "equal")
-    _style(ax, title, xlabel, ylabel, grid=None)
+    style(ax, title, xlabel, ylabel, grid=None)
     for spine in ax.spines.values():
         spine.set_visible(False)
     many = len(result.labels) > 60
@@ -123,7 +124,7 @@ def _roc(result: Any, ax: Any) -> None:
         return false, true, metrics.roc_auc_score(wanted, scores)
 
     _curves(result, ax, curve, "AUC")
-    _style(ax, "ROC", "share of other rows that are taken for the label", "share of its rows that are found")
+    style(ax, "ROC", "share of other rows that are taken for the label", "share of its rows that are found")
 
 
 def _precision_recall(result: Any, ax: Any) -> None:
@@ -134,7 +135,7 @@ def _precision_recall(result: Any, ax: Any) -> None:
         return recall, precision, metrics.average_precision_score(wanted, scores)
 
     _curves(result, ax, curve, "AP")
-    _style(ax, "Precision and recall", "recall", "precision")
+    style(ax, "Precision and recall", "recall", "precision")
 
 
 def _curves(result: Any, ax: Any, curve: Any, area: str) -> None:
@@ -194,7 +195,7 @@ def _reliability(result: Any, ax: Any) -> None:
     ax.set(xlim=(0, 1), ylim=(0, 1.12))
     for place, count, height in zip(filled, counts[filled], np.maximum(accuracy, mean), strict=True):
         ax.text((place + 0.5) * width, height + 0.015, f"{count:,}", ha="center", fontsize=6.5, color=_INK)
-    _style(ax, f"Reliability, calibration error {result['calibration_error']:.3f}", xlabel, ylabel)
+    style(ax, f"Reliability, calibration error {result['calibration_error']:.3f}", xlabel, ylabel)
     ax.legend(frameon=False, fontsize=7.5, loc="upper left")
 
 
@@ -207,7 +208,7 @@ def _lengths(result: Any, ax: Any) -> None:
         parts, colors = [lengths[result.correct], lengths[~result.correct]], [_BLUE, _RED]
         ax.hist(parts, edges, stacked=True, color=colors, label=["right", "wrong"], edgecolor="white", linewidth=0.4)
         ax.legend(frameon=False, fontsize=8)
-    _style(ax, "Length of the texts", result.length_unit, "texts", grid="y")
+    style(ax, "Length of the texts", result.length_unit, "texts", grid="y")
 
 
 def _scores(result: Any, ax: Any) -> None:
@@ -215,7 +216,7 @@ def _scores(result: Any, ax: Any) -> None:
         errors = (result.scores - result.targets).mean(axis=1)
         ax.hist(errors, 30, color=_BLUE, edgecolor="white", linewidth=0.4)
         ax.axvline(0, color=_INK, linewidth=1, linestyle=":")
-        _style(ax, "Errors", "predicted minus right", "texts", grid="y")
+        style(ax, "Errors", "predicted minus right", "texts", grid="y")
         return
     if result.problem == MULTIPLE:
         wanted = result.measure.wanted
@@ -231,7 +232,7 @@ def _scores(result: Any, ax: Any) -> None:
     if max(np.histogram(np.concatenate(parts), edges)[0]) > 50:
         ax.set_yscale("symlog", linthresh=10)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-    _style(ax, "Scores", xlabel, ylabel, grid="y")
+    style(ax, "Scores", xlabel, ylabel, grid="y")
     ax.legend(frameon=False, fontsize=8)
 
 
@@ -246,7 +247,7 @@ def _values(result: Any, ax: Any) -> None:
         )  # fmt: skip
     if targets.shape[1] > 1:
         ax.legend(frameon=False, fontsize=8)
-    _style(ax, "Predicted and right", "right", "predicted")
+    style(ax, "Predicted and right", "right", "predicted")
 
 
 def _slices(result: Any, ax: Any) -> None:
@@ -262,7 +263,7 @@ def _slices(result: Any, ax: Any) -> None:
     ax.set_yticks(places, names)
     if figure in result.metrics:
         ax.axvline(result[figure], color=_INK, linewidth=1, linestyle=":")
-    _style(ax, "Slices", f"{figure}, with its interval; dotted: all texts", grid="x")
+    style(ax, "Slices", f"{figure}, with its interval; dotted: all texts", grid="x")
     ax.set_ylim(-0.7, len(rows) - 0.3)
 
 
