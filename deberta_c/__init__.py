@@ -107,6 +107,10 @@ from deberta_c._tokenizers.tokenizer import (
 )
 
 if _TYPE_CHECKING:
+    from deberta_c.evaluation.assertions import assert_accuracy, assert_logits_close
+    from deberta_c.evaluation.attributions import explain
+    from deberta_c.evaluation.comparing import compare
+    from deberta_c.evaluation.evaluating import evaluate
     from deberta_c.training.arguments import TrainingArguments
     from deberta_c.training.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
     from deberta_c.training.nli import nli_pairs
@@ -198,7 +202,12 @@ __all__ = [
     "UntiedWeightsWarning",
     "ZeroShotClassificationPipeline",
     "__version__",
+    "assert_accuracy",
+    "assert_logits_close",
+    "compare",
     "default_model",
+    "evaluate",
+    "explain",
     "get_num_threads",
     "nli_pairs",
     "no_grad",
@@ -224,6 +233,11 @@ _LAZY = {
     "TrainerState": "deberta_c.training.callbacks",
     "TrainingArguments": "deberta_c.training.arguments",
     "LoraConfig": "deberta_c.training.scope",
+    "assert_accuracy": "deberta_c.evaluation.assertions",
+    "assert_logits_close": "deberta_c.evaluation.assertions",
+    "compare": "deberta_c.evaluation.comparing",
+    "evaluate": "deberta_c.evaluation.evaluating",
+    "explain": "deberta_c.evaluation.attributions",
     "nli_pairs": "deberta_c.training.nli",
     "pretrain": "deberta_c.training.pretraining",
     "train_tokenizer": "deberta_c.training.vocabulary",

@@ -19,7 +19,7 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
-from deberta_c._cli import pretrain, train, tune
+from deberta_c._cli import download, evaluate, info, pretrain, tokenize, train, tune
 from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
@@ -28,11 +28,14 @@ from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
 from deberta_c._pipelines.zero_shot import TEMPLATE
 
-_COMMANDS = ("classify", "zero-shot", "train", "tune", "pretrain", "demo", "bench", "show-config", "text")
+_COMMANDS = (
+    "classify", "zero-shot", "evaluate", "train", "tune", "pretrain", "tokenize", "info", "download", "demo", "bench",
+    "show-config", "text",
+)  # fmt: skip
 _INSTEAD = {
-    "predict": "classify", "score": "classify", "evaluate": "classify", "benchmark": "bench", "config": "show-config",
+    "predict": "classify", "score": "classify", "eval": "evaluate", "benchmark": "bench", "config": "show-config",
     "version": "--version", "help": "--help", "fit": "train", "serve": None, "export": None, "convert": None,
-    "quantize": None, "download": None,
+    "quantize": None,
 }  # fmt: skip
 """Words that look like a command, and the command to use instead."""
 
@@ -40,8 +43,11 @@ _PROGRAM = "python -m deberta_c"
 _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
        {_PROGRAM} zero-shot IN --model DIR --labels LABELS [--out OUT] ...
+       {_PROGRAM} evaluate TEST [--model DIR] [--report FILE] [--at-least VALUE] ...
        {_PROGRAM} train | tune TRAIN [--model DIR] [--out DIR] ...
        {_PROGRAM} pretrain FILE ... --out DIR ...
+       {_PROGRAM} tokenize [--model DIR] TEXT ...
+       {_PROGRAM} info [MODEL] | download NAME DIR
        {_PROGRAM} demo | bench | show-config ..."""
 _EPILOG = f"""\
 If TEXT is "-", each line of standard input is a text. Put "--" before a text that is the name of a command:
@@ -128,7 +134,7 @@ def _run(words: list[str]) -> int:
             options.run(options)
     except BrokenPipeError:
         raise
-    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError, ImportError) as error:
         print(f"deberta_c: {error}", file=sys.stderr)
         return 1
     return 0
@@ -190,6 +196,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_table_options(zero_shot)
     _add_zero_shot_options(zero_shot)
     zero_shot.set_defaults(run=_classify, scorer=_labels_of_choice, pair_column=None)
+
+    for name, module, text_of_help in (
+        ("evaluate", evaluate, "compare predictions with labels: figures, tables, an HTML report"),
+        ("tokenize", tokenize, "the tokens of texts"),
+        ("info", info, "what a model directory holds"),
+        ("download", download, "a model of the hub as a directory"),
+    ):
+        command = commands.add_parser(
+            name,
+            help=text_of_help,
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_options(command)
+        command.set_defaults(run=module.run)
+        if module in (evaluate, tokenize):
+            command.add_argument("--model", help="a model directory or a name of the hub (default: the default model)")
+        if module is evaluate:
+            command.add_argument("--threads", type=int, help="threads to use")
 
     learn = commands.add_parser("train", help="fine-tune a model on labelled texts")
     train.add_options(learn)

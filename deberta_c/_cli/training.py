@@ -2,7 +2,7 @@
 
 import argparse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,10 +26,11 @@ class Labelled(NamedTuple):
     texts: list[str]
     pairs: list[str] | None
     labels: list[Any]
+    others: dict[str, list[Any]]  # further columns that were asked for
 
     def as_validation(self) -> tuple[Any, ...]:
         """The rows as `fit` takes them for a validation set."""
-        return (self.texts, self.labels) if self.pairs is None else tuple(self)
+        return (self.texts, self.labels) if self.pairs is None else (self.texts, self.pairs, self.labels)
 
 
 def add_data_options(command: argparse.ArgumentParser) -> None:
@@ -141,8 +142,8 @@ def _lora(options: argparse.Namespace) -> dict[str, Any] | None:
     return {"r": options.lora_rank, "lora_alpha": alpha, "target_modules": options.lora_targets}
 
 
-def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:
-    """The labelled rows of a file; errors name the line."""
+def read_labelled(path: Path, options: argparse.Namespace, others: Iterable[str] = ()) -> Labelled:
+    """The labelled rows of a file, with the columns `others`; errors name the line."""
     reads = format_of(path, "csv", options.delimiter, options.encoding, not options.no_quotes)
     source = shown(path)
     texts: list[str] = []
@@ -153,9 +154,12 @@ def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:
         "--pair-column": options.pair_column,
         "--label-column": options.label_column,
     }
+    further: dict[str, list[Any]] = {name: [] for name in others}
     for chunk in read_chunks(path, reads, 4096):
         if not texts:
             require_columns(chunk, reads, names)
+            for name in further:
+                require_columns(chunk, reads, {"--by": name})
         texts += text_cells(chunk, options.text_column, source, reads, "drop such rows")
         if options.pair_column:
             pairs += text_cells(chunk, options.pair_column, source, reads, "drop such rows")
@@ -164,9 +168,13 @@ def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:
             if is_missing(label):
                 raise ValueError(f"{source}, {chunk.place(row)}: the label is missing; drop such rows")
         labels += found
+        for name, values in further.items():
+            values += cells_of(chunk, name, reads)
     if not texts:
         raise ValueError(f"{source} has no rows; give labelled texts")
-    return Labelled(texts, pairs if options.pair_column else None, _numbers(labels, options.regression, source))
+    return Labelled(
+        texts, pairs if options.pair_column else None, _numbers(labels, options.regression, source), further
+    )
 
 
 def validation_rows(options: argparse.Namespace) -> float | tuple[Any, ...] | None:

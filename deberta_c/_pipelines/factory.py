@@ -349,7 +349,7 @@ def pipeline(
     >>> len(classifier(["See you at home", "Free entry!"]))
     2
     """
-    found = _class_for(task, model)
+    found = class_for(task, model)
     _require_cpu_map(options.pop("device_map", None))
     opening = _pop_opening_options(options)
     if model is None:
@@ -406,7 +406,8 @@ _CLASSES: tuple[type[Pipeline[Any]], ...] = (
 )
 
 
-def _class_for(task: object, model: object) -> type[Pipeline[Any]]:
+def class_for(task: object, model: object = None) -> type[Pipeline[Any]]:
+    """The class of a task; without one, that of the head of an opened model, or text classification."""
     if task is None:
         fitting = (found for found in _CLASSES if isinstance(model, found.takes))
         return next(fitting, TextClassificationPipeline)

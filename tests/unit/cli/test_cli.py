@@ -409,8 +409,8 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
     [
         (
             ["serve"],
-            "'serve' is not a command; there are classify, zero-shot, train, tune, pretrain, demo, bench, show-config, "
-            "text; to",
+            "'serve' is not a command; there are classify, zero-shot, evaluate, train, tune, pretrain, tokenize, info, "
+            "download, demo, bench, show-config, text; to",
         ),
         (["sevre", "in.csv", "--out", "x"], "'sevre' is not a command; there are"),
         (["trian", "in.csv", "--out", "x"], "'trian' is not a command; did you mean 'train'"),
