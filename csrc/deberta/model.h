@@ -22,7 +22,14 @@ struct deberta_tensor {
     const void *data;   /* row-major, aligned to its item; that of the word table must outlive the model */
     size_t block, step; /* not 0: rows come in blocks of `block`, and block b begins `step` * b rows after the data */
     bool mapped;        /* the data is a mapped file, whose pages are dropped after reading */
+    bool exact;         /* its linear layer computes in float32, whatever the precision of the network */
 };
+
+/* The type in which the linear layers of the encoder multiply; everything else is float32. */
+enum deberta_precision { DEBERTA_FLOAT32 = 0, DEBERTA_BFLOAT16, DEBERTA_INT8, DEBERTA_PRECISIONS };
+
+/* Whether the kernels in use can. */
+bool deberta_has_precision(enum deberta_precision precision);
 
 /* What follows the encoder. Weights are head.dense, head.LayerNorm and head.out. */
 enum deberta_head {
@@ -51,6 +58,7 @@ struct deberta_config {
     enum deberta_head head;
     float layer_norm_eps;
     const char *hidden_act, *conv_act, *head_act; /* Hugging Face names; ignored when their part is absent */
+    enum deberta_precision precision;             /* ignored in training */
 };
 
 /* Calls `visit` once per tensor that the configuration needs; columns is 0 for a vector. */
