@@ -30,6 +30,11 @@ enum deberta_precision { DEBERTA_FLOAT32 = 0, DEBERTA_BFLOAT16, DEBERTA_INT8, DE
 
 /* Whether the kernels in use can. */
 bool deberta_has_precision(enum deberta_precision precision);
+/* Who multiplies, "own" or "onednn", and with which instructions, such as "avx512_vnni". */
+const char *deberta_multiplier(enum deberta_precision precision);
+const char *deberta_instructions(enum deberta_precision precision);
+/* Multiplies integers whose sums are known: *right is false on a machine whose products saturate. */
+MUST_USE enum deberta_status deberta_known_products(enum deberta_precision precision, bool *right);
 
 /* What follows the encoder. Weights are head.dense, head.LayerNorm and head.out. */
 enum deberta_head {

@@ -59,11 +59,6 @@ enum deberta_status config_activations(const struct deberta_config *config, stru
     return DEBERTA_OK;
 }
 
-bool deberta_has_precision(enum deberta_precision precision)
-{
-    return precision < DEBERTA_PRECISIONS && (precision != DEBERTA_BFLOAT16 || kernels->product_bf16);
-}
-
 enum deberta_status config_check(const struct deberta_config *c)
 {
     const struct {

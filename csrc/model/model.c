@@ -92,15 +92,13 @@ static enum deberta_status init_linear(struct deberta_model *m, struct linear *l
 
 static const struct linear_path *float32_path(const struct deberta_model *m)
 {
-    return m->trainable ? &linear_packed : linear_chosen();
+    return m->trainable ? &linear_packed : linear_of(DEBERTA_FLOAT32);
 }
 
 /* The path of a linear layer of the encoder. */
 static const struct linear_path *layer_path(const struct deberta_model *m, bool exact)
 {
-    static const struct linear_path *const paths[] = {[DEBERTA_BFLOAT16] = &linear_bf16, [DEBERTA_INT8] = &linear_int8};
-    return m->trainable || exact || m->config.precision == DEBERTA_FLOAT32 ? float32_path(m)
-                                                                           : paths[m->config.precision];
+    return m->trainable || exact ? float32_path(m) : linear_of(m->config.precision);
 }
 
 static enum deberta_status load_on(struct deberta_model *m, struct linear *linear, const struct linear_path *path,

@@ -70,6 +70,10 @@ MUST_USE enum deberta_status linear_apply_with(const struct linear *linear, cons
                                                enum activation act, float *out, void *scratch);
 size_t linear_apply_scratch(const struct linear *linear, size_t rows);
 
+/* Whether a path multiplies integers, the largest ones among them, without an error: every type represents them and
+ * their sums. */
+MUST_USE enum deberta_status linear_is_exact(const struct linear_path *path, bool *exact);
+
 /* The backward pass, of layers with the path `linear_packed`. Its bits do not depend on the number of threads. */
 
 /* The floats that one worker needs; `scratch` below is (threads_count(), linear_backward_scratch()), 64-byte aligned.

@@ -120,5 +120,7 @@ extern PyType_Spec binding_spm_spec, binding_tokenizer_spec, binding_model_spec,
 /* Methods of the module. */
 PyObject *binding_parameters(PyObject *module, PyObject *config);
 PyObject *binding_dtypes(PyObject *module, PyObject *unused);
+PyObject *binding_multiplier(PyObject *module, PyObject *dtype);
+PyObject *binding_known_products(PyObject *module, PyObject *dtype);
 
 #endif

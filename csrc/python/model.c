@@ -102,6 +102,31 @@ static int read_precision(const char *name, enum deberta_precision *precision)
     return -1;
 }
 
+static int precision_of(PyObject *dtype, enum deberta_precision *precision)
+{
+    const char *name = PyUnicode_AsUTF8(dtype);
+    return name ? read_precision(name, precision) : -1;
+}
+
+PyObject *binding_multiplier(PyObject *module, PyObject *dtype)
+{
+    (void)module;
+    enum deberta_precision precision;
+    if (precision_of(dtype, &precision) < 0)
+        return NULL;
+    return PyUnicode_FromFormat("%s %s", deberta_multiplier(precision), deberta_instructions(precision));
+}
+
+PyObject *binding_known_products(PyObject *module, PyObject *dtype)
+{
+    (void)module;
+    enum deberta_precision precision;
+    bool right;
+    if (precision_of(dtype, &precision) < 0 || binding_check(deberta_known_products(precision, &right)) < 0)
+        return NULL;
+    return PyBool_FromLong(right);
+}
+
 /* Marks the tensors whose names are in `keep`. */
 static int mark_exact(struct deberta_tensor *tensors, Py_ssize_t count, PyObject *keep)
 {

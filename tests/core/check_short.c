@@ -241,8 +241,40 @@ static void check_failed_allocations(const struct linear_path *path)
     memory_free(weights);
 }
 
+/* ---- known products ---- */
+
+static void (*right_int8)(const struct short_product *);
+
+/* A machine whose sums of two products saturate at 16 bits, as vpmaddubsw does. */
+static void saturating_int8(const struct short_product *p)
+{
+    right_int8(p);
+    for (size_t row = 0; row < p->rows; row++)
+        for (size_t j = 0; j < kernels->panel_width; j++)
+            p->c[row * p->ldc + j] = fminf(p->c[row * p->ldc + j], 32767.0f);
+}
+
+static void check_known_products(void)
+{
+    bool right;
+    for (int type = 0; type < DEBERTA_PRECISIONS; type++) {
+        CHECK(deberta_known_products((enum deberta_precision)type, &right) == DEBERTA_OK);
+        CHECK(right == deberta_has_precision((enum deberta_precision)type));
+    }
+    const struct kernels *before = kernels;
+    struct kernels saturates = *kernels;
+    right_int8 = kernels->product_int8;
+    saturates.product_int8 = saturating_int8;
+    kernels_select(&saturates);
+    CHECK(deberta_known_products(DEBERTA_INT8, &right) == DEBERTA_OK && !right);
+    kernels_select(before);
+    CHECK(strcmp(deberta_instructions(DEBERTA_FLOAT32), isa_names[kernels->isa]) == 0);
+    CHECK(strcmp(deberta_multiplier(DEBERTA_INT8), "own") == 0);
+}
+
 static void check_level(bool own)
 {
+    check_known_products();
     if (!own)
         return;
     check_int8_of(kernels);
