@@ -1,6 +1,5 @@
 """How far the answers of two networks with the same weights are apart, and the self-test of a network."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,7 +23,7 @@ _SAMPLE = (
     "Congratulations, you have won a free holiday! Call 0800 123 456 now to claim your prize.",
     "The committee postponed its decision on the new bridge until the end of March.",
     "Where did the first expedition to the South Pole begin, and who led it?",
-    "I waited forty minutes for cold soup, and nobody apologised. Never again.",
+    "I waited forty minutes for cold soup, and the waiter never apologised. Never again.",
     "What a wonderful film: funny, warm and beautifully acted from beginning to end!",
     "ok thx, c u l8r :)",
     "Please reset my password; the link in your last e-mail has expired.",
@@ -40,30 +39,24 @@ _SAMPLE = (
 
 
 class Compared(NamedTuple):
-    """Answers (M) of two networks: whether their labels are equal, how much probabilities differ, and their rows."""
+    """Answers (M) of two networks: whether their labels are equal, and how much probabilities differ."""
 
     equal: NDArray[np.bool_]
     difference: NDArray[np.float64]
-    rows: NDArray[np.intp]
 
     @property
     def agreement(self) -> float:
-        """The share of equal labels; 1 without any."""
-        return float(self.equal.mean()) if len(self.equal) else 1.0
+        """The share of equal labels."""
+        return float(self.equal.mean())
 
     @property
     def largest(self) -> float:
         """The largest difference of a probability."""
         return float(self.difference.max(initial=0.0))
 
-    @property
-    def mean(self) -> float:
-        """The mean difference."""
-        return float(self.difference.mean()) if len(self.equal) else 0.0
-
-    def holds(self, agreement: float = LEAST_AGREEMENT, difference: float = MOST_DIFFERENCE) -> bool:
-        """Whether the labels agree and no probability differs by more."""
-        return self.agreement >= agreement and self.largest <= difference
+    def holds(self) -> bool:
+        """Whether enough labels agree and no probability differs by too much."""
+        return self.agreement >= LEAST_AGREEMENT and self.largest <= MOST_DIFFERENCE
 
 
 def kind_of(model: Any) -> str:
@@ -74,7 +67,13 @@ def kind_of(model: Any) -> str:
         return str(model.probability_function() or "scores")
     head = str(model._head)
     if head == "tokens":
-        return "softmax" if hasattr(type(model), "classes_") else "sigmoid" if model._settings["num_labels"] == 1 else "spans"
+        return (
+            "softmax"
+            if hasattr(type(model), "classes_")
+            else "sigmoid"
+            if model._settings["num_labels"] == 1
+            else "spans"
+        )
     return "scores" if head == "sequence" and model._settings["num_labels"] == 1 else "softmax"
 
 
@@ -97,11 +96,8 @@ def answers(model: Any, core: _core.Model, rows: Rows) -> list[NDArray[np.float3
 def compare(kind: str, first: list[NDArray[np.float32]], second: list[NDArray[np.float32]]) -> Compared:
     """The answers of two networks, row by row."""
     pairs = [_compare_row(kind, one, other) for one, other in zip(first, second, strict=True)]
-    if not pairs:
-        return Compared(np.empty(0, np.bool_), np.empty(0), np.empty(0, np.intp))
-    equal, difference = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
-    difference = np.where(np.isfinite(difference), difference, 1.0)
-    return Compared(equal, difference, np.repeat(np.arange(len(pairs)), [len(pair[0]) for pair in pairs]))
+    difference = np.concatenate([pair[1] for pair in pairs])
+    return Compared(np.concatenate([pair[0] for pair in pairs]), np.where(np.isfinite(difference), difference, 1.0))
 
 
 def sample_of(model: Any) -> Rows:
@@ -132,20 +128,6 @@ def failure(exact: Any, model: Any) -> str:
     )
 
 
-def wilson(hits: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """The interval of a share by Wilson, at 95 % by default.
-
-    >>> [round(bound, 3) for bound in wilson(99, 100)]
-    [0.946, 0.998]
-    """
-    if trials == 0:
-        return 0.0, 1.0
-    share, square = hits / trials, z * z / trials
-    middle = (share + square / 2) / (1 + square)
-    half = z * math.sqrt(share * (1 - share) / trials + square / (4 * trials)) / (1 + square)
-    return max(0.0, middle - half), min(1.0, middle + half)
-
-
 def _compare_row(
     kind: str, first: NDArray[np.float32], second: NDArray[np.float32]
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
@@ -154,15 +136,15 @@ def _compare_row(
         one, other = (np.atleast_2d(part).mean(axis=0, dtype=np.float64) for part in (first, second))
         cosine = np.array([one @ other / max(np.linalg.norm(one) * np.linalg.norm(other), 1e-30)])
         return cosine >= _NEAR, 1 - cosine
-    first, second = (np.atleast_2d(part).astype(np.float64) for part in (first, second))
+    a, b = (np.atleast_2d(part).astype(np.float64) for part in (first, second))
     if kind == "scores":
-        difference = (abs(first - second) / np.maximum(1.0, abs(first))).max(axis=1)
+        difference = (abs(a - b) / np.maximum(1.0, abs(a))).max(axis=1)
         return difference <= _SPREAD, difference
     if kind == "sigmoid":
-        return ((first > 0) == (second > 0)).all(axis=1), abs(sigmoid(first) - sigmoid(second)).max(axis=1)
+        return ((a > 0) == (b > 0)).all(axis=1), abs(sigmoid(a) - sigmoid(b)).max(axis=1)
     if kind == "spans":  # the places compete
-        first, second = first.T, second.T
-    return first.argmax(axis=1) == second.argmax(axis=1), abs(softmax(first) - softmax(second)).max(axis=1)
+        a, b = a.T, b.T
+    return a.argmax(axis=1) == b.argmax(axis=1), abs(softmax(a) - softmax(b)).max(axis=1)
 
 
 def _one_of_each(rows: Rows) -> NDArray[np.uint8]:

@@ -40,10 +40,11 @@ class CoreOutputs(NamedTuple):
 class PreTrainedModel(WeightedModel):
     """The base of all models; use a class of a family, such as DebertaV2Model, or an Auto class.
 
-    A model computes on the CPU, in float32 unless `to_dtype` or `dtype=` chooses another type. The weights are immutable, and many threads may use the object at once. It
-    pickles as the path of its directory and its options, or as its configuration and seed; a process that unpickles
-    the same model repeatedly opens it once, and keeps the last one open. Labels and `problem_type` may be set in
-    `config` at any time; changing another key of an open model has no effect.
+    A model computes on the CPU, in float32 unless `to_dtype` or `dtype=` chooses another type. The weights are
+    immutable, and many threads may use the object at once. It pickles as the path of its directory and its options, or
+    as its configuration and seed; a process that unpickles the same model repeatedly opens it once, and keeps the last
+    one open. Labels and `problem_type` may be set in `config` at any time; changing another key of an open model has no
+    effect.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 

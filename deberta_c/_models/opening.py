@@ -196,8 +196,8 @@ class OpenedModel:
 
         A self-test, well under a second, multiplies known numbers and runs a few texts in both types; PrecisionWarning
         says if labels differ or a probability by more than 0.1. "auto" is the fastest type of this CPU that passes,
-        with a warning if that is not the first; call `check_precision` with your own texts. What `precision` of
-        another model says is taken as it is, without a test. For float32 the result may be the model itself.
+        with a warning if that is not the first. What `precision` of another model says is taken as it is, without a
+        test. For float32 the result may be the model itself.
 
         Errors: ValueError for a type that is unknown or that the CPU lacks, or a name in `keep` that no layer has.
 
@@ -430,7 +430,7 @@ class OpenedModel:
         instead = "" if now in failures else f"the network computes in {now} instead; "
         text = (
             f"{self.name_or_path or type(self).__name__!r}: {'; '.join(failures.values())}; {instead}"
-            f'call check_precision(texts, dtype="{first}") for the layers to keep in float32'
+            'give dtype="float32", or name layers to keep in float32, such as keep=["encoder.layer.0"]'
         )
         warn_caller(PrecisionWarning(text, dtype=first))
 

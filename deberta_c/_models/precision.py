@@ -24,8 +24,8 @@ class Precision(NamedTuple):
     """How the linear layers of an encoder multiply: what the attribute `precision` of a model says.
 
     `dtype` is "float32", "bfloat16" or "int8", `keep` names the layers that stay in float32, and `kernels` says who
-    multiplies and with which instructions. A model opened with `dtype=model.precision` computes in the same way, without
-    the self-test.
+    multiplies and with which instructions. A model opened with `dtype=model.precision` computes in the same way,
+    without the self-test.
 
     >>> import deberta_c
     >>> deberta_c.AutoModel.from_pretrained(deberta_c.default_model()).precision.dtype
@@ -58,9 +58,12 @@ class Unit(NamedTuple):
 def wanted_dtype(options: Mapping[str, Any]) -> Any:
     """The value of `dtype`, or of `torch_dtype`, in the options: one of DTYPES, "auto" or a Precision.
 
-    Errors: ValueError for any other type, or two different ones.
+    "auto" as `torch_dtype` is float32: older code means the type of the file by it. Errors: ValueError for any other
+    type, or two different ones.
     """
     found = {name: checked_dtype(options[name], name) for name in ("dtype", "torch_dtype") if options.get(name)}
+    if found.get("torch_dtype") == "auto":
+        found["torch_dtype"] = "float32"
     if len(set(found.values())) > 1:
         raise ValueError(f"dtype is {options['dtype']!r}, but torch_dtype {options['torch_dtype']!r}; give dtype only")
     return next(iter(found.values()), "float32")
