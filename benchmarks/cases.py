@@ -12,7 +12,7 @@ LENGTHS = json.loads((Path(__file__).parent / "lengths.json").read_text())
 
 SHAPES = {f"1x{n}": [n] for n in (1, 8, 16, 64, 128, 384, 512)}
 SHAPES |= {"8x128": [128] * 8, "32x32": [32] * 32, "4x512": [512] * 4}
-SHAPES |= {"1000 messages": LENGTHS["sms_spam"], "500 articles": LENGTHS["ag_news"]}
+SHAPES |= {"1000 messages": LENGTHS["sms_spam"][:1000], "500 articles": LENGTHS["ag_news"]}
 OTHERS = {"256 messages": LENGTHS["sms_spam"][:256], "64 messages": LENGTHS["sms_spam"][:64]}
 WORKS_OF_ALL_SIZES = ("1x16", "1x128", "8x128", "256 messages")
 QUICK_WORKS = ("1x16", "1x128", "8x128", "64 messages")

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps of training by deberta_c and by transformers with torch, alternately: random weights, float32, equal threads.
 
-    python -m benchmarks.training.run  # everything, into benchmarks/results/ISA/training.json (ten minutes)
+    python -m benchmarks.training.run  # everything, into benchmarks/results/ISA/training.json (fifteen minutes)
     python -m benchmarks.training.run --works "v3-xsmall 16x64"  # these works; the others stay in the file
     python -m benchmarks.training.run --table  # prints the committed results
 
-Each library runs in a separate process (worker.py). Before anything is timed, the loss and the norm of the gradients
-without dropout are compared. A ragged work is one padded batch for torch, and packed for deberta_c.
+Each library runs in a separate process (worker.py; epochs_worker.py for epochs with frozen layers). Before anything is
+timed, the loss and the norm of the gradients without dropout are compared. A ragged work is one padded batch for torch,
+and packed for deberta_c. An epoch takes torch over a minute: a round measures an eighth of it, and the rounds together
+all of it.
 """
 
 import contextlib
@@ -24,13 +26,19 @@ from benchmarks import common
 from benchmarks.cases import LENGTHS, Case
 from benchmarks.core.peak import peak_gflops
 from benchmarks.peers.models import CONFIGS, write_checkpoint
+from benchmarks.training import epochs_worker
 from benchmarks.training.worker import Compiled, Eager, Ours
 
+EPOCHS = {  # how the rows of an epoch are put into batches
+    "v3-xsmall, epoch of 2,000 messages, 10 of 12 layers frozen": "random",
+    "the same, batches grouped by length": "group_by_length",
+}
 WORKS = {
     "v3-base 8x128": ("v3-base", [128] * 8, {"avx512": 1.8, "avx2": 2.2}),
     "v3-xsmall 16x64": ("v3-xsmall", [64] * 16, {"avx512": 2.5, "avx2": 2.5}),
     "v3-xsmall 64 messages": ("v3-xsmall", LENGTHS["sms_spam"][:64], {"avx512": 8.0, "avx2": 8.0}),
 }
+WORKS |= {name: ("v3-xsmall", LENGTHS["sms_spam"], {"avx512": 20.0, "avx2": 20.0}) for name in EPOCHS}
 ROUNDS, WARM_UP = 7, 2
 PAUSE = 0.2  # seconds between libraries: idle threads of the other one spin for a while
 LOSS_TOLERANCE, NORM_TOLERANCE = 1e-4, 1e-3  # relative
@@ -55,11 +63,13 @@ def measure(work: str, directory: Path, libraries: list[str], threads: int) -> d
     model, lengths, _ = WORKS[work]
     rows = Case(work, lengths).rows(CONFIGS[model]["vocab_size"])
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "DEBERTA_C_NUM_THREADS": str(threads)}
-    command = [sys.executable, "-m", "benchmarks.training.worker"]
+    command = [sys.executable, "-m", f"benchmarks.training.{'epochs_worker' if work in EPOCHS else 'worker'}"]
+    rounds, warm_up = (epochs_worker.PARTS, 1) if work in EPOCHS else (ROUNDS, WARM_UP)
+    options = [str(directory), str(threads)] + [EPOCHS[work]] * (work in EPOCHS)
     with contextlib.ExitStack() as stack:
         workers = {}
         for name in libraries:
-            workers[name] = common.Worker(name, [*command, name, str(directory), str(threads)], env=environment)
+            workers[name] = common.Worker(name, [*command, name, *options], env=environment)
             stack.callback(workers[name].close)
         question = json.dumps({"rows": rows})
         check(work, {name: json.loads(worker.ask(question)) for name, worker in workers.items()})
@@ -70,7 +80,7 @@ def measure(work: str, directory: Path, libraries: list[str], threads: int) -> d
 
         peak = peak_gflops(threads)
         answers = common.alternate(
-            {name: lambda worker=worker: step(worker) for name, worker in workers.items()}, ROUNDS, WARM_UP
+            {name: lambda worker=worker: step(worker) for name, worker in workers.items()}, rounds, warm_up
         )
     return {
         "machine": common.machine(
@@ -83,6 +93,11 @@ def measure(work: str, directory: Path, libraries: list[str], threads: int) -> d
     }
 
 
+def duration(work: str, name: str, seconds: list[float]) -> float:
+    """The median of equal turns, or the sum of the parts of an epoch."""
+    return sum(seconds) if work in EPOCHS and name != Ours.name else statistics.median(seconds)
+
+
 def table(results: dict[str, Any]) -> str:
     """Medians, what they are over deberta_c's, goals, the share of the FMA peak, memory."""
     rows = []
@@ -90,7 +105,7 @@ def table(results: dict[str, Any]) -> str:
         if work not in results:
             continue
         result = results[work]
-        medians = {name: statistics.median(found) for name, found in result["seconds"].items()}
+        medians = {name: duration(work, name, found) for name, found in result["seconds"].items()}
         own, goal = medians[Ours.name], WORKS[work][2].get(result["machine"]["isa"])
         share = result["gflop"] / own / result["peak_gflops"]
         for name, median in medians.items():
@@ -102,16 +117,17 @@ def table(results: dict[str, Any]) -> str:
                     f"{median:.2f} s",
                     f"{median / own:.1f}x" if others else "",
                     f"{goal}x" if name == Eager.name and goal else "",
-                    "" if others else f"{share:.0%}",
+                    "" if others or work in EPOCHS else f"{share:.0%}",
                     f"{result['peak_mb'][name] / 1e3:.2f} GB",
                 ]
             )
-    header = ["step", "library", "median", "over deberta_c", "goal", "share of the FMA peak", "peak memory"]
+    header = ["step", "library", "time", "over deberta_c", "goal", "share of the FMA peak", "peak memory"]
     machine = next(iter(results.values()))["machine"]
     return (
         common.markdown(header, rows)
         + "\n\nA step: forward and backward pass with dropout 0.1, clipping, AdamW. The share counts a forward pass of "
-        + "real tokens, and twice that for the backward pass.\n"
+        + "real tokens, and twice that for the backward pass. An epoch of deberta_c, by its Trainer, is the second or "
+        + "later; that of torch is the sum of eight parts. Times of steps and of epochs of deberta_c are medians.\n"
         + f"{machine['cpu']} ({machine['isa']}), {machine['threads']} threads, {machine['date']}; torch "
         + f"{machine['torch']}, transformers {machine['transformers']}."
     )
@@ -140,7 +156,8 @@ def main() -> None:
             for work in options.works:
                 if WORKS[work][0] != model:
                     continue
-                result = measure(work, Path(directory), libraries, options.threads)
+                of_work = list(epochs_worker.LIBRARIES) if work in EPOCHS else libraries
+                result = measure(work, Path(directory), of_work, options.threads)
                 results = common.read("training", common.isa())
                 common.write("training", common.isa(), {**results, work: result}, indent=1)
                 print(table({work: result}), flush=True)

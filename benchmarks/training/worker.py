@@ -12,11 +12,14 @@ import os
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.cases import padded
+
+if TYPE_CHECKING:
+    from deberta_c.training.session import Session
 
 RATE, DECAY, MAX_NORM = 2e-5, 0.01, 1.0
 
@@ -29,44 +32,38 @@ class Ours:
 
         deberta_c.set_num_threads(threads)
         self.model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
-        self.training = self.new_training(0.1)
-
-    def new_training(self, dropout: float) -> Any:
-        from deberta_c import _core
-        from deberta_c._models.tensor_names import match_weights
-
-        model = self.model
-        plan, found = model._opened, dict(model._weights())
-        matched = match_weights(model._wanted(plan), found, plan.settings, model._tie(plan.config, found))
-        return _core.Training(
-            model._settings, matched.tensors, hidden_dropout=dropout, attention_dropout=dropout, head_dropout=dropout,
-            padding=0,
-        )  # fmt: skip
-
-    def prepare(self, rows: list[list[int]]) -> None:
-        self.ids = np.concatenate([np.asarray(row, np.int32) for row in rows])
-        self.offsets = np.cumsum([0, *map(len, rows)]).astype(np.int64)
-        self.labels = np.arange(len(rows)) % 3
         self.seed = 0
 
-    def gradients(self, training: Any) -> float:
-        logits = training.forward(self.ids, self.offsets, seed=self.seed)
-        exponentials = np.exp(logits - logits.max(axis=1, keepdims=True))
-        shares = exponentials / exponentials.sum(axis=1, keepdims=True)
-        rows = np.arange(len(logits))
-        loss = -float(np.log(shares[rows, self.labels]).mean())
-        shares[rows, self.labels] -= 1.0
-        training.backward((shares / np.float32(len(logits))).ravel())
-        return loss
+    def new_session(self, dropout: float) -> "Session":
+        from deberta_c.training.session import Session
+
+        config = self.model.config
+        config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
+        return Session(self.model)
+
+    def prepare(self, rows: list[list[int]]) -> None:
+        ids = np.concatenate([np.asarray(row, np.int32) for row in rows])
+        self.batch = {"ids": ids, "offsets": np.cumsum([0, *map(len, rows)]).astype(np.int64)}
+        self.labels = np.arange(len(rows)) % 3
+
+    def gradients(self, session: "Session") -> float:
+        from deberta_c._models.losses import loss_and_gradient
+
+        logits = session.forward(self.batch, self.seed)
+        loss, gradient = loss_and_gradient("single_label_classification", logits, self.labels)
+        session.backward(gradient)
+        return float(loss)
 
     def check(self) -> tuple[float, float]:
-        training = self.new_training(0.0)
-        return self.gradients(training), training.update(0.0)
+        session = self.new_session(0.0)
+        answer = self.gradients(session), session.update(0.0)
+        self.session = self.new_session(0.1)
+        return answer
 
     def step(self) -> float:
         self.seed += 1
-        loss = self.gradients(self.training)
-        self.training.update(RATE, weight_decay=DECAY, max_norm=MAX_NORM)
+        loss = self.gradients(self.session)
+        self.session.update(RATE, weight_decay=DECAY, max_norm=MAX_NORM)
         return loss
 
 
@@ -82,11 +79,15 @@ class Eager:
         self.model = transformers.AutoModelForSequenceClassification.from_pretrained(
             directory, dtype=torch.float32, attn_implementation="eager"
         )
-        decay = [p for p in self.model.parameters() if p.ndim > 1]
-        others = [p for p in self.model.parameters() if p.ndim == 1]
-        groups = [{"params": decay, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
-        self.optimizer = torch.optim.AdamW(groups, lr=RATE, fused=True)
         self.forward = self.model
+        self.optimizer = self.new_optimizer()
+
+    def new_optimizer(self) -> Any:
+        """Over the parameters that are trained."""
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        decay, others = [p for p in trained if p.ndim > 1], [p for p in trained if p.ndim == 1]
+        groups = [{"params": decay, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}]
+        return self.torch.optim.AdamW(groups, lr=RATE, fused=True)
 
     def prepare(self, rows: list[list[int]]) -> None:
         self.inputs = {name: self.torch.from_numpy(array) for name, array in padded(rows).items()}
@@ -119,17 +120,17 @@ class Compiled(Eager):
         self.forward = self.torch.compile(self.model)
 
 
-LIBRARIES = {library.name: library for library in (Ours, Eager, Compiled)}
+LIBRARIES: dict[str, type] = {library.name: library for library in (Ours, Eager, Compiled)}
 
 
 def peak_mb() -> float:
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e3
 
 
-def main(name: str, directory: str, threads: str) -> None:
+def main(libraries: dict[str, type], name: str, directory: str, threads: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not mix with the answers
-    library = LIBRARIES[name](Path(directory), int(threads))
+    library = libraries[name](Path(directory), int(threads))
     for line in sys.stdin:
         question = json.loads(line)
         answer: dict[str, Any] = {}
@@ -145,4 +146,4 @@ def main(name: str, directory: str, threads: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(LIBRARIES, *sys.argv[1:])
