@@ -20,7 +20,13 @@ except ImportError as error:
 
 from deberta_c._base import absent as _absent
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
-from deberta_c._base.errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
+from deberta_c._base.errors import (
+    MissingHeadWarning,
+    PrecisionWarning,
+    TruncationWarning,
+    UnexpectedWeightsWarning,
+    UntiedWeightsWarning,
+)
 from deberta_c._base.threads import get_num_threads, set_num_threads, threads
 from deberta_c._models.auto import (
     AutoModel,
@@ -83,6 +89,7 @@ from deberta_c._models.outputs import (
     sigmoid,
     softmax,
 )
+from deberta_c._models.precision import Precision
 from deberta_c._pipelines.cross_encoder import CrossEncoder
 from deberta_c._pipelines.factory import TextClassificationPipeline, pipeline
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
@@ -184,6 +191,8 @@ __all__ = [
     "PreTrainedTokenizerBase",
     "PreTrainedTokenizerFast",
     "PreTrainingOutput",
+    "Precision",
+    "PrecisionWarning",
     "PretrainedConfig",
     "QuestionAnsweringModelOutput",
     "QuestionAnsweringPipeline",

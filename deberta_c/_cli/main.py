@@ -144,7 +144,7 @@ def _first_word(words: list[str]) -> int:
     """The index of the first word that is neither an option nor the value of one."""
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] not in ("-", "--"):
-        at += 2 if words[at] in ("--model", "--threads") else 1
+        at += 2 if words[at] in ("--model", "--threads", "--dtype") else 1
     return at
 
 
@@ -245,6 +245,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--labels-only", action="store_true", help="write only the labels")
     for command in (text, classify, learn, search, demo, bench):
         command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
+    for command in (text, classify, zero_shot, demo, bench):
+        command.add_argument(
+            "--dtype",
+            default="float32",
+            choices=("float32", "bfloat16", "int8", "auto"),
+            help="the type in which the model multiplies; auto: the fastest that passes its self-test",
+        )
     before.add_argument("--model", help="a model directory or a name of the hub, to go on with instead of --config")
     for command in (text, classify, zero_shot, learn, search, before, demo, bench):
         command.add_argument("--threads", type=int, help="threads to use")
@@ -302,12 +309,13 @@ def _add_table_options(classify: argparse.ArgumentParser) -> None:
     )
 
 
-def _open_model(directory: str | None) -> SequenceClassifier:
-    return AutoModelForSequenceClassification.from_pretrained(default_model() if directory is None else directory)
+def _open_model(options: argparse.Namespace) -> SequenceClassifier:
+    directory = default_model() if options.model is None else options.model
+    return AutoModelForSequenceClassification.from_pretrained(directory, dtype=options.dtype)
 
 
 def _classify_words(options: argparse.Namespace) -> None:
-    classifier = pipeline("text-classification", _open_model(options.model), truncation=True)
+    classifier = pipeline("text-classification", _open_model(options), truncation=True)
     for texts in _input_lines() if options.texts == ["-"] else [options.texts]:
         for text, answer in zip(texts, classifier(texts), strict=True):
             print(answer["label"] if options.labels_only else f"{answer['label']}\t{answer['score']:.4f}\t{text}")
@@ -324,7 +332,7 @@ def _demo(options: argparse.Namespace) -> None:
     with Path(sample_messages()).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     start = time.perf_counter()
-    model = _open_model(options.model)
+    model = _open_model(options)
     loaded = time.perf_counter()
     answers = pipeline("text-classification", model, truncation=True)([row["text"] for row in rows])
     done = time.perf_counter()
@@ -338,7 +346,7 @@ def _demo(options: argparse.Namespace) -> None:
 def _bench(options: argparse.Namespace) -> None:
     from deberta_c._cli.bench import run
 
-    run(_open_model(options.model), options.against, options.json)
+    run(_open_model(options), options.against, options.json)
 
 
 def _classify(options: argparse.Namespace) -> None:
@@ -351,7 +359,7 @@ def _classify(options: argparse.Namespace) -> None:
     chunks = read_chunks(source, reads, options.chunk_rows)
     first = next(chunks)  # a wrong file fails before the model is opened
     require_columns(first, reads, {"--column": options.column, "--pair-column": options.pair_column})
-    labels, score = options.scorer(_open_model(options.model), options)
+    labels, score = options.scorer(_open_model(options), options)
     added = _added_columns(labels, options)
     progress = _Progress(shown=target != STANDARD)
     try:

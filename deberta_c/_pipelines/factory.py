@@ -16,7 +16,7 @@ from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.outputs import scores_of
-from deberta_c._pipelines.base import Pipeline, check_top_k
+from deberta_c._pipelines.base import Pipeline, check_dtype, check_top_k
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
 from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
@@ -29,7 +29,7 @@ from deberta_c._tokenizers.tokenizer import AutoTokenizer, PreTrainedTokenizerFa
 _FUNCTIONS = ("softmax", "sigmoid", "none")
 
 # Arguments that choose what is opened.
-_OPENING = ("config", "trust_remote_code")
+_OPENING = ("config", "trust_remote_code", "dtype", "torch_dtype", "keep")
 
 
 class TextClassificationPipeline(Pipeline[SequenceClassifier]):
@@ -337,8 +337,9 @@ def pipeline(
     `model` is a directory, a name of the Hugging Face hub or an opened model. "text-classification" without a model
     uses the default one, which classifies English text messages as ham or spam, and warns; no other task has a default.
     `tokenizer` is a directory, a name or a tokenizer, by default that of the model. `config`, `revision`, `token`,
-    `cache_dir`, `local_files_only`, `subfolder`, `trust_remote_code` and `model_kwargs` are passed to `from_pretrained`
-    of the model; with an opened model they are ignored with a warning. `device` and `device_map` must be the CPU.
+    `cache_dir`, `local_files_only`, `subfolder`, `dtype`, `keep`, `trust_remote_code` and `model_kwargs` are
+    passed to `from_pretrained` of the model; with an opened model they are ignored with a warning, and another `dtype`
+    is an error. `device` and `device_map` must be the CPU.
     Other options are those of the class.
 
     Errors: OSError for a missing directory or file; ValueError for an unknown task, a device other than the CPU, or a
@@ -361,7 +362,7 @@ def pipeline(
         model = found.opener.from_pretrained(model, **opening)
         if isinstance(tokenizer, (str, Path)):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
-    elif opening:
+    elif opening := _without_dtype(model, opening):
         warn_caller(UserWarning(f"ignored by a pipeline, because the model is open already: {', '.join(opening)}"))
     return found(model, tokenizer, device=device, batch_size=batch_size, **options)
 
@@ -370,6 +371,12 @@ def _pop_opening_options(options: dict[str, Any]) -> dict[str, Any]:
     """Removes the options that choose what is opened, and returns them."""
     opening = {name: value for name in (*_OPENING, *HUB) if (value := options.pop(name, None)) is not None}
     return {**opening, **(options.pop("model_kwargs", None) or {})}
+
+
+def _without_dtype(model: PreTrainedModel, opening: dict[str, Any]) -> dict[str, Any]:
+    """The options of an opening except the type, which an opened model has already; ValueError for another one."""
+    check_dtype(model, opening)
+    return {name: value for name, value in opening.items() if name not in ("dtype", "torch_dtype")}
 
 
 def _require_cpu_map(device_map: Any) -> None:
