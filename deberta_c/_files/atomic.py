@@ -2,7 +2,6 @@
 
 import errno
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -32,7 +31,7 @@ def new_files(directory: str | Path, stale: Callable[[str], bool] = _none) -> It
         raise NotADirectoryError(f"{str(directory)!r} is a file; give a directory to save in")
     home = directory if existed else directory.parent
     home.mkdir(parents=True, exist_ok=True)
-    drafts = home / f".deberta_c.{os.urandom(8).hex()}"
+    drafts = _new_name(home)
     try:
         drafts.mkdir()
         yield lambda name: drafts / name
@@ -67,12 +66,17 @@ def require_writable(name: str, directory: str | Path) -> None:
     directory = Path(directory).expanduser()
     home = next(place for place in (directory, *directory.absolute().parents) if place.exists())
     try:
-        with tempfile.TemporaryDirectory(prefix=".deberta_c.", dir=home):
-            pass
+        probe = _new_name(home)
+        probe.mkdir()
+        probe.rmdir()
     except OSError as error:
         raise type(error)(
             f"{name} is {str(directory)!r}, where nothing can be written ({error.strerror}); give another directory"
         ) from error
+
+
+def _new_name(home: Path) -> Path:
+    return home / f".deberta_c.{os.urandom(8).hex()}"
 
 
 def _appears(drafts: Path, directory: Path) -> bool:
