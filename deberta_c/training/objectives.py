@@ -33,7 +33,7 @@ from deberta_c._models.losses import (
     weights_of,
 )
 from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling
-from deberta_c.training.data import INPUT_COLUMNS, Rows
+from deberta_c.training.data import INPUT_COLUMNS, Rows, named
 from deberta_c.training.objective import Batch, Logits, Objective
 from deberta_c.training.session import Session
 
@@ -251,7 +251,8 @@ class TokenObjective(Objective):
             return super().tokenized(columns, name, tokenizer)
         if tokenizer is None:
             raise ValueError(f"{name} has words, but the Trainer has no tokenizer; give processing_class")
-        found = tokenizer([list(row) for row in words], is_split_into_words=True, truncation=True)
+        with named(name):
+            found = tokenizer([list(row) for row in words], is_split_into_words=True, truncation=True)
         given = self.given(columns)
         if given is None:
             return {key: found[key] for key in found}

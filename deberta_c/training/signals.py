@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM in a training: both raise KeyboardInterrupt, and neither comes between what belongs together."""
+"""Ctrl-C and SIGTERM in a training: they raise KeyboardInterrupt, but not between what belongs together."""
 
 import signal
 import threading
@@ -23,11 +23,11 @@ def sigterm_stops() -> Iterator[None]:
 
 @contextmanager
 def signals_wait() -> Iterator[None]:
-    """Ctrl-C and SIGTERM take effect at the end of the block."""
+    """Ctrl-C, SIGTERM and SIGHUP take effect at the end of the block."""
     came: list[tuple[int, Any]] = []
     handlers: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
     for number in handlers:
         signal.signal(number, lambda number, frame: came.append((number, frame)))

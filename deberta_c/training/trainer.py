@@ -354,7 +354,7 @@ class Trainer:
 
     def _note(self, found: "_Measured") -> None:
         """Tells the callbacks of an evaluation, and notes whether it was the best so far."""
-        metrics = self._told(found)
+        metrics = self._announced(found)
         for prefix in found.seen:
             loss = metrics[f"{prefix}_loss"]
             if not math.isfinite(loss):
@@ -417,7 +417,7 @@ class Trainer:
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if isinstance(dataset, str):
             dataset = {dataset: self.eval_dataset[dataset]}
-        return self._told(self._measured(self._held_out(dataset, metric_key_prefix), self._current()))
+        return self._announced(self._measured(self._held_out(dataset, metric_key_prefix), self._current()))
 
     def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
         """Logits of a data set and, if it has labels, its metrics, with the prefix "test_"."""
@@ -454,8 +454,8 @@ class Trainer:
             measured.seen[prefix] = EvalPrediction(found.predictions, found.label_ids)
         return measured
 
-    def _told(self, found: "_Measured") -> dict[str, float]:
-        """The metrics of an evaluation, of which the log and the callbacks are told."""
+    def _announced(self, found: "_Measured") -> dict[str, float]:
+        """The metrics of an evaluation, which the log and the callbacks get."""
         self.log(dict(found.metrics))
         self._call("on_evaluate", metrics=found.metrics, predictions=list(found.seen.values()))
         return found.metrics

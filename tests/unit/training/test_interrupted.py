@@ -89,7 +89,7 @@ def test_a_checkpoint_before_the_end_of_its_epoch_is_evaluated(tokenizer, tmp_pa
 
 
 def test_a_training_that_stopped_early_stays_stopped(tokenizer, tmp_path):
-    """Resumed, it ends at once with the same weights; with more patience it goes on, and begun again it starts anew."""
+    """Resumed, it ends at once with the same weights; with more patience it goes on; a new one counts from 0."""
     options = {**EPOCHS, "num_train_epochs": 9, "learning_rate": 5e-3}
     noisy = data(60, 1)
     noisy["label"] = [1 - label if row % 3 == 0 else label for row, label in enumerate(noisy["label"])]
