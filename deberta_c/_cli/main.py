@@ -57,7 +57,7 @@ Exit status: 0 success, 1 error, 2 wrong arguments, 130 stopped by Ctrl-C, 143 b
 the reader of standard output closed it. Unless it is 0, the file of --out is unchanged."""
 
 
-class _StoppedError(BaseException):
+class _StoppedError(KeyboardInterrupt):
     """SIGTERM or SIGHUP was received."""
 
     def __init__(self, number: int) -> None:
@@ -70,10 +70,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _signals():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt:
-        return _stopped(signal.SIGINT)
     except _StoppedError as stopped:
         return _stopped(stopped.number)
+    except KeyboardInterrupt:
+        return _stopped(signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python reports an error when it flushes at exit
         return 128 + signal.SIGPIPE

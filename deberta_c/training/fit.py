@@ -15,7 +15,7 @@ from deberta_c._columns.texts import rows_of, texts_of
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE, weights_of
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.training.arguments import TrainingArguments, integer
-from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback
+from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from deberta_c.training.labels import (
     ClassWeight,
     EncodedLabels,
@@ -26,12 +26,11 @@ from deberta_c.training.labels import (
     split_rows,
 )
 from deberta_c.training.metrics import metrics_of
-from deberta_c.training.one_class import OneClassCallback, check_predictions
+from deberta_c.training.one_class import OneClassCallback
 from deberta_c.training.result import FitResult, history_of
 from deberta_c.training.trainer import Trainer
 
 Validation = float | tuple[Iterable[Any], ...] | None
-_CHECKED_ROWS = 256
 LOWER_IS_BETTER = ("loss", "rmse")
 _OWN_NAMES = {
     "per_device_train_batch_size": "batch_size", "num_train_epochs": "epochs", "warmup_steps": "warmup",
@@ -111,18 +110,12 @@ def fit(
                 train_dataset=_chosen(table, learned),
                 eval_dataset=_chosen(table, held_out) if len(held_out) else None,
                 compute_metrics=metrics_of(encoded.problem),
-                callbacks=[EarlyStoppingCallback(early_stopping_patience=patience or 0)] if stops else [],
+                callbacks=_stops(patience) if stops and patience else [],
                 class_weights=weights,
             )
-            if encoded.problem == SINGLE and stops:
-                _stop_at_one_class(trainer, (patience or 0) + 1)
             if not progress:
                 trainer.remove_callback(PrinterCallback)
             trainer.train(resume_from_checkpoint=resume or None)
-            if encoded.problem == SINGLE:
-                some = learned[np.linspace(0, len(learned) - 1, min(len(learned), _CHECKED_ROWS)).astype(np.int64)]
-                logits = trainer.predict(_chosen(table, some)).predictions
-                check_predictions(logits, encoded.values[some], encoded.names)
     return _result(trainer, encoded, metric, time.perf_counter() - began)
 
 
@@ -141,17 +134,9 @@ def _labels_of(model: Any, encoded: EncodedLabels) -> Iterator[None]:
         raise
 
 
-def _stop_at_one_class(trainer: Trainer, patience: int) -> None:
-    """Lets a trainer stop when so many validations in a row find one class only."""
-    callback, measure = OneClassCallback(patience), trainer.compute_metrics
-    assert measure is not None
-
-    def compute_metrics(found: Any) -> dict[str, float]:
-        callback.see(*found)
-        return measure(found)
-
-    trainer.compute_metrics = compute_metrics
-    trainer.add_callback(callback)
+def _stops(patience: int) -> list[TrainerCallback]:
+    """What stops a training whose validations get no better, or find one class only."""
+    return [EarlyStoppingCallback(early_stopping_patience=patience), OneClassCallback(patience + 1)]
 
 
 class _Columns(NamedTuple):

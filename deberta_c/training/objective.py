@@ -103,6 +103,10 @@ class Objective:
     def warn(self, rows: Rows, name: str) -> None:
         """Warns when there is something that the model cannot learn from these rows."""
 
+    def row_classes(self, rows: Rows) -> NDArray[np.integer[Any]] | None:
+        """The class (N) of each row, where the head chooses one of several; None for other heads."""
+        return None
+
     def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
         """The rows of these numbers. `seed` is that of a training step, for what is drawn; None: an evaluation."""
         return Batch(chosen, rows.inputs(chosen), None if rows.labels is None else rows.labels[chosen])

@@ -33,7 +33,7 @@ from deberta_c._models.losses import (
     weights_of,
 )
 from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling
-from deberta_c.training.data import INPUT_COLUMNS, Rows
+from deberta_c.training.data import INPUT_COLUMNS, Rows, named
 from deberta_c.training.objective import Batch, Logits, Objective
 from deberta_c.training.session import Session
 
@@ -67,6 +67,8 @@ class SequenceObjective(Objective):
         With the logits of a teacher, `alpha=0` needs no labels.
         """
         teacher = self._teacher(columns["teacher_logits"], name) if "teacher_logits" in columns else None
+        if teacher is not None and self.function is not None:
+            raise ValueError(f"{name} has teacher_logits, but compute_loss_func replaces the loss; leave one out")
         if teacher is not None and self.given(columns) is None:
             if self.alpha:
                 raise ValueError(
@@ -94,9 +96,14 @@ class SequenceObjective(Objective):
 
     def warn(self, rows: Rows, name: str) -> None:
         """Warns of a class that no row has."""
-        labels, single = rows.labels, self.problem in (None, SINGLE) and self.classes > 1
-        if single and labels.ndim == 1 and labels.dtype.kind in "iu":
+        labels = self.row_classes(rows)
+        if labels is not None:
             _warn_of_absent(labels, self.classes, name)
+
+    def row_classes(self, rows: Rows) -> NDArray[np.integer[Any]] | None:
+        """The labels (N), where they are classes."""
+        labels, single = rows.labels, self.problem in (None, SINGLE) and self.classes > 1
+        return labels if single and labels.ndim == 1 and labels.dtype.kind in "iu" else None
 
     def divisor(self, batch: Batch) -> float:
         """The rows that count, or their weights."""
@@ -244,7 +251,8 @@ class TokenObjective(Objective):
             return super().tokenized(columns, name, tokenizer)
         if tokenizer is None:
             raise ValueError(f"{name} has words, but the Trainer has no tokenizer; give processing_class")
-        found = tokenizer([list(row) for row in words], is_split_into_words=True, truncation=True)
+        with named(name):
+            found = tokenizer([list(row) for row in words], is_split_into_words=True, truncation=True)
         given = self.given(columns)
         if given is None:
             return {key: found[key] for key in found}
