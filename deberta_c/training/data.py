@@ -31,7 +31,7 @@ class Rows:
     widths: list[int]  # the columns of each sequence, with its padding
     labels: Any  # what the objective makes of them, or None
     each: int = 1
-    teacher: Any = None  # (N, C): the logits of a teacher, or None
+    teacher: Any = None  # the logits of a teacher: (N, C), or for heads of tokens an array (tokens, C) for each row
     weights: Any = None  # (N): how much each row counts in the loss, or None
 
     def __len__(self) -> int:

@@ -88,7 +88,9 @@ class Trainer:
     `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the model's own.
     `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
-    of each class. Training computes in float32, whatever type the weights in the files have.
+    of each class. A `teacher`, a model with the same head, labels and vocabulary, adds to the loss of the training how
+    far the logits are from its own: see `distillation_alpha` and `distillation_temperature` of the arguments. Training
+    computes in float32, whatever type the weights in the files have.
 
     During a training the model keeps the weights that it had; at its end it has the trained ones (or the best, with
     `load_best_model_at_end`). Ctrl-C and SIGTERM stop after the step, and write a checkpoint unless `save_strategy` is
@@ -123,6 +125,7 @@ class Trainer:
         preprocess_logits_for_metrics: Callable[[Any, Any], Any] | None = None,
         *,
         class_weights: Any = None,
+        teacher: Any = None,
         tokenizer: Any = None,
     ) -> None:
         if tokenizer is not None:
@@ -147,6 +150,9 @@ class Trainer:
             function=compute_loss_func,
         )
         self.objective.take_collator(data_collator)
+        if teacher is not None:
+            self.objective.take_teacher(teacher)
+            self.compute_loss_func = compute_loss_func
         self.state, self.control = TrainerState(), TrainerControl()
         flow: list[Any] = [DefaultFlowCallback(), *(callbacks or []), progress_callback(bool(self.args.disable_tqdm))]
         self.callback_handler = CallbackHandler(flow, model, processing_class)
@@ -163,6 +169,8 @@ class Trainer:
 
     @compute_loss_func.setter
     def compute_loss_func(self, function: Any) -> None:
+        if function is not None and self.objective.teacher is not None:
+            raise ValueError("teacher is given, but compute_loss_func replaces the loss; leave one out")
         self.objective.function = function
 
     def _call_model_init(self) -> Any:
@@ -203,7 +211,7 @@ class Trainer:
             resume_from_checkpoint = self.args.resume_from_checkpoint
         if self.model_init is not None:
             self.model = self.objective.model = self.callback_handler.model = self._call_model_init()
-        rows = self._labelled(self.train_dataset, "train_dataset")
+        rows = self._labelled(self.train_dataset, "train_dataset", taught=True)
         self.objective.warn(rows, "train_dataset")
         held_out = None if self.eval_dataset is None else self._held_out(self.eval_dataset, "eval")
         if self.args.eval_strategy != "no" and held_out is None:
@@ -529,8 +537,11 @@ class Trainer:
             }
         return {prefix: self._labelled(dataset, "eval_dataset")}
 
-    def _labelled(self, dataset: Any, name: str) -> Rows:
+    def _labelled(self, dataset: Any, name: str, *, taught: bool = False) -> Rows:
+        """The rows of a data set with labels and, with `taught`, the logits of the teacher."""
         rows = self._rows(dataset, name)
+        if taught:
+            rows = self.objective.taught(rows, name)
         if rows.labels is None:
             raise ValueError(f"{name} has no labels; give a column named label or labels")
         return rows
