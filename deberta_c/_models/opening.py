@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import cached_property, partial
+from importlib import import_module
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
@@ -224,6 +225,45 @@ class OpenedModel:
             model = exact if wanted == "auto" and why else model
             self._warn_of_precision(failures, model)
         return model
+
+    def check_precision(
+        self,
+        texts: Iterable[Any] | None = None,
+        text_pairs: Iterable[Any] | None = None,
+        *,
+        dtype: Any = None,
+        keep: Iterable[str] | None = None,
+        at_least: float = 0.99,
+        at_most: float | None = None,
+        costs: bool | None = None,
+        max_length: int | None = None,
+        confidence: float = 0.95,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+    ) -> Any:
+        """Compares the answers in bfloat16 or int8 with those in float32, on a column of texts (or of pairs).
+
+        Without texts, a small sample is used that the package brings. `dtype` is "int8", "bfloat16", or "auto" for the
+        fastest of this CPU; by default that of the model, of a float32 model int8. `keep` works as in `to_dtype`. The
+        type passes if at least the share `at_least` of the labels is equal and no probability differs by more than
+        `at_most`, by default 0.1 for the sample, as in the self-test, and anything for other texts. Of regressions and
+        scores, values within 5 % count as equal; of an encoder, hidden states whose means have a cosine of 0.95.
+
+        Unless it passes, or with `costs=True`, each linear layer is measured: the difference of the logits if it alone
+        multiplies in the type, on the 64 texts that differ most. The most expensive ones that must stay in float32,
+        less those that need not, are the list `keep` of the result. For each layer that takes a pass over these texts
+        and the time of `to_dtype`, and for each layer of the list about one pass over all texts.
+
+        Returns a `deberta_c.evaluation.PrecisionCheck`: shares, intervals of `confidence`, the texts that differ most,
+        costs. Errors: those of `to_dtype` and of `predict`; RuntimeError if the head is missing.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> check = model.check_precision(["See you at home", "Free entry! Call now"], dtype="int8")
+        >>> check.passed, check.agreement, check.keep
+        (True, 1.0, ())
+        """
+        given = {name: value for name, value in locals().items() if name != "self"}
+        return import_module("deberta_c.evaluation.precision").check_precision(self, **given)
 
     @property
     def num_labels(self) -> int:
