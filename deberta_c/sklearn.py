@@ -4,7 +4,6 @@ Importing this module needs scikit-learn 1.6 or later; nothing else in deberta_c
 """
 
 import pickle
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -40,7 +39,6 @@ from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.outputs import softmax
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
-from deberta_c._tokenizers.tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 
 __all__ = ["DebertaClassifier", "DebertaEmbedder"]
 
@@ -213,15 +211,6 @@ class DebertaClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         found: NDArray[Any] = self.classes_[logits.argmax(axis=1)]
         return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {**state, "tokenizer_": _files_of(self.tokenizer_)} if "tokenizer_" in state else state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if isinstance(state.get("tokenizer_"), dict):
-            self.tokenizer_ = _tokenizer_of(state["tokenizer_"])
-
 
 class DebertaEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator):  # type: ignore[misc]
     """A transformer from texts to vectors: the frozen encoder of a checkpoint, pooled over the tokens of each text.
@@ -364,19 +353,3 @@ def _encoder_of(source: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnexpectedWeightsWarning)
         return AutoModel.from_pretrained(source)
-
-
-def _files_of(tokenizer: PreTrainedTokenizerFast) -> dict[str, bytes]:
-    """The files of a tokenizer, by name."""
-    with tempfile.TemporaryDirectory() as directory:
-        return {Path(path).name: Path(path).read_bytes() for path in tokenizer.save_pretrained(directory)}
-
-
-def _tokenizer_of(files: Mapping[str, bytes]) -> PreTrainedTokenizerFast:
-    """A tokenizer of its files, which are in a directory that lives as long as the tokenizer."""
-    directory = tempfile.TemporaryDirectory(prefix="deberta_c-tokenizer-")
-    for name, content in files.items():
-        Path(directory.name, name).write_bytes(content)
-    tokenizer = AutoTokenizer.from_pretrained(directory.name)
-    vars(tokenizer)["_directory"] = directory
-    return tokenizer
