@@ -44,8 +44,8 @@ class PreTrainedModel(WeightedModel):
     immutable, and many threads may use the object at once. It pickles as the path of its directory and its options, or
     as its configuration and seed; a process that unpickles the same model repeatedly opens it once, and keeps the last
     one open. A trained model pickles with its weights and the files of its tokenizer. `copy.deepcopy` shares the
-    weights, and a training of the copy leaves the original as it is. Labels and `problem_type` may be set in `config` at any time; changing another key of an open model has no
-    effect.
+    weights, and a training of the copy leaves the original as it is. Labels and `problem_type` may be set in `config`
+    at any time; changing another key of an open model has no effect.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 
