@@ -44,8 +44,9 @@ class PreTrainedModel(WeightedModel):
     A model computes on the CPU, in float32 unless `to_dtype` or `dtype=` chooses another type. The weights are
     immutable, and many threads may use the object at once. It pickles as the path of its directory and its options, or
     as its configuration and seed; a process that unpickles the same model repeatedly opens it once, and keeps the last
-    one open. Labels and `problem_type` may be set in `config` at any time; changing another key of an open model has no
-    effect.
+    one open. A trained model pickles with its weights and the files of its tokenizer. `copy.deepcopy` shares the
+    weights, and a training of the copy leaves the original as it is. Labels and `problem_type` may be set in `config`
+    at any time; changing another key of an open model has no effect.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 
@@ -100,7 +101,15 @@ class PreTrainedModel(WeightedModel):
             if not self.name_or_path:
                 raise RuntimeError("this model was made from a configuration and has no tokenizer; give one")
             self._tokenizer = reopened_tokenizer(self.name_or_path)
+        if self._holds_weights:
+            self._tokenizer._carries_files = True
         return self._tokenizer
+
+    def _tokenizer_or_none(self) -> PreTrainedTokenizerFast | None:
+        try:
+            return self.tokenizer
+        except (OSError, RuntimeError, ValueError):
+            return None
 
     @property
     def device(self) -> str:

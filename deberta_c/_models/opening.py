@@ -89,6 +89,7 @@ class OpenedModel:
     _files: dict[str, Tensor] | None  # the weights; None if they are drawn from the seed
     _tokenizer: PreTrainedTokenizerFast | None
     _base: Any  # the cached `base_model`
+    _holds_weights: bool = False  # whether pickles hold the weights and the tokenizer, as those of a trained model
 
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0) -> None:
         self._make(config, seed, {})
@@ -285,16 +286,29 @@ class OpenedModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         now = self._settable()
-        return (*self._made_by, None if now == self._loaded else now)
+        state: dict[str, Any] = {} if now == self._loaded else {"config": now}
+        if self._holds_weights:
+            state |= {"name_or_path": self.name_or_path, "_tokenizer": self._tokenizer_or_none()}
+        return (*self._made_by, state or None)
 
-    def __setstate__(self, settable: dict[str, Any]) -> None:
-        self.config.update(settable)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.config.update(state.pop("config", {}))
+        vars(self).update(state)
+        self.config.name_or_path = self.name_or_path
 
     def __copy__(self: M) -> M:
         return self
 
     def __deepcopy__(self: M, _: object) -> M:
-        return self
+        """A model of its own, which shares the weights: training or resizing one of them leaves the other as it is."""
+        model = type(self).__new__(type(self))
+        vars(model).update(vars(self))
+        model.config, model._base = deepcopy(self.config), None
+        return model
+
+    def _tokenizer_or_none(self) -> PreTrainedTokenizerFast | None:
+        """The tokenizer, which is opened; None for a model without one."""
+        raise NotImplementedError
 
     def _make(self, config: PreTrainedConfig, seed: int, options: dict[str, Any]) -> None:
         """Becomes a model with initial weights."""
@@ -414,10 +428,8 @@ class OpenedModel:
         """The model with another precision; it shares everything but the network."""
         if precision == self.precision:
             return self
-        model = type(self).__new__(type(self))
-        vars(model).update(vars(self))
+        model = deepcopy(self)
         vars(model).pop("_core", None)
-        model.config, model._base = deepcopy(self.config), None
         model._options = {**self._options, "dtype": precision}
         model._made_by = _made_in(*self._made_by, precision)
         return model
