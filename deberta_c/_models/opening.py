@@ -22,6 +22,7 @@ from deberta_c._base.errors import (
     short,
     warn_caller,
 )
+from deberta_c._base.suggest import nearest
 from deberta_c._files.checkpoint import Tensor, read_checkpoint
 from deberta_c._files.hub import hub_options, model_files, resolve
 from deberta_c._files.shared_open import reopened
@@ -50,6 +51,7 @@ Network = _core.Model
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
 _REOPENING = threading.Lock()
 _PRECISION = ("dtype", "torch_dtype", "keep")
+_QUANTIZING = frozenset({"quantization_config", "load_in_8bit", "load_in_4bit"})
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
 _TASKS = frozenset(
     {
@@ -345,8 +347,16 @@ class OpenedModel:
                 if name == "problem_type":
                     check_problem(value)
             elif name not in _OWN and name not in _HARMLESS and name not in _PRECISION:
-                raise TypeError(f"unknown option {name!r}; give a key of config.json or ignore_mismatched_sizes")
+                raise TypeError(f"unknown option {name!r}; {cls._instead_of(name)}")
         return overrides
+
+    @classmethod
+    def _instead_of(cls, name: str) -> str:
+        if name in _QUANTIZING:
+            return 'give dtype="int8", which rounds the weights of a checkpoint of floats'
+        near = nearest(name, (*cls.config_class._names(), *_OWN, *_PRECISION))
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{hint}give a key of config.json, {', '.join(sorted(_OWN))}, dtype or keep"
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         """What to run, for a configuration and the tensors of the files (none for initial weights)."""

@@ -141,7 +141,7 @@ def test_calls_that_change_nothing(model):
             model.to(place)
     with pytest.raises(AttributeError, match=r"DebertaV2ForSequenceClassification has no attribute 'bert'$"):
         _ = model.bert
-    for name, hint in (("half", "dtype="), ("cuda", "CPU"), ("compile", "change nothing"), ("modules", "state_dict")):
+    for name, hint in (("half", "to_dtype"), ("cuda", "CPU"), ("compile", "change nothing"), ("modules", "state_dict")):
         assert not hasattr(model, name)
         with pytest.raises(AttributeError, match=rf"has no attribute '{name}': .*{hint}"):
             getattr(model, name)
