@@ -19,7 +19,7 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
-from deberta_c._cli import download, evaluate, info, pretrain, tokenize, train, tune
+from deberta_c._cli import check_precision, download, evaluate, info, pretrain, tokenize, train, tune
 from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
@@ -29,13 +29,13 @@ from deberta_c._pipelines.factory import pipeline
 from deberta_c._pipelines.zero_shot import TEMPLATE
 
 _COMMANDS = (
-    "classify", "zero-shot", "evaluate", "train", "tune", "pretrain", "tokenize", "info", "download", "demo", "bench",
-    "show-config", "text",
+    "classify", "zero-shot", "evaluate", "check-precision", "train", "tune", "pretrain", "tokenize", "info", "download",
+    "demo", "bench", "show-config", "text",
 )  # fmt: skip
 _INSTEAD = {
     "predict": "classify", "score": "classify", "eval": "evaluate", "benchmark": "bench", "config": "show-config",
     "version": "--version", "help": "--help", "fit": "train", "serve": None, "export": None, "convert": None,
-    "quantize": None,
+    "quantize": "check-precision",
 }  # fmt: skip
 """Words that look like a command, and the command to use instead."""
 
@@ -44,6 +44,7 @@ _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
        {_PROGRAM} zero-shot IN --model DIR --labels LABELS [--out OUT] ...
        {_PROGRAM} evaluate TEST [--model DIR] [--report FILE] [--at-least VALUE] ...
+       {_PROGRAM} check-precision [MODEL] [--texts FILE] [--dtype TYPE] [--at-least SHARE] ...
        {_PROGRAM} train | tune TRAIN [--model DIR] [--out DIR] ...
        {_PROGRAM} pretrain FILE ... --out DIR ...
        {_PROGRAM} tokenize [--model DIR] TEXT ...
@@ -208,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, module, text_of_help in (
         ("evaluate", evaluate, "compare predictions with labels: figures, tables, an HTML report"),
+        ("check-precision", check_precision, "compare int8 or bfloat16 with float32 on texts, find layers to keep"),
         ("tokenize", tokenize, "the tokens of texts"),
         ("info", info, "what a model directory holds"),
         ("download", download, "a model of the hub as a directory"),
@@ -222,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=module.run)
         if module in (evaluate, tokenize):
             command.add_argument("--model", help="a model directory or a name of the hub (default: the default model)")
-        if module is evaluate:
+        if module in (evaluate, check_precision):
             command.add_argument("--threads", type=int, help="threads to use")
 
     learn = commands.add_parser("train", help="fine-tune a model on labelled texts")

@@ -199,9 +199,10 @@ class OpenedModel:
         which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
 
         A self-test, well under a second, multiplies known numbers and runs a few texts in both types; PrecisionWarning
-        says if labels differ or a probability by more than 0.1. "auto" is the fastest type of this CPU that passes,
-        with a warning if that is not the first. What `precision` of another model says is taken as it is, without a
-        test. For float32 the result may be the model itself.
+        says if labels differ (unless their logits in float32 do by at most 0.1) or a probability by more than 0.1;
+        `check_precision` tells more. "auto" is the fastest type of this CPU that passes, with a warning if that is not
+        the first. What `precision` of another model says is taken as it is, without a test. For float32 the result may
+        be the model itself.
 
         Errors: ValueError for a type that is unknown or that the CPU lacks, or a name in `keep` that no layer has.
 

@@ -417,14 +417,15 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
     [
         (
             ["serve"],
-            "'serve' is not a command; there are classify, zero-shot, evaluate, train, tune, pretrain, tokenize, info, "
-            "download, demo, bench, show-config, text; to",
+            "'serve' is not a command; there are classify, zero-shot, evaluate, check-precision, train, tune, "
+            "pretrain, tokenize, info, download, demo, bench, show-config, text; to",
         ),
         (["sevre", "in.csv", "--out", "x"], "'sevre' is not a command; there are"),
         (["trian", "in.csv", "--out", "x"], "'trian' is not a command; did you mean 'train'"),
         (["clasify", "in.csv"], "'clasify' is not a command; did you mean 'classify', or to classify it as a text"),
         (["Classify"], "did you mean 'classify'"),
         (["predict", "in.csv"], "did you mean 'classify'"),
+        (["quantize", "DIR"], "did you mean 'check-precision'"),
         (["show_config"], "did you mean 'show-config'"),
         (["help"], "did you mean '--help'"),
         (["--model", "DIR", "benchmark"], "did you mean 'bench'"),
