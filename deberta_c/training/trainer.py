@@ -84,8 +84,8 @@ class Trainer:
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
     is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
-    are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or texts (`text`,
-    `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the model's own.
+    are DataFrames, Arrow tables, dicts of columns, lists of dicts or a datasets.Dataset, with `input_ids` or texts
+    (`text`, `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer, by default the model's own.
     `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
     of each class. A `teacher`, a model with the same head, labels and vocabulary, adds to the loss of the training how
@@ -308,11 +308,12 @@ class Trainer:
                 break
             self._call("on_step_begin")
             with signals_wait():  # the weights, the number of the step and what is due after it change together
-                total += self._step(updates[number], rows, session, since)
+                loss = self._step(updates[number], rows, session, since)
+                total += loss
                 self.state.global_step += 1
                 self.state.epoch = epoch + (number + 1) / len(updates)
                 self._epoch_ended = False
-                self._call("on_step_end")
+                self._call("on_step_end", loss=loss)
             self._events(held_out, session, since)
         self.control.should_epoch_stop = False
         return total
