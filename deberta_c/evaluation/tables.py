@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deberta_c.training.result import html_table, text_table
+from deberta_c._base.tables import html_table, text_table
 
 _MOST = 20  # rows of a table
 _MISTAKES = 5

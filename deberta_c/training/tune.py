@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from deberta_c._base.tables import html_table, text_table
 from deberta_c._columns.texts import can_be_read_twice
 from deberta_c.training.fit import LOWER_IS_BETTER
-from deberta_c.training.result import html_table, text_table
 
 
 @dataclass(frozen=True, repr=False)
