@@ -1,13 +1,13 @@
 """Rows as a table, for a terminal and for a notebook."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from typing import Any
 
 Row = Mapping[str, Any]
 _LEFT, _RIGHT = ' style="text-align: left; vertical-align: top"', ' style="text-align: right; vertical-align: top"'
-_NUMBER = re.compile(r"(nan|-?inf|[-+]?[\d.,]+(e[-+]?\d+)?%?( to [-+]?[\d.,]+)?|-|)")
+_NUMBER = re.compile(r"(nan|-?inf|[-+]?[\d.,]+(e[-+]?\d+)?%?|[-+]?\d*\.\d+ to [-+]?\d*\.\d+|-|)")
 
 
 def text_table(rows: Sequence[Row]) -> str:
@@ -20,7 +20,10 @@ def text_table(rows: Sequence[Row]) -> str:
     """
     names, cells = _cells(rows)
     widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    forms = [f"{'>' if number else '<'}{width}" for number, width in zip(_are_numbers(cells), widths, strict=True)]
+    forms = [
+        f"{'>' if number else '<'}{width}"
+        for number, width in zip(map(are_numbers, zip(*cells, strict=True)), widths, strict=True)
+    ]
     lines = ("  ".join(map(format, line, forms)) for line in (names, *cells))
     return "\n".join(line.rstrip() for line in lines)
 
@@ -32,7 +35,7 @@ def html_table(rows: Sequence[Row]) -> str:
     '<table><tr><th style="text-align: right; vertical-align: top">a'
     """
     names, cells = _cells(rows)
-    styles = [_RIGHT if number else _LEFT for number in _are_numbers(cells)]
+    styles = [_RIGHT if number else _LEFT for number in map(are_numbers, zip(*cells, strict=True))]
     lines = [_html_line("th", names, styles), *(_html_line("td", line, styles) for line in cells)]
     return f"<table>{''.join(lines)}</table>"
 
@@ -58,9 +61,13 @@ def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     return names, [[_shown(row.get(name)) for name in names] for row in rows]
 
 
-def _are_numbers(cells: Sequence[Sequence[str]]) -> list[bool]:
-    """Whether all cells of a column are numbers, for each column."""
-    return [all(map(_NUMBER.fullmatch, column)) for column in zip(*cells, strict=True)]
+def are_numbers(cells: Iterable[str]) -> bool:
+    """Whether all cells of a column are numbers, intervals, dashes or empty.
+
+    >>> are_numbers(["1", "-0.5 to +0.5", "-"]), are_numbers(["1", "a"])
+    (True, False)
+    """
+    return all(map(_NUMBER.fullmatch, cells))
 
 
 def _shown(value: Any) -> str:
