@@ -39,10 +39,11 @@ _SAMPLE = (
 
 
 class Compared(NamedTuple):
-    """Answers (M) of two networks: whether their labels are equal, and how much probabilities differ."""
+    """Answers (M) of two networks: whether their labels are equal, how much probabilities differ, and of which row."""
 
     equal: NDArray[np.bool_]
     difference: NDArray[np.float64]
+    rows: NDArray[np.intp]
 
     @property
     def agreement(self) -> float:
@@ -54,9 +55,9 @@ class Compared(NamedTuple):
         """The largest difference of a probability."""
         return float(self.difference.max(initial=0.0))
 
-    def holds(self) -> bool:
+    def holds(self, at_least: float = LEAST_AGREEMENT, at_most: float = MOST_DIFFERENCE) -> bool:
         """Whether enough labels agree and no probability differs by too much."""
-        return self.agreement >= LEAST_AGREEMENT and self.largest <= MOST_DIFFERENCE
+        return self.agreement >= at_least and self.largest <= at_most
 
 
 def kind_of(model: Any) -> str:
@@ -97,20 +98,25 @@ def compare(kind: str, first: list[NDArray[np.float32]], second: list[NDArray[np
     """The answers of two networks, row by row."""
     pairs = [_compare_row(kind, one, other) for one, other in zip(first, second, strict=True)]
     difference = np.concatenate([pair[1] for pair in pairs])
-    return Compared(np.concatenate([pair[0] for pair in pairs]), np.where(np.isfinite(difference), difference, 1.0))
+    rows = np.repeat(np.arange(len(pairs)), [len(pair[0]) for pair in pairs])
+    equal = np.concatenate([pair[0] for pair in pairs])
+    return Compared(equal, np.where(np.isfinite(difference), difference, 1.0), rows)
 
 
-def sample_of(model: Any) -> Rows:
-    """Rows of the texts that deberta_c brings for its self-test; drawn ids for a model without a tokenizer."""
+def sample_of(model: Any) -> tuple[Rows, tuple[str, ...]]:
+    """The texts that deberta_c brings for its self-test as rows, and as they are; drawn ids without a tokenizer."""
     settings, limit = model._settings, _TOKENS
     if settings["position_biased_input"] or settings["enhanced_mask_decoder"]:
         limit = min(limit, settings["max_positions"])
     try:
         tokenizer = model.tokenizer
         rows: Rows = tokenizer._encode_for_model(list(_SAMPLE), None, tokenizer._encode_options(True, limit))
+        if rows.ids.max() < settings["vocab_size"]:
+            return rows, _SAMPLE
     except (OSError, RuntimeError, ValueError):
-        rows = _drawn(settings["vocab_size"], limit)
-    return rows if rows.ids.max() < settings["vocab_size"] else _drawn(settings["vocab_size"], limit)
+        pass
+    rows = _drawn(settings["vocab_size"], limit)
+    return rows, tuple(f"{count} drawn tokens" for count in np.diff(rows.offsets))
 
 
 def failure(exact: Any, model: Any) -> str:
@@ -118,7 +124,7 @@ def failure(exact: Any, model: Any) -> str:
     dtype = model.precision.dtype
     if not _core.known_products(dtype):
         return f"this CPU multiplies {dtype} wrongly: known products differ from their exact sums"
-    rows = sample_of(exact)
+    rows, _ = sample_of(exact)
     found = compare(kind_of(exact), answers(exact, exact._core, rows), answers(model, model._core, rows))
     if found.holds():
         return ""

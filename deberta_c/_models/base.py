@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
+from deberta_c._base.absent import missing_attribute_error
 from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import RowName
 from deberta_c._models.facts import tokenizer_facts, tokenizer_line
@@ -45,8 +46,9 @@ class PreTrainedModel(WeightedModel):
     A model computes on the CPU, in float32 unless `to_dtype` or `dtype=` chooses another type. The weights are
     immutable, and many threads may use the object at once. It pickles as the path of its directory and its options, or
     as its configuration and seed; a process that unpickles the same model repeatedly opens it once, and keeps the last
-    one open. Labels and `problem_type` may be set in `config` at any time; changing another key of an open model has no
-    effect.
+    one open. A trained model pickles with its weights and the files of its tokenizer. `copy.deepcopy` shares the
+    weights, and a training of the copy leaves the original as it is. Labels and `problem_type` may be set in `config`
+    at any time; changing another key of an open model has no effect.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 
@@ -101,7 +103,15 @@ class PreTrainedModel(WeightedModel):
             if not self.name_or_path:
                 raise RuntimeError("this model was made from a configuration and has no tokenizer; give one")
             self._tokenizer = reopened_tokenizer(self.name_or_path)
+        if self._holds_weights:
+            self._tokenizer._carries_files = True
         return self._tokenizer
+
+    def _tokenizer_or_none(self) -> PreTrainedTokenizerFast | None:
+        try:
+            return self.tokenizer
+        except (OSError, RuntimeError, ValueError):
+            return None
 
     @property
     def device(self) -> str:
@@ -173,7 +183,7 @@ class PreTrainedModel(WeightedModel):
     def __getattr__(self, name: str) -> Any:
         if name == PREFIXES[type(self).config_class.model_type][:-1]:
             return self.base_model
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise missing_attribute_error(type(self).__name__, name)
 
     def __repr__(self) -> str:
         settings = self._settings

@@ -53,7 +53,7 @@ _HARMLESS: dict[str, tuple[Any, ...]] = {
 }
 
 
-_DTYPES = ("dtype", "torch_dtype")
+DTYPES = ("dtype", "torch_dtype")
 
 
 class Plan(Protocol):
@@ -100,7 +100,7 @@ class Pipeline(ABC, Generic[M]):
                 f"model is of type {type(model).__name__}; for {self.task!r} give a directory or what "
                 f"{self.opener.__name__}.from_pretrained returned"
             )
-        check_dtype(model, options)
+        _check_dtype(model, options)
         self.model = model
         self.tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
         self._batch_size = 1 if batch_size is None else check_batch_size(batch_size)
@@ -292,13 +292,13 @@ def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
     ignored = [name for name, usual in _HARMLESS.items() if name in options and options[name] not in usual]
     if ignored:
         warn_caller(UserWarning(f"ignored by a pipeline: {', '.join(ignored)}"))
-    return {name: value for name, value in options.items() if name not in _HARMLESS and name not in _DTYPES}
+    return {name: value for name, value in options.items() if name not in _HARMLESS and name not in DTYPES}
 
 
-def check_dtype(model: PreTrainedModel, options: Mapping[str, Any]) -> None:
+def _check_dtype(model: PreTrainedModel, options: Mapping[str, Any]) -> None:
     """ValueError for a `dtype` or `torch_dtype` other than that of the opened model."""
     wanted, now = wanted_dtype(options), model.precision
-    if any(options.get(name) for name in _DTYPES) and wanted not in ("auto", now.dtype, now):
+    if any(options.get(name) for name in DTYPES) and wanted not in ("auto", now.dtype, now):
         raise ValueError(f'dtype is "{wanted}", but the model is open in {now.dtype}; give model.to_dtype("{wanted}")')
 
 

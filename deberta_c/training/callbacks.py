@@ -89,13 +89,28 @@ class TrainerControl:
         return {"args": asdict(self), "attributes": {}}
 
 
+def owed_control(states: Mapping[str, Any]) -> tuple[TrainerControl, bool]:
+    """What a training still had to do when its checkpoint was written, and whether the last epoch was ended.
+
+    >>> owed_control({"TrainerControl": {"args": {"should_evaluate": True}, "attributes": {"epoch_ended": False}}})[1]
+    False
+    """
+    kept = states.get("TrainerControl", {})
+    asked = kept.get("args", {})
+    owed = bool(asked.get("should_evaluate"))
+    control = TrainerControl(should_evaluate=owed, should_save=owed and bool(asked.get("should_save")))
+    return control, bool(kept.get("attributes", {}).get("epoch_ended", True))
+
+
 class TrainerCallback:
     """The base of callbacks; each method is called at its event.
 
     All get the arguments, the state, the control, which they may change, and by name `model`, `processing_class`,
     `optimizer` and `lr_scheduler` (None) and the data sets `train_dataloader` and `eval_dataloader`; `on_log` also
-    `logs`, `on_evaluate` and `on_predict` also `metrics`. During a training `model` has the weights that it had when
-    the training began. A callback with a method `state`, as `EarlyStoppingCallback` has it, is saved with checkpoints.
+    `logs`, `on_evaluate` and `on_predict` also `metrics`, and `on_evaluate` a list `predictions` with the logits and
+    labels of each data set, None where no `compute_metrics` asks for them. During a training `model` has the weights
+    that it had when the training began. A callback with a method `state`, as `EarlyStoppingCallback` has it, is saved
+    with checkpoints.
 
     >>> class Stop(TrainerCallback):
     ...     def on_step_end(self, args, state, control, **others):
@@ -234,7 +249,7 @@ class EarlyStoppingCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
-        """Refuses arguments with which it could not work."""
+        """Refuses arguments with which it could not work; begins to count, or goes on as the checkpoint did."""
         if args.metric_for_best_model is None:
             raise ValueError('EarlyStoppingCallback needs metric_for_best_model, such as "loss", in the arguments')
         if args.eval_strategy == "no":
@@ -243,6 +258,10 @@ class EarlyStoppingCallback(TrainerCallback):
             warn_caller(
                 UserWarning("early stopping without load_best_model_at_end=True: the model ends with its last weights")
             )
+        if state.global_step == 0:
+            self.early_stopping_patience_counter = 0
+        if self.early_stopping_patience_counter >= self.early_stopping_patience:  # it had stopped before it is resumed
+            control.should_training_stop = True
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Counts evaluations that are no better than the best one before."""

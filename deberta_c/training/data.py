@@ -1,6 +1,7 @@
 """Data sets of a training: rows of ids with labels, and batches without padding."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
+from deberta_c._columns.texts import texts_of
 from deberta_c._models.packing import offsets_of
 
 TEXT_COLUMNS = ("text", "sentence", "sentence1", "premise", "question")
@@ -29,7 +31,7 @@ class Rows:
     widths: list[int]  # the columns of each sequence, with its padding
     labels: Any  # what the objective makes of them, or None
     each: int = 1
-    teacher: Any = None  # (N, C): the logits of a teacher, or None
+    teacher: Any = None  # the logits of a teacher: (N, C), or for heads of tokens an array (tokens, C) for each row
     weights: Any = None  # (N): how much each row counts in the loss, or None
 
     def __len__(self) -> int:
@@ -110,7 +112,7 @@ def tokenized(columns: Mapping[str, Any], name: str, tokenizer: Any, max_length:
 
     Texts are `text` and `text_pair`, or the names of GLUE.
 
-    Errors: ValueError when there is no column of texts or ids.
+    Errors: ValueError when there is no column of texts or ids, or a text is missing; TypeError for another value.
     """
     if "input_ids" in columns:
         return dict(columns)
@@ -120,10 +122,20 @@ def tokenized(columns: Mapping[str, Any], name: str, tokenizer: Any, max_length:
     if tokenizer is None:
         raise ValueError(f"{name} has texts, but the Trainer has no tokenizer; give processing_class")
     pair = next((key for key in PAIR_COLUMNS if key in columns), None)
-    found = tokenizer(
-        list(columns[text]), None if pair is None else list(columns[pair]), truncation=True, max_length=max_length
-    )
+    texts = [None if key is None else texts_of(columns[key], f"{name}: {key}")[0] for key in (text, pair)]
+    with named(name):
+        found = tokenizer(*texts, truncation=True, max_length=max_length)
     return {**columns, **{key: found[key] for key in found}}
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Within the block, what a tokenizer raises for a row names the data set, too."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"{name}: {error}") from error
 
 
 def columns_of(dataset: Any, name: str) -> dict[str, Any]:
