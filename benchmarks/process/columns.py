@@ -80,7 +80,7 @@ def readers() -> dict[str, Any]:
     """Functions of a long text, by what they do; v3-xsmall of random weights."""
     config = deberta_c.DebertaV2Config(**CONFIGS["v3-xsmall"])
     two = deberta_c.DebertaV2Config(**CONFIGS["v3-xsmall"] | {"num_labels": 2})
-    tokenizer = folders()[1] / "deberta-v3"
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(folders()[1] / "deberta-v3", model_max_length=512)
     answer = deberta_c.pipeline(
         "question-answering", deberta_c.AutoModelForQuestionAnswering.from_config(two), tokenizer=tokenizer
     )
@@ -90,8 +90,8 @@ def readers() -> dict[str, Any]:
     find = deberta_c.pipeline("ner", deberta_c.AutoModelForTokenClassification.from_config(config), tokenizer=tokenizer)
     return {
         "question answering": lambda text: answer(question="Who wrote the report?", context=text),
-        "text classification": lambda text: classify(text, windows=True, max_length=512),
-        "token classification": lambda text: find(text, windows=True, max_length=512),
+        "text classification": lambda text: classify(text, windows=True),
+        "token classification": lambda text: find(text, windows=True, aggregation_strategy="simple"),
     }
 
 
