@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         result.model.tokenizer.save_pretrained(options.out)
     if options.picture is not None:
         result.plot().savefig(options.picture)
-    if form is not None:
+    if form is not None and options.table is not None:
         columns = {name: type(value) for name, value in result.rows[0].items()}
         with writing(options.table, form, STANDARD, columns) as write:
             write(list(columns), [dict(row) for row in result.rows])
