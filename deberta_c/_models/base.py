@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
+from deberta_c._base.absent import missing_attribute_error
 from deberta_c._columns.texts import RowName
 from deberta_c._models.outputs import ModelOutput, is_tensor, of_tensors
 from deberta_c._models.packing import Packed, is_pair_mask, pack, unpack_attentions, unpack_hidden
@@ -180,7 +181,7 @@ class PreTrainedModel(WeightedModel):
     def __getattr__(self, name: str) -> Any:
         if name == PREFIXES[type(self).config_class.model_type][:-1]:
             return self.base_model
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise missing_attribute_error(type(self).__name__, name)
 
     def __repr__(self) -> str:
         settings = self._settings

@@ -191,6 +191,7 @@ class SequenceClassifier(_Labelled):
         max_length: int | None = None,
         class_weight: Any = None,
         sample_weight: Iterable[float] | None = None,
+        teacher: Any = None,
         metric: str = "loss",
         patience: int | None = 2,
         seed: int = 42,
@@ -209,9 +210,10 @@ class SequenceClassifier(_Labelled):
         "accuracy", "f1", "rmse" or "r2", is kept; `patience` epochs without a better one end the training. By default
         the learning rate is 5e-5 for a small model and 2e-5 or 1e-5 for wider ones; `warmup` is a share of the steps.
         `class_weight="balanced"` lets rare labels count as much as frequent ones; `sample_weight` (N), numbers of at
-        least 0, says how much each row counts in the loss. With `output_dir`, checkpoints stay there and `resume=True`
-        continues from the last one. Further arguments are those of `deberta_c.TrainingArguments`. Returns a
-        `FitResult`: the history as a table.
+        least 0, says how much each row counts in the loss. A `teacher`, a classifier of the same labels with its own
+        tokenizer, adds to the loss how far the logits are from its own (`distillation_alpha`). With `output_dir`,
+        checkpoints stay there and `resume=True` continues from the last one. Further arguments are those of
+        `deberta_c.TrainingArguments`. Returns a `FitResult`: the history as a table.
 
         Errors: ValueError and TypeError name the row and the remedy; FloatingPointError for a loss that is not finite.
 

@@ -155,7 +155,7 @@ def test_download_copies_what_the_cache_has(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize("command", ["evaluate", "tokenize", "info", "download"])
+@pytest.mark.parametrize("command", ["evaluate", "check-precision", "tokenize", "info", "download"])
 def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
