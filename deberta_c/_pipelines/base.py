@@ -61,9 +61,11 @@ class Plan(Protocol):
 
     def one(self, inputs: Any) -> Any:
         """The result of one text."""
+        ...
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
         """The results of a column; messages number its rows from `start`."""
+        ...
 
 
 class Pipeline(ABC, Generic[M]):
@@ -77,6 +79,8 @@ class Pipeline(ABC, Generic[M]):
     `from_pretrained`, or must be that of the opened model.
     """
 
+    model: M
+    tokenizer: PreTrainedTokenizerFast
     task: ClassVar[str]
     other_names: ClassVar[tuple[str, ...]] = ()  # other names of the task
     opener: ClassVar[Any]  # the Auto class that opens a directory for the task
