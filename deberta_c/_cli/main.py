@@ -58,7 +58,7 @@ Exit status: 0 success, 1 error, 2 wrong arguments, 130 stopped by Ctrl-C, 143 b
 the reader of standard output closed it. Unless it is 0, the file of --out is unchanged."""
 
 
-class _StoppedError(BaseException):
+class _StoppedError(KeyboardInterrupt):
     """SIGTERM or SIGHUP was received."""
 
     def __init__(self, number: int) -> None:
@@ -71,10 +71,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _signals():
             return _run(list(sys.argv[1:] if arguments is None else arguments))
-    except KeyboardInterrupt:
-        return _stopped(signal.SIGINT)
     except _StoppedError as stopped:
         return _stopped(stopped.number)
+    except KeyboardInterrupt:
+        return _stopped(signal.SIGINT)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # otherwise Python reports an error when it flushes at exit
         return 128 + signal.SIGPIPE
@@ -136,9 +136,16 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError, ImportError) as error:
-        print(f"deberta_c: {error}", file=sys.stderr)
+        print(f"deberta_c: {_shown_error(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _shown_error(error: Exception) -> str:
+    """The message; of an error of the system without its number: "'a.csv': No such file or directory"."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fspath(error.filename)!r}: {error.strerror}"
+    return str(error)
 
 
 def _first_word(words: list[str]) -> int:
@@ -154,6 +161,8 @@ def _problem_with_word(word: str) -> str | None:
     if len(word.split()) != 1:
         return None
     as_text = f"to classify it as a text: {_PROGRAM} -- {word}"
+    if "/" in word and Path(word).is_dir():
+        return f"{word!r} is a folder; for a model: {_PROGRAM} --model {word} TEXT; {as_text}"
     suffixes = [suffix for suffix in Path(word).suffixes if suffix != ".gz"]
     if suffixes and Path(word).is_file():
         return f"{word!r} is a file; to classify its rows: {_PROGRAM} classify {word} --out OUT"
@@ -428,8 +437,6 @@ def _check_output(source: Path, target: Path) -> None:
     if not target.parent.is_dir():
         folder = str(target.parent)
         raise FileNotFoundError(f"--out is {str(target)!r}, but there is no folder {folder!r}; make it first")
-    if target.is_dir():
-        raise IsADirectoryError(f"--out is {str(target)!r}, which is a folder; give a file in it")
     if source != STANDARD and source.exists() and target.exists() and source.samefile(target):
         raise ValueError(f"--out is {str(target)!r}, which is the input; give another file")
 

@@ -22,6 +22,7 @@ from deberta_c._base.errors import (
     short,
     warn_caller,
 )
+from deberta_c._base.suggest import nearest
 from deberta_c._files.checkpoint import Tensor, read_checkpoint
 from deberta_c._files.hub import hub_options, model_files, resolve
 from deberta_c._files.shared_open import reopened
@@ -50,6 +51,7 @@ Network = _core.Model
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
 _REOPENING = threading.Lock()
 _PRECISION = ("dtype", "torch_dtype", "keep")
+_QUANTIZING = frozenset({"quantization_config", "load_in_8bit", "load_in_4bit"})
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
 _TASKS = frozenset(
     {
@@ -89,6 +91,7 @@ class OpenedModel:
     _files: dict[str, Tensor] | None  # the weights; None if they are drawn from the seed
     _tokenizer: PreTrainedTokenizerFast | None
     _base: Any  # the cached `base_model`
+    _holds_weights: bool = False  # whether pickles hold the weights and the tokenizer, as those of a trained model
 
     def __init__(self, config: PreTrainedConfig, *, seed: int = 0) -> None:
         self._make(config, seed, {})
@@ -215,6 +218,7 @@ class OpenedModel:
         kept, exact = self._checked_keep(keep), self._in(FLOAT32)
         if wanted == "float32":
             return exact
+        model, why = exact, ""
         failures: dict[str, str] = {}
         for name in fastest() if wanted == "auto" else [wanted]:
             model = exact._in(Precision(name, kept))
@@ -286,16 +290,29 @@ class OpenedModel:
 
     def __reduce__(self) -> tuple[Any, ...]:
         now = self._settable()
-        return (*self._made_by, None if now == self._loaded else now)
+        state: dict[str, Any] = {} if now == self._loaded else {"config": now}
+        if self._holds_weights:
+            state |= {"name_or_path": self.name_or_path, "_tokenizer": self._tokenizer_or_none()}
+        return (*self._made_by, state or None)
 
-    def __setstate__(self, settable: dict[str, Any]) -> None:
-        self.config.update(settable)
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.config.update(state.pop("config", {}))
+        vars(self).update(state)
+        self.config.name_or_path = self.name_or_path
 
     def __copy__(self: M) -> M:
         return self
 
     def __deepcopy__(self: M, _: object) -> M:
-        return self
+        """A model of its own, which shares the weights: training or resizing one of them leaves the other as it is."""
+        model = type(self).__new__(type(self))
+        vars(model).update(vars(self))
+        model.config, model._base = deepcopy(self.config), None
+        return model
+
+    def _tokenizer_or_none(self) -> PreTrainedTokenizerFast | None:
+        """The tokenizer, which is opened; None for a model without one."""
+        raise NotImplementedError
 
     def _make(self, config: PreTrainedConfig, seed: int, options: dict[str, Any]) -> None:
         """Becomes a model with initial weights."""
@@ -332,8 +349,16 @@ class OpenedModel:
                 if name == "problem_type":
                     check_problem(value)
             elif name not in _OWN and name not in _HARMLESS and name not in _PRECISION:
-                raise TypeError(f"unknown option {name!r}; give a key of config.json or ignore_mismatched_sizes")
+                raise TypeError(f"unknown option {name!r}; {cls._instead_of(name)}")
         return overrides
+
+    @classmethod
+    def _instead_of(cls, name: str) -> str:
+        if name in _QUANTIZING:
+            return 'give dtype="int8", which rounds the weights of a checkpoint of floats'
+        near = nearest(name, (*cls.config_class._names(), *_OWN, *_PRECISION))
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{hint}give a key of config.json, {', '.join(sorted(_OWN))}, dtype or keep"
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         """What to run, for a configuration and the tensors of the files (none for initial weights)."""
@@ -415,10 +440,8 @@ class OpenedModel:
         """The model with another precision; it shares everything but the network."""
         if precision == self.precision:
             return self
-        model = type(self).__new__(type(self))
-        vars(model).update(vars(self))
+        model = deepcopy(self)
         vars(model).pop("_core", None)
-        model.config, model._base = deepcopy(self.config), None
         model._options = {**self._options, "dtype": precision}
         model._made_by = _made_in(*self._made_by, precision)
         return model
