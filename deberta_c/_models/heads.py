@@ -27,6 +27,7 @@ from deberta_c._columns.texts import Missing, RowName, rows_of, single_name
 from deberta_c._files.checkpoint import Tensor
 from deberta_c._models.base import CoreOutputs, PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
+from deberta_c._models.facts import labels_line
 from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
 from deberta_c._models.opening import Plan, untrained_head_text
 from deberta_c._models.outputs import (
@@ -135,6 +136,9 @@ class _Labelled(PreTrainedModel):
         labels = list(self.config.id2label.values())
         shown = repr(labels) if len(labels) <= 6 else f"[{', '.join(map(repr, labels[:5]))}, ...]"
         return f", {self.num_labels} labels {shown}"
+
+    def _facts(self, tokenizer: Any = None) -> dict[str, str]:
+        return super()._facts(tokenizer) | {"labels": labels_line(list(map(str, self.config.id2label.values())))}
 
 
 class SequenceClassifier(_Labelled):

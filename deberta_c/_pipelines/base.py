@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from deberta_c._base.errors import warn_caller
+from deberta_c._base.errors import describe, warn_caller
 from deberta_c._base.suggest import unknown_option
+from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import (
     Missing,
     RowName,
@@ -182,6 +183,13 @@ class Pipeline(ABC, Generic[M]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
+
+    def _repr_html_(self) -> str:
+        """The pipeline as a table, for notebooks."""
+        facts = {"pipeline": type(self).__name__, "task": self.task, **self.model._facts(self.tokenizer)}
+        if self._options:
+            facts["options"] = ", ".join(f"{name}={describe(value)}" for name, value in self._options.items())
+        return html_facts(facts)
 
 
 class TokenPlan(ABC, Generic[M]):
