@@ -365,9 +365,9 @@ def _read(
         raise ValueError(
             f"texts has {len(firsts)} rows, but text_pairs {len(seconds)}; give two columns of equal length"
         )
-    tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-    options = tokenizer._encode_options(True, max_length, pairs=seconds is not None)
-    rows = tokenizer._encode_for_model(firsts, seconds, options)
+    own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    options = own._encode_options(True, max_length, pairs=seconds is not None)
+    rows = own._encode_for_model(firsts, seconds, options)
     check_rows(rows, model._settings, rows_of("texts"))
     return (firsts, seconds), rows
 
