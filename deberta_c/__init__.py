@@ -87,6 +87,7 @@ from deberta_c._pipelines.cross_encoder import CrossEncoder
 from deberta_c._pipelines.factory import TextClassificationPipeline, pipeline
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
+from deberta_c._pipelines.handle import Handle
 from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
 from deberta_c._pipelines.token_classification import TokenClassificationPipeline
 from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
@@ -167,6 +168,7 @@ __all__ = [
     "EvalPrediction",
     "FeatureExtractionPipeline",
     "FillMaskPipeline",
+    "Handle",
     "LoraConfig",
     "MaskedLMOutput",
     "MissingHeadWarning",

@@ -71,7 +71,8 @@ def _written(raw: IO[bytes], form: Format) -> Iterator[Write]:
 
 def _csv_writer(file: IO[str], delimiter: str) -> Write:
     # Not csv.writer, which leaves a lone carriage return without quotes before Python 3.11.9 and 3.12.3.
-    quoted = re.compile(f'["\r\n\ufeff{re.escape(delimiter)}]')
+    # "x^" and "x\x01" are the first bytes of zlib streams, which polars would unpack: a column "x^2" has quotes.
+    quoted = re.compile(f'["\r\n\ufeff{re.escape(delimiter)}]|^x[\x01^]')
     header: list[str] = []
 
     def field(value: Any) -> str:

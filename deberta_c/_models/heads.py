@@ -11,7 +11,16 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._base.suggest import unknown_option
-from deberta_c._columns.texts import Missing, RowName, single_name
+from deberta_c._columns.frames import (
+    NewColumns,
+    as_frame,
+    column_of,
+    columns_of_scores,
+    is_table,
+    require_new,
+    with_columns,
+)
+from deberta_c._columns.texts import Missing, RowName, rows_of, single_name
 from deberta_c._files.checkpoint import Tensor
 from deberta_c._models.base import CoreOutputs, PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
@@ -179,6 +188,7 @@ class SequenceClassifier(_Labelled):
         weight_decay: float = 0.01,
         max_length: int | None = None,
         class_weight: Any = None,
+        sample_weight: Iterable[float] | None = None,
         metric: str = "loss",
         patience: int | None = 2,
         seed: int = 42,
@@ -196,9 +206,10 @@ class SequenceClassifier(_Labelled):
         share of each label, or (texts, labels) of their own, or None. The epoch with the best `metric`, "loss",
         "accuracy", "f1", "rmse" or "r2", is kept; `patience` epochs without a better one end the training. By default
         the learning rate is 5e-5 for a small model and 2e-5 or 1e-5 for wider ones; `warmup` is a share of the steps.
-        `class_weight="balanced"` lets rare labels count as much as frequent ones. With `output_dir`, checkpoints stay
-        there and `resume=True` continues from the last one. Further arguments are those of
-        `deberta_c.TrainingArguments`. Returns a `FitResult`: the history as a table.
+        `class_weight="balanced"` lets rare labels count as much as frequent ones; `sample_weight` (N), numbers of at
+        least 0, says how much each row counts in the loss. With `output_dir`, checkpoints stay there and `resume=True`
+        continues from the last one. Further arguments are those of `deberta_c.TrainingArguments`. Returns a
+        `FitResult`: the history as a table.
 
         Errors: ValueError and TypeError name the row and the remedy; FloatingPointError for a loss that is not finite.
 
@@ -339,6 +350,94 @@ class SequenceClassifier(_Labelled):
             if several:
                 answers[row] = [labels[label] for label in np.flatnonzero(logits[row] > 0)]
         return answers
+
+    def predict_frame(
+        self,
+        frame: Any,
+        text: str = "text",
+        text_pair: str | None = None,
+        *,
+        proba: bool = False,
+        prefix: str = "",
+        truncation: bool | str = True,
+        max_length: int | None = None,
+        batch_tokens: int = BATCH_TOKENS,
+        na: Missing = "raise",
+        progress: bool = False,
+        tokenizer: PreTrainedTokenizerFast | None = None,
+        **unknown: Any,
+    ) -> Any:
+        """A table with the columns `label` and `score` at its end, and with `proba` the probability of each label.
+
+        `frame` is a table of pandas, polars or pyarrow, and the result is one of the same library, with the same index
+        and the same other columns, which are not copied. A table of another library that has Arrow's C interface
+        (`__arrow_c_stream__`), such as a relation of DuckDB, gives a table of pyarrow. `text` names the column of
+        texts, and `text_pair` that of the second texts of pairs. A Series or an array of Arrow may take the place of
+        the table: the result has the new columns alone.
+
+        `label` is categorical: a Categorical of pandas, an Enum of polars, a dictionary of Arrow. With a multi-label
+        model it has the list of labels whose probability is above 0.5. `score` is the highest probability; of a model
+        with one label, or of a regression, there is a `score` and no label. Scores are float32. `prefix` is put before
+        the names of the new columns. With `na="skip"` the new columns are missing where a text is. Further arguments
+        are those of `predict`; each distinct text is computed once.
+
+        Errors: those of `predict`; ValueError for a column that is missing, or one of the same name as a new one.
+
+        >>> import deberta_c, pandas as pd
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> df = pd.DataFrame({"text": ["See you at home", "WIN a prize! Call now"]}, index=["a", "b"])
+        >>> model.predict_frame(df)["label"].to_dict()
+        {'a': 'ham', 'b': 'spam'}
+        >>> list(model.predict_frame(df, proba=True, prefix="p_"))
+        ['text', 'p_label', 'p_score', 'p_ham', 'p_spam']
+        """
+        _raise_for_unknown(self.predict_frame, unknown)
+
+        def scores(texts: Any, pairs: Any, **named: Any) -> NDArray[np.float32]:
+            logits = self._logits_of_column(
+                texts,
+                pairs,
+                tokenizer,
+                truncation=truncation,
+                max_length=max_length,
+                batch_tokens=batch_tokens,
+                na=na,
+                progress=progress,
+                **named,
+            )
+            function = self.probability_function()
+            return logits if function is None else softmax(logits) if function == "softmax" else sigmoid(logits)
+
+        return self._scored_frame(frame, text, text_pair, scores, proba=proba, prefix=prefix)
+
+    def _scored_frame(
+        self,
+        frame: Any,
+        text: str,
+        text_pair: str | None,
+        scores: Callable[..., NDArray[np.float32]],
+        *,
+        proba: bool,
+        prefix: str,
+    ) -> Any:
+        """The result of `predict_frame`; `scores` makes those (N, C) of two columns, named for its messages."""
+        frame = as_frame(frame)
+        table = is_table(frame)
+        firsts = column_of(frame, text, "text") if table else frame
+        seconds = None
+        name, second = (f"frame[{text!r}]", f"frame[{text_pair!r}]") if table else ("frame", "text_pair")
+        if text_pair is not None:
+            if not table:
+                raise ValueError("frame is one column, and text_pair names another; give the table that has both")
+            seconds = column_of(frame, text_pair, "text_pair")
+
+        def columns(found: NDArray[np.float32]) -> NewColumns:
+            problem = None if self.num_labels == 1 else self.probability_function()
+            return columns_of_scores(found, self.labels(), problem=problem, proba=proba, prefix=prefix)
+
+        require_new(frame, columns(np.empty((0, self.num_labels), np.float32)))  # before hours of work
+        found = scores(firsts, seconds, name=name, row_names=(rows_of(name), rows_of(second)))
+        return with_columns(frame, columns(found))
 
     def probability_function(self) -> str | None:
         """The function that turns logits into probabilities: "softmax", "sigmoid", or None for regression."""

@@ -308,8 +308,8 @@ def _targets(
     rows, classes = shape
     problem, values = _checked(problem, labels, shape, infer=infer)
     _check_numbers(problem, values)
-    weights = _weights("sample_weight", sample_weight, rows)
-    scale = _weights("class_weights", class_weights, classes)
+    weights = weights_of("sample_weight", sample_weight, rows)
+    scale = weights_of("class_weights", class_weights, classes)
     _check_share("label_smoothing", label_smoothing)
     formula = _FORMULAS[problem]
     if label_smoothing and formula is not _entropy:
@@ -386,7 +386,7 @@ def _answers(offsets: NDArray[np.int64], starts: Any, ends: Any) -> tuple[NDArra
     return offsets[:-1, None] + np.minimum(inside, lengths[:, None] - 1), inside < lengths[:, None]
 
 
-def _weights(name: str, given: Any, count: int) -> NDArray[np.float64]:
+def weights_of(name: str, given: Any, count: int) -> NDArray[np.float64]:
     """Weights (count) as numbers, ones for None."""
     if given is None:
         return np.ones(count)

@@ -82,6 +82,36 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
         plan.nested = "top_k" in options
         return plan
 
+    def predict_frame(
+        self,
+        frame: Any,
+        text: str = "text",
+        text_pair: str | None = None,
+        *,
+        proba: bool = False,
+        prefix: str = "",
+        **options: Any,
+    ) -> Any:
+        """A table with the columns `label` and `score` at its end, and with `proba` the score of each label.
+
+        See `predict_frame` of a model; `options` are those of a call, except `top_k`.
+
+        >>> import deberta_c, pandas as pd
+        >>> classifier = deberta_c.pipeline("text-classification", deberta_c.default_model())
+        >>> classifier.predict_frame(pd.DataFrame({"text": ["See you at home", None]}), na="skip")["label"].tolist()
+        ['ham', nan]
+        """
+        options = self._known(options)
+        if "top_k" in options or "return_all_scores" in options:
+            raise TypeError("predict_frame takes no top_k; give proba=True for the scores of all labels")
+        plan = self._make_plan(options)
+        progress = bool({**self._options, **options}.get("progress"))
+
+        def scores(texts: Any, pairs: Any, *, name: str, row_names: Any) -> NDArray[np.float32]:
+            return plan.scores(texts, pairs, row_names, progress, name)
+
+        return self.model._scored_frame(frame, text, text_pair, scores, proba=proba, prefix=prefix)
+
     def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
         """`return_all_scores`, a former name, with a warning; False means the default."""
         if "return_all_scores" in options:
@@ -134,26 +164,30 @@ class _Plan:
         return answer if self.nested else [answer]
 
     def _many(self, firsts: Any, seconds: Any, row_name: RowName, progress: bool = False) -> list[Any]:
-        names = (row_name, lambda row: f'{row_name(row)}["text_pair"]')
-        if self.windows:
-            scores = self.windows.scores(self.model, self._scores, firsts, seconds, names, self.na, progress)
-        else:
-            logits = self.model._logits_of_column(
-                firsts,
-                seconds,
-                self.tokenizer,
-                truncation=self.truncation,
-                max_length=self.max_length,
-                na=self.na,
-                progress=progress,
-                name="inputs",
-                row_names=names,
-            )
-            scores = self._scores(logits)
+        scores = self.scores(firsts, seconds, (row_name, lambda row: f'{row_name(row)}["text_pair"]'), progress)
         answers = self.answers(scores)
         if self.na == "skip":
             return [None if lacks else answer for lacks, answer in zip(np.isnan(scores[:, 0]), answers, strict=True)]
         return answers
+
+    def scores(
+        self, firsts: Any, seconds: Any, row_names: tuple[RowName, RowName], progress: bool, name: str = "inputs"
+    ) -> NDArray[np.float32]:
+        """Scores (N, C) of a column of texts, or of pairs; NaN for skipped texts."""
+        if self.windows:
+            return self.windows.scores(self.model, self._scores, firsts, seconds, row_names, self.na, progress)
+        logits = self.model._logits_of_column(
+            firsts,
+            seconds,
+            self.tokenizer,
+            truncation=self.truncation,
+            max_length=self.max_length,
+            na=self.na,
+            progress=progress,
+            name=name,
+            row_names=row_names,
+        )
+        return self._scores(logits)
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
         """The results of a column; messages number its rows from `start`."""

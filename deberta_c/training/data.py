@@ -29,6 +29,7 @@ class Rows:
     labels: Any  # what the objective makes of them, or None
     each: int = 1
     teacher: Any = None  # (N, C): the logits of a teacher, or None
+    weights: Any = None  # (N): how much each row counts in the loss, or None
 
     def __len__(self) -> int:
         return len(self.ids) // self.each

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._columns.texts import rows_of, texts_of
-from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
+from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE, weights_of
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback
@@ -50,6 +50,7 @@ def fit(
     weight_decay: float = 0.01,
     max_length: int | None = None,
     class_weight: ClassWeight = None,
+    sample_weight: Iterable[float] | None = None,
     metric: str = "loss",
     patience: int | None = 2,
     seed: int = 42,
@@ -78,6 +79,8 @@ def fit(
     weights = class_weights(class_weight, seen)
     _check_metric(metric, encoded.problem)
     table = columns.encoded(tokenizer, max_length) | {"labels": encoded.values.tolist()}
+    if sample_weight is not None:
+        table["sample_weight"] = _row_weights(sample_weight, count, len(encoded.values) - count)
     began = time.perf_counter()
     with _directory(output_dir) as place:
         settings = {
@@ -145,6 +148,15 @@ def _columns(of: str, texts: Iterable[Any], pairs: Iterable[Any] | None, labels:
                 f"{of}texts has {len(firsts)} rows, but {of}{name} {len(column)}; give columns of equal length"
             )
     return _Columns(firsts, seconds, rows)
+
+
+def _row_weights(given: Iterable[float], count: int, more: int) -> list[float]:
+    """The weights of `count` rows, and 1 for each of `more` rows to validate with."""
+    values = np.asarray(list(given), np.float64)
+    found: list[float] = [*weights_of("sample_weight", values, count).tolist(), *[1.0] * more]
+    if not values.any():
+        raise ValueError("sample_weight is 0 for all rows; give some of them a weight above 0")
+    return found
 
 
 def _validation_columns(given: tuple[Iterable[Any], ...]) -> _Columns:

@@ -32,6 +32,7 @@ class Batch(NamedTuple):
     inputs: dict[str, Any]  # the arguments of the core: ids (T), offsets (N + 1), types (T), selected (T), ...
     labels: Any  # as the objective needs them; None without labels
     teacher: Any = None  # (N, C): the logits of a teacher, or None
+    weights: Any = None  # (N): how much each row counts in the loss, or None
 
 
 class Objective:

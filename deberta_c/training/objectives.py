@@ -29,6 +29,7 @@ from deberta_c._models.losses import (
     loss_divisor,
     span_divisor,
     span_loss_and_gradient,
+    weights_of,
 )
 from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling
 from deberta_c.training.data import INPUT_COLUMNS, Rows
@@ -60,23 +61,26 @@ class SequenceObjective(Objective):
         return int(self.model.num_labels)
 
     def read(self, columns: Mapping[str, Any], name: str, tokenizer: Any) -> Rows:
-        """The rows of a data set, with `teacher_logits` (N, C) if there are some; then `alpha=0` needs no labels."""
-        if "teacher_logits" not in columns:
-            return super().read(columns, name, tokenizer)
-        teacher = self._teacher(columns["teacher_logits"], name)
-        if self.given(columns) is None:
+        """The rows of a data set, with `sample_weight` (N) and `teacher_logits` (N, C) if there are some.
+
+        With the logits of a teacher, `alpha=0` needs no labels.
+        """
+        teacher = self._teacher(columns["teacher_logits"], name) if "teacher_logits" in columns else None
+        if teacher is not None and self.given(columns) is None:
             if self.alpha:
                 raise ValueError(
                     f"{name} has teacher_logits but no labels; give labels, or distillation_alpha=0 to learn from the "
                     "teacher alone"
                 )
             columns = {**columns, "labels": self._labels_of(teacher)}
-        return replace(super().read(columns, name, tokenizer), teacher=teacher)
+        rows = super().read(columns, name, tokenizer)
+        return replace(rows, teacher=teacher, weights=self._row_weights(columns, len(rows), name))
 
     def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
         """The rows of these numbers."""
         found = super().batch(rows, chosen, seed)
-        return found if rows.teacher is None else found._replace(teacher=rows.teacher[chosen])
+        some = {"teacher": rows.teacher, "weights": rows.weights}
+        return found._replace(**{name: column[chosen] for name, column in some.items() if column is not None})
 
     def labels(self, given: Any, rows: Rows, name: str) -> NDArray[Any]:
         """An array (N) of classes or numbers, or (N, C)."""
@@ -93,7 +97,7 @@ class SequenceObjective(Objective):
 
     def divisor(self, batch: Batch) -> float:
         """The rows that count, or their weights."""
-        return self._divisor(batch.labels)
+        return self._divisor(batch.labels, batch.weights)
 
     def loss(self, logits: Logits, batch: Batch, divisor: float) -> tuple[float, Logits]:
         """The loss of the configuration's `problem_type`, and of how far the logits are from those of a teacher."""
@@ -107,12 +111,21 @@ class SequenceObjective(Objective):
                 alpha=self.alpha,
                 infer=self.model.config.model_type == "bert",
                 label_smoothing=self.label_smoothing,
+                sample_weight=batch.weights,
                 divisor=divisor,
             )
             return float(loss), gradient
-        return _loss(
-            self.problem, logits, batch.labels, divisor, label_smoothing=self.label_smoothing, **self._options()
-        )
+        options = {**self._options(), "label_smoothing": self.label_smoothing, "sample_weight": batch.weights}
+        return _loss(self.problem, logits, batch.labels, divisor, **options)
+
+    def _row_weights(self, columns: Mapping[str, Any], count: int, name: str) -> NDArray[np.float64] | None:
+        """How much each row counts in the loss, of the column `sample_weight`."""
+        given = columns.get("sample_weight")
+        if given is None:
+            return None
+        if self.function is not None:
+            raise ValueError(f"{name} has sample_weight, but compute_loss_func replaces the loss; leave one out")
+        return weights_of(f"{name} sample_weight", given, count)
 
     def _teacher(self, given: Any, name: str) -> NDArray[np.float32]:
         """The logits of a teacher as an array (N, C)."""
@@ -130,8 +143,8 @@ class SequenceObjective(Objective):
             return teacher
         return (teacher > 0).astype(np.float32) if self.problem == MULTIPLE else teacher.argmax(axis=1)
 
-    def _divisor(self, labels: NDArray[Any]) -> float:
-        return loss_divisor(self.problem, labels, self.classes, **self._options())
+    def _divisor(self, labels: NDArray[Any], weights: NDArray[np.float64] | None = None) -> float:
+        return loss_divisor(self.problem, labels, self.classes, sample_weight=weights, **self._options())
 
     def _options(self) -> dict[str, Any]:
         return {"infer": self.model.config.model_type == "bert", "class_weights": self.class_weights}

@@ -32,7 +32,7 @@ MODEL = [
     "tokenizer",
     "train",
 ]
-CLASSIFIER = ["classes_", "fit", "predict", "predict_labels", "predict_proba", "probability_function"]
+CLASSIFIER = ["classes_", "fit", "predict", "predict_frame", "predict_labels", "predict_proba", "probability_function"]
 CONFIG = [
     "from_dict",
     "from_json_file",

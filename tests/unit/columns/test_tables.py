@@ -4,7 +4,7 @@ import csv
 import json
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from deberta_c._columns.table_writers import writing
@@ -48,6 +48,8 @@ def test_our_reader_gets_back_what_was_written(tmp_path, name, table):
 @pytest.mark.parametrize("delimiter", [",", ";", "|", "\t", "a", " "])
 @QUICK
 @given(table=TABLE)
+@example(table=(["x^2", "0"], [["x^", "1"]]))
+@example(table=(["x\x01", "0"], []))
 def test_csv_for_every_reader(tmp_path, delimiter, table):
     pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
     names, records = table

@@ -1,0 +1,169 @@
+"""Tables of pandas, polars and Arrow: a column out of one, and new columns beside those that it has."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Labels(NamedTuple):
+    """A categorical column: for each row the number (N) of its label, -1 for none."""
+
+    codes: NDArray[np.int32]
+    names: list[str]
+
+
+NewColumns = Mapping[str, Labels | NDArray[np.float32] | list[Any]]  # NaN and None are missing values
+
+_CLASSES = {
+    "pandas": ("DataFrame", "Series", "Index"),
+    "polars": ("DataFrame", "Series"),
+    "pyarrow": ("Table", "RecordBatch", "ChunkedArray", "Array"),
+}
+
+
+def as_frame(frame: Any) -> Any:
+    """A table or column of pandas, polars or pyarrow as it is; one of Arrow's C interface as a table of pyarrow.
+
+    Errors: TypeError for anything else; ImportError when pyarrow is needed and missing.
+    """
+    if _library(frame):
+        return frame
+    if not hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "__arrow_c_array__"):
+        more = "; call .collect() first" if type(frame).__name__ == "LazyFrame" else ""
+        raise TypeError(
+            f"frame is of type {type(frame).__name__}; give a table of pandas, polars or pyarrow, or of another "
+            f"library that has Arrow's C interface{more}"
+        )
+    try:
+        import pyarrow as pa
+    except ImportError as error:
+        raise ImportError(f"a {type(frame).__name__} is read by pyarrow; run: pip install pyarrow") from error
+    return pa.table(frame)
+
+
+def is_table(frame: Any) -> bool:
+    """Whether the result of `as_frame` is a table; otherwise it is a column."""
+    return len(getattr(frame, "shape", ())) == 2
+
+
+def column_of(frame: Any, name: str, argument: str) -> Any:
+    """The column of this name, which `argument` gave.
+
+    Errors: ValueError lists the columns that there are.
+    """
+    names = _names(frame)
+    if name not in names:
+        raise ValueError(f"frame has no column {name!r}, but {names}; give {argument}= the name of one")
+    return frame.column(name) if _library(frame) == "pyarrow" else frame[name]
+
+
+def require_new(frame: Any, new: NewColumns) -> None:
+    """Raises ValueError for a new column whose name the table has already."""
+    names = _names(frame) if is_table(frame) else []
+    if taken := [name for name in new if name in names]:
+        raise ValueError(f'frame has a column {taken[0]!r} already; give a prefix, such as prefix="predicted_"')
+
+
+def with_columns(frame: Any, new: NewColumns) -> Any:
+    """The table with new columns at its end, which shares the others; for a column, a table of the new ones alone.
+
+    >>> import pandas as pd
+    >>> with_columns(pd.DataFrame({"a": [1]}, index=[7]), {"b": Labels(np.array([0]), ["x"])}).to_dict()
+    {'a': {7: 1}, 'b': {7: 'x'}}
+    """
+    return {"pandas": _pandas, "polars": _polars, "pyarrow": _pyarrow}[_library(frame)](frame, new)
+
+
+def _library(frame: object) -> str:
+    """The library of a table or a column, "" for another; nothing is imported."""
+    for library, names in _CLASSES.items():
+        module = sys.modules.get(library)
+        if module is not None and isinstance(frame, tuple(getattr(module, name) for name in names)):
+            return library
+    return ""
+
+
+def _names(frame: Any) -> list[Any]:
+    return list(frame.schema.names if _library(frame) == "pyarrow" else frame.columns)
+
+
+def _pandas(frame: Any, new: NewColumns) -> Any:
+    import pandas as pd
+
+    made = {
+        name: pd.Categorical.from_codes(column.codes, pd.Index(column.names)) if isinstance(column, Labels) else column
+        for name, column in new.items()
+    }
+    if is_table(frame):
+        return frame.assign(**made)
+    return pd.DataFrame(made, index=frame.index if isinstance(frame, pd.Series) else None)
+
+
+def _polars(frame: Any, new: NewColumns) -> Any:
+    import polars as pl
+
+    made = []
+    for name, column in new.items():
+        if isinstance(column, Labels):
+            codes = pl.Series(column.codes)
+            categories = pl.Series(name, column.names, pl.Enum(column.names))
+            made.append(categories.gather(codes.set(codes < 0, None)))
+        else:
+            series = pl.Series(name, column)
+            made.append(series.fill_nan(None) if isinstance(column, np.ndarray) else series)
+    return frame.with_columns(made) if is_table(frame) else pl.DataFrame(made)
+
+
+def _pyarrow(frame: Any, new: NewColumns) -> Any:
+    import pyarrow as pa
+
+    made = {}
+    for name, column in new.items():
+        if isinstance(column, Labels):
+            codes = pa.array(column.codes, mask=column.codes < 0)
+            made[name] = pa.DictionaryArray.from_arrays(codes, pa.array(column.names, pa.string()))
+        elif isinstance(column, np.ndarray):
+            made[name] = pa.array(column, from_pandas=True)
+        else:
+            made[name] = pa.array(column, pa.list_(pa.string()))
+    if isinstance(frame, pa.RecordBatch):
+        fields = [pa.field(name, array.type) for name, array in made.items()]
+        schema = pa.schema([*frame.schema, *fields], metadata=frame.schema.metadata)
+        return pa.RecordBatch.from_arrays([*frame.columns, *made.values()], schema=schema)
+    if not is_table(frame):
+        return pa.table(made)
+    for name, array in made.items():
+        frame = frame.append_column(name, array)
+    return frame
+
+
+def columns_of_scores(
+    scores: NDArray[np.float32], names: Sequence[str], *, problem: str | None, proba: bool, prefix: str
+) -> NewColumns:
+    """The columns for scores (N, C): the best label and its score, and with `proba` a column for each label.
+
+    Scores of a missing text are NaN. `problem` is "softmax" for one label a row, "sigmoid" for independent ones, whose
+    column holds lists of the labels above 0.5, and None for scores without a label, each of which has a column.
+
+    Errors: ValueError for two columns of one name.
+    """
+    missing = np.isnan(scores[:, 0])
+    found: dict[str, Any] = {}
+    if problem == "softmax":
+        codes = np.where(missing, -1, np.where(missing[:, None], 0, scores).argmax(axis=1))
+        found["label"] = Labels(codes.astype(np.int32), list(names))
+    elif problem == "sigmoid":
+        found["label"] = [
+            None if lacks else [names[place] for place in np.flatnonzero(row > 0.5).tolist()]
+            for lacks, row in zip(missing, scores, strict=True)
+        ]
+    if problem is not None or len(names) == 1:
+        found["score"] = scores.max(axis=1)
+    if len(names) > 1 and (proba or problem is None):
+        if taken := [name for place, name in enumerate(names) if name in found or name in names[:place]]:
+            raise ValueError(f"two columns would be called {taken[0]!r}; rename this label in config.id2label")
+        found |= {name: np.ascontiguousarray(scores[:, place]) for place, name in enumerate(names)}
+    return {prefix + name: column for name, column in found.items()}

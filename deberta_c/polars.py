@@ -1,0 +1,46 @@
+"""The namespace `deberta` of polars: `import deberta_c.polars` adds it to every Series and DataFrame.
+
+>>> import polars as pl, deberta_c, deberta_c.polars
+>>> df = pl.DataFrame({"text": ["See you at home", "WIN a prize! Call now"]})
+>>> df["text"].deberta.classify(deberta_c.default_model()).to_list()
+['ham', 'spam']
+"""
+
+from typing import Any
+
+try:
+    from polars.api import register_dataframe_namespace, register_series_namespace
+except ImportError as error:
+    raise ImportError(f"deberta_c.polars needs polars ({error}); run: pip install polars") from error
+
+from deberta_c._pipelines.handle import as_classifier
+
+__all__ = ["FrameNamespace", "SeriesNamespace"]
+
+
+@register_series_namespace("deberta")
+class SeriesNamespace:
+    """`series.deberta`, for a Series of texts.
+
+    `model` is a classifier, its pipeline, a `Handle`, or a directory or name, which is opened once in a process.
+    Options are those of `predict_frame`, `na="skip"` for example.
+    """
+
+    def __init__(self, series: Any) -> None:
+        self._series = series
+
+    def classify(self, model: Any, **options: Any) -> Any:
+        """The labels, a Series of an Enum; of a model with one label, the scores."""
+        return as_classifier(model).predict_frame(self._series, **options).to_series(0)
+
+
+@register_dataframe_namespace("deberta")
+class FrameNamespace:
+    """`df.deberta`, for a DataFrame with a column of texts; see `SeriesNamespace` for what `model` may be."""
+
+    def __init__(self, frame: Any) -> None:
+        self._frame = frame
+
+    def classify(self, model: Any, text: str = "text", text_pair: str | None = None, **options: Any) -> Any:
+        """The DataFrame with the columns `label` and `score`; see `predict_frame` of a model."""
+        return as_classifier(model).predict_frame(self._frame, text, text_pair, **options)

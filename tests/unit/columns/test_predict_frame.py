@@ -1,0 +1,220 @@
+"""Tables in, tables of the same library out; the accessors of pandas and polars."""
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c._columns.frames import Labels, columns_of_scores, with_columns
+
+pandas = pytest.importorskip("pandas")
+polars = pytest.importorskip("polars")
+pyarrow = pytest.importorskip("pyarrow")
+
+TEXTS = ["free entry now", None, "see you home", "free entry now"]
+KINDS = {
+    "pandas": lambda: pandas.DataFrame({"n": range(4), "text": TEXTS}, index=list("dbca")),
+    "pandas of objects": lambda: pandas.DataFrame({"n": range(4), "text": pandas.Series(TEXTS, dtype=object)}),
+    "pandas categorical": lambda: pandas.DataFrame({"n": range(4), "text": pandas.Categorical(TEXTS)}),
+    "pandas of Arrow": lambda: pandas.DataFrame(
+        {"n": range(4), "text": pandas.Series(TEXTS, dtype=pandas.ArrowDtype(pyarrow.string()))}
+    ),
+    "polars": lambda: polars.DataFrame({"n": range(4), "text": TEXTS}),
+    "polars categorical": lambda: polars.DataFrame(
+        {"n": range(4), "text": polars.Series(TEXTS, dtype=polars.Categorical)}
+    ),
+    "Arrow": lambda: pyarrow.table({"n": range(4), "text": TEXTS}),
+    "Arrow batch": lambda: pyarrow.record_batch({"n": pyarrow.array(range(4)), "text": pyarrow.array(TEXTS)}),
+    "Arrow dictionary": lambda: pyarrow.table({"n": range(4), "text": pyarrow.array(TEXTS).dictionary_encode()}),
+}
+
+
+def listed(frame, name):
+    column = frame.column(name) if isinstance(frame, (pyarrow.Table, pyarrow.RecordBatch)) else frame[name]
+    values = column.to_pylist() if hasattr(column, "to_pylist") else column.to_list()
+    return [None if value != value else value for value in values]
+
+
+def expected(model):
+    """Labels and probabilities of TEXTS, None for the missing one."""
+    proba = model.predict_proba(TEXTS, na="skip")
+    labels = [None if np.isnan(row[0]) else model.labels()[row.argmax()] for row in proba]
+    return labels, [[None if value != value else value for value in column] for column in proba.T.tolist()]
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_tables(kind, model):
+    frame = KINDS[kind]()
+    before = list(frame.schema.names if kind.startswith("Arrow") else frame.columns)
+    classifier = deberta_c.pipeline("text-classification", model)
+    labels, proba = expected(model)
+    for predictor in (model, classifier):
+        found = predictor.predict_frame(frame, proba=True, na="skip")
+        assert type(found) is type(frame)
+        names = list(found.schema.names if kind.startswith("Arrow") else found.columns)
+        assert names == [*before, "label", "score", *model.labels()]
+        assert listed(found, "label") == labels
+        for name, values in zip(model.labels(), proba, strict=True):
+            assert listed(found, name) == pytest.approx(values)
+        best = [None if value is None else max(column[row] for column in proba) for row, value in enumerate(proba[0])]
+        assert listed(found, "score") == pytest.approx(best)
+    if kind.startswith("pandas"):
+        assert found.index.tolist() == frame.index.tolist()
+        assert found["label"].cat.categories.tolist() == model.labels()
+    elif kind.startswith("polars"):
+        assert found["label"].dtype == polars.Enum(model.labels())
+        assert found["score"].null_count() == 1
+    else:
+        assert pyarrow.types.is_dictionary(found.schema.field("label").type)
+        assert found.column("score").null_count == 1
+    assert list(frame.schema.names if kind.startswith("Arrow") else frame.columns) == before
+
+
+class Stranger:
+    """A table of a library that deberta_c does not know."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+def test_a_table_of_another_library(model):
+    found = model.predict_frame(Stranger(KINDS["Arrow"]()), na="empty")
+    assert isinstance(found, pyarrow.Table)
+    assert found.column_names == ["n", "text", "label", "score"]
+
+
+def test_duckdb(model):
+    duckdb = pytest.importorskip("duckdb")
+    connection = duckdb.connect()
+    connection.register("texts", KINDS["Arrow"]())
+    found = model.predict_frame(connection.sql("SELECT n, text FROM texts WHERE text IS NOT NULL ORDER BY n"))
+    assert listed(found, "label") == [label for label in expected(model)[0] if label is not None]
+    connection.create_function(
+        "classify", lambda texts: model.predict_frame(texts)["label"], ["VARCHAR"], "VARCHAR", type="arrow"
+    )
+    answers = connection.sql("SELECT classify(text) FROM texts ORDER BY n").fetchall()
+    assert [answer for (answer,) in answers] == expected(model)[0]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind"),
+    [
+        (pandas.Series(TEXTS, index=list("dbca")), pandas.DataFrame),
+        (polars.Series(TEXTS), polars.DataFrame),
+        (pyarrow.array(TEXTS), pyarrow.Table),
+        (pyarrow.chunked_array([TEXTS[:2], TEXTS[2:]]), pyarrow.Table),
+    ],
+    ids=["pandas", "polars", "Arrow", "Arrow in chunks"],
+)
+def test_columns(column, kind, model):
+    """A column gives the new columns alone."""
+    found = model.predict_frame(column, na="skip")
+    assert type(found) is kind
+    assert listed(found, "label") == expected(model)[0]
+    if kind is pandas.DataFrame:
+        assert found.index.tolist() == list("dbca")
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars", "Arrow"])
+def test_pairs_from_two_columns(kind, model):
+    columns = {"a": ["free entry", "see you"], "b": ["now", "home"]}
+    made = {"pandas": pandas.DataFrame, "polars": polars.DataFrame, "Arrow": pyarrow.table}[kind](columns)
+    proba = model.predict_proba(columns["a"], columns["b"])
+    for predictor in (model, deberta_c.pipeline("text-classification", model)):
+        found = predictor.predict_frame(made, "a", "b", proba=True)
+        assert listed(found, "spam") == pytest.approx(proba[:, 1].tolist())
+
+
+def test_each_distinct_text_is_computed_once(model, monkeypatch):
+    from deberta_c._models import predict
+
+    rows, before = [], predict.run_batches
+
+    def counted(core, given, *options):
+        rows.append(len(given.offsets) - 1)
+        return before(core, given, *options)
+
+    monkeypatch.setattr(predict, "run_batches", counted)
+    model.predict_frame(pandas.DataFrame({"text": ["hello", "world"] * 500}))
+    assert rows == [2]
+
+
+def test_independent_labels_and_numbers(make_model):
+    frame = KINDS["pandas"]()
+    open_it = deberta_c.AutoModelForSequenceClassification.from_pretrained
+    several = open_it(make_model(problem_type="multi_label_classification"))
+    for kind in ("pandas", "polars", "Arrow"):
+        found = several.predict_frame(KINDS[kind](), na="skip")
+        rows = [None if row is None else list(row) for row in found["label"].to_pylist()] if kind == "Arrow" else None
+        rows = rows or [row if isinstance(row, list) else None for row in found["label"].to_list()]
+        assert rows == [None if row is None else row for row in several.predict_labels(TEXTS, na="skip").tolist()]
+    one = open_it(make_model(id2label={"0": "x"}))
+    assert list(one.predict_frame(frame, proba=True, na="skip").columns) == ["n", "text", "score"]
+    numbers = open_it(make_model(problem_type="regression"))
+    assert list(numbers.predict_frame(frame, na="skip").columns) == ["n", "text", "ham", "spam", "other"]
+
+
+@pytest.mark.parametrize(
+    ("frame", "options", "error", "message"),
+    [
+        ({"text": ["a"], "label": ["x"]}, {}, ValueError, r"has a column 'label' already; give a prefix"),
+        ({"body": ["a"]}, {}, ValueError, r"no column 'text', but \['body'\]; give text= the name"),
+        ({"text": ["a"]}, {"text_pair": "b"}, ValueError, r"no column 'b'.*give text_pair="),
+        ({"text": ["a", None]}, {}, ValueError, r"frame\['text'\]\[1\] is missing"),
+        ({"text": ["a"]}, {"probs": True}, TypeError, "'probs'"),
+        (["a"], {}, TypeError, r"frame is of type list; give a table of pandas, polars or pyarrow"),
+        (polars.LazyFrame({"text": ["a"]}), {}, TypeError, r"LazyFrame.*call .collect\(\) first"),
+        (pandas.Series(["a"]), {"text_pair": "b"}, ValueError, r"frame is one column"),
+    ],
+)
+def test_errors(frame, options, error, message, model):
+    frame = pandas.DataFrame(frame) if isinstance(frame, dict) else frame
+    for predictor in (model, deberta_c.pipeline("text-classification", model)):
+        with pytest.raises(error, match=message):
+            predictor.predict_frame(frame, **options)
+    assert model.predict_frame(pandas.DataFrame({"text": [], "label": []}), prefix="p_").shape == (0, 4)
+
+
+def test_a_label_called_like_a_column():
+    scores = np.ones((1, 2), np.float32)
+    with pytest.raises(ValueError, match="two columns would be called 'score'"):
+        columns_of_scores(scores, ["score", "b"], problem="softmax", proba=True, prefix="")
+    frame = with_columns(polars.DataFrame({"a": [1, 2]}), {"b": Labels(np.array([-1, 0], np.int32), ["x"])})
+    assert frame["b"].to_list() == [None, "x"]
+
+
+def test_windows_of_a_pipeline(model):
+    long = pandas.DataFrame({"text": ["free entry " * 40, "home"]})
+    classifier = deberta_c.pipeline("text-classification", model, windows=True, max_length=16, pooling="max")
+    found = classifier.predict_frame(long)
+    assert [dict(row) for _, row in found[["label", "score"]].iterrows()] == [
+        {"label": answer["label"], "score": pytest.approx(answer["score"])} for answer in classifier(long["text"])
+    ]
+    with pytest.raises(TypeError, match="give proba=True"):
+        classifier.predict_frame(long, top_k=2)
+
+
+def test_the_accessor_of_pandas(model, tiny):
+    import deberta_c.pandas
+
+    frame = KINDS["pandas"]()
+    for given in (model, deberta_c.pipeline("text-classification", model), deberta_c.Handle(tiny), str(tiny), tiny):
+        labels = frame["text"].deberta.classify(given, na="skip")
+        assert [None if label != label else label for label in labels] == expected(model)[0]
+        assert labels.index.tolist() == frame.index.tolist()
+        assert labels.dtype == "category"
+        assert frame.deberta.classify(given, na="skip")["label"].equals(labels)
+    proba = frame["text"].deberta.predict_proba(model, na="empty")
+    assert list(proba.columns) == model.labels()
+    with pytest.raises(TypeError, match="model is of type int"):
+        frame["text"].deberta.classify(3)
+
+
+def test_the_namespace_of_polars(model, tiny):
+    import deberta_c.polars  # noqa: F401
+
+    frame = KINDS["polars"]()
+    assert frame["text"].deberta.classify(tiny, na="skip").to_list() == expected(model)[0]
+    assert frame.deberta.classify(model, na="skip").columns == ["n", "text", "label", "score"]

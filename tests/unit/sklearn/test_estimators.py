@@ -1,0 +1,305 @@
+"""The estimators of scikit-learn: what X and y may be, and the tools of scikit-learn around them."""
+
+import subprocess
+import sys
+import warnings
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", "1.6")
+
+from sklearn.base import clone
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import make_column_transformer
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+from sklearn.utils.estimator_checks import check_estimator
+from sklearn.utils.validation import validate_data
+
+import deberta_c
+from deberta_c.sklearn import DebertaClassifier, DebertaEmbedder
+
+TEXTS = ["free entry now", "call now free", "see you home", "you at home"] * 6
+LABELS = np.array(["spam", "spam", "ham", "ham"] * 6)
+QUICK = {"epochs": 1, "learning_rate": 1e-2}
+
+OF_NUMBERS = "X is a column of texts; the check gives numbers"
+_CHECKS_OF_NUMBERS = """
+    check_fit_score_takes_y check_estimators_overwrite_params check_dont_overwrite_parameters
+    check_requires_y_none check_estimators_fit_returns_self check_readonly_memmap_input
+    check_n_features_in_after_fitting check_positive_only_tag_during_fit check_estimators_dtypes
+    check_sample_weights_pandas_series check_complex_data check_sample_weights_not_an_array
+    check_sample_weights_list check_all_zero_sample_weights_error check_dtype_object check_sample_weights_shape
+    check_sample_weights_not_overwritten check_sample_weight_equivalence_on_dense_data
+    check_estimators_empty_data_messages check_pipeline_consistency check_estimators_nan_inf
+    check_estimators_pickle check_estimator_sparse_array check_f_contiguous_array_estimator
+    check_classifier_data_not_an_array check_fit1d check_classifiers_one_label
+    check_classifiers_one_label_sample_weights check_classifiers_classes check_fit_idempotent
+    check_classifiers_train check_classifiers_regression_target check_supervised_y_2d
+    check_class_weight_classifiers check_decision_proba_consistency check_methods_sample_order_invariance
+    check_methods_subset_invariance check_fit2d_1sample check_fit2d_1feature check_dict_unchanged
+    check_fit_check_is_fitted check_n_features_in check_fit2d_predict1d check_transformer_data_not_an_array
+    check_transformer_general check_transformer_preserve_dtypes
+"""
+NUMBERS = dict.fromkeys(_CHECKS_OF_NUMBERS.split(), OF_NUMBERS)
+OF_A_TRAINING = {
+    "check_sample_weight_equivalence_on_dense_data": "batches are drawn by rows, so a row twice is not a weight of 2",
+}
+
+
+class OfNumbers(DebertaClassifier):
+    """The classifier, with numbers written as texts, so that the checks of scikit-learn reach it."""
+
+    def _texts(self, X, *, reset=False):
+        X = validate_data(self, X, reset=reset)
+        return [" ".join(f"{value:.1f}" for value in row) for row in X.tolist()], None
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.one_d_array = tags.input_tags.string = False
+        tags.classifier_tags.poor_score = True  # of letters in one epoch
+        return tags
+
+
+@pytest.fixture(scope="module")
+def fitted(tiny):
+    return DebertaClassifier(tiny, **QUICK).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize("kind", ["classifier", "embedder", "numbers"])
+def test_the_checks_of_scikit_learn(kind, tiny):
+    """A list of the checks that fail, and why; what it names and does not fail is an error, too."""
+    made = {
+        "classifier": lambda: (DebertaClassifier(tiny), NUMBERS),
+        "embedder": lambda: (DebertaEmbedder(tiny), NUMBERS),
+        "numbers": lambda: (OfNumbers(tiny, max_length=16, **QUICK), OF_A_TRAINING),
+    }
+    estimator, expected = made[kind]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = check_estimator(estimator, expected_failed_checks=expected, on_fail=None, on_skip=None)
+    assert [(row["check_name"], row["exception"]) for row in found if row["status"] == "failed"] == []
+    assert sum(row["status"] == "passed" for row in found) >= (50 if kind == "numbers" else 10)
+
+
+def tables():
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pyarrow = pytest.importorskip("pyarrow")
+    return {
+        "Series": pandas.Series(TEXTS, index=range(50, 50 + len(TEXTS))),
+        "categorical": pandas.Series(TEXTS, dtype="category"),
+        "frame": pandas.DataFrame({"text": TEXTS}),
+        "array": np.array(TEXTS),
+        "object array": np.array(TEXTS, object),
+        "column": np.array(TEXTS)[:, None],
+        "lists": [[text] for text in TEXTS],
+        "polars": polars.DataFrame({"text": TEXTS}),
+        "polars Series": polars.Series(TEXTS),
+        "Arrow": pyarrow.table({"text": TEXTS}),
+    }
+
+
+@pytest.mark.parametrize("kind", list(tables()))
+def test_what_x_may_be(kind, fitted):
+    X = tables()[kind]
+    found = clone(fitted).fit(X, LABELS)
+    assert np.array_equal(found.predict_proba(X), fitted.predict_proba(TEXTS))
+    assert hasattr(found, "n_features_in_") == (np.ndim(X) == 2)
+    if kind == "frame":
+        assert (found.n_features_in_, found.feature_names_in_.tolist()) == (1, ["text"])
+
+
+def test_pairs(tiny):
+    X = list(zip(TEXTS, TEXTS[::-1], strict=True))
+    found = DebertaClassifier(tiny, **QUICK).fit(X, LABELS)
+    assert np.array_equal(found.predict_proba(np.array(X, object)), found.predict_proba(X))
+    with pytest.raises(ValueError, match="expecting 2 features"):
+        found.predict([["a"]])
+    with pytest.raises(ValueError, match="X has 3 columns; give one column of texts, or two"):
+        found.fit([["a", "b", "c"]], ["x"])
+
+
+@pytest.mark.parametrize(
+    "labels", [["spam", "ham"], [True, False], [10, 9], [1.0, 0.0], ["10", "9"], ["other", "ham"]], ids=str
+)
+def test_labels_come_back_as_they_are(labels, tiny):
+    """Also in another order than that of the checkpoint or of their names."""
+    y = np.array([labels[0]] * 2 + [labels[1]] * 2, object)[[0, 2, 1, 3] * 6]
+    texts = [TEXTS[0] if label == labels[0] else TEXTS[2] for label in y]
+    found = DebertaClassifier(tiny, epochs=8, batch_size=8, learning_rate=1e-2).fit(texts, y.tolist())
+    assert found.classes_.tolist() == sorted(labels)
+    assert found.predict(texts).tolist() == y.tolist()
+    assert found.predict_proba(texts)[:, 1].round().tolist() == [label == sorted(labels)[1] for label in y]
+    assert ((found.decision_function(texts) > 0) == (y == sorted(labels)[1])).all()
+    assert found.score(texts, y.tolist()) == 1
+
+
+def test_three_classes_keep_the_head_of_a_checkpoint_with_their_names(tiny):
+    y = ["ham", "spam", "other"] * 8
+    found = DebertaClassifier(tiny, training_arguments={"max_steps": 1}, learning_rate=1e-12).fit(TEXTS, y)
+    assert found.classes_.tolist() == ["ham", "other", "spam"]
+    before = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny).predict(TEXTS)[:, [0, 2, 1]]
+    assert np.allclose(found.decision_function(TEXTS), before, atol=1e-4)
+    assert np.allclose(found.predict_proba(TEXTS).sum(axis=1), 1, atol=1e-12)
+    assert np.allclose(np.exp(found.predict_log_proba(TEXTS)), found.predict_proba(TEXTS))
+
+
+def test_an_opened_model_stays_as_it_is(tiny):
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
+    before = model.predict(TEXTS)
+    found = clone(DebertaClassifier(model, **QUICK)).fit(TEXTS, ["ham", "spam", "other"] * 8)
+    assert np.array_equal(model.predict(TEXTS), before)
+    assert not np.allclose(found.decision_function(TEXTS), before[:, [0, 2, 1]])
+    with pytest.raises(ValueError, match="give its directory, and the head is made for y"):
+        clone(found).fit(TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(
+    ("options", "X", "y", "error", "message"),
+    [
+        ({}, TEXTS, ["a"] * 24, ValueError, r"y has one class, \['a'\]"),
+        ({}, TEXTS, LABELS[:3], ValueError, "inconsistent numbers of samples"),
+        ({}, ["a", None], ["a", "b"], ValueError, r"X\[1\] is missing"),
+        ({}, ["a", 3], ["a", "b"], TypeError, r"X\[1\] is 3 of type int"),
+        ({}, TEXTS, None, ValueError, "requires y to be passed"),
+        ({"na": "skip"}, TEXTS, LABELS, ValueError, "na is 'skip'"),
+        ({"class_weight": {"eggs": 2}}, TEXTS, LABELS, ValueError, "class_weight names 'eggs'"),
+        ({"training_arguments": {"weight_decays": 1}}, TEXTS, LABELS, TypeError, "did you mean 'weight_decay'"),
+    ],
+)
+def test_errors(options, X, y, error, message, tiny):
+    with pytest.raises(error, match=message):
+        DebertaClassifier(tiny, **options).fit(X, y)
+
+
+def test_before_a_fit(tiny):
+    for call in (DebertaClassifier(tiny).predict, DebertaEmbedder(tiny).transform):
+        with pytest.raises(NotFittedError):
+            call(TEXTS)
+
+
+def test_missing_texts_may_be_empty(tiny):
+    found = DebertaClassifier(tiny, na="empty", **QUICK).fit([*TEXTS[1:], None], LABELS)
+    assert np.array_equal(found.predict_proba([None]), found.predict_proba([""]))
+
+
+def test_weights_of_rows_and_classes(tiny, fitted):
+    new = clone(fitted).set_params(random_state=42)
+    same = new.fit(TEXTS, LABELS, sample_weight=np.ones(24)).predict_proba(TEXTS)
+    assert np.array_equal(same, fitted.predict_proba(TEXTS))
+    rows = np.where(LABELS == "spam", 1.0, 0.01)
+    by_rows = clone(fitted).fit(TEXTS, LABELS, sample_weight=rows).predict_proba(TEXTS)
+    by_classes = clone(fitted).set_params(class_weight={"ham": 0.01}).fit(TEXTS, LABELS).predict_proba(TEXTS)
+    assert np.allclose(by_rows, by_classes, atol=1e-5)
+    assert by_rows[:, 1].mean() > same[:, 1].mean()
+    with pytest.raises(ValueError, match=r"[Ss]ample.weight"):
+        clone(fitted).fit(TEXTS, LABELS, sample_weight=np.zeros(24))
+    balanced = clone(fitted).set_params(class_weight="balanced").fit(TEXTS, LABELS)
+    assert np.allclose(balanced.predict_proba(TEXTS), same, atol=1e-5)
+
+
+def test_early_stopping(tiny):
+    found = DebertaClassifier(
+        tiny,
+        epochs=30,
+        learning_rate=1e-2,
+        early_stopping=True,
+        validation_fraction=0.25,
+        patience=1,
+        metric="accuracy",
+    ).fit(TEXTS, LABELS)
+    assert found.n_iter_ < 30
+    assert "validation_accuracy" in found.result_.history[0]
+
+
+def test_random_state(fitted):
+    assert np.array_equal(clone(fitted).fit(TEXTS, LABELS).predict_proba(TEXTS), fitted.predict_proba(TEXTS))
+    drawn = [
+        clone(fitted).set_params(random_state=state).fit(TEXTS, LABELS).predict_proba(TEXTS)
+        for state in (7, np.random.RandomState(7), None)
+    ]
+    assert not np.array_equal(drawn[0], drawn[1])
+    assert not np.array_equal(drawn[0], drawn[2])
+
+
+def test_threads(fitted):
+    before = deberta_c.get_num_threads()
+    assert np.allclose(
+        clone(fitted).set_params(n_threads=1).fit(TEXTS, LABELS).predict_proba(TEXTS), fitted.predict_proba(TEXTS)
+    )
+    assert deberta_c.get_num_threads() == before
+
+
+def test_a_pickle_needs_no_files(make_model, fitted, tmp_path):
+    """A trained pipeline is loaded in a process that has neither the model's directory nor a network."""
+    joblib = pytest.importorskip("joblib")
+    folder = make_model()
+    found = make_pipeline(DebertaClassifier(folder, **QUICK)).fit(TEXTS, LABELS)
+    joblib.dump(found, tmp_path / "pipeline.joblib")
+    expected = found.predict_proba(TEXTS)
+    for path in folder.iterdir():
+        path.unlink()
+    code = f"import joblib, pickle; p = joblib.load({str(tmp_path / 'pipeline.joblib')!r})\n"
+    code += f"p = pickle.loads(pickle.dumps(p)); print(p.predict_proba({TEXTS!r}).tolist())"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert np.array_equal(np.array(eval(ran.stdout)), expected)
+
+
+def test_a_search(tiny):
+    grid = {"learning_rate": [1e-2, 1e-9], "batch_size": [8], "epochs": [2], "warmup": [0.1], "weight_decay": [0, 0.1]}
+    search = GridSearchCV(DebertaClassifier(tiny), grid, cv=2).fit(TEXTS, LABELS)
+    assert search.best_params_["learning_rate"] == 1e-2
+    assert search.predict(TEXTS[:1]).tolist() == ["spam"]
+
+
+def test_processes(fitted):
+    pandas = pytest.importorskip("pandas")
+    serial = cross_val_score(fitted, pandas.Series(TEXTS), LABELS, cv=2)
+    assert np.array_equal(cross_val_score(fitted, pandas.Series(TEXTS), LABELS, cv=2, n_jobs=2), serial)
+
+
+def test_calibration(fitted):
+    found = CalibratedClassifierCV(clone(fitted), cv=2).fit(np.array(TEXTS), LABELS)
+    assert found.predict_proba(TEXTS).shape == (24, 2)
+
+
+def test_in_a_pipeline_of_a_frame(tiny):
+    pandas = pytest.importorskip("pandas")
+    df = pandas.DataFrame({"text": TEXTS, "length": list(map(len, TEXTS))})
+    embed = make_column_transformer((DebertaEmbedder(tiny), "text"), ("passthrough", ["length"]))
+    found = make_pipeline(embed, LogisticRegression(max_iter=1000)).fit(df, LABELS)
+    assert found.score(df, LABELS) == 1
+    select = FunctionTransformer(lambda frame: frame["text"])
+    assert make_pipeline(select, DebertaClassifier(tiny, **QUICK)).fit(df, LABELS).predict(df).shape == (24,)
+    embed.set_output(transform="pandas")
+    names = embed.fit_transform(df).columns
+    assert list(names[:2]) == ["debertaembedder__debertaembedder0", "debertaembedder__debertaembedder1"]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "first"])
+def test_vectors(pooling, tiny):
+    """As those of the pipeline for features, whatever the order of the texts and however often each is given."""
+    encoder = DebertaEmbedder(tiny).fit(TEXTS).model_
+    found = DebertaEmbedder(encoder, pooling=pooling, max_length=4).fit(TEXTS).transform(TEXTS[::-1])
+    extract = deberta_c.pipeline("feature-extraction", encoder, pooling=pooling, return_tensors="np")
+    how = {"truncation": True, "max_length": 4}
+    assert np.allclose(found, np.stack(extract(TEXTS[::-1], tokenize_kwargs=how)), atol=1e-6)
+    assert found.dtype == np.float32
+    with pytest.raises(ValueError, match="X has 2 columns; give one column of texts"):
+        DebertaEmbedder(tiny).fit([["a", "b"]])
+
+
+def test_a_picture_of_the_estimator(tiny):
+    assert "DebertaClassifier" in DebertaClassifier(tiny)._repr_html_()
+    assert "epochs=1" in repr(DebertaClassifier(epochs=1))
+
+
+def test_without_scikit_learn():
+    code = "import sys; sys.modules['sklearn'] = None\ntry: import deberta_c.sklearn\n"
+    code += "except ImportError as error: print(error)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "pip install 'deberta_c[sklearn]'" in ran.stdout
