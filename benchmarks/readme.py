@@ -15,11 +15,13 @@ from benchmarks.core import attention, linear
 from benchmarks.peers import report
 from benchmarks.process import loading, scheduling
 from benchmarks.tokenization import run as tokenization
-from benchmarks.training import pretraining
+from benchmarks.training import accuracy, entailment, pretraining
 from benchmarks.training import run as training
 from benchmarks.zero_shot import run as zero_shot
 
-DOCUMENTS = [common.ROOT / name for name in ("README.md", "docs/performance.md", "docs/pretraining.md")]
+DOCUMENTS = [
+    common.ROOT / name for name in ("README.md", "docs/performance.md", "docs/pretraining.md", "docs/training.md")
+]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
@@ -29,6 +31,8 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "attention": attention.table,
     "tokenizers": tokenization.table,
     "training": training.table,
+    "accuracy": accuracy.table,
+    "entailment": entailment.table,
     "pretraining": pretraining.table,
     "zero_shot": zero_shot.table,
 }

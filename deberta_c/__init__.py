@@ -20,7 +20,13 @@ except ImportError as error:
 
 from deberta_c._base import absent as _absent
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
-from deberta_c._base.errors import MissingHeadWarning, TruncationWarning, UnexpectedWeightsWarning, UntiedWeightsWarning
+from deberta_c._base.errors import (
+    MissingHeadWarning,
+    PrecisionWarning,
+    TruncationWarning,
+    UnexpectedWeightsWarning,
+    UntiedWeightsWarning,
+)
 from deberta_c._base.threads import get_num_threads, set_num_threads, threads
 from deberta_c._models.auto import (
     AutoModel,
@@ -83,6 +89,7 @@ from deberta_c._models.outputs import (
     sigmoid,
     softmax,
 )
+from deberta_c._models.precision import Precision
 from deberta_c._pipelines.cross_encoder import CrossEncoder
 from deberta_c._pipelines.factory import TextClassificationPipeline, pipeline
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
@@ -107,6 +114,10 @@ from deberta_c._tokenizers.tokenizer import (
 )
 
 if _TYPE_CHECKING:
+    from deberta_c.evaluation.assertions import assert_accuracy, assert_logits_close
+    from deberta_c.evaluation.attributions import explain
+    from deberta_c.evaluation.comparing import compare
+    from deberta_c.evaluation.evaluating import evaluate
     from deberta_c.training.arguments import TrainingArguments
     from deberta_c.training.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
     from deberta_c.training.nli import nli_pairs
@@ -180,6 +191,8 @@ __all__ = [
     "PreTrainedTokenizerBase",
     "PreTrainedTokenizerFast",
     "PreTrainingOutput",
+    "Precision",
+    "PrecisionWarning",
     "PretrainedConfig",
     "QuestionAnsweringModelOutput",
     "QuestionAnsweringPipeline",
@@ -198,7 +211,12 @@ __all__ = [
     "UntiedWeightsWarning",
     "ZeroShotClassificationPipeline",
     "__version__",
+    "assert_accuracy",
+    "assert_logits_close",
+    "compare",
     "default_model",
+    "evaluate",
+    "explain",
     "get_num_threads",
     "nli_pairs",
     "no_grad",
@@ -224,6 +242,11 @@ _LAZY = {
     "TrainerState": "deberta_c.training.callbacks",
     "TrainingArguments": "deberta_c.training.arguments",
     "LoraConfig": "deberta_c.training.scope",
+    "assert_accuracy": "deberta_c.evaluation.assertions",
+    "assert_logits_close": "deberta_c.evaluation.assertions",
+    "compare": "deberta_c.evaluation.comparing",
+    "evaluate": "deberta_c.evaluation.evaluating",
+    "explain": "deberta_c.evaluation.attributions",
     "nli_pairs": "deberta_c.training.nli",
     "pretrain": "deberta_c.training.pretraining",
     "train_tokenizer": "deberta_c.training.vocabulary",

@@ -38,6 +38,7 @@ from deberta_c._columns.texts import texts_of
 from deberta_c._models.auto import AutoModel, AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
+from deberta_c._models.outputs import softmax
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._tokenizers.tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -200,10 +201,7 @@ class DebertaClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities (N, C) of texts X (N), in the order of `classes_`; each row sums to 1."""
-        logits = self._logits(X).astype(np.float64)
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        found: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
-        return found
+        return softmax(self._logits(X).astype(np.float64))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """The logarithms (N, C) of the probabilities."""

@@ -21,10 +21,13 @@ ONEDNN_LIBRARY = "libdnnl.so.3"
 OPENMP = "-lgomp"  # the runtime of oneDNN, with any compiler
 C_FLAGS = ["-std=c11", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 C_FLAGS += ["-Wall", "-Wextra", "-Wvla"]
+_AVX512 = ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c", "-mprefer-vector-width=512"]
 ISA_FLAGS = {
     "scalar": [],
     "avx2": ["-mavx2", "-mfma", "-mf16c"],
-    "avx512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma", "-mf16c", "-mprefer-vector-width=512"],
+    "avx512": _AVX512,
+    "avx512_vnni": [*_AVX512, "-mavx512vnni"],
+    "avx512_bf16": [*_AVX512, "-mavx512bf16"],
 }
 DEFINES = [("_GNU_SOURCE", "1")]
 

@@ -20,7 +20,7 @@ def execute(notebook: nbformat.NotebookNode, folder: str) -> None:
     for table in sorted(FOLDER.glob("*.csv")):
         shutil.copy(table, folder)
     nbclient.NotebookClient(
-        notebook, timeout=120, record_timing=False, resources={"metadata": {"path": folder}}
+        notebook, timeout=600, record_timing=False, resources={"metadata": {"path": folder}}
     ).execute()
 
 

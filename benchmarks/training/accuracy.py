@@ -38,7 +38,7 @@ Row = tuple[str, str]  # text, label
 # ---- data ----
 
 
-def table(path: Path, delimiter: str, **options: Any) -> Iterator[list[str]]:
+def lines(path: Path, delimiter: str, **options: Any) -> Iterator[list[str]]:
     with path.open(encoding="utf-8", newline="") as file:
         yield from csv.reader(file, delimiter=delimiter, **options)
 
@@ -47,26 +47,26 @@ def sst2(folder: Path) -> tuple[list[Row], list[Row]]:
     """Phrases for training, and the dev set."""
     parts = []
     for name in ("train", "dev"):
-        rows = list(table(folder / "sst2_glue" / f"{name}.tsv", "\t", quoting=csv.QUOTE_NONE))[1:]
+        rows = list(lines(folder / "sst2_glue" / f"{name}.tsv", "\t", quoting=csv.QUOTE_NONE))[1:]
         parts.append([(text, label) for label, text in rows])
     return parts[0], parts[1]
 
 
 def sms(folder: Path) -> tuple[list[Row], list[Row]]:
     """Distinct messages, every fifth for validation."""
-    rows = table(folder / "sms_spam" / "SMSSpamCollection", "\t", quoting=csv.QUOTE_NONE)
+    rows = lines(folder / "sms_spam" / "SMSSpamCollection", "\t", quoting=csv.QUOTE_NONE)
     return divided({text: label for label, text in rows}.items(), 5)
 
 
 def news(folder: Path) -> tuple[list[Row], list[Row]]:
     """Titles with descriptions, every fifth for validation."""
-    return divided(((f"{row[1]} {row[2]}", row[0]) for row in table(folder / "ag_news" / "news.csv", ",")), 5)
+    return divided(((f"{row[1]} {row[2]}", row[0]) for row in lines(folder / "ag_news" / "news.csv", ",")), 5)
 
 
 def banking(folder: Path) -> tuple[list[Row], list[Row]]:
     """Questions of customers, and the test set."""
     parts = [
-        [(row[0], row[1]) for row in table(folder / "banking77" / f"{name}.csv", ",")][1:] for name in ("train", "test")
+        [(row[0], row[1]) for row in lines(folder / "banking77" / f"{name}.csv", ",")][1:] for name in ("train", "test")
     ]
     return parts[0], parts[1]
 
@@ -111,6 +111,13 @@ class Work:
         }  # fmt: skip
 
 
+# Evaluates and saves every 200 updates, and ends with the weights of the best accuracy.
+BEST = {
+    "eval_strategy": "steps", "eval_steps": 200, "save_strategy": "steps", "save_steps": 200, "save_total_limit": 1,
+    "save_only_model": True, "load_best_model_at_end": True, "metric_for_best_model": "accuracy",
+}  # fmt: skip
+
+
 def hyperparameters(rate: float, epochs: int, batch: int = 32, warmup: float = 0.1) -> dict[str, Any]:
     return {
         "learning_rate": rate, "num_train_epochs": epochs, "per_device_train_batch_size": batch,
@@ -119,11 +126,11 @@ def hyperparameters(rate: float, epochs: int, batch: int = 32, warmup: float = 0
 
 
 WORKS = {
-    "sst2_glue, MiniLM": Work(sst2, REAL, None, hyperparameters(5e-5, 3, warmup=0.06), 64, (OURS,), (1,)),
+    "sst2_glue, MiniLM": Work(sst2, REAL, None, hyperparameters(1e-4, 2, 64, 0.06) | BEST, 64, (OURS,), (1,)),
     "sms_spam, small": Work(sms, SMALL, None, hyperparameters(5e-4, 4), 128),
     "sst2_glue, small": Work(sst2, SMALL, 6000, hyperparameters(5e-4, 4), 64),
-    "banking77, MiniLM": Work(banking, REAL, 4000, hyperparameters(2e-4, 5, 16), 64, seeds=(1,)),
-    "ag_news, MiniLM": Work(news, REAL, 2000, hyperparameters(1e-4, 2, 16), 128, seeds=(1,)),
+    "banking77, MiniLM": Work(banking, REAL, 3000, hyperparameters(2e-4, 5, 16), 64),
+    "ag_news, MiniLM": Work(news, REAL, 2000, hyperparameters(1e-4, 2, 16), 128),
 }
 
 
@@ -168,13 +175,14 @@ def start(job: dict[str, Any], directory: Path) -> None:
     """Runs fine_tune in a separate process."""
     path = directory / "job.json"
     path.write_text(json.dumps(job))
-    threads = {"OMP_NUM_THREADS": "2", "DEBERTA_C_NUM_THREADS": "2", "TOKENIZERS_PARALLELISM": "false"}
+    count = str(job["threads"])
+    threads = {"OMP_NUM_THREADS": count, "DEBERTA_C_NUM_THREADS": count, "TOKENIZERS_PARALLELISM": "false"}
     subprocess.run(
         [sys.executable, "-m", "benchmarks.training.fine_tune", str(path)], check=True, env=os.environ | threads
     )
 
 
-def measure(name: str, work: Work, data: Path) -> None:
+def measure(name: str, work: Work, data: Path, threads: int) -> None:
     """Makes the runs of a work that are not saved yet, and saves each."""
     settings = json.loads(json.dumps(work.settings()))
     results = common.read("accuracy", common.isa())
@@ -194,6 +202,7 @@ def measure(name: str, work: Work, data: Path) -> None:
         job = {
             "model": model, "num_labels": len({label for _, label in train}), "rows": str(place / "rows.json"),
             "arguments": work.arguments, "tokenizer": tokenizer, "answer": str(place / "answer.json"),
+            "threads": threads,
         }  # fmt: skip
         for seed in work.seeds:
             libraries = [library for library, of in wanted if of == seed]
@@ -204,7 +213,7 @@ def measure(name: str, work: Work, data: Path) -> None:
                 runs.append(json.loads((place / "answer.json").read_text()))
                 result = {
                     "machine": common.machine(
-                        common.isa(), threads=2, **common.versions(OURS, "numpy", "torch", THEIRS, "accelerate")
+                        common.isa(), **common.versions(OURS, "numpy", "torch", THEIRS, "accelerate")
                     ),
                     "settings": settings,
                     "train_rows": len(train),
@@ -220,40 +229,49 @@ def measure(name: str, work: Work, data: Path) -> None:
 # ---- the table ----
 
 
-def table_of(results: dict[str, Any]) -> str:
-    """Accuracies of all seeds, the mean, time and memory."""
-    rows = []
+def kept(run: dict[str, Any], arguments: dict[str, Any]) -> float:
+    """The accuracy of the weights that the model ends with."""
+    return max(run["accuracy"]) if arguments.get("load_best_model_at_end") else run["accuracy"][-1]
+
+
+def spread(found: list[float]) -> str:
+    return f"{mean(found):.1%}" + (f" ({min(found):.1%} to {max(found):.1%})" if len(found) > 1 else "")
+
+
+def table(results: dict[str, Any]) -> str:
+    """Accuracies of both libraries: the mean of the seeds, the least and the largest."""
+    rows, notes = [], []
     for name in (name for name in WORKS if name in results):
         result = results[name]
         arguments = result["settings"]["arguments"]
-        for library in (OURS, THEIRS):
-            runs = [run for run in result["runs"] if run["library"] == library]
-            if not runs:
-                continue
-            finals = [run["accuracy"][-1] for run in runs]
-            rows.append(
-                [
-                    name if library == OURS else "",
-                    f"{result['train_rows']:,} / {result['eval_rows']:,}" if library == OURS else "",
-                    f"{arguments['learning_rate']:g}, {arguments['num_train_epochs']}" if library == OURS else "",
-                    library,
-                    f"{mean(finals):.1%}",
-                    f"{min(finals):.1%} to {max(finals):.1%}" if len(finals) > 1 else "one seed",
-                    f"{mean(run['seconds'] for run in runs):.0f} s",
-                    f"{mean(run['cpu_seconds'] for run in runs):.0f} s",
-                    f"{max(run['peak_mb'] for run in runs) / 1e3:.1f} GB",
-                ]
+        runs = {library: [run for run in result["runs"] if run["library"] == library] for library in (OURS, THEIRS)}
+        found = {library: [kept(run, arguments) for run in runs[library]] for library in runs}
+        rows.append(
+            [
+                name,
+                f"{result['train_rows']:,} / {result['eval_rows']:,}",
+                f"{arguments['learning_rate']:g}",
+                str(arguments["per_device_train_batch_size"]),
+                str(arguments["num_train_epochs"]),
+                " / ".join(dict.fromkeys(str(len(part)) for part in found.values() if part)),
+                *(spread(found[library]) if found[library] else "-" for library in (OURS, THEIRS)),
+            ]
+        )
+        if arguments.get("load_best_model_at_end"):
+            run = runs[OURS][0]
+            notes.append(
+                f"{name}: the best of {len(run['accuracy'])} checkpoints on the validation set "
+                f"(`load_best_model_at_end`); the last one has {run['accuracy'][-1]:.1%}."
             )
     header = [
-        "data, model", "rows: training / validation", "learning rate, epochs", "library", "accuracy", "of the seeds",
-        "time", "CPU time", "peak memory",
+        "data, model", "rows: training / validation", "learning rate", "batch", "epochs", "seeds", OURS, THEIRS,
     ]  # fmt: skip
     machine = next(iter(results.values()))["machine"]
-    return (
-        common.markdown(header, rows)
-        + f"\n\n{machine['cpu']} ({machine['isa']}), {machine['threads']} threads, {machine['date']}; torch "
-        + f"{machine['torch']}, transformers {machine['transformers']}, accelerate {machine['accelerate']}."
+    about = (
+        f"{machine['cpu']} ({machine['isa']}), {machine['date']}; torch {machine['torch']}, "
+        f"transformers {machine['transformers']}, accelerate {machine['accelerate']}."
     )
+    return "\n\n".join([common.markdown(header, rows), *notes, about])
 
 
 def data_folder(given: Path | None) -> Path:
@@ -268,13 +286,14 @@ def main() -> None:
     parser: argparse.ArgumentParser = common.parser_of(__doc__)
     parser.add_argument("--data", type=Path, metavar="DIR", help="the folder of the data sets")
     parser.add_argument("--works", nargs="+", choices=list(WORKS), default=list(WORKS))
+    parser.add_argument("--threads", type=int, default=2, help="of each run (default: 2)")
     options = parser.parse_args()
     if options.table:
-        print(common.tables("accuracy", table_of))
+        print(common.tables("accuracy", table))
         return
     for name in options.works:
-        measure(name, WORKS[name], data_folder(options.data))
-    print(table_of(common.read("accuracy", common.isa())))
+        measure(name, WORKS[name], data_folder(options.data), options.threads)
+    print(table(common.read("accuracy", common.isa())))
 
 
 if __name__ == "__main__":

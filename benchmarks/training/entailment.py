@@ -23,7 +23,7 @@ from benchmarks import common
 from benchmarks.tokenization.run import folders
 
 SEED = 42
-EPOCHS, BATCH, RATE = 3, 32, 5e-5
+EPOCHS, BATCH, RATE = 2, 32, 1e-4
 HELD_OUT = 1000  # pairs of TaxiNLI
 INTENT_TEXTS = 10  # of each intent
 EVALUATED = 1000  # texts of each set

@@ -3,9 +3,10 @@
 
 python -m benchmarks.training.fine_tune JOB.json
 
-The job names the library, the seed, the model (a directory, or the configuration of a new one), its number of labels,
-a file with the encoded rows, and the TrainingArguments, which both libraries take as they are. Weights that no file has
-are drawn by transformers, so that both libraries start from the same ones, and both read the rows in the same order.
+The job names the library, the seed, the number of threads, the model (a directory, or the configuration of a new one),
+its number of labels, a file with the encoded rows, and the TrainingArguments, which both libraries take as they are.
+Weights that no file has are drawn by transformers, so that both libraries start from the same ones, and both read the
+rows in the same order.
 """
 
 import importlib
@@ -18,7 +19,8 @@ from typing import Any
 
 import numpy as np
 
-THREADS = 2
+# The model is evaluated after each epoch, and the last weights are kept, where a job does not say otherwise.
+EACH_EPOCH = {"eval_strategy": "epoch", "logging_strategy": "epoch", "save_strategy": "no"}
 
 
 def write_start(job: dict[str, Any], directory: str) -> None:
@@ -81,25 +83,25 @@ def trainer_of_transformers() -> type:
     return Trainer
 
 
-def prepare_threads(library: Any) -> None:
+def set_threads(library: Any, count: int) -> None:
     if library.__name__ == "transformers":
         import torch
 
-        torch.set_num_threads(THREADS)
+        torch.set_num_threads(count)
     else:
-        library.set_num_threads(THREADS)
+        library.set_num_threads(count)
 
 
 def run(job: dict[str, Any], directory: str) -> dict[str, Any]:
-    """Trains and evaluates after each epoch."""
+    """Trains and evaluates."""
     rows = json.loads(Path(job["rows"]).read_text())
     library = importlib.import_module(job["library"])
-    prepare_threads(library)
+    set_threads(library, job["threads"])
     trainer = (trainer_of_transformers() if job["library"] == "transformers" else library.Trainer)(
         model=library.AutoModelForSequenceClassification.from_pretrained(directory),
         args=library.TrainingArguments(
-            f"{directory}/out", seed=job["seed"], eval_strategy="epoch", logging_strategy="epoch", save_strategy="no",
-            report_to="none", use_cpu=True, disable_tqdm=True, **job["arguments"],
+            f"{directory}/out", seed=job["seed"], report_to="none", use_cpu=True, disable_tqdm=True,
+            **EACH_EPOCH | job["arguments"],
         ),
         train_dataset=rows["train"],
         eval_dataset=rows["eval"],
@@ -113,6 +115,7 @@ def run(job: dict[str, Any], directory: str) -> dict[str, Any]:
     return {
         "library": job["library"],
         "seed": job["seed"],
+        "threads": job["threads"],
         "accuracy": [round(entry["eval_accuracy"], 5) for entry in log if "eval_accuracy" in entry],
         "train_loss": [round(entry["loss"], 5) for entry in log if "loss" in entry],
         "eval_loss": [round(entry["eval_loss"], 5) for entry in log if "eval_loss" in entry],

@@ -22,7 +22,19 @@ struct deberta_tensor {
     const void *data;   /* row-major, aligned to its item; that of the word table must outlive the model */
     size_t block, step; /* not 0: rows come in blocks of `block`, and block b begins `step` * b rows after the data */
     bool mapped;        /* the data is a mapped file, whose pages are dropped after reading */
+    bool exact;         /* its linear layer computes in float32, whatever the precision of the network */
 };
+
+/* The type in which the linear layers of the encoder multiply; everything else is float32. */
+enum deberta_precision { DEBERTA_FLOAT32 = 0, DEBERTA_BFLOAT16, DEBERTA_INT8, DEBERTA_PRECISIONS };
+
+/* Whether the kernels in use can. */
+bool deberta_has_precision(enum deberta_precision precision);
+/* Who multiplies, "own" or "onednn", and with which instructions, such as "avx512_vnni". */
+const char *deberta_multiplier(enum deberta_precision precision);
+const char *deberta_instructions(enum deberta_precision precision);
+/* Multiplies integers whose sums are known: *right is false on a machine whose products saturate. */
+MUST_USE enum deberta_status deberta_known_products(enum deberta_precision precision, bool *right);
 
 /* What follows the encoder. Weights are head.dense, head.LayerNorm and head.out. */
 enum deberta_head {
@@ -51,6 +63,7 @@ struct deberta_config {
     enum deberta_head head;
     float layer_norm_eps;
     const char *hidden_act, *conv_act, *head_act; /* Hugging Face names; ignored when their part is absent */
+    enum deberta_precision precision;             /* ignored in training */
 };
 
 /* Calls `visit` once per tensor that the configuration needs; columns is 0 for a vector. */

@@ -52,6 +52,25 @@ struct product {
     const float *next;      /* a panel to prefetch, or NULL */
 };
 
+/* c[rows][panel_width] = a . panel for short numbers. A step of k takes 4 bytes of each column of the panel: two numbers
+ * of bfloat16, or four of int8. */
+struct short_product {
+    const int32_t *a;     /* (rows, steps): words of bfloat16 or, from `quantise`, int8_words for each step */
+    size_t lda;           /* words */
+    const int32_t *panel; /* (steps, panel_width) */
+    size_t steps;
+    float *c; /* (rows, panel_width) with row stride ldc */
+    size_t ldc;
+    size_t rows;
+    const float *bias;         /* (panel_width) */
+    const int32_t *next;       /* a panel to prefetch, or NULL */
+    bool accumulate;           /* of bfloat16: begins with c instead of the bias */
+    const float *scale;        /* (rows) of int8, from `quantise`, as the next one */
+    const int32_t *zero;       /* (rows) */
+    const float *column_scale; /* (panel_width) of int8 */
+    const int32_t *column_sum; /* (panel_width) of int8: the sum of the column's weights */
+};
+
 /* One step of Adam for the elements of an array. Of the gradient g * scale, m and v are the running means of itself and of
  * its square; value = keep * value - step * m / (root * sqrt(v) + epsilon). */
 struct adamw {
@@ -100,14 +119,30 @@ struct adamw {
     /* *sum += the squares of x, in double precision */                                                                \
     K(sum_squares, (const float *x, size_t n, double *sum))                                                            \
     K(convert_f16, (const uint16_t *from, size_t n, float *to))                                                        \
-    K(convert_bf16, (const uint16_t *from, size_t n, float *to))
+    K(convert_bf16, (const uint16_t *from, size_t n, float *to))                                                       \
+    /* Rows of n values as integers from 0 to 255, value = scale[row] * (integer - zero[row]), in words for              \
+     * product_int8; zero is exact. A row that holds NaN or infinity has a scale that is not finite. `to` has room for n \
+     * values rounded up to MAX_PANEL. */                                                                              \
+    K(quantise, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to, float *scale,            \
+                 int32_t *zero))                                                                                       \
+    /* c = scale * column_scale * (sum of (a - zero) * panel) + bias; the sum is exact, and every level computes the    \
+     * same bits */                                                                                                    \
+    K(product_int8, (const struct short_product *product))
+
+/* Kernels that only a further feature of the CPU brings: NULL without it. */
+#define FEATURE_KERNEL_LIST(K)                                                                                         \
+    /* to[rows][n] = x, rounded to bfloat16; n up to the next multiple of MAX_PANEL is read and written. to may be x */ \
+    K(round_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                       \
+    K(product_bf16, (const struct short_product *product))
 
 struct kernels {
     enum isa isa;
     size_t panel_width; /* divides MAX_PANEL */
     size_t row_group;   /* rows that one step of `product` takes */
+    size_t int8_words;  /* words of four values of a quantised row: 1, or 2 when the CPU multiplies 16 bits only */
 #define K(name, parameters) void (*name) parameters;
     KERNEL_LIST(K)
+    FEATURE_KERNEL_LIST(K)
 #undef K
 };
 
@@ -115,6 +150,7 @@ struct kernels {
 extern const struct kernels *kernels;
 
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
+extern const struct kernels kernels_avx512_vnni, kernels_avx512_bf16; /* overlays: see kernels_of */
 
 /* The table of a level, or NULL when the CPU lacks it. */
 const struct kernels *kernels_of(enum isa level);

@@ -13,6 +13,8 @@ static const struct overlay {
     {ISA_SCALAR, 0, &kernels_scalar},
     {ISA_AVX2, 0, &kernels_avx2},
     {ISA_AVX512, 0, &kernels_avx512},
+    {ISA_AVX512, CPU_AVX512_VNNI, &kernels_avx512_vnni},
+    {ISA_AVX512, CPU_AVX512_BF16, &kernels_avx512_bf16},
 };
 
 static void lay_over(struct kernels *table, const struct kernels *overlay)
@@ -21,10 +23,13 @@ static void lay_over(struct kernels *table, const struct kernels *overlay)
         table->panel_width = overlay->panel_width;
         table->row_group = overlay->row_group;
     }
+    if (overlay->int8_words)
+        table->int8_words = overlay->int8_words;
 #define K(name, parameters)                                                                                            \
     if (overlay->name)                                                                                                 \
         table->name = overlay->name;
     KERNEL_LIST(K)
+    FEATURE_KERNEL_LIST(K)
 #undef K
 }
 

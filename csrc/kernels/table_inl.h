@@ -6,6 +6,7 @@
 #include "kernels/adamw_inl.h"
 #include "kernels/convert_inl.h"
 #include "kernels/dropout_inl.h"
+#include "kernels/int8_inl.h"
 #include "kernels/layernorm_inl.h"
 #include "kernels/product_inl.h"
 #include "kernels/softmax_inl.h"
@@ -18,6 +19,7 @@ const struct kernels JOIN(kernels_, ISA_NAME) = {
     .isa = ISA_LEVEL,
     .panel_width = PANEL,
     .row_group = GROUP,
+    .int8_words = SHORT_WORDS,
 #define K(name, parameters) .name = name,
     KERNEL_LIST(K)
 #undef K

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Operations of the compiler's vectors at every width; a level adds set, fma, max, min and the binary16 load. */
+/* Operations of the compiler's vectors at every width; a level adds set, fma, max, min, the binary16 load and
+ * madd: the sum of two products of 16-bit integers in each lane. */
 #include <stdint.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 typedef float vf __attribute__((vector_size(VEC * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VEC * 4), may_alias));
 typedef uint32_t vu __attribute__((vector_size(VEC * 4), may_alias));
+typedef int32_t vi_unaligned __attribute__((vector_size(VEC * 4), aligned(4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(VEC * 4), aligned(4), may_alias));
 
 INLINE vf vf_load(const float *from)
@@ -21,6 +23,11 @@ INLINE vf vf_load(const float *from)
 INLINE void vf_store(float *to, vf value)
 {
     *(vf_unaligned *)to = value;
+}
+
+INLINE vi vi_load(const int32_t *from)
+{
+    return *(const vi_unaligned *)from;
 }
 
 INLINE vf vf_select(vi mask, vf yes, vf no)

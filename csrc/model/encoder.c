@@ -102,12 +102,12 @@ static enum deberta_status feed_forward(const struct deberta_model *m, const str
                                         size_t rows, const struct workspace *w, float *up, float *y)
 {
     if (up) {
-        TRY(linear_apply(&layer->up, x, rows, ACT_LINEAR, up));
+        TRY(linear_apply_with(&layer->up, x, rows, ACT_LINEAR, up, w->scratch));
         activation_apply(m->act.hidden, up, rows, layer->up.out_stride, w->up);
     } else {
-        TRY(linear_apply(&layer->up, x, rows, m->act.hidden, w->up));
+        TRY(linear_apply_with(&layer->up, x, rows, m->act.hidden, w->up, w->scratch));
     }
-    return linear_apply(&layer->down, w->up, rows, ACT_LINEAR, y);
+    return linear_apply_with(&layer->down, w->up, rows, ACT_LINEAR, y, w->scratch);
 }
 
 enum deberta_status encode_finish(const struct pass *pass, size_t number, float *x, size_t rows,
@@ -117,7 +117,7 @@ enum deberta_status encode_finish(const struct pass *pass, size_t number, float 
     const struct layer *layer = &m->layers[number];
     const struct layer_tape *tape = layer_tape(pass, number);
     size_t block = workspace_block_rows(rows), ld = m->hidden_stride, width = layer->up.out_stride;
-    TRY(linear_apply(&layer->output, w->context, rows, ACT_LINEAR, w->y));
+    TRY(linear_apply_with(&layer->output, w->context, rows, ACT_LINEAR, w->y, w->scratch));
     add_and_normalise(pass, DROPOUT_ATTENTION, number, &layer->attention_norm, w, x, rows,
                       tape ? tape->attention_sum : NULL);
     if (tape)
@@ -131,11 +131,11 @@ enum deberta_status encode_finish(const struct pass *pass, size_t number, float 
 }
 
 enum deberta_status encode_queries(const struct deberta_model *m, const struct layer *layer, const float *x,
-                                   size_t rows, float *query)
+                                   size_t rows, const struct workspace *w)
 {
-    TRY(linear_apply(&layer->query, x, rows, ACT_LINEAR, query));
+    TRY(linear_apply_with(&layer->query, x, rows, ACT_LINEAR, w->query, w->scratch));
     if (m->trainable)
-        scale_apply(model_score_scale(&m->config), query, rows * m->hidden_stride);
+        scale_apply(model_score_scale(&m->config), w->query, rows * m->hidden_stride);
     return DEBERTA_OK;
 }
 
@@ -164,8 +164,8 @@ enum deberta_status encode_layer(const struct pass *pass, const struct chunk *ch
     struct workspace own = encode_workspace(pass, w, number);
     if (tape)
         keep(pass, chunk->tokens, w->x, tape->input);
-    TRY(encode_queries(pass->model, layer, w->x, chunk->tokens, own.query));
-    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value));
+    TRY(encode_queries(pass->model, layer, w->x, chunk->tokens, &own));
+    TRY(linear_apply_with(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value, w->scratch));
     encode_attention(pass, chunk, &own, number, false);
     return encode_finish(pass, number, w->x, chunk->tokens, &own);
 }
@@ -191,8 +191,8 @@ static enum deberta_status run_last_layer(const struct pass *pass, const struct 
         keep(pass, chunk->tokens, w->x, tape->input);
         keep(pass, chunk->count, w->first, tape->first);
     }
-    TRY(encode_queries(pass->model, layer, w->first, chunk->count, own.query));
-    TRY(linear_apply(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value));
+    TRY(encode_queries(pass->model, layer, w->first, chunk->count, &own));
+    TRY(linear_apply_with(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value, w->scratch));
     encode_attention(pass, chunk, &own, number, true);
     return encode_finish(pass, number, w->first, chunk->count, &own);
 }

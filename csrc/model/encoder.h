@@ -25,9 +25,9 @@ void encode_sequences(const struct pass *pass, const struct chunk *chunk, const 
  * only the first rows are needed. */
 void encode_attention(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
                       bool only_first);
-/* query (rows, H): the queries of x (rows, H), divided by the divisor of the scores. */
+/* w->query (rows, H): the queries of x (rows, H), divided by the divisor of the scores. */
 MUST_USE enum deberta_status encode_queries(const struct deberta_model *m, const struct layer *layer, const float *x,
-                                            size_t rows, float *query);
+                                            size_t rows, const struct workspace *w);
 /* The rest of a layer after attention: x (rows, H) is the layer's input and becomes its output; w->context is the
  * output of attention. */
 MUST_USE enum deberta_status encode_finish(const struct pass *pass, size_t number, float *x, size_t rows,

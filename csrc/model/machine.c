@@ -6,7 +6,7 @@
 #include "base/threads.h"
 #include "deberta.h"
 #include "kernels/kernels.h"
-#include "nn/linear.h"
+#include "model/model.h"
 
 static enum deberta_status choose(enum isa *level)
 {
@@ -61,6 +61,33 @@ const char *deberta_isa(void)
 const char *deberta_linear(void)
 {
     return linear_chosen()->name;
+}
+
+const struct linear_path *linear_of(enum deberta_precision precision)
+{
+    return precision == DEBERTA_BFLOAT16 ? &linear_bf16 : precision == DEBERTA_INT8 ? &linear_int8 : linear_chosen();
+}
+
+bool deberta_has_precision(enum deberta_precision precision)
+{
+    return precision < DEBERTA_PRECISIONS && (precision != DEBERTA_BFLOAT16 || kernels->product_bf16);
+}
+
+const char *deberta_multiplier(enum deberta_precision precision)
+{
+    return precision == DEBERTA_FLOAT32 ? deberta_linear() : "own";
+}
+
+const char *deberta_instructions(enum deberta_precision precision)
+{
+    bool bytes = precision == DEBERTA_INT8 && kernels->int8_words == 1;
+    return bytes ? "avx512_vnni" : precision == DEBERTA_BFLOAT16 ? "avx512_bf16" : deberta_isa();
+}
+
+enum deberta_status deberta_known_products(enum deberta_precision precision, bool *right)
+{
+    *right = false;
+    return deberta_has_precision(precision) ? linear_is_exact(linear_of(precision), right) : DEBERTA_OK;
 }
 
 const char *deberta_onednn(void)

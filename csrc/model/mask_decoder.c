@@ -20,7 +20,7 @@ static enum deberta_status run_step(const struct pass *pass, const struct chunk 
         memcpy(tape.layers[number].first, w->decoded, chunk->tokens * m->hidden_stride * sizeof(float));
     }
     struct workspace own = encode_workspace(&silent, w, number);
-    TRY(encode_queries(m, &m->layers[number], w->decoded, chunk->tokens, own.query));
+    TRY(encode_queries(m, &m->layers[number], w->decoded, chunk->tokens, &own));
     encode_attention(&silent, chunk, &own, number, false);
     return encode_finish(&silent, number, w->decoded, chunk->tokens, &own);
 }
@@ -38,7 +38,8 @@ enum deberta_status mask_decoder_apply(const struct pass *pass, const struct chu
         TRY(encode_layer(pass, chunk, w, number));
         encode_store(pass, chunk, w, number + 1);
     } else {
-        TRY(linear_apply(&m->layers[number].key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value));
+        TRY(linear_apply_with(&m->layers[number].key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value,
+                              w->scratch));
     }
     for (size_t step = 0; step < 2; step++)
         TRY(run_step(pass, chunk, w, step));

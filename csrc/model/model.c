@@ -82,20 +82,44 @@ static struct weight weight_of(const struct deberta_tensor *weight, const struct
                            .scale = scale};
 }
 
-static enum deberta_status init_linear(struct deberta_model *m, struct linear *linear, const struct weight *parts,
-                                       size_t count, size_t in)
+static enum deberta_status init_linear(struct deberta_model *m, struct linear *linear, const struct linear_path *path,
+                                       const struct weight *parts, size_t count, size_t in)
 {
-    TRY(linear_init_on(linear, m->trainable ? &linear_packed : linear_chosen(), parts, count, in));
+    TRY(linear_init_on(linear, path, parts, count, in));
     m->bytes += linear_bytes(linear);
     return DEBERTA_OK;
 }
 
-static enum deberta_status load_linear(struct deberta_model *m, struct linear *linear,
-                                       const struct deberta_tensor *weight, const struct deberta_tensor *bias,
-                                       float scale)
+static const struct linear_path *float32_path(const struct deberta_model *m)
+{
+    return m->trainable ? &linear_packed : linear_of(DEBERTA_FLOAT32);
+}
+
+/* The path of a linear layer of the encoder. */
+static const struct linear_path *layer_path(const struct deberta_model *m, bool exact)
+{
+    return m->trainable || exact ? float32_path(m) : linear_of(m->config.precision);
+}
+
+static enum deberta_status load_on(struct deberta_model *m, struct linear *linear, const struct linear_path *path,
+                                   const struct deberta_tensor *weight, const struct deberta_tensor *bias, float scale)
 {
     struct weight part = weight_of(weight, bias, scale);
-    return init_linear(m, linear, &part, 1, weight->shape[1]);
+    return init_linear(m, linear, path, &part, 1, weight->shape[1]);
+}
+
+/* A layer outside the encoder, or of positions. */
+static enum deberta_status load_linear(struct deberta_model *m, struct linear *linear,
+                                       const struct deberta_tensor *weight, const struct deberta_tensor *bias)
+{
+    return load_on(m, linear, float32_path(m), weight, bias, 1.0f);
+}
+
+static enum deberta_status load_of_layer(struct deberta_model *m, struct linear *linear,
+                                         const struct deberta_tensor *weight, const struct deberta_tensor *bias,
+                                         float scale)
+{
+    return load_on(m, linear, layer_path(m, weight->exact), weight, bias, scale);
 }
 
 float model_score_scale(const struct deberta_config *c)
@@ -111,16 +135,17 @@ static float folded_scale(const struct deberta_model *m)
 
 static enum deberta_status load_linears(struct deberta_model *m, struct layer *layer, const struct layer_tensors *t)
 {
-    TRY(load_linear(m, &layer->query, t->query, t->query_bias, folded_scale(m)));
+    TRY(load_of_layer(m, &layer->query, t->query, t->query_bias, folded_scale(m)));
     struct weight parts[] = {weight_of(t->key, t->key_bias, 1.0f), weight_of(t->value, t->value_bias, 1.0f)};
-    TRY(init_linear(m, &layer->key_value, parts, 2, m->config.hidden_size));
+    const struct linear_path *path = layer_path(m, t->key->exact || t->value->exact);
+    TRY(init_linear(m, &layer->key_value, path, parts, 2, m->config.hidden_size));
     if (m->trainable && t->position_key)
-        TRY(load_linear(m, &layer->position_key, t->position_key, t->position_key_bias, 1.0f));
+        TRY(load_linear(m, &layer->position_key, t->position_key, t->position_key_bias));
     if (m->trainable && t->position_query)
-        TRY(load_linear(m, &layer->position_query, t->position_query, t->position_query_bias, 1.0f));
-    TRY(load_linear(m, &layer->output, t->output, t->output_bias, 1.0f));
-    TRY(load_linear(m, &layer->up, t->up, t->up_bias, 1.0f));
-    return load_linear(m, &layer->down, t->down, t->down_bias, 1.0f);
+        TRY(load_linear(m, &layer->position_query, t->position_query, t->position_query_bias));
+    TRY(load_of_layer(m, &layer->output, t->output, t->output_bias, 1.0f));
+    TRY(load_of_layer(m, &layer->up, t->up, t->up_bias, 1.0f));
+    return load_of_layer(m, &layer->down, t->down, t->down_bias, 1.0f);
 }
 
 static void set_next_linears(struct deberta_model *m)
@@ -247,13 +272,13 @@ static enum deberta_status load_layers(struct deberta_model *m, const struct rel
 static enum deberta_status load_ends(struct deberta_model *m, const struct model_tensors *t)
 {
     if (t->projection)
-        TRY(load_linear(m, &m->projection, t->projection, NULL, 1.0f));
+        TRY(load_linear(m, &m->projection, t->projection, NULL));
     if (t->conv)
-        TRY(load_linear(m, &m->conv, t->conv, t->conv_bias, 1.0f));
+        TRY(load_linear(m, &m->conv, t->conv, t->conv_bias));
     if (t->head_dense)
-        TRY(load_linear(m, &m->head_dense, t->head_dense, t->head_dense_bias, 1.0f));
+        TRY(load_linear(m, &m->head_dense, t->head_dense, t->head_dense_bias));
     if (t->head_out)
-        TRY(load_linear(m, &m->head_out, t->head_out, t->head_out_bias, 1.0f));
+        TRY(load_linear(m, &m->head_out, t->head_out, t->head_out_bias));
     params_drop_pages(t->head_out);
     return DEBERTA_OK;
 }

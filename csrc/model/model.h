@@ -41,6 +41,9 @@ struct deberta_model {
     size_t bytes;
 };
 
+/* The path of new linear layers in a type. */
+const struct linear_path *linear_of(enum deberta_precision precision);
+
 /* As deberta_model_new. For training, weights are in the own path's panels, whatever path is chosen, the divisor of the
  * scores is applied to the queries, and the tables of positions are zeros until positions_project. */
 MUST_USE enum deberta_status model_load(const struct deberta_config *config, const struct deberta_tensor *tensors,

@@ -18,6 +18,21 @@ size_t workspace_head_rows(const struct deberta_model *model, size_t rows)
     return min_size(rows, max_size(most, kernels->row_group));
 }
 
+/* The bytes for any linear layer of the encoder. */
+static size_t scratch_bytes(const struct deberta_model *m, size_t tokens)
+{
+    size_t bytes = 0, block = min_size(BLOCK_ROWS, tokens);
+    for (size_t i = 0; i < m->config.layers; i++) {
+        const struct layer *layer = &m->layers[i];
+        bytes = max_size(bytes, linear_apply_scratch(&layer->query, tokens));
+        bytes = max_size(bytes, linear_apply_scratch(&layer->key_value, tokens));
+        bytes = max_size(bytes, linear_apply_scratch(&layer->output, tokens));
+        bytes = max_size(bytes, linear_apply_scratch(&layer->up, block));
+        bytes = max_size(bytes, linear_apply_scratch(&layer->down, block));
+    }
+    return bytes;
+}
+
 struct workspace workspace_lay_out(const struct deberta_model *m, const struct plan *plan, struct arena *arena)
 {
     size_t h = m->hidden_stride, tokens = plan->max_tokens, sequences = plan->max_sequences;
@@ -29,6 +44,7 @@ struct workspace workspace_lay_out(const struct deberta_model *m, const struct p
     w.key_value = arena_floats(arena, tokens * 2 * h);
     w.context = arena_floats(arena, tokens * h);
     w.up = arena_floats(arena, min_size(BLOCK_ROWS, tokens) * m->layers[0].up.out_stride);
+    w.scratch = arena_floats(arena, (scratch_bytes(m, tokens) + sizeof(float) - 1) / sizeof(float));
     w.embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
     bool convolved = m->config.conv_kernel_size > 0, of_tokens = head_reads_tokens(m->config.head);
     size_t head_rows = workspace_head_rows(m, of_tokens ? tokens : sequences);

@@ -15,6 +15,7 @@ struct workspace {
     float *key_value;                     // (Tc, 2 H)
     float *context;                       // (Tc, H)
     float *up;                            // (block of Tc, I)
+    float *scratch;                       /* for linear_apply_with */
     float *embedded;                      // (Tc, E) when E is not H
     float *input;                         // (Tc, H): the embeddings, when there is a convolution
     float *unfolded;                      // (block of Tc, K H) for it

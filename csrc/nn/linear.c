@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/linear.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,6 +83,7 @@ struct linear linear_part(const struct linear *linear, size_t first, size_t colu
                            .in_stride = linear->in_stride,
                            .out_stride = columns,
                            .packed = linear->packed ? linear->packed + first * linear->in : NULL,
+                           .steps = linear->steps,
                            .bias = linear->bias ? linear->bias + first : NULL};
 }
 
@@ -101,5 +103,17 @@ size_t linear_bytes(const struct linear *linear)
 enum deberta_status linear_apply(const struct linear *linear, const float *in, size_t rows, enum activation act,
                                  float *out)
 {
-    return rows == 0 ? DEBERTA_OK : linear->path->apply(linear, in, rows, act, out);
+    assert(linear_apply_scratch(linear, rows) == 0);
+    return linear_apply_with(linear, in, rows, act, out, NULL);
+}
+
+enum deberta_status linear_apply_with(const struct linear *linear, const float *in, size_t rows, enum activation act,
+                                      float *out, void *scratch)
+{
+    return rows == 0 ? DEBERTA_OK : linear->path->apply(linear, in, rows, act, out, scratch);
+}
+
+size_t linear_apply_scratch(const struct linear *linear, size_t rows)
+{
+    return linear->path && linear->path->scratch ? linear->path->scratch(linear, rows) : 0;
 }

@@ -16,7 +16,8 @@ struct linear {
     const struct linear_path *path; /* set by linear_init; NULL: nothing to release */
     size_t in, in_stride;
     size_t out_stride;         /* of all parts together; each part starts at a multiple of the panel width */
-    float *packed;             /* panels (out_stride / panel_width, in, panel_width), or the layout of its path */
+    float *packed;             /* panels (out_stride / panel_width, steps, panel_width), or the layout of its path */
+    size_t steps;              /* words of a column of a panel: `in` in float32; 0: not in panels */
     float *bias;               // (out_stride)
     const struct linear *next; /* applied after this one; NULL: unknown */
     void *layout;              /* the path's own description of `packed`, or NULL */
@@ -30,12 +31,16 @@ struct linear_path {
     void (*stop)(void);                 /* called before the process exits; NULL: nothing to do */
     enum deberta_status (*init)(struct linear *linear, const struct weight *parts, size_t count);
     enum deberta_status (*apply)(const struct linear *linear, const float *in, size_t rows, enum activation act,
-                                 float *out);
+                                 float *out, void *scratch);
     void (*release)(struct linear *linear);
-    size_t (*bytes)(const struct linear *linear); /* of `packed` */
+    size_t (*bytes)(const struct linear *linear);                /* of `packed` and `layout` */
+    size_t (*scratch)(const struct linear *linear, size_t rows); /* bytes that `apply` needs; NULL: none */
 };
 
+/* In float32, chosen for the process; in bfloat16 and int8, chosen for a model. A path of tiles (AMX) belongs here,
+ * too. */
 extern const struct linear_path linear_packed, linear_onednn;
+extern const struct linear_path linear_bf16, linear_int8;
 
 /* Chooses the path of new linear layers: the one that DEBERTA_C_MATMUL (own, onednn) names, or the faster one on this
  * instruction set by benchmarks/results/ISA/linear.json. */
@@ -57,9 +62,17 @@ struct linear linear_part(const struct linear *linear, size_t first, size_t colu
 size_t linear_bytes(const struct linear *linear);
 
 /* out[rows][out_stride] = act(in[rows][in_stride] . weights^T + bias), shared among the threads when not called by one
- * of theirs. */
+ * of theirs; for layers in float32. */
 MUST_USE enum deberta_status linear_apply(const struct linear *linear, const float *in, size_t rows,
                                           enum activation act, float *out);
+/* The same for a layer in any type; `scratch` are linear_apply_scratch(linear, rows) bytes, aligned to 64. */
+MUST_USE enum deberta_status linear_apply_with(const struct linear *linear, const float *in, size_t rows,
+                                               enum activation act, float *out, void *scratch);
+size_t linear_apply_scratch(const struct linear *linear, size_t rows);
+
+/* Whether a path multiplies integers, the largest ones among them, without an error: every type represents them and
+ * their sums. */
+MUST_USE enum deberta_status linear_is_exact(const struct linear_path *path, bool *exact);
 
 /* The backward pass, of layers with the path `linear_packed`. Its bits do not depend on the number of threads. */
 

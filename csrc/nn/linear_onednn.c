@@ -241,8 +241,10 @@ static void activate_rows(size_t index, int worker, void *context)
                       job->stride);
 }
 
-static enum deberta_status apply(const struct linear *m, const float *in, size_t rows, enum activation act, float *out)
+static enum deberta_status apply(const struct linear *m, const float *in, size_t rows, enum activation act, float *out,
+                                 void *scratch)
 {
+    (void)scratch;
     TRY(enter());
     dnnl_status_t status = multiply(m, in, rows, out);
     leave();
@@ -255,4 +257,10 @@ static enum deberta_status apply(const struct linear *m, const float *in, size_t
     return DEBERTA_OK;
 }
 
-const struct linear_path linear_onednn = {"onednn", start, close_gate, init, apply, release, bytes};
+const struct linear_path linear_onednn = {.name = "onednn",
+                                          .start = start,
+                                          .stop = close_gate,
+                                          .init = init,
+                                          .apply = apply,
+                                          .release = release,
+                                          .bytes = bytes};

@@ -117,7 +117,10 @@ const struct deberta_spm *binding_spm(PyObject *object);
 
 extern PyType_Spec binding_spm_spec, binding_tokenizer_spec, binding_model_spec, binding_training_spec;
 
-/* A method of the module. */
+/* Methods of the module. */
 PyObject *binding_parameters(PyObject *module, PyObject *config);
+PyObject *binding_dtypes(PyObject *module, PyObject *unused);
+PyObject *binding_multiplier(PyObject *module, PyObject *dtype);
+PyObject *binding_known_products(PyObject *module, PyObject *dtype);
 
 #endif

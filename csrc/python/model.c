@@ -2,6 +2,7 @@
 #include "python/binding.h"
 
 #include <pthread.h>
+#include <string.h>
 
 enum { IDLE_MAX = 16 };          /* contexts kept for later calls; calls of more threads make and free their own */
 enum { IDLE_BYTES = 128 << 20 }; /* a larger context is freed, too */
@@ -73,11 +74,81 @@ static int build(struct model_object *self, PyObject *owner, const struct debert
     return binding_check(status);
 }
 
+static const char *const precisions[DEBERTA_PRECISIONS] = {"float32", "bfloat16", "int8"};
+
+PyObject *binding_dtypes(PyObject *module, PyObject *unused)
+{
+    (void)module, (void)unused;
+    PyObject *names = PyList_New(0), *result;
+    for (int i = 0; names && i < DEBERTA_PRECISIONS; i++) {
+        PyObject *name = deberta_has_precision((enum deberta_precision)i) ? PyUnicode_FromString(precisions[i]) : NULL;
+        if (PyErr_Occurred() || (name && PyList_Append(names, name) < 0))
+            Py_CLEAR(names);
+        Py_XDECREF(name);
+    }
+    result = names ? PyList_AsTuple(names) : NULL;
+    Py_XDECREF(names);
+    return result;
+}
+
+static int read_precision(const char *name, enum deberta_precision *precision)
+{
+    for (int i = 0; i < DEBERTA_PRECISIONS; i++) {
+        *precision = (enum deberta_precision)i;
+        if (strcmp(name, precisions[i]) == 0)
+            return 0;
+    }
+    PyErr_Format(PyExc_ValueError, "dtype is \"%.100s\"; it must be float32, bfloat16 or int8", name);
+    return -1;
+}
+
+static int precision_of(PyObject *dtype, enum deberta_precision *precision)
+{
+    const char *name = PyUnicode_AsUTF8(dtype);
+    return name ? read_precision(name, precision) : -1;
+}
+
+PyObject *binding_multiplier(PyObject *module, PyObject *dtype)
+{
+    (void)module;
+    enum deberta_precision precision;
+    if (precision_of(dtype, &precision) < 0)
+        return NULL;
+    return PyUnicode_FromFormat("%s %s", deberta_multiplier(precision), deberta_instructions(precision));
+}
+
+PyObject *binding_known_products(PyObject *module, PyObject *dtype)
+{
+    (void)module;
+    enum deberta_precision precision;
+    bool right;
+    if (precision_of(dtype, &precision) < 0 || binding_check(deberta_known_products(precision, &right)) < 0)
+        return NULL;
+    return PyBool_FromLong(right);
+}
+
+/* Marks the tensors whose names are in `keep`. */
+static int mark_exact(struct deberta_tensor *tensors, Py_ssize_t count, PyObject *keep)
+{
+    for (Py_ssize_t i = 0; keep && i < count; i++) {
+        PyObject *name = PyUnicode_FromString(tensors[i].name);
+        int found = name ? PySequence_Contains(keep, name) : -1;
+        Py_XDECREF(name);
+        if (found < 0)
+            return -1;
+        tensors[i].exact = found;
+    }
+    return 0;
+}
+
 static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"config", "tensors", NULL};
-    PyObject *config, *tensors;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO:Model", names, &config, &tensors))
+    static char *names[] = {"config", "tensors", "dtype", "keep", NULL};
+    PyObject *config, *tensors, *keep = NULL;
+    const char *dtype = precisions[DEBERTA_FLOAT32];
+    enum deberta_precision precision;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$sO:Model", names, &config, &tensors, &dtype, &keep) ||
+        read_precision(dtype, &precision) < 0)
         return NULL;
     struct model_object *self = (struct model_object *)type->tp_alloc(type, 0);
     if (!self)
@@ -85,7 +156,9 @@ static PyObject *model_new(PyTypeObject *type, PyObject *arguments, PyObject *ke
     struct deberta_tensor *table = NULL;
     PyObject *owner = NULL;
     bool made = (self->settings = binding_settings(config, &self->config)) && (owner = PySequence_Tuple(tensors)) &&
-                (table = binding_tensors(owner)) && build(self, owner, table) == 0;
+                (table = binding_tensors(owner)) && mark_exact(table, PyTuple_GET_SIZE(owner), keep) == 0;
+    self->config.precision = precision;
+    made = made && build(self, owner, table) == 0;
     PyMem_Free(table);
     Py_XDECREF(owner);
     if (!made)
@@ -198,11 +271,12 @@ static PyGetSetDef properties[] = {
 };
 
 static PyType_Slot slots[] = {
-    {Py_tp_doc, (void *)PyDoc_STR("Model(config, tensors)\n--\n\n"
+    {Py_tp_doc, (void *)PyDoc_STR("Model(config, tensors, *, dtype='float32', keep=())\n--\n\n"
                                   "An immutable network: config has the members of struct deberta_config, tensors are\n"
                                   "(name, dtype, shape, bytes, blocks, mapped) with dtype F32, F16 or BF16; blocks is\n"
                                   "None or (rows of a block, rows from one block to the next); mapped: the bytes are\n"
-                                  "a mapped file, whose pages are dropped after reading.")},
+                                  "a mapped file, whose pages are dropped after reading. Linear layers of the encoder\n"
+                                  "multiply in dtype, except those of the tensors named in keep.")},
     {Py_tp_new, model_new},
     {Py_tp_dealloc, model_dealloc},
     {Py_tp_methods, methods},

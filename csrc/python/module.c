@@ -47,6 +47,13 @@ static PyMethodDef methods[] = {
     {"isa", isa, METH_NOARGS, PyDoc_STR("isa()\n--\n\nThe instruction set in use: scalar, avx2 or avx512.")},
     {"linear_layers", linear_layers, METH_NOARGS,
      PyDoc_STR("linear_layers()\n--\n\nThe implementation of linear layers in new models: own or onednn.")},
+    {"dtypes", binding_dtypes, METH_NOARGS,
+     PyDoc_STR(
+         "dtypes()\n--\n\nThe types in which linear layers can multiply on this CPU, of float32, bfloat16, int8.")},
+    {"multiplier", binding_multiplier, METH_O,
+     PyDoc_STR("multiplier(dtype, /)\n--\n\nWho multiplies in a type, own or onednn, and the instructions.")},
+    {"known_products", binding_known_products, METH_O,
+     PyDoc_STR("known_products(dtype, /)\n--\n\nWhether products of known integers are right in this type.")},
     {"onednn_version", onednn_version, METH_NOARGS,
      PyDoc_STR("onednn_version()\n--\n\nThe version of oneDNN in use, such as \"3.2.0\".")},
     {"parameters", binding_parameters, METH_O,

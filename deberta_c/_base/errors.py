@@ -69,6 +69,18 @@ class UntiedWeightsWarning(UserWarning):
         self.tensors = tensors
 
 
+class PrecisionWarning(UserWarning):
+    """The results of a network in bfloat16 or int8 differ too much from those in float32; attribute `dtype` names it.
+
+    >>> PrecisionWarning("labels differ", dtype="int8").dtype
+    'int8'
+    """
+
+    def __init__(self, message: str, dtype: str = "") -> None:
+        super().__init__(message)
+        self.dtype = dtype
+
+
 def warn_caller(warning: Warning) -> None:
     """Issues a warning that points to the line which called the package, however deep this is called."""
     level, frame = 1, sys._getframe()

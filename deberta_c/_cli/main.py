@@ -19,7 +19,7 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
-from deberta_c._cli import pretrain, train, tune
+from deberta_c._cli import download, evaluate, info, pretrain, tokenize, train, tune
 from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
@@ -28,11 +28,14 @@ from deberta_c._models.heads import SequenceClassifier
 from deberta_c._pipelines.factory import pipeline
 from deberta_c._pipelines.zero_shot import TEMPLATE
 
-_COMMANDS = ("classify", "zero-shot", "train", "tune", "pretrain", "demo", "bench", "show-config", "text")
+_COMMANDS = (
+    "classify", "zero-shot", "evaluate", "train", "tune", "pretrain", "tokenize", "info", "download", "demo", "bench",
+    "show-config", "text",
+)  # fmt: skip
 _INSTEAD = {
-    "predict": "classify", "score": "classify", "evaluate": "classify", "benchmark": "bench", "config": "show-config",
+    "predict": "classify", "score": "classify", "eval": "evaluate", "benchmark": "bench", "config": "show-config",
     "version": "--version", "help": "--help", "fit": "train", "serve": None, "export": None, "convert": None,
-    "quantize": None, "download": None,
+    "quantize": None,
 }  # fmt: skip
 """Words that look like a command, and the command to use instead."""
 
@@ -40,8 +43,11 @@ _PROGRAM = "python -m deberta_c"
 _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
        {_PROGRAM} zero-shot IN --model DIR --labels LABELS [--out OUT] ...
+       {_PROGRAM} evaluate TEST [--model DIR] [--report FILE] [--at-least VALUE] ...
        {_PROGRAM} train | tune TRAIN [--model DIR] [--out DIR] ...
        {_PROGRAM} pretrain FILE ... --out DIR ...
+       {_PROGRAM} tokenize [--model DIR] TEXT ...
+       {_PROGRAM} info [MODEL] | download NAME DIR
        {_PROGRAM} demo | bench | show-config ..."""
 _EPILOG = f"""\
 If TEXT is "-", each line of standard input is a text. Put "--" before a text that is the name of a command:
@@ -128,7 +134,7 @@ def _run(words: list[str]) -> int:
             options.run(options)
     except BrokenPipeError:
         raise
-    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError) as error:
+    except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError, ImportError) as error:
         print(f"deberta_c: {error}", file=sys.stderr)
         return 1
     return 0
@@ -138,7 +144,7 @@ def _first_word(words: list[str]) -> int:
     """The index of the first word that is neither an option nor the value of one."""
     at = 0
     while at < len(words) and words[at].startswith("-") and words[at] not in ("-", "--"):
-        at += 2 if words[at] in ("--model", "--threads") else 1
+        at += 2 if words[at] in ("--model", "--threads", "--dtype") else 1
     return at
 
 
@@ -191,6 +197,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_zero_shot_options(zero_shot)
     zero_shot.set_defaults(run=_classify, scorer=_labels_of_choice, pair_column=None)
 
+    for name, module, text_of_help in (
+        ("evaluate", evaluate, "compare predictions with labels: figures, tables, an HTML report"),
+        ("tokenize", tokenize, "the tokens of texts"),
+        ("info", info, "what a model directory holds"),
+        ("download", download, "a model of the hub as a directory"),
+    ):
+        command = commands.add_parser(
+            name,
+            help=text_of_help,
+            epilog=module.EXAMPLES,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        module.add_options(command)
+        command.set_defaults(run=module.run)
+        if module in (evaluate, tokenize):
+            command.add_argument("--model", help="a model directory or a name of the hub (default: the default model)")
+        if module is evaluate:
+            command.add_argument("--threads", type=int, help="threads to use")
+
     learn = commands.add_parser("train", help="fine-tune a model on labelled texts")
     train.add_options(learn)
     learn.set_defaults(run=train.run)
@@ -220,6 +245,13 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--labels-only", action="store_true", help="write only the labels")
     for command in (text, classify, learn, search, demo, bench):
         command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
+    for command in (text, classify, zero_shot, demo, bench):
+        command.add_argument(
+            "--dtype",
+            default="float32",
+            choices=("float32", "bfloat16", "int8", "auto"),
+            help="the type in which the model multiplies; auto: the fastest that passes its self-test",
+        )
     before.add_argument("--model", help="a model directory or a name of the hub, to go on with instead of --config")
     for command in (text, classify, zero_shot, learn, search, before, demo, bench):
         command.add_argument("--threads", type=int, help="threads to use")
@@ -277,12 +309,13 @@ def _add_table_options(classify: argparse.ArgumentParser) -> None:
     )
 
 
-def _open_model(directory: str | None) -> SequenceClassifier:
-    return AutoModelForSequenceClassification.from_pretrained(default_model() if directory is None else directory)
+def _open_model(options: argparse.Namespace) -> SequenceClassifier:
+    directory = default_model() if options.model is None else options.model
+    return AutoModelForSequenceClassification.from_pretrained(directory, dtype=options.dtype)
 
 
 def _classify_words(options: argparse.Namespace) -> None:
-    classifier = pipeline("text-classification", _open_model(options.model), truncation=True)
+    classifier = pipeline("text-classification", _open_model(options), truncation=True)
     for texts in _input_lines() if options.texts == ["-"] else [options.texts]:
         for text, answer in zip(texts, classifier(texts), strict=True):
             print(answer["label"] if options.labels_only else f"{answer['label']}\t{answer['score']:.4f}\t{text}")
@@ -299,7 +332,7 @@ def _demo(options: argparse.Namespace) -> None:
     with Path(sample_messages()).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     start = time.perf_counter()
-    model = _open_model(options.model)
+    model = _open_model(options)
     loaded = time.perf_counter()
     answers = pipeline("text-classification", model, truncation=True)([row["text"] for row in rows])
     done = time.perf_counter()
@@ -313,7 +346,7 @@ def _demo(options: argparse.Namespace) -> None:
 def _bench(options: argparse.Namespace) -> None:
     from deberta_c._cli.bench import run
 
-    run(_open_model(options.model), options.against, options.json)
+    run(_open_model(options), options.against, options.json)
 
 
 def _classify(options: argparse.Namespace) -> None:
@@ -326,7 +359,7 @@ def _classify(options: argparse.Namespace) -> None:
     chunks = read_chunks(source, reads, options.chunk_rows)
     first = next(chunks)  # a wrong file fails before the model is opened
     require_columns(first, reads, {"--column": options.column, "--pair-column": options.pair_column})
-    labels, score = options.scorer(_open_model(options.model), options)
+    labels, score = options.scorer(_open_model(options), options)
     added = _added_columns(labels, options)
     progress = _Progress(shown=target != STANDARD)
     try:

@@ -2,15 +2,16 @@
 
 import argparse
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from deberta_c._base.about import default_model
-from deberta_c._base.errors import MissingHeadWarning
+from deberta_c._base.errors import MissingHeadWarning, short
 from deberta_c._cli.columns import cells_of, require_columns, text_cells
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
 from deberta_c._columns.texts import is_missing
+from deberta_c._files.atomic import require_writable
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
@@ -25,10 +26,11 @@ class Labelled(NamedTuple):
     texts: list[str]
     pairs: list[str] | None
     labels: list[Any]
+    others: dict[str, list[Any]]  # further columns that were asked for
 
     def as_validation(self) -> tuple[Any, ...]:
         """The rows as `fit` takes them for a validation set."""
-        return (self.texts, self.labels) if self.pairs is None else tuple(self)
+        return (self.texts, self.labels) if self.pairs is None else (self.texts, self.pairs, self.labels)
 
 
 def add_data_options(command: argparse.ArgumentParser) -> None:
@@ -140,8 +142,8 @@ def _lora(options: argparse.Namespace) -> dict[str, Any] | None:
     return {"r": options.lora_rank, "lora_alpha": alpha, "target_modules": options.lora_targets}
 
 
-def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:
-    """The labelled rows of a file; errors name the line."""
+def read_labelled(path: Path, options: argparse.Namespace, others: Iterable[str] = ()) -> Labelled:
+    """The labelled rows of a file, with the columns `others`; errors name the line."""
     reads = format_of(path, "csv", options.delimiter, options.encoding, not options.no_quotes)
     source = shown(path)
     texts: list[str] = []
@@ -152,9 +154,12 @@ def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:
         "--pair-column": options.pair_column,
         "--label-column": options.label_column,
     }
+    further: dict[str, list[Any]] = {name: [] for name in others}
     for chunk in read_chunks(path, reads, 4096):
         if not texts:
             require_columns(chunk, reads, names)
+            for name in further:
+                require_columns(chunk, reads, {"--by": name})
         texts += text_cells(chunk, options.text_column, source, reads, "drop such rows")
         if options.pair_column:
             pairs += text_cells(chunk, options.pair_column, source, reads, "drop such rows")
@@ -163,9 +168,13 @@ def read_labelled(path: Path, options: argparse.Namespace) -> Labelled:
             if is_missing(label):
                 raise ValueError(f"{source}, {chunk.place(row)}: the label is missing; drop such rows")
         labels += found
+        for name, values in further.items():
+            values += cells_of(chunk, name, reads)
     if not texts:
         raise ValueError(f"{source} has no rows; give labelled texts")
-    return Labelled(texts, pairs if options.pair_column else None, _numbers(labels, options.regression, source))
+    return Labelled(
+        texts, pairs if options.pair_column else None, _numbers(labels, options.regression, source), further
+    )
 
 
 def validation_rows(options: argparse.Namespace) -> float | tuple[Any, ...] | None:
@@ -196,6 +205,8 @@ def _label_keys(config: Any, labels: list[Any], regression: bool) -> dict[str, A
     if regression:
         return {"num_labels": 1, "problem_type": REGRESSION}
     found = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
+    if len(found) == 1:
+        raise ValueError(f"all labels are {found[0]!r}; a classifier needs rows of two labels at least")
     known = config.label2id.keys() if isinstance(found[0], str) else range(config.num_labels)
     if len(found) == config.num_labels and set(found) <= set(known):
         return {}
@@ -204,12 +215,22 @@ def _label_keys(config: Any, labels: list[Any], regression: bool) -> dict[str, A
 
 def _numbers(labels: list[Any], regression: bool, source: str) -> list[Any]:
     """Labels as numbers where all of them are: whole ones, and for a regression any."""
+    for label in labels:
+        if not isinstance(label, (str, int, float)):
+            raise ValueError(f"{source} has the label {short(label)}; a label must be a text or a number")
     try:
-        return [float(label) if regression else int(label) for label in labels]
+        return [float(label) if regression else _whole(label) for label in labels]
     except ValueError as error:
         if regression:
             raise ValueError(f"{source} has a label that is not a number ({error}); leave out --regression") from error
-        return labels
+        return [str(label) for label in labels]
+
+
+def _whole(label: str | float) -> int:
+    """A label as an int; ValueError for any other number."""
+    if isinstance(label, bool) or (isinstance(label, float) and not label.is_integer()):
+        raise ValueError(label)
+    return int(label)
 
 
 def _validation(value: str) -> float | Path:
@@ -220,13 +241,21 @@ def _validation(value: str) -> float | Path:
 
 
 def check_directory(option: str, path: Path | None) -> None:
-    """Refuses a directory that cannot be made, before the work begins."""
-    if path is not None and (path == STANDARD or (path.exists() and not path.is_dir())):
+    """Refuses a directory that cannot be made or written to, before the work begins."""
+    if path is None:
+        return
+    if path == STANDARD or (path.exists() and not path.is_dir()):
         raise NotADirectoryError(f"{option} is {str(path)!r}, which is not a directory; give a new one")
+    require_writable(option, path)
 
 
 def check_file(option: str, path: Path | None) -> None:
     """Refuses a file that cannot be written, before the work begins."""
-    if path is not None and not path.parent.is_dir():
+    if path is None:
+        return
+    if not path.parent.is_dir():
         folder = str(path.parent)
         raise FileNotFoundError(f"{option} is {str(path)!r}, but there is no folder {folder!r}; create it first")
+    if path.is_dir():
+        raise IsADirectoryError(f"{option} is {str(path)!r}, which is a directory; give a file in it")
+    require_writable(option, path.parent)

@@ -19,6 +19,7 @@ from deberta_c._cli.training import (
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import STANDARD, format_of
 
+_PICTURES = (".png", ".svg", ".pdf")
 _SEARCHED: dict[str, tuple[type, list[Any], str]] = {
     # option: (type, values that are tried without it, help)
     "--learning-rate": (float, [1e-5, 3e-5, 5e-5], "the largest learning rates"),
@@ -55,6 +56,8 @@ def run(options: argparse.Namespace) -> None:
     check_file("--table", options.table)
     if options.picture is not None and find_spec("matplotlib") is None:
         raise ValueError("--picture needs matplotlib: `pip install matplotlib`, or leave the option out")
+    if options.picture is not None and options.picture.suffix.lower() not in _PICTURES:
+        raise ValueError(f"--picture is {str(options.picture)!r}; its name must end with {', '.join(_PICTURES)}")
     if options.validation == 0:
         raise ValueError(
             "--validation is 0, but tune compares on a validation set; give a share such as 0.1, or a file"

@@ -31,7 +31,7 @@ def new_files(directory: str | Path, stale: Callable[[str], bool] = _none) -> It
         raise NotADirectoryError(f"{str(directory)!r} is a file; give a directory to save in")
     home = directory if existed else directory.parent
     home.mkdir(parents=True, exist_ok=True)
-    drafts = home / f".deberta_c.{os.urandom(8).hex()}"
+    drafts = _new_name(home)
     try:
         drafts.mkdir()
         yield lambda name: drafts / name
@@ -50,9 +50,33 @@ def new_files(directory: str | Path, stale: Callable[[str], bool] = _none) -> It
         if isinstance(error.filename, str) and error.filename.startswith(str(drafts)):
             place = str(directory) + error.filename[len(str(drafts)) :]
             raise OSError(error.errno, error.strerror, place) from error
+        if error.filename is None and error.errno is not None:  # a full disk
+            raise OSError(error.errno, error.strerror, str(directory)) from error
         raise
     finally:
         rmtree(drafts, ignore_errors=True)
+
+
+def require_writable(name: str, directory: str | Path) -> None:
+    """Raises the OSError that writing to a directory would raise, before the work begins; `name` is the argument.
+
+    >>> import tempfile
+    >>> require_writable("output_dir", Path(tempfile.gettempdir(), "new", "model"))
+    """
+    directory = Path(directory).expanduser()
+    home = next(place for place in (directory, *directory.absolute().parents) if place.exists())
+    try:
+        probe = _new_name(home)
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise type(error)(
+            f"{name} is {str(directory)!r}, where nothing can be written ({error.strerror}); give another directory"
+        ) from error
+
+
+def _new_name(home: Path) -> Path:
+    return home / f".deberta_c.{os.urandom(8).hex()}"
 
 
 def _appears(drafts: Path, directory: Path) -> bool:

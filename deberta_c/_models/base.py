@@ -12,6 +12,7 @@ from deberta_c import _core
 from deberta_c._columns.texts import RowName
 from deberta_c._models.outputs import ModelOutput, is_tensor, of_tensors
 from deberta_c._models.packing import Packed, is_pair_mask, pack, unpack_attentions, unpack_hidden
+from deberta_c._models.precision import DTYPES, FLOAT32
 from deberta_c._models.predict import BATCH_TOKENS, check_rows, run_batches
 from deberta_c._models.tensor_names import PREFIXES
 from deberta_c._models.weights import WeightedModel
@@ -39,10 +40,11 @@ class CoreOutputs(NamedTuple):
 class PreTrainedModel(WeightedModel):
     """The base of all models; use a class of a family, such as DebertaV2Model, or an Auto class.
 
-    A model computes on the CPU, in float32. The weights are immutable, and many threads may use the object at once. It
-    pickles as the path of its directory and its options, or as its configuration and seed; a process that unpickles
-    the same model repeatedly opens it once, and keeps the last one open. Labels and `problem_type` may be set in
-    `config` at any time; changing another key of an open model has no effect.
+    A model computes on the CPU, in float32 unless `to_dtype` or `dtype=` chooses another type. The weights are
+    immutable, and many threads may use the object at once. It pickles as the path of its directory and its options, or
+    as its configuration and seed; a process that unpickles the same model repeatedly opens it once, and keeps the last
+    one open. Labels and `problem_type` may be set in `config` at any time; changing another key of an open model has no
+    effect.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 
@@ -106,7 +108,8 @@ class PreTrainedModel(WeightedModel):
 
     @property
     def dtype(self) -> np.dtype[np.float32]:
-        """The type in which the network computes: float32, whatever the type of the weights in the files."""
+        """The type of the results: float32, whatever the type of the weights in the files and of the products, which
+        `precision` names."""
         return np.dtype(np.float32)
 
     @property
@@ -141,9 +144,15 @@ class PreTrainedModel(WeightedModel):
         return self
 
     def to(self: M, *places: object, device: object = None, dtype: object = None, non_blocking: bool = False) -> M:
-        """Returns itself if the arguments name the CPU or float32; raises ValueError otherwise."""
+        """Returns itself if the arguments name the CPU or the type of `precision`; raises ValueError otherwise.
+
+        `to_dtype` returns a model in another type.
+        """
         for place in (*places, device, dtype):
-            if str(place).removeprefix("torch.") not in ("None", "float32", "<class 'numpy.float32'>"):
+            name = str(getattr(place, "__name__", place)).removeprefix("torch.")
+            if name in DTYPES and name != self.precision.dtype:
+                raise ValueError(f"a model keeps its type, {self.precision.dtype}; call model.to_dtype({name!r})")
+            if name != "None" and name not in DTYPES:
                 require_cpu(place)
         return self
 
@@ -152,8 +161,8 @@ class PreTrainedModel(WeightedModel):
         return self
 
     def float(self: M) -> M:
-        """Returns itself: the model computes in float32."""
-        return self
+        """The model in float32, itself if it is: see `to_dtype`."""
+        return self._in(FLOAT32)
 
     def requires_grad_(self: M, requires_grad: bool = True) -> M:
         """Returns itself for `requires_grad=False`, because there are no gradients; otherwise the same as `train`."""
@@ -167,9 +176,10 @@ class PreTrainedModel(WeightedModel):
     def __repr__(self) -> str:
         settings = self._settings
         where = repr(self.name_or_path) if self.name_or_path else f"seed={self._seed}"
+        precision = "" if self.precision == FLOAT32 else f", {self.precision}"
         return (
             f"{type(self).__name__}({where}, {settings['layers']} layers x {settings['hidden_size']}, "
-            f"{settings['heads']} heads, {self._size:,} parameters{self._repr_suffix()})"
+            f"{settings['heads']} heads, {self._size:,} parameters{precision}{self._repr_suffix()})"
         )
 
     def _encoder(self) -> Any:
@@ -183,7 +193,8 @@ class PreTrainedModel(WeightedModel):
         found = dict(self._weights())
         pooled = plan.settings["head"] == "pooler" and all(source.file in found for source in base._wanted(plan))
         shared = not pooled and not self._settings["enhanced_mask_decoder"]
-        base._load(plan, found, {}, self._core if shared else None)
+        options = {"dtype": self.precision} if self.precision != FLOAT32 else {}
+        base._load(plan, found, options, self._core if shared else None)
         return base
 
     def _repr_suffix(self) -> str:

@@ -37,8 +37,7 @@ from deberta_c._models.outputs import (
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
-    sigmoid,
-    softmax,
+    scores_of,
 )
 from deberta_c._models.packing import Packed, check_positions, flatten_choices, selected_tokens, unpack_tokens
 from deberta_c._models.predict import BATCH_TOKENS, check_rows, predict, run_batches
@@ -303,7 +302,7 @@ class SequenceClassifier(_Labelled):
             na=na,
             progress=progress,
         )
-        return softmax(logits) if function == "softmax" else sigmoid(logits)
+        return scores_of(logits, function)
 
     def predict_labels(
         self,
@@ -405,8 +404,7 @@ class SequenceClassifier(_Labelled):
                 progress=progress,
                 **named,
             )
-            function = self.probability_function()
-            return logits if function is None else softmax(logits) if function == "softmax" else sigmoid(logits)
+            return scores_of(logits, self.probability_function())
 
         return self._scored_frame(frame, text, text_pair, scores, proba=proba, prefix=prefix)
 

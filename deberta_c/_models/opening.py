@@ -2,7 +2,7 @@
 
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import cached_property, partial
 from math import prod
@@ -14,6 +14,7 @@ import numpy as np
 from deberta_c import _core
 from deberta_c._base.errors import (
     MissingHeadWarning,
+    PrecisionWarning,
     UnexpectedWeightsWarning,
     UntiedWeightsWarning,
     describe,
@@ -23,8 +24,21 @@ from deberta_c._base.errors import (
 from deberta_c._files.checkpoint import Tensor, read_checkpoint
 from deberta_c._files.hub import hub_options, model_files, resolve
 from deberta_c._files.shared_open import reopened
+from deberta_c._models.agreement import failure
 from deberta_c._models.config import OUTPUTS, AutoConfig, PreTrainedConfig, check_problem, config_class, read_config
 from deberta_c._models.initial import initial_weights
+from deberta_c._models.precision import (
+    FLOAT32,
+    KEEP,
+    Precision,
+    Unit,
+    checked_dtype,
+    checked_keep,
+    fastest,
+    kept_tensors,
+    units,
+    wanted_dtype,
+)
 from deberta_c._models.tensor_names import DECODER, MatchedWeights, by_current_name, match_weights, sources, tie
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
@@ -34,6 +48,7 @@ Network = _core.Model
 # Arguments of transformers that have no effect here.
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
 _REOPENING = threading.Lock()
+_PRECISION = ("dtype", "torch_dtype", "keep")
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
 _TASKS = frozenset(
     {
@@ -122,10 +137,11 @@ class OpenedModel:
         """Opens a directory with config.json and weights in F32, F16, BF16 or F64, or a model of the Hugging Face hub.
 
         Keys of config.json, such as `num_labels`, `id2label` or `problem_type`, replace those of the file; `config`
-        replaces the file. `ignore_mismatched_sizes=True` ignores a head of another size. `dtype` may be "float32" or
-        "auto": the network computes in float32. `variant="fp16"` reads model.fp16.safetensors. For a name of the hub:
-        `revision`, `cache_dir`, `token`, `local_files_only`, `subfolder`. With `output_loading_info=True` the result
-        is (model, information), with the keys missing_keys, unexpected_keys, mismatched_keys and error_msgs of
+        replaces the file. `ignore_mismatched_sizes=True` ignores a head of another size. `variant="fp16"` reads
+        model.fp16.safetensors. `dtype` is the type in which linear layers multiply, "float32", "bfloat16", "int8" or
+        "auto", and `keep` names layers that stay in float32: see `to_dtype`. For a name of the hub: `revision`,
+        `cache_dir`, `token`, `local_files_only`, `subfolder`. With `output_loading_info=True` the result is
+        (model, information), with the keys missing_keys, unexpected_keys, mismatched_keys and error_msgs of
         transformers.
 
         The weights stay in the files, which are mapped into memory. To replace the files of an open model, write new
@@ -134,12 +150,16 @@ class OpenedModel:
         Errors: OSError for a missing directory or file, ValueError for a file that is damaged, does not match the
         configuration or contains NaN, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing
         tensors of the head; such a model raises RuntimeError when it is called. UnexpectedWeightsWarning names tensors
-        that are not used.
+        that are not used; PrecisionWarning says that `dtype` did not pass the self-test.
         """
         where, options = hub_options(options)
         variant = options.get("variant")
         folder = resolve(pretrained_model_name_or_path, files=model_files(variant), **where)
         overrides = cls._check_options(options)
+        dtype, keep = wanted_dtype(options), options.get("keep")
+        options = {name: value for name, value in options.items() if name not in _PRECISION}
+        if isinstance(dtype, Precision):
+            options["dtype"] = dtype
         if config is None:
             own = cls._own_config(AutoConfig.from_dict(read_config(folder)), overrides)
         else:
@@ -155,7 +175,55 @@ class OpenedModel:
             message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
             raise ValueError(message) from error
         model._warn(matched)
+        if not isinstance(dtype, Precision):
+            model = model.to_dtype(dtype, keep=keep)
         return (model, model._loading_info(matched, found)) if output_loading_info else model
+
+    @property
+    def precision(self) -> Precision:
+        """The type in which the linear layers multiply, the layers that stay in float32, and who multiplies."""
+        precision: Precision = self._options.get("dtype", FLOAT32)
+        return precision
+
+    def to_dtype(self: M, dtype: Any, *, keep: Iterable[str] | None = None) -> M:
+        """Another model with the same weights, whose encoder's linear layers multiply in another type.
+
+        "float32" is exact. "int8": each output of a layer has a scale, and each token a scale and a zero, found while
+        running; sums are exact. "bfloat16": weights and inputs are rounded, sums are float32; only with AVX512_BF16.
+        Everything else (scores, softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that stay in
+        float32, too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of config.json,
+        which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
+
+        A self-test, well under a second, multiplies known numbers and runs a few texts in both types; PrecisionWarning
+        says if labels differ or a probability by more than 0.1. "auto" is the fastest type of this CPU that passes,
+        with a warning if that is not the first. What `precision` of another model says is taken as it is, without a
+        test. For float32 the result may be the model itself.
+
+        Errors: ValueError for a type that is unknown or that the CPU lacks, or a name in `keep` that no layer has.
+
+        >>> import deberta_c
+        >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+        >>> small = model.to_dtype("int8", keep=["encoder.layer.0"])
+        >>> small.precision.dtype, len(small.precision.keep)
+        ('int8', 6)
+        """
+        wanted = checked_dtype(dtype)
+        if isinstance(wanted, Precision):
+            return self._in(wanted)
+        kept, exact = self._checked_keep(keep), self._in(FLOAT32)
+        if wanted == "float32":
+            return exact
+        failures: dict[str, str] = {}
+        for name in fastest() if wanted == "auto" else [wanted]:
+            model = exact._in(Precision(name, kept))
+            why = failure(exact, model)
+            if not why:
+                break
+            failures[name] = why
+        if failures:
+            model = exact if wanted == "auto" and why else model
+            self._warn_of_precision(failures, model)
+        return model
 
     @property
     def num_labels(self) -> int:
@@ -222,10 +290,7 @@ class OpenedModel:
                 overrides[name] = value
                 if name == "problem_type":
                     check_problem(value)
-            elif name in ("dtype", "torch_dtype"):
-                if value is not None and str(value).removeprefix("torch.") not in ("float32", "auto"):
-                    raise ValueError(f'{name} is {value!r}; the network computes in float32, give "float32" or "auto"')
-            elif name not in _OWN and name not in _HARMLESS:
+            elif name not in _OWN and name not in _HARMLESS and name not in _PRECISION:
                 raise TypeError(f"unknown option {name!r}; give a key of config.json or ignore_mismatched_sizes")
         return overrides
 
@@ -292,9 +357,35 @@ class OpenedModel:
             quantizer=_quantizer(plan.config),
         )
 
-    def _network(self, matched: MatchedWeights) -> Network:
+    def _units(self) -> list[Unit]:
+        """The linear layers of the encoder."""
+        return units(self._wanted(self._opened), self._opened.config.model_type)
+
+    def _checked_keep(self, keep: Iterable[str] | None) -> tuple[str, ...]:
+        """The layers that stay in float32: those of `keep`, or for None of config.json."""
+        if keep is not None:
+            return checked_keep(keep, self._units())
         try:
-            return Network(self._settings, matched.tensors)
+            return checked_keep(self._opened.config.get(KEEP) or (), self._units())
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"config key {KEEP}: {error}") from error
+
+    def _in(self: M, precision: Precision) -> M:
+        """The model with another precision; it shares everything but the network."""
+        if precision == self.precision:
+            return self
+        model = type(self).__new__(type(self))
+        vars(model).update(vars(self))
+        vars(model).pop("_core", None)
+        model.config, model._base = deepcopy(self.config), None
+        model._options = {**self._options, "dtype": precision}
+        model._made_by = _made_in(*self._made_by, precision)
+        return model
+
+    def _network(self, matched: MatchedWeights) -> Network:
+        dtype, keep = self.precision
+        try:
+            return Network(self._settings, matched.tensors, dtype=dtype, keep=kept_tensors(keep, self._units()))
         except ValueError as error:
             raise ValueError(_with_names_of_files(str(error), matched)) from error
 
@@ -332,6 +423,16 @@ class OpenedModel:
                 "tie_word_embeddings ties them; both are used as they are stored"
             )
             warn_caller(UntiedWeightsWarning(text, tensors=self._untied))
+
+    def _warn_of_precision(self, failures: Mapping[str, str], model: "OpenedModel") -> None:
+        """Warns that types failed the self-test; `model` is the one that is returned nevertheless."""
+        first, now = next(iter(failures)), model.precision.dtype
+        instead = "" if now in failures else f"the network computes in {now} instead; "
+        text = (
+            f"{self.name_or_path or type(self).__name__!r}: {'; '.join(failures.values())}; {instead}"
+            'give dtype="float32", or name layers to keep in float32, such as keep=["encoder.layer.0"]'
+        )
+        warn_caller(PrecisionWarning(text, dtype=first))
 
     def _transformers_name(self, name: str) -> str:
         """The name of a tensor in reports and in files of transformers."""
@@ -398,6 +499,20 @@ def _reopen(cls: type[M], directory: str, options: dict[str, Any]) -> M:
     model = reopened(cls, directory, options, partial(_open, cls))
     model.config = deepcopy(model.config)  # its labels may be set
     return model
+
+
+def _made_in(made: Callable[..., M], arguments: tuple[Any, ...], precision: Precision) -> tuple[Any, tuple[Any, ...]]:
+    """What `_made_by` is of the same model with another precision."""
+    if made is _reopen:
+        *where, options = arguments
+        return _reopen, (*where, {**options, "dtype": precision})
+    if made is _in_dtype:
+        return _in_dtype, (precision, *arguments[1:])
+    return _in_dtype, (precision, made, *arguments)
+
+
+def _in_dtype(precision: Precision, made: Callable[..., M], *arguments: Any) -> M:
+    return made(*arguments).to_dtype(precision)
 
 
 def _open(cls: type[M], directory: Path, **options: Any) -> M:

@@ -234,6 +234,13 @@ def sigmoid(logits: Any) -> NDArray[Any]:
     return probabilities
 
 
+def scores_of(logits: NDArray[np.float32], function: str | None) -> NDArray[np.float32]:
+    """Scores (N, C) of logits (N, C): their "softmax" or "sigmoid"; for None or "none" the logits."""
+    if function is None or function == "none":
+        return logits
+    return softmax(logits) if function == "softmax" else sigmoid(logits)
+
+
 def _shape(value: Any) -> str:
     if isinstance(value, tuple):
         return f"{len(value)} x {tuple(value[0].shape)}"

@@ -14,6 +14,7 @@ from deberta_c._files.atomic import new_files
 from deberta_c._files.checkpoint import Tensor
 from deberta_c._files.shards import holds_weights, write_weights
 from deberta_c._models.opening import OpenedModel
+from deberta_c._models.precision import KEEP
 from deberta_c._models.tensor_names import (
     OUTPUTS_OF_WORDS,
     PREFIXES,
@@ -50,8 +51,9 @@ class WeightedModel(OpenedModel):
         position table, so the copy can only use the ordinary last layer.
 
         The weights keep their type (F32 for initial weights); `dtype` of config.json is a type that represents all of
-        them. Tied weights are stored once. Weights of more than `max_shard_size` bytes, an int or a str such as "5GB",
-        are split into shards with an index. `variant="fp16"` names the file model.fp16.safetensors. With
+        them. Tied weights are stored once. The layers that an int8 or bfloat16 model keeps in float32 become the
+        key low_precision_keep of config.json. Weights of more than `max_shard_size` bytes, an int or a str such as
+        "5GB", are split into shards with an index. `variant="fp16"` names the file model.fp16.safetensors. With
         `is_main_process=False` nothing is written. Weights of an earlier model in the directory are removed. If saving
         fails, the directory is unchanged; only a power cut can leave some files of an earlier model.
 
@@ -166,6 +168,8 @@ class WeightedModel(OpenedModel):
         opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config._declares(key)}
         saved = {**self.config.to_dict(), **opened, **self._settable()}
         saved.pop("torch_dtype", None)
+        if self.precision.dtype != "float32":
+            saved[KEEP] = list(self.precision.keep)
         return saved
 
 

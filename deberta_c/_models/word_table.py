@@ -66,7 +66,7 @@ def resized(tensor: Tensor, rows: int, deviation: float | None, seed: int) -> Te
     return _stored(tensor, np.concatenate([old, new.astype(old.dtype)]))
 
 
-def _like_the_old(old: NDArray[Any], count: int, random: np.random.Generator) -> NDArray[np.float64]:
+def _like_the_old(old: NDArray[Any], count: int, random: "np.random.Generator") -> NDArray[np.float64]:
     """`count` vectors of the normal distribution that has the mean and 1e-9 of the covariance of the old ones."""
     mean: NDArray[np.float64] = old.mean(axis=0, dtype=np.float64)
     drawn = np.zeros((count, *old.shape[1:]))

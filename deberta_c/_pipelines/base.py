@@ -25,6 +25,7 @@ from deberta_c._columns.texts import (
     texts_of,
 )
 from deberta_c._models.base import PreTrainedModel
+from deberta_c._models.precision import wanted_dtype
 from deberta_c._models.predict import progress_bar
 from deberta_c._tokenizers.encodings import require_cpu
 from deberta_c._tokenizers.rows import Rows
@@ -71,8 +72,8 @@ class Pipeline(ABC, Generic[M]):
     (None, NaN, pd.NA): "raise" an error, "empty" treats them as empty texts, "skip" returns None for them.
     `progress=True` shows a bar by tqdm if it is installed, otherwise a line on stderr. `batch_size` texts are read at
     once from an iterator or a data set, for which the result is an iterator; columns are batched by tokens.
-    `num_workers`, `framework` and `use_fast` are accepted and have no effect; `dtype` (or `torch_dtype`) must be
-    "float32" or "auto".
+    `num_workers`, `framework` and `use_fast` are accepted and have no effect; `dtype` (or `torch_dtype`) is passed to
+    `from_pretrained`, or must be that of the opened model.
     """
 
     task: ClassVar[str]
@@ -98,6 +99,7 @@ class Pipeline(ABC, Generic[M]):
                 f"model is of type {type(model).__name__}; for {self.task!r} give a directory or what "
                 f"{self.opener.__name__}.from_pretrained returned"
             )
+        check_dtype(model, options)
         self.model = model
         self.tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
         self._batch_size = 1 if batch_size is None else check_batch_size(batch_size)
@@ -279,18 +281,17 @@ def check_top_k(value: Any, otherwise: str) -> None:
 
 def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options without those that have no effect; one warning names those with other values than usual."""
-    _check_dtype(options)
     ignored = [name for name, usual in _HARMLESS.items() if name in options and options[name] not in usual]
     if ignored:
         warn_caller(UserWarning(f"ignored by a pipeline: {', '.join(ignored)}"))
     return {name: value for name, value in options.items() if name not in _HARMLESS and name not in _DTYPES}
 
 
-def _check_dtype(options: Mapping[str, Any]) -> None:
-    """ValueError for a `dtype` or `torch_dtype` other than float32."""
-    for name in _DTYPES:
-        if str(options.get(name, "auto")).removeprefix("torch.") not in ("float32", "auto", "None"):
-            raise ValueError(f'{name} is {options[name]!r}; the network computes in float32, give "float32" or "auto"')
+def check_dtype(model: PreTrainedModel, options: Mapping[str, Any]) -> None:
+    """ValueError for a `dtype` or `torch_dtype` other than that of the opened model."""
+    wanted, now = wanted_dtype(options), model.precision
+    if any(options.get(name) for name in _DTYPES) and wanted not in ("auto", now.dtype, now):
+        raise ValueError(f'dtype is "{wanted}", but the model is open in {now.dtype}; give model.to_dtype("{wanted}")')
 
 
 def _stream(inputs: Any, plan: Plan, batch_size: int, progress: bool) -> Iterator[Any]:

@@ -15,8 +15,8 @@ from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
-from deberta_c._models.outputs import sigmoid, softmax
-from deberta_c._pipelines.base import Pipeline, check_top_k
+from deberta_c._models.outputs import scores_of
+from deberta_c._pipelines.base import Pipeline, check_dtype, check_top_k
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
 from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
@@ -29,7 +29,7 @@ from deberta_c._tokenizers.tokenizer import AutoTokenizer, PreTrainedTokenizerFa
 _FUNCTIONS = ("softmax", "sigmoid", "none")
 
 # Arguments that choose what is opened.
-_OPENING = ("config", "trust_remote_code")
+_OPENING = ("config", "trust_remote_code", "dtype", "torch_dtype", "keep")
 
 
 class TextClassificationPipeline(Pipeline[SequenceClassifier]):
@@ -105,6 +105,12 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
         if "top_k" in options or "return_all_scores" in options:
             raise TypeError("predict_frame takes no top_k; give proba=True for the scores of all labels")
         plan = self._make_plan(options)
+        own = self.model.probability_function()
+        if own == "sigmoid" and self.model.num_labels > 1 and plan.function not in (None, own):
+            raise ValueError(
+                f"function_to_apply is {plan.function!r}, but the labels of a multi-label model are those whose "
+                "sigmoid is above 0.5; leave it out"
+            )
         progress = bool({**self._options, **options}.get("progress"))
 
         def scores(texts: Any, pairs: Any, *, name: str, row_names: Any) -> NDArray[np.float32]:
@@ -208,10 +214,7 @@ class _Plan:
 
     def _scores(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scores (N, C) of logits (N, C)."""
-        function = self.function or self.model.probability_function() or "none"
-        if function == "none":
-            return logits
-        return softmax(logits) if function == "softmax" else sigmoid(logits)
+        return scores_of(logits, self.function or self.model.probability_function())
 
     def answers(self, scores: NDArray[np.float32]) -> list[Any]:
         """One result for each row of scores (N, C)."""
@@ -334,8 +337,9 @@ def pipeline(
     `model` is a directory, a name of the Hugging Face hub or an opened model. "text-classification" without a model
     uses the default one, which classifies English text messages as ham or spam, and warns; no other task has a default.
     `tokenizer` is a directory, a name or a tokenizer, by default that of the model. `config`, `revision`, `token`,
-    `cache_dir`, `local_files_only`, `subfolder`, `trust_remote_code` and `model_kwargs` are passed to `from_pretrained`
-    of the model; with an opened model they are ignored with a warning. `device` and `device_map` must be the CPU.
+    `cache_dir`, `local_files_only`, `subfolder`, `dtype`, `keep`, `trust_remote_code` and `model_kwargs` are
+    passed to `from_pretrained` of the model; with an opened model they are ignored with a warning, and another `dtype`
+    is an error. `device` and `device_map` must be the CPU.
     Other options are those of the class.
 
     Errors: OSError for a missing directory or file; ValueError for an unknown task, a device other than the CPU, or a
@@ -346,7 +350,7 @@ def pipeline(
     >>> len(classifier(["See you at home", "Free entry!"]))
     2
     """
-    found = _class_for(task, model)
+    found = class_for(task, model)
     _require_cpu_map(options.pop("device_map", None))
     opening = _pop_opening_options(options)
     if model is None:
@@ -358,7 +362,7 @@ def pipeline(
         model = found.opener.from_pretrained(model, **opening)
         if isinstance(tokenizer, (str, Path)):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
-    elif opening:
+    elif opening := _without_dtype(model, opening):
         warn_caller(UserWarning(f"ignored by a pipeline, because the model is open already: {', '.join(opening)}"))
     return found(model, tokenizer, device=device, batch_size=batch_size, **options)
 
@@ -367,6 +371,12 @@ def _pop_opening_options(options: dict[str, Any]) -> dict[str, Any]:
     """Removes the options that choose what is opened, and returns them."""
     opening = {name: value for name in (*_OPENING, *HUB) if (value := options.pop(name, None)) is not None}
     return {**opening, **(options.pop("model_kwargs", None) or {})}
+
+
+def _without_dtype(model: PreTrainedModel, opening: dict[str, Any]) -> dict[str, Any]:
+    """The options of an opening except the type, which an opened model has already; ValueError for another one."""
+    check_dtype(model, opening)
+    return {name: value for name, value in opening.items() if name not in ("dtype", "torch_dtype")}
 
 
 def _require_cpu_map(device_map: Any) -> None:
@@ -403,7 +413,8 @@ _CLASSES: tuple[type[Pipeline[Any]], ...] = (
 )
 
 
-def _class_for(task: object, model: object) -> type[Pipeline[Any]]:
+def class_for(task: object, model: object = None) -> type[Pipeline[Any]]:
+    """The class of a task; without one, that of the head of an opened model, or text classification."""
     if task is None:
         fitting = (found for found in _CLASSES if isinstance(model, found.takes))
         return next(fitting, TextClassificationPipeline)

@@ -124,7 +124,7 @@ class DataCollatorForLanguageModeling:
         inputs: NDArray[np.int64],
         special_tokens_mask: Any = None,
         words: NDArray[np.int64] | None = None,
-        random: np.random.Generator | None = None,
+        random: "np.random.Generator | None" = None,
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ids with masks, and labels, both of the shape of `inputs`.
 

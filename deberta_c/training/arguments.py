@@ -178,8 +178,7 @@ class TrainingArguments:
 
     def __post_init__(self) -> None:
         self.output_dir = str(Path("trainer_output" if self.output_dir is None else self.output_dir).expanduser())
-        if isinstance(self.lr_scheduler_kwargs, str):
-            self.lr_scheduler_kwargs = json.loads(self.lr_scheduler_kwargs)
+        self.lr_scheduler_kwargs = _options_of(self.lr_scheduler_kwargs)
         self.lora = lora_config(self.lora)
         for name, known in _CHOICES.items():
             setattr(self, name, _choice(name, getattr(self, name), known))
@@ -201,27 +200,32 @@ class TrainingArguments:
 
     def _check_numbers(self) -> None:
         for name, least in _INTEGERS.items():
-            value = getattr(self, name)
-            if not isinstance(value, Real) or isinstance(value, bool) or value % 1 or value < least:
-                raise ValueError(f"{name} is {value!r}; it must be an integer of at least {least}")
+            setattr(self, name, integer(name, getattr(self, name), least))
+        for name, least in _OPTIONAL_INTEGERS.items():
+            if getattr(self, name) is not None:
+                setattr(self, name, integer(name, getattr(self, name), least, ", or None"))
         for name, most in _SHARES.items():
             value = getattr(self, name)
-            if not 0 <= _number(name, value) < most:
+            if not 0 <= self._as_float(name) < most:
                 limit = "" if most == math.inf else f" and below {most}"
                 raise ValueError(f"{name} is {value!r}; it must be a number of at least 0{limit}")
-        if self.data_seed is not None and (not isinstance(self.data_seed, int) or self.data_seed < 0):
-            raise ValueError(f"data_seed is {self.data_seed!r}; it must be an integer of at least 0, or None")
-        if not 0 < _number("layerwise_lr_decay", self.layerwise_lr_decay) <= 1:
+        if not 0 < self._as_float("layerwise_lr_decay") <= 1:
             raise ValueError(f"layerwise_lr_decay is {self.layerwise_lr_decay!r}; it must be above 0 and at most 1")
-        if not 0 < _number("distillation_temperature", self.distillation_temperature) < math.inf:
-            raise ValueError(f"distillation_temperature is {self.distillation_temperature!r}; it must be above 0")
-        if not 0 <= _number("distillation_alpha", self.distillation_alpha) <= 1:
+        for name in ("distillation_temperature", "adam_epsilon"):
+            if not 0 < self._as_float(name) < math.inf:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be above 0")
+        if not 0 <= self._as_float("distillation_alpha") <= 1:
             raise ValueError(f"distillation_alpha is {self.distillation_alpha!r}; it must be from 0 to 1")
-        if (
-            _number("max_steps", self.max_steps) <= 0
-            and not 0 < _number("num_train_epochs", self.num_train_epochs) < math.inf
-        ):
+        if not 0 < self._as_float("num_train_epochs") < math.inf and self.max_steps <= 0:
             raise ValueError(f"num_train_epochs is {self.num_train_epochs!r}; it must be above 0, or give max_steps")
+
+    def _as_float(self, name: str) -> float:
+        """The number of an argument, which becomes what JSON can hold: an int or a float."""
+        value = getattr(self, name)
+        found = _number(name, value)
+        if not isinstance(value, int):
+            setattr(self, name, found)
+        return found
 
     def _complete_steps(self) -> None:
         """Checks the numbers of steps between events; `eval_steps` is `logging_steps` by default."""
@@ -231,11 +235,11 @@ class TrainingArguments:
             steps = getattr(self, f"{name}_steps")
             if getattr(self, f"{name}_strategy") != "steps":
                 continue
-            if not _number(f"{name}_steps", steps) > 0 or (steps > 1 and steps != int(steps)):
+            if not 0 < _number(f"{name}_steps", steps) < math.inf or (steps > 1 and steps != int(steps)):
                 raise ValueError(
                     f"{name}_steps is {steps!r}; it must be an integer of at least 1, or a share of all steps below 1"
                 )
-            setattr(self, f"{name}_steps", int(steps) if steps >= 1 else steps)
+            setattr(self, f"{name}_steps", int(steps) if steps >= 1 else float(steps))
 
     def _check_best(self) -> None:
         """Refuses `load_best_model_at_end` where the best weights may not have been saved."""
@@ -285,14 +289,40 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _INTEGERS = {
     "per_device_train_batch_size": 1, "per_device_eval_batch_size": 1, "gradient_accumulation_steps": 1, "seed": 0,
-    "freeze_layers": 0,
+    "freeze_layers": 0, "max_steps": -math.inf,
 }  # fmt: skip
+_OPTIONAL_INTEGERS = {"data_seed": 0, "save_total_limit": -math.inf}
 _SHARES = {
     "learning_rate": math.inf, "warmup_steps": math.inf, "weight_decay": math.inf, "max_grad_norm": math.inf,
-    "adam_epsilon": math.inf, "adam_beta1": 1, "adam_beta2": 1, "label_smoothing_factor": 1,
+    "eval_delay": math.inf, "adam_beta1": 1, "adam_beta2": 1, "label_smoothing_factor": 1,
     "frozen_outputs_gb": math.inf,
 }  # fmt: skip
 _WHY = {"batch_rebalance": '; one process has nothing to balance, give "group_by_length"'}
+
+
+def integer(name: str, value: Any, least: float, other: str = "") -> int:
+    """The value as an int.
+
+    Errors: ValueError when it is not an integer of at least `least`; `other` ends the message.
+    """
+    number: Any = value
+    if isinstance(value, Real) and not isinstance(value, bool) and number >= least and number % 1 == 0:
+        return int(number)
+    limit = "" if least == -math.inf else f" of at least {least}"
+    raise ValueError(f"{name} is {value!r}; it must be an integer{limit}{other}")
+
+
+def _options_of(given: Any) -> Any:
+    """The `lr_scheduler_kwargs`: a mapping, or one as JSON."""
+    found = given
+    if isinstance(given, str):
+        try:
+            found = json.loads(given)
+        except ValueError:
+            found = given
+    if found is not None and not isinstance(found, Mapping):
+        raise ValueError(f"lr_scheduler_kwargs is {given!r}; give a dict, or a dict as JSON")
+    return found
 
 
 def _number(name: str, value: Any) -> float:

@@ -3,6 +3,7 @@
 import gzip
 import os
 import tempfile
+import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,8 @@ def _documents(path: Path, kind: str) -> Iterator[str]:
                 yield " ".join(lines)
     except UnicodeDecodeError as error:
         raise ValueError(f"{str(path)!r} is not UTF-8 ({error}); convert it first") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{str(path)!r} is not a whole gzip file ({error}); compress it again") from error
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

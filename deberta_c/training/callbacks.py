@@ -154,6 +154,10 @@ class CallbackHandler:
                 eval_dataloader=self.eval_dataloader,
                 **others,
             )
+            if changed is not None and not isinstance(changed, TrainerControl):
+                raise TypeError(
+                    f"{type(callback).__name__}.{event} returned {changed!r}; it must return the control, or None"
+                )
             control = control if changed is None else changed
         return control
 
@@ -248,7 +252,7 @@ class EarlyStoppingCallback(TrainerCallback):
             warn_caller(UserWarning(f"early stopping finds no {name!r} in the metrics and does nothing"))
             return
         best, sign = state.best_metric, 1 if args.greater_is_better else -1
-        better = best is None or sign * (value - best) > (self.early_stopping_threshold or 0)
+        better = best is None or math.isnan(best) or sign * (value - best) > (self.early_stopping_threshold or 0)
         self.early_stopping_patience_counter = 0 if better else self.early_stopping_patience_counter + 1
         if self.early_stopping_patience_counter >= self.early_stopping_patience:
             control.should_training_stop = True
@@ -376,7 +380,9 @@ def _table_rows(history: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
                 row["Training Loss"] = f"{value:.6f}"
             elif name.startswith("eval_") and not name.endswith(("runtime", "per_second")):
                 label = name.removeprefix("eval_").replace("_", " ").title()
-                row["Validation Loss" if label == "Loss" else label] = f"{value:.6f}"
+                row["Validation Loss" if label == "Loss" else label] = (
+                    f"{value:.6f}" if isinstance(value, float) else value
+                )
     return (row for row in steps.values() if len(row) > 1)
 
 

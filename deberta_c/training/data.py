@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.errors import short
 from deberta_c._models.packing import offsets_of
 
 TEXT_COLUMNS = ("text", "sentence", "sentence1", "premise", "question")
@@ -57,22 +58,51 @@ def encoded_rows(columns: Mapping[str, Any], name: str, type_vocab_size: int) ->
 
     Errors: ValueError when there is no row, or one without a token.
     """
-    ids = [np.asarray(row, np.int32) for row in columns["input_ids"]]
+    ids = _integers(columns["input_ids"], f"{name} input_ids", np.int32)
     if not ids:
         raise ValueError(f"{name} has no rows; give at least one")
     widths = list(map(len, ids))
     types = None
     if type_vocab_size and "token_type_ids" in columns:
-        types = [np.asarray(row, np.uint8) for row in columns["token_type_ids"]]
+        types = _integers(columns["token_type_ids"], f"{name} token_type_ids", np.uint8)
+        _check_widths(types, widths, f"{name} token_type_ids")
     kept = None
     if "attention_mask" in columns:
-        kept = [np.flatnonzero(np.asarray(mask)) for mask in columns["attention_mask"]]
+        masks = _integers(columns["attention_mask"], f"{name} attention_mask", np.uint8)
+        _check_widths(masks, widths, f"{name} attention_mask")
+        kept = [np.flatnonzero(mask) for mask in masks]
         ids = [row[mask] for row, mask in zip(ids, kept, strict=True)]
         types = None if types is None else [row[mask] for row, mask in zip(types, kept, strict=True)]
     for row, found in enumerate(ids):
         if len(found) == 0:
             raise ValueError(f"{name}[{row}] has no token; drop such rows")
     return Rows(ids, types, kept, widths, None)
+
+
+def _integers(column: Any, name: str, dtype: Any) -> list[NDArray[Any]]:
+    """The rows of a column of integers, each an array (tokens).
+
+    Errors: ValueError names the row that is something else.
+    """
+    limits, found = np.iinfo(dtype), []
+    for place, row in enumerate(column):
+        values = np.asarray(row) if np.ndim(row) == 1 else np.empty(0, object)
+        if np.shape(row) == (0,):
+            values = np.empty(0, dtype)
+        inside = not values.size or limits.min <= values.min() <= values.max() <= limits.max
+        if values.dtype.kind not in "iub" or not inside:
+            raise ValueError(f"{name}[{place}] is {short(row)}; it must be a list of integers up to {limits.max}")
+        found.append(values.astype(dtype))
+    return found
+
+
+def _check_widths(rows: list[NDArray[Any]], widths: list[int], name: str) -> None:
+    """Raises ValueError for a column that does not have a number for each token."""
+    if len(rows) != len(widths):
+        raise ValueError(f"{name} has {len(rows)} rows, but input_ids {len(widths)}; give one for each")
+    for place, (row, width) in enumerate(zip(rows, widths, strict=True)):
+        if len(row) != width:
+            raise ValueError(f"{name}[{place}] has {len(row)} numbers, but input_ids {width}; give one for each token")
 
 
 def tokenized(columns: Mapping[str, Any], name: str, tokenizer: Any, max_length: int | None = None) -> dict[str, Any]:
@@ -101,9 +131,14 @@ def columns_of(dataset: Any, name: str) -> dict[str, Any]:
     if isinstance(dataset, Mapping):
         return dict(dataset)
     if hasattr(dataset, "columns") and hasattr(dataset, "to_dict") and hasattr(dataset, "iloc"):
+        names = [str(key) for key in dataset.columns]
+        if twice := [key for key in names if names.count(key) > 1]:
+            raise ValueError(f"{name} has two columns named {twice[0]!r}; rename one")
         return {str(key): list(dataset[key]) for key in dataset.columns}
     if hasattr(dataset, "column_names"):
         return {str(key): dataset[key] for key in dataset.column_names}
+    if isinstance(dataset, str) or not (hasattr(dataset, "__iter__") or hasattr(dataset, "__getitem__")):
+        raise TypeError(f"{name} is {short(dataset)}; give a DataFrame, a list of dicts, or a dict of columns")
     rows = list(_rows(dataset, name))
     if not rows:
         raise ValueError(f"{name} has no rows; give at least one")

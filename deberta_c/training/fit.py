@@ -3,8 +3,8 @@
 import math
 import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from deberta_c._columns.texts import rows_of, texts_of
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE, weights_of
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
-from deberta_c.training.arguments import TrainingArguments
+from deberta_c.training.arguments import TrainingArguments, integer
 from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback
 from deberta_c.training.labels import (
     ClassWeight,
@@ -26,10 +26,12 @@ from deberta_c.training.labels import (
     split_rows,
 )
 from deberta_c.training.metrics import metrics_of
+from deberta_c.training.one_class import OneClassCallback, check_predictions
 from deberta_c.training.result import FitResult, history_of
 from deberta_c.training.trainer import Trainer
 
 Validation = float | tuple[Iterable[Any], ...] | None
+_CHECKED_ROWS = 256
 LOWER_IS_BETTER = ("loss", "rmse")
 _OWN_NAMES = {
     "per_device_train_batch_size": "batch_size", "num_train_epochs": "epochs", "warmup_steps": "warmup",
@@ -63,6 +65,9 @@ def fit(
     """What `fit` of a `SequenceClassifier` does; see that method."""
     tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
     _check_choices(validation, patience)
+    seed = integer("seed", seed, 0)
+    if resume and output_dir is None:
+        raise ValueError(f"resume is {resume!r}, but output_dir is None; give the directory that has the checkpoints")
     columns = _columns("", texts, text_pairs, labels)
     count = len(columns.labels)
     if isinstance(validation, tuple):
@@ -98,23 +103,55 @@ def fit(
             **arguments,
         }
         stops = settings["eval_strategy"] != "no" and patience is not None
-        checked = _training_arguments(settings)
-        model.config.id2label = dict(enumerate(encoded.names))
-        if encoded.problem == MULTIPLE:
-            model.config.problem_type = MULTIPLE
-        trainer = Trainer(
-            model,
-            checked,
-            train_dataset=_chosen(table, learned),
-            eval_dataset=_chosen(table, held_out) if len(held_out) else None,
-            compute_metrics=metrics_of(encoded.problem),
-            callbacks=[EarlyStoppingCallback(early_stopping_patience=patience or 0)] if stops else [],
-            class_weights=weights,
-        )
-        if not progress:
-            trainer.remove_callback(PrinterCallback)
-        trainer.train(resume_from_checkpoint=resume or None)
+        checked = training_arguments(settings)
+        with _labels_of(model, encoded):
+            trainer = Trainer(
+                model,
+                checked,
+                train_dataset=_chosen(table, learned),
+                eval_dataset=_chosen(table, held_out) if len(held_out) else None,
+                compute_metrics=metrics_of(encoded.problem),
+                callbacks=[EarlyStoppingCallback(early_stopping_patience=patience or 0)] if stops else [],
+                class_weights=weights,
+            )
+            if encoded.problem == SINGLE and stops:
+                _stop_at_one_class(trainer, (patience or 0) + 1)
+            if not progress:
+                trainer.remove_callback(PrinterCallback)
+            trainer.train(resume_from_checkpoint=resume or None)
+            if encoded.problem == SINGLE:
+                some = learned[np.linspace(0, len(learned) - 1, min(len(learned), _CHECKED_ROWS)).astype(np.int64)]
+                logits = trainer.predict(_chosen(table, some)).predictions
+                check_predictions(logits, encoded.values[some], encoded.names)
     return _result(trainer, encoded, metric, time.perf_counter() - began)
+
+
+@contextmanager
+def _labels_of(model: Any, encoded: EncodedLabels) -> Iterator[None]:
+    """A block in which a model has the names of the labels; it keeps them, unless the block raises an error."""
+    config = model.config
+    before = config.id2label, config.label2id, config.problem_type
+    config.id2label = dict(enumerate(encoded.names))
+    if encoded.problem == MULTIPLE:
+        config.problem_type = MULTIPLE
+    try:
+        yield
+    except Exception:
+        config.id2label, config.label2id, config.problem_type = before
+        raise
+
+
+def _stop_at_one_class(trainer: Trainer, patience: int) -> None:
+    """Lets a trainer stop when so many validations in a row find one class only."""
+    callback, measure = OneClassCallback(patience), trainer.compute_metrics
+    assert measure is not None
+
+    def compute_metrics(found: Any) -> dict[str, float]:
+        callback.see(*found)
+        return measure(found)
+
+    trainer.compute_metrics = compute_metrics
+    trainer.add_callback(callback)
 
 
 class _Columns(NamedTuple):
@@ -235,15 +272,15 @@ def _saving(evaluates: bool, metric: str, keeps: bool, given: dict[str, Any]) ->
     }
 
 
-def _training_arguments(settings: dict[str, Any]) -> TrainingArguments:
-    """The arguments of the training; messages call them as `fit` does."""
+def training_arguments(settings: dict[str, Any]) -> TrainingArguments:
+    """The arguments of the training; messages call them as `fit` and `pretrain` do."""
     try:
         return TrainingArguments(**settings)
     except (TypeError, ValueError) as error:
         message = str(error)
         for name, own in _OWN_NAMES.items():
             message = message.replace(name, own)
-        raise type(error)(message) from None
+        raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
 
 
 def _directory(given: str | Path | None) -> AbstractContextManager[str | Path]:

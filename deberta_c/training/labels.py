@@ -152,8 +152,8 @@ def require_examples(labels: EncodedLabels) -> None:
     without = [name for name, count in zip(labels.names, label_counts(labels), strict=True) if not count]
     if without:
         raise ValueError(
-            f"no row has the label {without[0]!r}; give examples of it, or open the model with the labels that there "
-            "are, such as num_labels=2"
+            f"no row has the label {without[0]!r}; give examples of it, or, if there are several labels, open the "
+            "model with those that there are"
         )
 
 
@@ -205,6 +205,17 @@ def _numbered(labels: list[Any], config: PreTrainedConfig) -> tuple[dict[Any, in
     if not unknown:
         return {label: config.label2id[str(label)] for label in found}, names
     generic = names == [f"LABEL_{number}" for number in range(len(names))]
+    if len(found) == 1:
+        raise ValueError(
+            f"labels has one label only, {found[0]!r}, from which a model of {len(names)} labels, {short(names)}, "
+            "learns nothing; give rows of other labels, too"
+        )
+    if twice := {str(label) for label in found if isinstance(label, int)} & {
+        label for label in found if isinstance(label, str)
+    }:
+        raise ValueError(
+            f"labels has {min(twice)!r} as a number and as a str; convert the column, for instance with .astype(str)"
+        )
     if len(found) != len(names):
         raise ValueError(
             f"labels has {len(found)} different labels, {short(found)}, but the model {len(names)}, {short(names)}; "
@@ -225,6 +236,12 @@ def _independent(rows: list[Any], config: PreTrainedConfig, row_name: RowName) -
     if all(len(row) == count and set(row) <= {0, 1} for row in lists):
         return EncodedLabels(MULTIPLE, np.array(lists, np.float32), list(config.id2label.values()))
     known = [[_plain(label, row_name(place)) for label in row] for place, row in enumerate(lists)]
+    for place, named in enumerate(known):
+        if len(set(named)) < len(named):
+            raise ValueError(
+                f"{row_name(place)} is {short(named)}; give the names of its labels, each once, or a 0 or 1 for each "
+                f"of the {count} labels of the model"
+            )
     numbers, names = _numbered([label for row in known for label in row], config)
     values = np.zeros((len(rows), count), np.float32)
     for row, found in enumerate(known):

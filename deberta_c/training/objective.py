@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.errors import short
 from deberta_c._models.losses import IGNORED
 from deberta_c.training.data import Rows, encoded_rows, tokenized
 from deberta_c.training.session import Session
@@ -145,11 +146,10 @@ class Objective:
         if self.function is None:
             return self.loss(logits, batch, divisor)
         if "num_items_in_batch" in signature(self.function).parameters:
-            loss, gradient = self.function(logits, batch.labels, num_items_in_batch=divisor)
-            return float(loss), np.asarray(gradient, np.float32)
+            return _checked(self.function(logits, batch.labels, num_items_in_batch=divisor), logits)
         share = self.items(batch) / divisor if divisor else 0.0
-        loss, gradient = self.function(logits, batch.labels)
-        return float(loss) * share, np.asarray(gradient, np.float32) * np.float32(share)
+        loss, gradient = _checked(self.function(logits, batch.labels), logits)
+        return loss * share, gradient * np.float32(share)
 
     # ---- what an evaluation returns ----
 
@@ -160,3 +160,22 @@ class Objective:
     def label_ids(self, batch: Batch, rows: Rows) -> Any:
         """Labels of a batch as `compute_metrics` gets them: an array (N, ...), or a tuple of them."""
         return batch.labels
+
+
+def _checked(found: Any, logits: Logits) -> tuple[float, Logits]:
+    """What a `compute_loss_func` returned.
+
+    Errors: TypeError or ValueError when that is not a loss and its gradient by the logits.
+    """
+    if not isinstance(found, (tuple, list)) or len(found) != 2 or np.size(found[0]) != 1:
+        raise TypeError(
+            f"compute_loss_func returned {short(found)}; it must return two things, the mean loss as a number and its "
+            "gradient by the logits as an array, because there is no automatic differentiation"
+        )
+    loss, gradient = float(np.asarray(found[0]).item()), np.asarray(found[1], np.float32)
+    if gradient.shape != logits.shape:
+        raise ValueError(
+            f"compute_loss_func returned a gradient of shape {gradient.shape}; it must have that of the logits, "
+            f"{logits.shape}"
+        )
+    return loss, gradient

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short, warn_caller
+from deberta_c._columns.texts import is_missing
 from deberta_c._models.heads import (
     Chooser,
     MaskedLanguageModel,
@@ -74,6 +75,8 @@ class SequenceObjective(Objective):
                 )
             columns = {**columns, "labels": self._labels_of(teacher)}
         rows = super().read(columns, name, tokenizer)
+        if teacher is not None and len(teacher) != len(rows):
+            raise ValueError(f"{name} has {len(rows)} rows, but {len(teacher)} teacher_logits; give them for each row")
         return replace(rows, teacher=teacher, weights=self._row_weights(columns, len(rows), name))
 
     def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
@@ -130,7 +133,12 @@ class SequenceObjective(Objective):
     def _teacher(self, given: Any, name: str) -> NDArray[np.float32]:
         """The logits of a teacher as an array (N, C)."""
         self._refuse_class_weights("with teacher_logits the loss has no weights")
-        found = np.asarray(given if hasattr(given, "dtype") and given.dtype != object else list(given), np.float32)
+        try:
+            found = np.asarray(given if hasattr(given, "dtype") and given.dtype != object else list(given), np.float32)
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{name} teacher_logits are no array ({error}); give {self.classes} finite numbers for each row"
+            ) from error
         if found.ndim != 2 or found.shape[1] != self.classes or not np.isfinite(found).all():
             raise ValueError(
                 f"{name} has teacher_logits of shape {found.shape}; give {self.classes} finite numbers for each row"
@@ -523,6 +531,11 @@ def _loss(
 def _numbers(given: Any, config: Any, what: str) -> NDArray[Any]:
     """A column of labels, or the labels of a row, as numbers; names become the numbers that `label2id` gives them."""
     values = given if hasattr(given, "dtype") and given.dtype != object else list(given)
+    missing = None
+    if isinstance(values, list):
+        missing = next((place for place, label in enumerate(values) if is_missing(label)), None)
+    if missing is not None:
+        raise ValueError(f"{what}[{missing}] is missing ({values[missing]!r}); drop such rows")
     if isinstance(values, list) and any(isinstance(label, str) for label in values):
         values = [_number(label, config, f"{what}[{place}]") for place, label in enumerate(values)]
     try:
@@ -532,7 +545,7 @@ def _numbers(given: Any, config: Any, what: str) -> NDArray[Any]:
     if found.dtype.kind == "b" or not found.size:
         found = found.astype(np.int64)
     if found.dtype.kind not in "iuf" or (found.dtype.kind == "f" and not np.isfinite(found).all()):
-        raise ValueError(f"{what} are not numbers; encode them, or name them in config.label2id")
+        raise ValueError(f"{what} are not numbers, but {short(values)}; encode them, or name them in config.label2id")
     return found
 
 

@@ -31,15 +31,19 @@ def curves(history: Sequence[Row], best_epoch: int) -> Any:
 
 
 def trials(rows: Sequence[Row], metric: str, searched: Sequence[str]) -> Any:
-    """The metric of all trials against each hyperparameter that was searched."""
+    """The metric of all trials, the best first in `rows`, against each hyperparameter that was searched."""
     picture, panels = _panels(len(searched), width=3.2, sharey=True)
     for panel, name in zip(panels, searched, strict=True):
         values = _ascending({row[name] for row in rows})
-        panel.scatter([values.index(row[name]) for row in rows], [row[metric] for row in rows], alpha=0.7)
+        for part, label, color in ((rows[1:], "trial", "tab:blue"), (rows[:1], "best trial", "tab:orange")):
+            places, scores = [values.index(row[name]) for row in part], [row[metric] for row in part]
+            panel.scatter(places, scores, alpha=0.8, label=label, color=color)
+        panel.margins(x=0.15)
         panel.set_xticks(range(len(values)), [str(value) for value in values])
         panel.set_xlabel(_words(name))
         panel.grid(alpha=0.3)
     panels[0].set_ylabel(_words(metric))
+    panels[-1].legend(frameon=False)
     return picture
 
 

@@ -1,5 +1,6 @@
 """`pretrain`: a masked language model, or v3's detector of replaced tokens, from plain text files."""
 
+import math
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -8,15 +9,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._files.atomic import require_writable
 from deberta_c._models.auto import AutoModelForMaskedLM
 from deberta_c._models.config import DebertaV2Config, PreTrainedConfig
 from deberta_c._models.deberta_v2 import DebertaV2ForMaskedLM, DebertaV2ForPreTraining
 from deberta_c._models.heads import MaskedLanguageModel, ReplacedTokenDetector
 from deberta_c._models.losses import IGNORED, REPLACED, loss_and_gradient
 from deberta_c._tokenizers.tokenizer import as_tokenizer
-from deberta_c.training.arguments import TrainingArguments
+from deberta_c.training.arguments import TrainingArguments, integer
 from deberta_c.training.blocks import Blocks, read_blocks
 from deberta_c.training.callbacks import PrinterCallback
+from deberta_c.training.fit import training_arguments
 from deberta_c.training.masking import NGramMasking
 from deberta_c.training.objective import Batch, Objective
 from deberta_c.training.objectives import HELD_OUT, MaskedObjective, selected
@@ -107,7 +110,13 @@ def pretrain(
     if objective not in OBJECTIVES:
         raise ValueError(f"objective is {objective!r}; it must be one of {', '.join(map(repr, OBJECTIVES))}")
     detects = objective == "replaced_tokens"
-    tokenizer, output = as_tokenizer(tokenizer), Path(output_dir)
+    tokenizer, output = as_tokenizer(tokenizer), Path(output_dir).expanduser()
+    if steps is not None:
+        steps = integer("steps", steps, 1, ", or None")
+    seed = integer("seed", seed, 0)
+    if not 0 <= detection_weight < math.inf:
+        raise ValueError(f"detection_weight is {detection_weight!r}; it must be a number of at least 0")
+    require_writable("output_dir", output)
     output.mkdir(parents=True, exist_ok=True)
     if detects:
         model, generator = _pair(model, generator, enhanced_mask_decoder, seed)
@@ -126,7 +135,7 @@ def pretrain(
     )
     rows = read_blocks(files, tokenizer, max_length, documents=documents, folder=output)
     held_out: Blocks | None = None
-    if isinstance(validation, float):
+    if isinstance(validation, (int, float)):
         rows, held_out = rows.split(validation)
     elif validation is not None:
         held_out = read_blocks(validation, tokenizer, max_length, documents=documents, folder=output)
@@ -147,7 +156,7 @@ def pretrain(
         "eval_strategy": "no" if held_out is None else "epoch",
         **arguments,
     }
-    trainer = _Pretrainer(model, TrainingArguments(**settings), learns, rows, held_out, generator)
+    trainer = _Pretrainer(model, training_arguments(settings), learns, rows, held_out, generator)
     if not progress:
         trainer.remove_callback(PrinterCallback)
     began = time.perf_counter()

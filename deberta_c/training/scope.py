@@ -1,8 +1,9 @@
 """Which parameters a training changes, and how fast: frozen layers, layer-wise learning rates, low-rank adapters."""
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from deberta_c._base.errors import short
@@ -36,10 +37,12 @@ class LoraConfig:
     target_modules: str | Sequence[str] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.r, int) or self.r < 1:
+        if not isinstance(self.r, int) or isinstance(self.r, bool) or self.r < 1:
             raise ValueError(f"r of LoRA is {self.r!r}; it must be an integer of at least 1")
-        if not self.lora_alpha > 0:
-            raise ValueError(f"lora_alpha is {self.lora_alpha!r}; it must be above 0")
+        if not isinstance(self.lora_alpha, (int, float)) or not 0 < self.lora_alpha < math.inf:
+            raise ValueError(f"lora_alpha is {self.lora_alpha!r}; it must be a number above 0")
+        if self.target_modules is not None and len(self.target_modules) == 0:
+            raise ValueError(f"target_modules is {self.target_modules!r}; name a module, or give None for the defaults")
 
     @property
     def scale(self) -> float:
@@ -140,5 +143,8 @@ def lora_config(given: Any) -> LoraConfig | None:
     if given is None or isinstance(given, LoraConfig):
         return given
     if isinstance(given, Mapping):
+        known = [field.name for field in fields(LoraConfig)]
+        if unknown := [name for name in given if name not in known]:
+            raise TypeError(f"lora has the key {unknown[0]!r}; it must be one of {', '.join(known)}")
         return LoraConfig(**given)
     raise TypeError(f"lora is a {type(given).__name__}; give a LoraConfig, such as deberta_c.LoraConfig(r=8)")

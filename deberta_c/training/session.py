@@ -178,14 +178,18 @@ class Session:
                     f"the checkpoint has no moments of {name!r}; it is a checkpoint of another model, or of other "
                     "freeze_layers or lora"
                 )
-            if f"value:{name}" in state:
-                self.core.set_parameter(name, state[f"value:{name}"].ravel())
-            moments = []
-            for part in ("first", "second"):
-                moment = np.zeros_like(self.core.parameter(name))
-                moment[state[f"rows:{name}"]] = state[f"{part}:{name}"]
-                moments.append(moment.ravel())
-            self.core.set_moments(name, *moments)
+            value = self.core.parameter(name)
+            stored = [state[f"{part}:{name}"] for part in ("first", "second")]
+            given = state.get(f"value:{name}", value)
+            if given.shape != value.shape or any(part.shape[1:] != value.shape[1:] for part in stored):
+                raise ValueError(
+                    f"the checkpoint has {name!r} with the shape {given.shape}, but it must have {value.shape}; it is "
+                    "a checkpoint of another model, or of another lora"
+                )
+            moments = np.zeros((2, *value.shape), np.float32)
+            moments[:, state[f"rows:{name}"]] = stored
+            self.core.set_moments(name, *(moment.ravel() for moment in moments))
+            self.core.set_parameter(name, given.ravel())
         self.core.steps = int(state["steps"])
 
 

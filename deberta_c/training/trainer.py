@@ -4,7 +4,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._base.errors import warn_caller
+from deberta_c._base.errors import short, warn_caller
+from deberta_c._files.atomic import require_writable
 from deberta_c.training import checkpoints
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import (
@@ -210,6 +211,9 @@ class Trainer:
         if session.core.frozen_layers > 0 and self.objective.reads_rows:
             self._kept = KeptOutputs(session.core, self.args.frozen_outputs_gb * 1e9)
         run = _Run.of(self.args, len(rows))
+        if self.args.save_strategy != "no":
+            require_writable("output_dir", self._output())
+        checkpoints.clean(self._output())
         self.state = TrainerState(
             max_steps=run.steps, num_train_epochs=run.epochs, train_batch_size=self.args.train_batch_size
         )
@@ -223,7 +227,6 @@ class Trainer:
             learning_rate=self.args.learning_rate,
             options=self.args.lr_scheduler_kwargs,  # type: ignore[arg-type]
         )
-        checkpoints.clean(self._output())
         began, first = time.perf_counter(), self.state.global_step
         with _sigterm_stops():
             total = self._run(run, rows, held_out, session)
@@ -239,6 +242,7 @@ class Trainer:
             given = found[-1]
         steps = self.state.max_steps
         self.state = checkpoints.load(Path(given), session)
+        checkpoints.warn_of_changes(Path(given), self.args)
         self.state.max_steps = steps
         self.callback_handler.restore(self.state.stateful_callbacks)
 
@@ -257,8 +261,10 @@ class Trainer:
                 self._events(held_out, session, since)
         except BaseException as stopped:
             if not isinstance(stopped, Exception):  # Ctrl-C, SIGTERM
-                self._save(session)
-                session.write_back()
+                try:
+                    self._save(session)
+                finally:
+                    session.write_back()
             raise
         return total
 
@@ -331,15 +337,23 @@ class Trainer:
     def _evaluate_and_note(self, held_out: HeldOut, session: Session) -> None:
         """Evaluates, and notes whether that was the best so far."""
         metrics = self._evaluated(held_out, session)
+        for prefix in held_out:
+            loss = metrics[f"{prefix}_loss"]
+            if not math.isfinite(loss):
+                raise FloatingPointError(
+                    f"{prefix}_loss after step {self.state.global_step} is {loss}; lower learning_rate, or look for "
+                    "huge labels"
+                )
         if self.args.metric_for_best_model is None:
             return
-        value = metrics.get(metric_key(self.args.metric_for_best_model))
-        if value is None:
+        value: Any = metrics.get(metric_key(self.args.metric_for_best_model))
+        if not isinstance(value, (int, float)):
             raise ValueError(
-                f"metric_for_best_model is {self.args.metric_for_best_model!r}, but the metrics are {sorted(metrics)}"
+                f"metric_for_best_model is {self.args.metric_for_best_model!r}, but the metrics are {short(metrics)}; "
+                "name one that is a number, or let compute_metrics return it"
             )
         best, sign = self.state.best_metric, 1 if self.args.greater_is_better else -1
-        if best is None or sign * (value - best) > 0:
+        if best is None or math.isnan(best) or sign * (value - best) > 0:
             self.state.best_metric, self.state.best_global_step = value, self.state.global_step
             self.control.should_save = self.control.should_save or self.args.save_strategy == "best"
 
@@ -352,12 +366,15 @@ class Trainer:
         self.state.stateful_callbacks = self.callback_handler.states(self.control)
         checkpoints.save(directory, session, self.state, self.args, only_model=self.args.save_only_model)
         keep = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
-        checkpoints.drop_old(self._output(), self.args.save_total_limit, keep)
+        checkpoints.drop_old(self._output(), self.args.save_total_limit, {str(directory), keep})
 
     def _finish(self, session: Session, total: float, seconds: float, steps: int, rows: int) -> TrainOutput:
         best = self.state.best_model_checkpoint
-        if self.args.load_best_model_at_end and best is not None and Path(best).is_dir():
-            session.set_weights(checkpoints.weights(Path(best), session))
+        if self.args.load_best_model_at_end and best is not None:
+            if Path(best).is_dir():
+                session.set_weights(checkpoints.weights(Path(best), session))
+            else:
+                warn_caller(UserWarning(f"the best checkpoint {best!r} is gone; the model ends with its last weights"))
         session.write_back()
         self._kept = None
         metrics = {
@@ -446,8 +463,11 @@ class Trainer:
     def _metrics(self, found: "_Predicted", rows: Rows, prefix: str, began: float) -> dict[str, float]:
         metrics: dict[str, float] = {f"{prefix}_loss": float(found.loss or 0.0)}
         if self.compute_metrics is not None:
-            for name, value in self.compute_metrics(EvalPrediction(found.predictions, found.label_ids)).items():
-                metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = value
+            given = self.compute_metrics(EvalPrediction(found.predictions, found.label_ids))
+            if not isinstance(given, Mapping):
+                raise TypeError(f"compute_metrics returned {short(given)}; it must return a dict of numbers by name")
+            for name, value in given.items():
+                metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = plain(value)
         seconds = time.perf_counter() - began
         metrics[f"{prefix}_runtime"] = round(seconds, 4)
         metrics[f"{prefix}_samples_per_second"] = round(len(rows) / seconds, 3)
@@ -532,6 +552,15 @@ def _refuse_torch(cls: type[Any], optimizers: tuple[Any, Any], optimizer_cls_and
             "optimizers holds an optimizer of torch; give optim, learning_rate, weight_decay and lr_scheduler_type in "
             "TrainingArguments"
         )
+
+
+def plain(value: Any) -> Any:
+    """A metric as JSON can hold it: a number of NumPy or torch as one of Python, an array as a list.
+
+    >>> plain(np.float32(0.5)), plain(np.array([1, 2]))
+    (0.5, [1, 2])
+    """
+    return value.tolist() if hasattr(value, "tolist") else value
 
 
 class _Predicted(NamedTuple):

@@ -64,9 +64,11 @@ def tune(
     same validation set. `on_trial` is called with the number of trials that are done and of all trials. A trial whose
     loss becomes NaN or infinite is one of the worst.
 
-    Errors: those of `fit`; ValueError for an empty space, fewer than one trial, or no validation set.
+    Errors: those of `fit`; ValueError for an empty space, fewer than one trial, or no validation set;
+    FloatingPointError when the loss of every trial becomes NaN or infinite.
     """
     chosen = combinations(space, trials, seed)
+    searched = [name for name in chosen[0] if any(values[name] != chosen[0][name] for values in chosen)]
     if options.get("validation", 0.1) is None:
         raise ValueError("validation is None, but tune compares on a validation set; give a share or (texts, labels)")
     columns = [_kept(column) for column in (texts, labels, text_pairs)]
@@ -85,11 +87,15 @@ def tune(
         scores = {key: found[key] for key in found if key.startswith("validation_")}
         rows.append({**values, "best_epoch": found["epoch"], **scores})
         score = _order(sign * found[name])
-        if model is None or score < best:
+        if found["epoch"] and (model is None or score < best):
             best, model = score, candidate
         on_trial(done, len(chosen))
+    if not any(row["best_epoch"] for row in rows):
+        raise FloatingPointError(
+            f"the loss of all {len(rows)} trials is NaN or infinite; give lower values of learning_rate"
+        )
     rows.sort(key=lambda row: _order(sign * row[name]))
-    return TuneResult(rows, name, [key for key, values in space.items() if len(set(values)) > 1], model)
+    return TuneResult(rows, name, searched, model)
 
 
 def _order(score: float) -> float:

@@ -1,6 +1,8 @@
 """The notebooks run from top to bottom and are stored with the outputs of such a run."""
 
+import re
 from copy import deepcopy
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -20,18 +22,26 @@ def code_of(notebook):
     return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
 
+def packages_of(notebook):
+    """The packages of models that the notebook opens."""
+    code = "".join(cell.source for cell in code_of(notebook))
+    return re.findall(r'resources\.files\("(\w+)"\)', code)
+
+
 def kinds(cell):
     """The type of each output of a cell, and its formats."""
     return [(output.output_type, sorted(output.get("data", {}))) for output in cell.outputs]
 
 
 def test_it_runs_and_its_outputs_are_stored(stored, tmp_path):
-    for needed in ("nbclient", "ipykernel", "pandas", "matplotlib"):
+    for needed in ("nbclient", "ipykernel", "pandas", "matplotlib", *packages_of(stored)):
         pytest.importorskip(needed)
     from tools.run_notebooks import execute
 
     again = deepcopy(stored)
     execute(again, str(tmp_path))
+    if find_spec("transformers") and find_spec("torch"):
+        assert "is not installed" not in str([cell.outputs for cell in code_of(again)])
     assert [kinds(cell) for cell in code_of(stored)] == [kinds(cell) for cell in code_of(again)], (
         "run tools/run_notebooks.py"
     )

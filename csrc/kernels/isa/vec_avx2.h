@@ -34,6 +34,11 @@ static inline vf vf_sqrt(vf x)
     return _mm256_sqrt_ps(x);
 }
 
+static inline vi vi_madd(vi a, vi b)
+{
+    return (vi)_mm256_madd_epi16((__m256i)a, (__m256i)b);
+}
+
 static inline vf vf_from_f16(const uint16_t *from)
 {
     return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)from));

@@ -34,6 +34,11 @@ static inline vf vf_sqrt(vf x)
     return _mm512_sqrt_ps(x);
 }
 
+static inline vi vi_madd(vi a, vi b)
+{
+    return (vi)_mm512_madd_epi16((__m512i)a, (__m512i)b);
+}
+
 static inline vf vf_from_f16(const uint16_t *from)
 {
     return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)from));

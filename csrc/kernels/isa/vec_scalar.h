@@ -34,6 +34,11 @@ static inline vf vf_sqrt(vf x)
     return x;
 }
 
+static inline vi vi_madd(vi a, vi b)
+{
+    return ((vi)((vu)a << 16) >> 16) * ((vi)((vu)b << 16) >> 16) + (a >> 16) * (b >> 16);
+}
+
 /* IEEE binary16 by integer arithmetic: the exponent is moved, subnormals are counted in units of 2**-24. */
 static inline vf vf_from_f16(const uint16_t *from)
 {

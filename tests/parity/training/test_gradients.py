@@ -31,6 +31,13 @@ NETWORKS = {
     "v1_c2p": {**V1, "pos_att_type": "c2p"},
     "conv": {**V3, "conv_kernel_size": 3, "conv_act": "gelu"},
     "conv_one_layer": {**V3, "conv_kernel_size": 5, "num_hidden_layers": 1, "embedding_size": 12},
+    "conv_tanh": {**V3, "conv_kernel_size": 3, "conv_act": "tanh", "share_att_key": False},
+    "conv_relu": {**V3, "conv_kernel_size": 3, "conv_act": "relu", "position_buckets": -1},
+    "no_buckets": {**V3, "position_buckets": -1, "pos_att_type": "p2c"},
+    "neither": {**V3, "pos_att_type": ""},
+    "separate_p2c": {**V3, "share_att_key": False, "pos_att_type": "p2c"},
+    "v1_p2c": {**V1, "pos_att_type": "p2c"},
+    "v1_not_relative": {**V1, "relative_attention": False},
     "bert": BERT,
     "bert_relu": {**BERT, "hidden_act": "relu"},
 }  # fmt: skip

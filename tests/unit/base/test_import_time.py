@@ -1,7 +1,6 @@
 """`import deberta_c` is quick and imports NumPy and little else; its public names are sorted."""
 
 import os
-import statistics
 import subprocess
 import sys
 from inspect import ismodule
@@ -9,7 +8,15 @@ from inspect import ismodule
 import deberta_c
 
 HEAVY = ("pandas", "pyarrow", "polars", "tqdm", "torch", "matplotlib", "argparse", "csv", "logging", "asyncio")
-TIME = "import time, numpy; start = time.process_time(); import deberta_c; print(time.process_time() - start)"
+TIME = """
+import time
+times = [time.process_time()]
+import numpy
+times.append(time.process_time())
+import deberta_c
+times.append(time.process_time())
+print(times[2] - times[1], times[1] - times[0])
+"""
 NEW = "import sys, numpy; before = set(sys.modules); import deberta_c; print(*sorted(set(sys.modules) - before))"
 
 
@@ -21,9 +28,11 @@ def run(code):
     return subprocess.run(command, capture_output=True, text=True, check=True, env=ENVIRONMENT).stdout
 
 
-def test_import_adds_less_than_a_tenth_of_a_second():
+def test_import_takes_less_than_a_tenth_of_a_second():
+    """Where NumPy itself takes longer to import than on most machines, in proportion."""
     run(TIME)  # writes the byte code
-    assert statistics.median(float(run(TIME)) for _ in range(5)) < 0.1
+    ours, numpy = (min(times) for times in zip(*(map(float, run(TIME).split()) for _ in range(5)), strict=True))
+    assert ours < 0.1 * max(1, numpy / 0.07)
 
 
 def test_import_pulls_nothing_heavy():

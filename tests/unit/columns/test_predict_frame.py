@@ -150,6 +150,9 @@ def test_independent_labels_and_numbers(make_model):
         rows = [None if row is None else list(row) for row in found["label"].to_pylist()] if kind == "Arrow" else None
         rows = rows or [row if isinstance(row, list) else None for row in found["label"].to_list()]
         assert rows == [None if row is None else row for row in several.predict_labels(TEXTS, na="skip").tolist()]
+    for name in ("none", "softmax"):  # 0.5 is no limit of these scores
+        with pytest.raises(ValueError, match=f"function_to_apply is '{name}'.*leave it out"):
+            deberta_c.pipeline("text-classification", several, function_to_apply=name).predict_frame(frame, na="skip")
     one = open_it(make_model(id2label={"0": "x"}))
     assert list(one.predict_frame(frame, proba=True, na="skip").columns) == ["n", "text", "score"]
     numbers = open_it(make_model(problem_type="regression"))

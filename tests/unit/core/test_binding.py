@@ -27,7 +27,7 @@ def parts(tiny: Path) -> tuple[dict[str, Any], list[Any]]:
     given: list[Any] = []
 
     class Spy:
-        def __init__(self, settings: Any, tensors: Any) -> None:
+        def __init__(self, settings: Any, tensors: Any, **_: Any) -> None:
             given.extend([dict(settings), list(tensors)])
 
     patch = pytest.MonkeyPatch()

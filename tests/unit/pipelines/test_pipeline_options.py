@@ -146,7 +146,7 @@ def test_options_of_transformers(pipe):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for options in (
-            {"dtype": "auto", "device_map": "auto", "framework": "pt", "use_fast": True, "num_workers": 4},
+            {"torch_dtype": "auto", "device_map": "auto", "framework": "pt", "use_fast": True, "num_workers": 4},
             {
                 "torch_dtype": "float32",
                 "device_map": {"": "cpu"},
@@ -169,7 +169,7 @@ def test_options_of_transformers(pipe):
     assert len(caught) == 1
     for wrong, message in (
         ({"dtype": "float16"}, "dtype is 'float16'; the network computes in float32"),
-        ({"torch_dtype": "torch.bfloat16"}, "torch_dtype is 'torch.bfloat16'"),
+        ({"torch_dtype": "torch.float64"}, "torch_dtype is 'torch.float64'"),
         ({"device_map": "cuda"}, "CPU only"),
         ({"device_map": {"": 0}}, "CPU only"),
     ):

@@ -76,7 +76,7 @@ def test_columns_of_pandas():
         ({}, [], ValueError, "labels is empty"),
         ({}, ["a", None], ValueError, r"labels\[1\] is missing"),
         ({}, ["a", "b", "c"], ValueError, "3 different labels, .* but the model 2, .* num_labels=3"),
-        ({}, ["a", "a"], ValueError, "1 different labels"),
+        ({}, ["a", "a"], ValueError, "one label only, .a."),
         ({}, [0, 1, 2], ValueError, "3 different labels"),
         (HAM, ["ham", "Spam"], ValueError, "has the label 'Spam'; the labels of the model are"),
         (HAM, [1, 2], ValueError, "has the label 1; .* or their numbers"),

@@ -166,7 +166,7 @@ def test_a_full_disk_leaves_the_checkpoints(tokenizer, tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
-        with pytest.raises(OSError, match="File too large"):
+        with pytest.raises(OSError, match=r"File too large: '.*checkpoint-8"):
             trainer_of(
                 tokenizer, tmp_path, save_strategy="steps", save_steps=8, num_train_epochs=1, learning_rate=1e-4
             ).train()
@@ -249,7 +249,7 @@ def test_loss_function_of_ones_own(tokenizer, tmp_path):
         ({"text": ["a"]}, ValueError, "no labels"),
         ({"text": ["a", "b"], "label": [0]}, ValueError, "2 rows, but 1 labels"),
         ({"text": ["a", "b"], "label": [0, 5]}, ValueError, "5"),
-        ({"text": ["a", "b"], "label": [0.0, float("nan")]}, ValueError, "not numbers"),
+        ({"text": ["a", "b"], "label": [0.0, float("nan")]}, ValueError, r"labels\[1\] is missing"),
         ({"words": ["a"], "label": [0]}, ValueError, "a column named text"),
         ([{"text": "a", "label": 0}, {"text": "b"}], ValueError, r"train_dataset\[1\] has the keys"),
         ([1, 2], TypeError, r"train_dataset\[0\] is int"),

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Products of 8-bit integers with sums of 32 bits. SHORT_WORDS is 1 for levels whose vectors multiply bytes; they
+ * define short_right and short_dot. The others multiply 16 bits, so that nothing saturates: a row has two words for a
+ * step, its bytes 0 and 2, then 1 and 3, each widened to 16 bits; the bytes of the panel are widened while they are
+ * read. */
+
+#ifndef SHORT_WORDS
+#define SHORT_WORDS 2
+
+typedef int16_t vh __attribute__((vector_size(VEC * 4), may_alias));
+
+INLINE vi short_right(const int32_t *panel, int word)
+{
+    vi bytes = vi_load(panel);
+    return word ? (vi)((vh)bytes >> 8) : (vi)((vh)((vu)bytes << 8) >> 8);
+}
+
+INLINE vi short_dot(vi sum, vi left, vi right)
+{
+    return sum + vi_madd(left, right);
+}
+
+INLINE void quantised_store(int32_t *words, vi integers)
+{
+    uint64_t pairs[VEC / 2];
+    memcpy(pairs, &integers, sizeof pairs);
+    for (int step = 0; step < VEC / 4; step++)
+        pairs[step] = pairs[2 * step] | pairs[2 * step + 1] << 16;
+    memcpy(words, pairs, sizeof pairs / 2);
+}
+#else
+INLINE void quantised_store(int32_t *words, vi integers)
+{
+    typedef uint8_t bytes __attribute__((vector_size(VEC)));
+    bytes narrow = __builtin_convertvector(integers, bytes);
+    memcpy(words, &narrow, sizeof narrow);
+}
+#endif
+
+typedef vi short_sum;
+
+/* The zero of the row times the sum of the column is what the product counts too much. */
+INLINE vi short_begin(const struct short_product *p, size_t row, int half)
+{
+    return -(vi_load(p->column_sum + half * VEC) * p->zero[row]);
+}
+
+INLINE vf short_end(const struct short_product *p, size_t row, int half, vi sum)
+{
+    vf scale = vf_load(p->column_scale + half * VEC) * p->scale[row];
+    vf product = __builtin_convertvector(sum, vf) * scale; /* a statement of its own: clang would fuse it */
+    return product + vf_load(p->bias + half * VEC);
+}
+
+#include "kernels/quantise_inl.h"
+#include "kernels/short_inl.h"
+
+static void product_int8(const struct short_product *product)
+{
+    short_product(product);
+}

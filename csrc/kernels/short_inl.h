@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The micro-kernel of short numbers: product_inl.h for words of several numbers. The including file defines before
+ *
+ *   SHORT_WORDS   words of a row for a step
+ *   short_sum     vector of sums: vi or vf
+ *   short_begin   (product, row, half of the panel): the first value of the sums of a row
+ *   short_right   (words of the panel, number of the word): the right operand for that word of a row
+ *   short_dot     (sum, left, right)
+ *   short_end     (product, row, half, sum): the values of c */
+
+#define ROWS_PER_BASE 3
+#define PREFETCHERS 4
+#define BASES ((GROUP + ROWS_PER_BASE - 1) / ROWS_PER_BASE)
+#define STEP(pointer, by)                                                                                              \
+    do {                                                                                                               \
+        (pointer) += (by);                                                                                             \
+        __asm__("" : "+r"(pointer));                                                                                   \
+    } while (0)
+
+INLINE void short_group(const int rows, const struct short_product *p, size_t row, const int32_t *next, size_t pace)
+{
+    short_sum sum[GROUP][2];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        sum[r][0] = short_begin(p, row + (size_t)r, 0);
+        sum[r][1] = short_begin(p, row + (size_t)r, 1);
+    }
+    const size_t lda = p->lda;
+    const int32_t *panel = p->panel, *base[BASES];
+#pragma GCC unroll 4
+    for (int g = 0; g < BASES; g++)
+        base[g] = p->a + (row + (size_t)g * ROWS_PER_BASE) * lda;
+    for (size_t step = p->steps; step > 0; step--) {
+        __builtin_prefetch(next, 0, 2);
+        if (PANEL * sizeof *panel > 64)
+            __builtin_prefetch(next + pace - 1, 0, 2);
+        next += pace;
+#pragma GCC unroll 2
+        for (int word = 0; word < SHORT_WORDS; word++) {
+            vi left = short_right(panel, word), right = short_right(panel + VEC, word);
+#pragma GCC unroll 16
+            for (int r = 0; r < rows; r++) {
+                vi value = (vi){0} + base[r / ROWS_PER_BASE][(size_t)(r % ROWS_PER_BASE) * lda + (size_t)word];
+                sum[r][0] = short_dot(sum[r][0], value, left);
+                sum[r][1] = short_dot(sum[r][1], value, right);
+            }
+        }
+        panel += PANEL;
+#pragma GCC unroll 4
+        for (int g = 0; g < (rows + ROWS_PER_BASE - 1) / ROWS_PER_BASE; g++)
+            STEP(base[g], SHORT_WORDS);
+    }
+    float *c = p->c + row * p->ldc;
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; r++) {
+        vf_store(c, short_end(p, row + (size_t)r, 0, sum[r][0]));
+        vf_store(c + VEC, short_end(p, row + (size_t)r, 1, sum[r][1]));
+        STEP(c, p->ldc);
+    }
+}
+
+#define GROUP_OF(n)                                                                                                    \
+    static void short_##n(const struct short_product *p, size_t row, const int32_t *next, size_t pace)                 \
+    {                                                                                                                  \
+        short_group(n, p, row, next, pace);                                                                            \
+    }
+GROUP_OF(1)
+GROUP_OF(2)
+GROUP_OF(3)
+GROUP_OF(4)
+#if GROUP > 4
+GROUP_OF(5)
+GROUP_OF(6)
+#endif
+#if GROUP > 6
+GROUP_OF(7)
+GROUP_OF(8)
+GROUP_OF(9)
+GROUP_OF(10)
+GROUP_OF(11)
+GROUP_OF(12)
+#endif
+#undef GROUP_OF
+
+static void (*const short_groups[])(const struct short_product *, size_t, const int32_t *, size_t) = {
+    NULL,    short_1, short_2, short_3,  short_4,
+#if GROUP > 4
+    short_5, short_6,
+#endif
+#if GROUP > 6
+    short_7, short_8, short_9, short_10, short_11, short_12,
+#endif
+};
+
+static void short_product(const struct short_product *p)
+{
+    if (p->rows == 0)
+        return;
+    size_t groups = (p->rows + GROUP - 1) / GROUP;
+    size_t small = p->rows / groups, larger = p->rows % groups; /* this many groups take one row more */
+    size_t sharers = groups < PREFETCHERS ? groups : PREFETCHERS, pace = (PANEL + sharers - 1) / sharers, row = 0;
+    for (size_t g = 0; g < groups; g++) {
+        size_t rows = small + (g < larger);
+        bool fetches = p->next && g < sharers;
+        short_groups[rows](p, row, fetches ? p->next + g * p->steps * pace : p->panel, fetches ? pace : 0);
+        row += rows;
+    }
+}
+#undef STEP
+#undef BASES
+#undef ROWS_PER_BASE
+#undef PREFETCHERS

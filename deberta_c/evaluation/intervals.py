@@ -1,0 +1,47 @@
+"""Bootstrap: rows are drawn again and again with replacement, and a figure is computed of each draw."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_CELLS = 4 << 20  # counts that are held at once
+
+
+def draws(rows: int, resamples: int, seed: int) -> Iterator[Floats]:
+    """How often each row is drawn, in parts (R, N) whose rows each sum to N.
+
+    >>> [part.sum(axis=1).tolist() for part in draws(3, 2, seed=0)]
+    [[3.0, 3.0]]
+    """
+    random = np.random.default_rng(seed)
+    size = max(1, _CELLS // max(rows, 1))
+    for begin in range(0, resamples, size):
+        count = min(size, resamples - begin)
+        yield np.stack([np.bincount(random.integers(0, rows, rows), minlength=rows) for _ in range(count)]).astype(
+            np.float64
+        )
+
+
+def interval(values: Floats, confidence: float) -> tuple[float, float]:
+    """The percentiles between which `confidence` of the figures of all draws are; NaN without any.
+
+    Draws in which a figure is not defined (NaN) do not count.
+
+    >>> interval(np.arange(101.0), 0.5)
+    (25.0, 75.0)
+    """
+    known = values[~np.isnan(values)]
+    if not len(known):
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def check_bootstrap(resamples: int, confidence: float) -> None:
+    """ValueError for options that give no interval."""
+    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 0:
+        raise ValueError(f"resamples is {resamples!r}; give the number of draws, such as 1000, or 0 for no intervals")
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence is {confidence!r}; it must be between 0 and 1, such as 0.95")

@@ -1,0 +1,149 @@
+"""The scores that a model, a pipeline or an estimator of scikit-learn gives to texts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deberta_c._base.errors import describe
+from deberta_c._models.auto import AutoModelForSequenceClassification
+from deberta_c._models.heads import SequenceClassifier
+from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
+from deberta_c._models.outputs import sigmoid
+from deberta_c._pipelines.factory import TextClassificationPipeline
+from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
+
+_WINDOW = 8192  # texts whose tokens are counted at once
+
+
+class Scorer(NamedTuple):
+    """What is evaluated: its labels, and functions of texts (N) and second texts (N) or None.
+
+    `problem` is a problem_type, or None for a model of one score, where the labels decide.
+    """
+
+    title: str
+    names: list[str]
+    problem: str | None
+    scores: Callable[[list[str], list[str] | None], NDArray[Any]]  # (N, C): probabilities, or values of a regression
+    lengths: Callable[[list[str], list[str] | None], NDArray[np.int64]]  # (N)
+    unit: str  # of the lengths
+
+    def of(self, problem: str, texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
+        """Scores (N, C) for a problem type that the labels have decided."""
+        found = np.asarray(self.scores(texts, pairs), np.float64)
+        return np.asarray(sigmoid(found)) if self.problem is None and problem == MULTIPLE else found
+
+
+def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:
+    """The scorer of a directory, a name of the hub, a model, a pipeline, or an estimator with `predict_proba`.
+
+    `options` are those of `predict`, for a model, and of a call for a pipeline.
+
+    Errors: TypeError for anything else.
+    """
+    if isinstance(model, (str, Path)):
+        model = AutoModelForSequenceClassification.from_pretrained(model)
+    if isinstance(model, SequenceClassifier):
+        return _of_model(model, options)
+    if isinstance(model, TextClassificationPipeline):
+        return _of_pipeline(model, options)
+    if isinstance(model, ZeroShotClassificationPipeline):
+        return _of_zero_shot(model, options)
+    if hasattr(model, "predict_proba") and hasattr(model, "classes_"):
+        return _of_estimator(model, options)
+    raise TypeError(
+        f"model is {describe(model)}; give a directory, an opened classifier of texts, a pipeline for text "
+        "classification or zero-shot classification, or an estimator of scikit-learn with predict_proba"
+    )
+
+
+def problem_of(model: SequenceClassifier) -> str | None:
+    """The problem type of a classifier; None for one score without a problem_type, where the labels decide."""
+    given: str | None = model.config.problem_type
+    if given is not None:
+        return given
+    return None if model.num_labels == 1 else SINGLE
+
+
+def _of_model(model: SequenceClassifier, options: dict[str, Any]) -> Scorer:
+    problem = problem_of(model)
+    scores = model.predict if problem in (REGRESSION, None) else model.predict_proba
+    tokenizer = options.get("tokenizer") or model.tokenizer
+    return Scorer(
+        model.name_or_path or type(model).__name__,
+        model.labels(),
+        problem,
+        lambda texts, pairs: scores(texts, pairs, **options),
+        _token_counts(tokenizer),
+        "tokens",
+    )
+
+
+def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) -> Scorer:
+    names = pipeline.model.labels()
+    places = {name: place for place, name in enumerate(names)}
+
+    def scores(texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
+        inputs: Any = texts
+        if pairs is not None:
+            inputs = [{"text": text, "text_pair": pair} for text, pair in zip(texts, pairs, strict=True)]
+        found = np.empty((len(texts), len(names)))
+        for row, answer in enumerate(pipeline(inputs, top_k=None, **options)):
+            for entry in answer:
+                found[row, places[entry["label"]]] = entry["score"]
+        return found
+
+    problem = problem_of(pipeline.model) or MULTIPLE  # one score is a probability already
+    return Scorer(pipeline.model.name_or_path, names, problem, scores, _token_counts(pipeline.tokenizer), "tokens")
+
+
+def _of_zero_shot(pipeline: ZeroShotClassificationPipeline, options: dict[str, Any]) -> Scorer:
+    probe = pipeline("", **options)
+    names = sorted(probe["labels"])
+
+    def scores(texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
+        found = np.empty((len(texts), len(names)))
+        for row, answer in enumerate(pipeline(texts, **options)):
+            found[row, [names.index(label) for label in answer["labels"]]] = answer["scores"]
+        return found
+
+    several = options.get("multi_label", pipeline._options.get("multi_label", False))
+    return Scorer(
+        pipeline.model.name_or_path,
+        names,
+        MULTIPLE if several else SINGLE,
+        scores,
+        _token_counts(pipeline.tokenizer),
+        "tokens",
+    )
+
+
+def _of_estimator(model: Any, options: dict[str, Any]) -> Scorer:
+    def scores(texts: list[str], pairs: list[str] | None) -> Any:
+        if pairs is not None:
+            raise ValueError(f"pair is given, but {type(model).__name__} takes single texts; leave it out")
+        return model.predict_proba(texts, **options)
+
+    return Scorer(type(model).__name__, list(map(str, model.classes_)), SINGLE, scores, _word_counts, "words")
+
+
+def _token_counts(tokenizer: Any) -> Callable[[list[str], list[str] | None], NDArray[np.int64]]:
+    """A function that counts the tokens of rows as they are before they are cut."""
+
+    def count(texts: list[str], pairs: list[str] | None) -> NDArray[np.int64]:
+        options = tokenizer._encode_options(False, None, pairs=pairs is not None)
+        parts = [np.empty(0, np.int64)]
+        for begin in range(0, len(texts), _WINDOW):
+            seconds = None if pairs is None else pairs[begin : begin + _WINDOW]
+            rows = tokenizer._encode_for_model(texts[begin : begin + _WINDOW], seconds, options)
+            parts.append(np.diff(rows.offsets))
+        return np.concatenate(parts)
+
+    return count
+
+
+def _word_counts(texts: list[str], _: list[str] | None) -> NDArray[np.int64]:
+    return np.array([len(text.split()) for text in texts], np.int64)

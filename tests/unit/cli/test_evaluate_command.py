@@ -1,0 +1,162 @@
+"""`evaluate`, `tokenize`, `info` and `download`."""
+
+import io
+import json
+import re
+import sys
+
+import pytest
+
+import deberta_c
+from deberta_c._cli.main import main
+from tests.support.tiny_models import write_model
+
+TEXTS = ["hello world", "free entry now", "see you at home", "call now"]
+
+
+@pytest.fixture
+def table(tmp_path, model):
+    """A file of labelled texts, of which the model gets three right."""
+    labels = model.predict_labels(TEXTS).tolist()
+    labels[3] = next(name for name in model.labels() if name != labels[3])
+    path = tmp_path / "test.csv"
+    rows = [f"{text},{label},{day}" for text, label, day in zip(TEXTS, labels, (1, 2, 1, ""), strict=True)]
+    path.write_text("\n".join(["text,label,day", *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def evaluate(table, tiny, *options):
+    pytest.importorskip("sklearn.metrics")
+    return main(["evaluate", str(table), "--model", str(tiny), "--resamples", "20", *options])
+
+
+def test_evaluate_prints_tables(table, tiny, capsys):
+    assert evaluate(table, tiny, "--by", "day") == 0
+    shown = capsys.readouterr().out
+    assert "accuracy  0.7500" in shown
+    assert "most confident mistakes" in shown
+    for name in ("1", "2", "missing"):
+        assert re.search(rf"day +{name} +[12] ", shown)
+
+
+def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    files = tmp_path / "out.json", tmp_path / "out.html"
+    assert evaluate(table, tiny, "--json", str(files[0]), "--report", str(files[1])) == 0
+    assert json.loads(files[0].read_text())["metrics"]["accuracy"]["value"] == 0.75
+    assert files[1].read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert capsys.readouterr().err == f"wrote {str(files[1])!r}\n"
+    assert evaluate(table, tiny, "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out)["rows"] == 4
+
+
+@pytest.mark.parametrize(
+    ("options", "status", "message"),
+    [
+        (["--at-least", "0.75"], 0, ""),
+        (["--at-least", "0.8"], 1, "deberta_c: accuracy is 0.7500, but should be at least 0.8\n"),
+        (["--at-least", "1", "--metric", "calibration_error"], 0, ""),
+        (["--at-least", "0", "--metric", "calibration_error"], 1, "but should be at most 0\n"),
+        (["--at-least", "0.5", "--metric", "recall"], 1, "--metric is 'recall'; it must be one of accuracy, f1_macro"),
+        (["--by", "week"], 1, "there is no column 'week'; there are text, label, day: give --by"),
+        (["--label-column", "day"], 1, "the label is missing"),
+        (["--label-column", "text"], 1, "is 'hello world', which is not a label of the model"),
+        (["--report", "no/report.html"], 1, "there is no folder 'no'; create it first"),
+    ],
+)
+def test_the_exit_status_of_evaluate(table, tiny, capsys, options, status, message):
+    assert evaluate(table, tiny, *options) == status
+    assert message in capsys.readouterr().err
+
+
+def test_evaluate_several_labels(tmp_path, make_model, capsys):
+    path = tmp_path / "several.tsv"
+    path.write_text("text\tlabel\nhello\tham; spam\nworld\tother\n", encoding="utf-8")
+    model = make_model(problem_type="multi_label_classification")
+    assert evaluate(path, model, "--label-separator", ";", "--json", "-") == 0
+    assert [row["rows"] for row in json.loads(capsys.readouterr().out)["classes"]] == [1, 1, 1]
+
+
+def test_evaluate_a_regression(tmp_path, make_model, capsys):
+    path = tmp_path / "numbers.csv"
+    path.write_text("text,label\nhello,0.5\nworld,-1\n", encoding="utf-8")
+    model = make_model(id2label={"0": "value"}, problem_type="regression")
+    assert evaluate(path, model, "--at-least", "1000", "--metric", "rmse") == 0
+    assert "spearman" in capsys.readouterr().out
+
+
+def test_evaluate_without_scikit_learn(table, tiny, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.metrics", None)
+    assert main(["evaluate", str(table), "--model", str(tiny)]) == 1
+    assert capsys.readouterr().err == "deberta_c: evaluate needs scikit-learn: `pip install scikit-learn`\n"
+
+
+def test_tokenize(tiny, capsys, monkeypatch):
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(tiny)
+    expected = tokenizer("see you", return_offsets_mapping=True)
+
+    def run(*words):
+        assert main(["tokenize", "--model", str(tiny), *words]) == 0
+        return capsys.readouterr().out
+
+    assert run("see you", "a") == " ".join(expected.tokens()) + "\n" + " ".join(tokenizer("a").tokens()) + "\n"
+    assert run("--ids", "see you") == " ".join(map(str, expected.input_ids)) + "\n"
+    assert run("--count", "--no-special-tokens", "see you") == f"{len(expected.input_ids) - 2}\n"
+    found = json.loads(run("--json", "see you"))
+    assert found["tokens"] == expected.tokens()
+    assert found["offsets"] == [list(span) for span in expected["offset_mapping"]]
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"see\n\nyou at\n")))
+    assert len(run("--count", "-").splitlines()) == 3
+
+
+def test_info(tiny, capsys):
+    assert main(["info", str(tiny), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny)
+    assert found["parameters"] == model.num_parameters()
+    assert found["labels"] == model.labels()
+    assert found["dtype"] == {"F32": model.num_parameters()}
+    assert found["tokenizer"]["tokens"] == len(model.tokenizer)
+    assert main(["info", str(tiny)]) == 0
+    shown = capsys.readouterr().out
+    assert f"parameters               {model.num_parameters():,}\n" in shown
+    assert "3: ham, spam, other" in shown
+
+
+def test_info_of_what_is_not_there(tmp_path, capsys):
+    assert main(["info", str(tmp_path / "no")]) == 1
+    assert "there is no directory" in capsys.readouterr().err
+
+
+def test_info_without_a_tokenizer(tiny, tmp_path, capsys):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).write_bytes((tiny / name).read_bytes())
+    assert main(["info", str(tmp_path)]) == 0
+    assert "tokenizer                -\n" in capsys.readouterr().out
+
+
+def test_download_copies_what_the_cache_has(tmp_path, capsys, monkeypatch):
+    home = tmp_path / "cache" / "models--org--tiny"
+    folder = write_model(home / "snapshots" / ("c0ffee" + "0" * 34))
+    (home / "refs").mkdir()
+    (home / "refs" / "main").write_text(folder.name)
+    (folder / "pytorch_model.bin").write_text("the same weights again")
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    out = tmp_path / "out"
+    assert main(["download", "org/tiny", str(out)]) == 0
+    assert "config.json" in capsys.readouterr().err
+    assert {path.name for path in out.iterdir()} == {path.name for path in folder.iterdir()} - {"pytorch_model.bin"}
+    assert deberta_c.AutoModelForSequenceClassification.from_pretrained(out).tokenizer
+    assert main(["download", "org/tiny", str(out)]) == 1
+    assert "which exists already; give a new directory" in capsys.readouterr().err
+    assert main(["download", "org/other", str(tmp_path / "other")]) == 1
+    assert "HF_HUB_OFFLINE is set" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("command", ["evaluate", "tokenize", "info", "download"])
+def test_help_has_examples(command, capsys):
+    with pytest.raises(SystemExit):
+        main([command, "--help"])
+    assert f"examples:\n  python -m deberta_c {command}" in capsys.readouterr().out

@@ -1,0 +1,257 @@
+"""`evaluate` and `compare`: what they take, what they return, and what they refuse."""
+
+import json
+from math import comb
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c.evaluation.comparing import mcnemar
+from tests.support.tiny_models import write_model
+
+pytest.importorskip("sklearn.metrics")
+
+TEXTS = ["hello world", "free entry now", "see you at home", "call now", "the home", "entry", "you see", "world free"]
+NAMES = ["ham", "spam", "other"]
+LABELS = ["ham", "spam", "ham", "other", "spam", "ham", "other", "spam"]
+
+
+@pytest.fixture(scope="module")
+def result(model):
+    return deberta_c.evaluate(model, TEXTS, LABELS, by={"day": [1, 1, 2, 2, 1, 2, None, 1]}, resamples=50)
+
+
+def test_it_agrees_with_predict(model, result):
+    labels = model.predict_labels(TEXTS).tolist()
+    assert result.predicted == labels
+    assert result.wanted == LABELS
+    right = [a == b for a, b in zip(labels, LABELS, strict=True)]
+    assert result.correct.tolist() == right
+    assert result["accuracy"] == pytest.approx(np.mean(right))
+    assert result.scores == pytest.approx(model.predict_proba(TEXTS))
+    figure = result.metrics["accuracy"]
+    assert figure.low <= figure.value <= figure.high
+    assert result.confusion.sum() == len(result) == 8
+    assert np.trace(result.confusion) == sum(right)
+
+
+def test_tables(result):
+    assert [row["label"] for row in result.classes] == NAMES
+    assert sum(row["rows"] for row in result.classes) == 8
+    scores = [row["score"] for row in result.mistakes]
+    assert scores == sorted(scores, reverse=True)
+    assert len(scores) == 8 - result.correct.sum()
+    assert [(row["column"], row["slice"], row["rows"]) for row in result.slices] == [
+        ("tokens", "1 to 16", 8), ("day", "1", 4), ("day", "2", 3), ("day", "missing", 1)
+    ]  # fmt: skip
+    part = result.slices[1]
+    assert part["accuracy"] == pytest.approx(result.correct[[0, 1, 4, 7]].mean())
+
+
+def test_it_shows_itself(result):
+    text = repr(result)
+    assert text.splitlines()[0].endswith(": 8 texts")
+    for part in ("accuracy", "calibration error", "95% interval", "labels", "slices", "most confident mistakes"):
+        assert part in text
+    assert result._repr_html_().count("<table>") == 4
+
+
+def test_plain_values(result):
+    found = json.loads(json.dumps(result.to_dict(), allow_nan=False))
+    assert found["rows"] == 8
+    assert found["metrics"]["accuracy"]["value"] == result["accuracy"]
+
+
+def test_frames(result):
+    pytest.importorskip("pandas")
+    assert result.to_frame().set_index("metric").loc["accuracy", "value"] == result["accuracy"]
+    rows = result.to_frame("rows")
+    assert list(rows.columns) == [
+        "text", "label", "predicted", "tokens", "correct", "score_ham", "score_spam", "score_other", "day"
+    ]  # fmt: skip
+    assert len(result.to_frame("mistakes")) == len(result.mistakes)
+    with pytest.raises(ValueError, match="of is 'all'; it must be one of metrics, classes"):
+        result.to_frame("all")
+
+
+def kinds_of_tables():
+    rows = [{"body": text, "kind": label, "day": 1} for text, label in zip(TEXTS, LABELS, strict=True)]
+    columns = {name: [row[name] for row in rows] for name in rows[0]}
+    return {
+        "dicts": lambda: rows,
+        "columns": lambda: columns,
+        "pandas": lambda: pytest.importorskip("pandas").DataFrame(rows),
+        "polars": lambda: pytest.importorskip("polars").DataFrame(rows),
+        "arrow": lambda: pytest.importorskip("pyarrow").table(columns),
+    }
+
+
+@pytest.mark.parametrize("kind", list(kinds_of_tables()))
+def test_tables_of_every_kind(model, result, kind):
+    found = deberta_c.evaluate(model, kinds_of_tables()[kind](), text="body", label="kind", by="day", resamples=0)
+    assert found["accuracy"] == result["accuracy"]
+    assert found.columns == {"day": [1] * 8}
+    assert np.isnan(found.metrics["accuracy"].low)
+
+
+def test_ways_to_a_model(model, tiny, result):
+    classifier = deberta_c.pipeline("text-classification", model)
+    labels = [NAMES.index(label) for label in LABELS]
+    for way in (str(tiny), tiny, classifier):
+        found = deberta_c.evaluate(way, TEXTS, labels, resamples=0)
+        assert found.scores == pytest.approx(result.scores, abs=1e-6)
+        assert found["f1_macro"] == result["f1_macro"]
+
+
+def test_an_estimator_of_scikit_learn(result):
+    linear = pytest.importorskip("sklearn.linear_model")
+    text = pytest.importorskip("sklearn.feature_extraction.text")
+    made = pytest.importorskip("sklearn.pipeline").make_pipeline(text.CountVectorizer(), linear.LogisticRegression())
+    made.fit(TEXTS, LABELS)
+    found = deberta_c.evaluate(made, TEXTS, LABELS, resamples=0)
+    assert found["accuracy"] == made.score(TEXTS, LABELS)
+    assert found.length_unit == "words"
+    both = deberta_c.compare(made, made, TEXTS, LABELS, resamples=10)
+    assert both.metrics["accuracy"].difference == 0
+
+
+def test_zero_shot(tmp_path):
+    nli = write_model(tmp_path / "nli", id2label={"0": "entailment", "1": "neutral", "2": "contradiction"})
+    classifier = deberta_c.pipeline("zero-shot-classification", nli, candidate_labels=["home", "call"])
+    found = deberta_c.evaluate(classifier, TEXTS[:3], ["home", "call", "home"], resamples=0)
+    assert found.labels == ["call", "home"]
+    answers = classifier(TEXTS[:3])
+    assert found.predicted == [answer["labels"][0] for answer in answers]
+
+
+def test_pairs(model):
+    seconds = TEXTS[::-1]
+    found = deberta_c.evaluate(model, TEXTS, LABELS, pair=seconds, resamples=0)
+    assert found.scores == pytest.approx(model.predict_proba(TEXTS, seconds))
+    assert "pair" in found.mistakes[0]
+    table = {"text": TEXTS, "other": seconds, "label": LABELS}
+    assert (deberta_c.evaluate(model, table, pair="other", resamples=0).scores == found.scores).all()
+
+
+def test_independent_labels(make_model):
+    model = make_model(problem_type="multi_label_classification")
+    labels = [["ham"], ["spam", "other"], [], ["ham"], ["other"], ["ham", "spam"], ["spam"], []]
+    found = deberta_c.evaluate(model, TEXTS, labels, resamples=20)
+    assert found.wanted == labels
+    assert found.confusion.shape == (3, 2, 2)
+    assert list(found.metrics)[:2] == ["accuracy", "f1_macro"]
+    zeros = np.array([[name in row for name in NAMES] for row in labels], int)
+    assert deberta_c.evaluate(model, TEXTS, zeros, resamples=0)["f1_macro"] == found["f1_macro"]
+
+
+def test_regression(make_model):
+    model = make_model(id2label={"0": "LABEL_0"}, problem_type="regression")
+    numbers = np.linspace(-1, 1, 8)
+    found = deberta_c.evaluate(model, TEXTS, numbers, resamples=30)
+    opened = deberta_c.AutoModelForSequenceClassification.from_pretrained(model)
+    error = opened.predict(TEXTS)[:, 0] - numbers
+    assert found["rmse"] == pytest.approx(np.sqrt(np.square(error).mean()), rel=1e-5)
+    assert list(found.metrics) == ["rmse", "mae", "r2", "pearson", "spearman"]
+    assert len(found.mistakes) == 8
+    assert found.classes == []
+    with pytest.raises(ValueError, match="a regression has no labels"):
+        found.correct  # noqa: B018
+    assert deberta_c.compare(model, model, TEXTS, numbers, resamples=5).p_value is None
+    assert "largest errors" in repr(found)
+
+
+def test_one_score_is_a_probability_if_labels_are_0_and_1(make_model):
+    model = make_model(id2label={"0": "relevant"})
+    found = deberta_c.evaluate(model, TEXTS, [1, 0, 1, 1, 0, 0, 1, 0], resamples=0)
+    opened = deberta_c.AutoModelForSequenceClassification.from_pretrained(model)
+    assert found.problem == "multi_label_classification"
+    assert found.scores == pytest.approx(opened.predict_proba(TEXTS), abs=1e-6)
+    assert deberta_c.evaluate(model, TEXTS, [0.5, 2, 1, 1, 0, 0, 1, 0], resamples=0).problem == "regression"
+
+
+def test_names_of_labels_that_look_like_numbers(make_model):
+    model = make_model(id2label={"0": "1", "1": "2", "2": "3"})
+    found = deberta_c.evaluate(model, TEXTS[:2], [1, 2], resamples=0)
+    assert found.wanted == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((TEXTS,), "labels is missing; give a label for each text"),
+        ((TEXTS, LABELS[:-1]), "texts has 8 rows, but labels 7"),
+        (
+            (TEXTS, ["ham", "Spam", *LABELS[2:]]),
+            r"labels\[1\] is 'Spam', which is not a label of the model; its labels",
+        ),
+        ((TEXTS, [0, 1, 2, 3, 0, 0, 0, 0]), r"labels\[\d\] is \d, which is not a label of the model"),
+        ((TEXTS, [["ham"]] * 8), "the model has one label for each text"),
+        (({"texts": TEXTS, "label": LABELS},), r"data has no column 'text', it has \['texts', 'label'\]; did you mean"),
+        (({"text": [None, "a"], "label": ["ham", "ham"]},), r"column 'text'\[0\] is missing"),
+        (({"text": ["a"], "label": [None]},), r"column 'label'\[0\] is missing"),
+    ],
+)
+def test_wrong_data(model, arguments, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        deberta_c.evaluate(model, *arguments)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"resamples": -1}, "resamples is -1; give the number of draws"),
+        ({"confidence": 95}, "confidence is 95; it must be between 0 and 1"),
+        ({"bins": 0}, "bins is 0; it must be an integer"),
+        ({"by": "day"}, "by names a column, but data is a column of texts"),
+        ({"max_lenght": 5}, "max_lenght"),
+    ],
+)
+def test_wrong_options(model, options, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        deberta_c.evaluate(model, TEXTS, LABELS, **options)
+
+
+def test_something_that_is_no_model():
+    with pytest.raises(TypeError, match="model is a dict; give a directory, an opened classifier"):
+        deberta_c.evaluate({}, TEXTS, LABELS)
+
+
+def test_without_scikit_learn(model, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "sklearn.metrics", None)
+    with pytest.raises(ImportError, match="evaluate needs scikit-learn: `pip install scikit-learn`"):
+        deberta_c.evaluate(model, TEXTS, LABELS)
+
+
+@pytest.mark.parametrize(("only_first", "only_second"), [(0, 0), (1, 5), (3, 3), (0, 9), (10, 2), (500, 480)])
+def test_mcnemar_is_the_binomial_test(only_first, only_second):
+    stats = pytest.importorskip("scipy.stats")
+    total = only_first + only_second
+    expected = stats.binomtest(only_first, total).pvalue if total else 1.0
+    assert mcnemar(only_first, only_second) == pytest.approx(expected)
+    assert mcnemar(only_first, only_second) == mcnemar(only_second, only_first)
+
+
+def test_mcnemar_of_many_disagreements():
+    stats = pytest.importorskip("scipy.stats")
+    assert mcnemar(700, 600) == pytest.approx(stats.chi2.sf((100 - 1) ** 2 / 1300, 1))
+    assert mcnemar(700, 600) == pytest.approx(2 * sum(comb(1300, k) for k in range(601)) / 2**1300, rel=0.02)
+
+
+def test_compare(model, tmp_path):
+    other = deberta_c.AutoModelForSequenceClassification.from_pretrained(write_model(tmp_path / "b", add=None))
+    weights = {"first": model, "second": other}
+    other.config.id2label = {0: "spam", 1: "ham", 2: "other"}  # the same scores under other names
+    found = deberta_c.compare(*weights.values(), TEXTS, LABELS, resamples=40)
+    assert found.only_first == sum(row["better"] == "first" for row in found.differences)
+    assert found.only_second == sum(row["better"] == "second" for row in found.differences)
+    figure = found.metrics["accuracy"]
+    assert figure.difference == pytest.approx((found.only_second - found.only_first) / 8)
+    assert figure.low <= figure.difference <= figure.high
+    assert found.p_value == mcnemar(found.only_first, found.only_second)
+    assert "McNemar's test" in repr(found)
+    assert "<table>" in found._repr_html_()
+    json.dumps(found.to_dict(), allow_nan=False)
+    other.config.id2label = {0: "a", 1: "b", 2: "ham"}
+    with pytest.raises(ValueError, match="is not a label of the model"):
+        deberta_c.compare(model, other, TEXTS, LABELS)

@@ -1,0 +1,279 @@
+"""Wrong arguments, data sets, functions and callbacks of a training: what is raised, and what it says."""
+
+import gzip
+import re
+
+import numpy as np
+import pytest
+
+import deberta_c
+from deberta_c import LoraConfig, TrainerCallback, TrainingArguments
+from deberta_c._cli.main import main
+from deberta_c.training.one_class import OneClassCallback, check_predictions
+from deberta_c.training.tune import tune
+from tests.unit.training.test_fit import LABELS, SHORT, TEXTS, new_model
+from tests.unit.training.test_trainer import data, small_model, tokenizer, trainer_of
+
+__all__ = ["tokenizer"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"seed": "a"}, ValueError, "seed is 'a'; it must be an integer of at least 0"),
+        ({"seed": -1}, ValueError, "seed is -1"),
+        ({"seed": float("nan")}, ValueError, "seed is nan"),
+        ({"data_seed": 0.5}, ValueError, "data_seed is 0.5; it must be an integer of at least 0, or None"),
+        ({"max_steps": 2.5}, ValueError, "max_steps is 2.5; it must be an integer"),
+        ({"save_total_limit": "2"}, ValueError, "save_total_limit is '2'; it must be an integer, or None"),
+        ({"eval_delay": "x"}, TypeError, "eval_delay is 'x' of type str"),
+        ({"adam_epsilon": 0}, ValueError, "adam_epsilon is 0.*; it must be above 0"),
+        ({"gradient_accumulation_steps": 1.5}, ValueError, "gradient_accumulation_steps is 1.5"),
+        ({"logging_steps": float("inf")}, ValueError, "logging_steps is inf"),
+        ({"lr_scheduler_kwargs": "{"}, ValueError, "lr_scheduler_kwargs is '{'; give a dict"),
+        ({"lr_scheduler_kwargs": "3"}, ValueError, "lr_scheduler_kwargs is '3'; give a dict"),
+        ({"lora": {"rank": 3}}, TypeError, "lora has the key 'rank'; it must be one of r, lora_alpha"),
+        ({"lora": {"lora_alpha": "8"}}, ValueError, "lora_alpha is '8'; it must be a number above 0"),
+        ({"lora": {"lora_alpha": float("inf")}}, ValueError, "lora_alpha is inf"),
+        ({"lora": {"r": True}}, ValueError, "r of LoRA is True"),
+        ({"lora": {"target_modules": []}}, ValueError, r"target_modules is \[\]; name a module"),
+    ],
+)
+def test_wrong_arguments(options, error, message):
+    with pytest.raises(error, match=message):
+        TrainingArguments(**options)
+
+
+def test_numbers_of_numpy_are_numbers():
+    """They can be written into a checkpoint, and a whole float counts as an integer."""
+    arguments = TrainingArguments(
+        seed=np.int64(3), learning_rate=np.float32(0.5), per_device_train_batch_size=np.int32(4), max_steps=3.0,
+        gradient_accumulation_steps=2.0, data_seed=np.uint8(1), warmup_steps=np.float32(0.25),
+    )  # fmt: skip
+    found = arguments.to_dict()
+    assert '"learning_rate": 0.5' in arguments.to_json_string()
+    names = ("seed", "per_device_train_batch_size", "max_steps", "gradient_accumulation_steps", "data_seed")
+    assert [type(found[name]) for name in names] == [int] * 5
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"seed": "a"}, ValueError, "seed is 'a'"),
+        ({"seed": 1.5}, ValueError, "seed is 1.5"),
+        ({"lr_scheduler_kwargs": "{"}, ValueError, "lr_scheduler_kwargs"),
+        ({"resume": True}, ValueError, "resume is True, but output_dir is None"),
+        ({"learning_rate": 1e10}, FloatingPointError, "eval_loss after step 2 is nan; lower learning_rate"),
+        ({"learning_rate": 1e10, "validation": None}, FloatingPointError, "answers NaN or infinity"),
+        ({"freeze_layers": 9}, ValueError, "freeze_layers is 9, but the model has 2 layers"),
+        ({"lora": LoraConfig(target_modules=["no"])}, ValueError, "target_modules has 'no'"),
+    ],
+)
+def test_fit_that_fails_leaves_the_names_of_the_labels(options, error, message):
+    model = new_model()
+    before = dict(model.config.id2label), dict(model.config.label2id)
+    with pytest.raises(error, match=message):
+        model.fit(TEXTS, ["b", "b", "a", "a"] * 5, **{**SHORT, "epochs": 1, **options})
+    assert (dict(model.config.id2label), dict(model.config.label2id)) == before
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        ({"input_ids": [[1.5, 2.0]]}, ValueError, r"train_dataset input_ids\[0\] is \[1.5, 2.0\]; it must be a list"),
+        ({"input_ids": [[1, float("nan")]]}, ValueError, r"input_ids\[0\] is \[1, nan\]"),
+        ({"input_ids": [[1, 2**40]]}, ValueError, r"input_ids\[0\]"),
+        ({"input_ids": [[1], [[2]]]}, ValueError, r"input_ids\[1\] is \[\[2\]\]"),
+        ({"input_ids": [None]}, ValueError, r"input_ids\[0\] is None"),
+        ({"input_ids": ["abc"]}, ValueError, r"input_ids\[0\] is 'abc'"),
+        ({"input_ids": [[1, -1]]}, ValueError, "id -1 of token 1 is outside the vocabulary"),
+        ({"input_ids": [[1, 2]], "attention_mask": [[1]]}, ValueError, r"attention_mask\[0\] has 1 numbers, .* 2"),
+        ({"input_ids": [[1, 2]] * 2, "attention_mask": [[1, 1]]}, ValueError, "attention_mask has 1 rows, .* 2"),
+        ({"text": ["a", "b"], "label": [1, None]}, ValueError, r"train_dataset labels\[1\] is missing"),
+        ({"text": ["a", "b"], "teacher_logits": np.ones((3, 2))}, ValueError, "2 rows, but 3 teacher_logits"),
+        ({"text": ["a", "b"], "teacher_logits": [[1, 2], [1]]}, ValueError, "teacher_logits are no array"),
+        (3, TypeError, "train_dataset is 3; give a DataFrame"),
+        ("abc", TypeError, "train_dataset is 'abc'; give a DataFrame"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:train_dataset has no row")
+def test_wrong_data_sets(tokenizer, tmp_path, columns, error, message):
+    if isinstance(columns, dict) and "label" not in columns:
+        columns = {**columns, "label": [0, 1] * (len(next(iter(columns.values()))) // 2) or [0]}
+    with pytest.raises(error, match=message):
+        trainer_of(tokenizer, tmp_path, train=columns).train()
+
+
+def test_two_columns_of_one_name(tokenizer, tmp_path):
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame([["a", "b", 1]], columns=["text", "text", "label"])
+    with pytest.raises(ValueError, match="two columns named 'text'"):
+        trainer_of(tokenizer, tmp_path, train=frame).train()
+
+
+@pytest.mark.parametrize(
+    ("function", "error", "message"),
+    [
+        (lambda logits, labels: 1.0, TypeError, "compute_loss_func returned 1.0; it must return two things"),
+        (lambda logits, labels: None, TypeError, "compute_loss_func returned None"),
+        (lambda logits, labels: (np.ones(3), logits), TypeError, "compute_loss_func returned"),
+        (lambda logits, labels: (1.0, np.ones(len(logits))), ValueError, r"gradient of shape \(8,\); .* \(8, 2\)"),
+        (lambda logits, labels: (float("nan"), logits), FloatingPointError, "loss of step 1 is nan"),
+    ],
+)
+def test_wrong_loss_functions(tokenizer, tmp_path, function, error, message):
+    trainer = trainer_of(tokenizer, tmp_path)
+    trainer.compute_loss_func = function
+    with pytest.raises(error, match=message):
+        trainer.train()
+
+
+def test_wrong_metrics_and_callbacks(tokenizer, tmp_path):
+    class Wrong(TrainerCallback):
+        def on_step_end(self, args, state, control, **others):
+            return True
+
+    with pytest.raises(TypeError, match=r"Wrong.on_step_end returned True; it must return the control, or None"):
+        trainer_of(tokenizer, tmp_path, callbacks=[Wrong()]).train()
+    trainer = trainer_of(tokenizer, tmp_path, eval_strategy="epoch")
+    trainer.compute_metrics = lambda found: None
+    with pytest.raises(TypeError, match="compute_metrics returned None; it must return a dict"):
+        trainer.train()
+    trainer = trainer_of(tokenizer, tmp_path, eval_strategy="epoch", metric_for_best_model="each")
+    trainer.compute_metrics = lambda found: {"each": np.ones(2)}
+    with pytest.raises(ValueError, match="metric_for_best_model is 'each', but the metrics are"):
+        trainer.train()
+
+
+def test_a_callback_that_raises_leaves_the_model(tokenizer, tmp_path):
+    class Raise(TrainerCallback):
+        def on_step_end(self, args, state, control, **others):
+            raise RuntimeError("mine")
+
+    trainer = trainer_of(tokenizer, tmp_path, callbacks=[Raise()])
+    before = trainer.model.predict(TEXTS, tokenizer=tokenizer)
+    with pytest.raises(RuntimeError, match="mine"):
+        trainer.train()
+    assert np.array_equal(trainer.model.predict(TEXTS, tokenizer=tokenizer), before)
+    trainer.pop_callback(Raise)
+    assert trainer.train().global_step == 16
+
+
+@pytest.mark.parametrize(
+    ("keys", "labels", "message"),
+    [
+        ({"num_labels": 2}, ["x"] * 20, "labels has one label only, 'x', from which .* learns nothing"),
+        ({"num_labels": 2}, [7, "7"] * 10, "labels has '7' as a number and as a str"),
+        ({"num_labels": 3}, [["a", "a"], ["b", "c"]] * 10, r"labels\[0\] is \['a', 'a'\]; .* each once"),
+        ({"num_labels": 3}, [[0, 0, 1], [1, 0]] * 10, r"labels\[0\] is \[0, 0, 1\]; .* a 0 or 1 for each of the 3"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::deberta_c.MissingHeadWarning")
+def test_wrong_labels(keys, labels, message):
+    with pytest.raises(ValueError, match=message):
+        new_model(**keys).fit(TEXTS, labels, **SHORT)
+
+
+def test_a_model_that_predicts_one_class_only():
+    """It stops after as many validations as `patience` says, and one more, and says what may help."""
+    texts = ["the same words"] * 20
+    with pytest.warns(UserWarning, match=r"gives all of 18 rows .* 'ham|'spam'; give a lower learning_rate"):
+        result = new_model().fit(texts, LABELS, **{**SHORT, "learning_rate": 1e-3}, epochs=12)
+    assert result.stopped_early
+    assert len(result.history) < 12
+
+
+def test_one_class_is_no_fault_where_the_loss_falls():
+    callback = OneClassCallback(2)
+    labels, control = np.array([0, 0, 0, 1]), deberta_c.TrainerControl()
+    for _ in range(5):
+        callback.see(np.array([[2.0, 0], [2, 0], [2, 0], [0.1, 0]]), labels)
+        callback.on_evaluate(None, None, control)
+    assert not control.should_training_stop
+    with pytest.raises(FloatingPointError, match="NaN"):
+        check_predictions(np.full((4, 2), np.nan), labels, ["a", "b"])
+
+
+def test_tune_of_trials_that_all_diverge():
+    with pytest.raises(FloatingPointError, match="all 2 trials is NaN or infinite; give lower values"):
+        tune(new_model, TEXTS, LABELS, space={"learning_rate": [1e10, 1e11]}, epochs=1, max_length=8)
+
+
+def test_tune_over_values_of_any_kind():
+    result = tune(
+        new_model, TEXTS, LABELS, space={"lora": [None, {"r": 2}]}, epochs=1, learning_rate=1e-3, max_length=8
+    )
+    assert result.searched == ["lora"]
+    assert len(result.rows) == 2
+
+
+def test_ragged_and_plain_rows_with_masks(tokenizer, tmp_path):
+    """Masks of bool, ids of any integer type, and arrays of two dimensions are rows, too."""
+    ids = np.arange(4, 36, dtype=np.uint16).reshape(8, 4)
+    mask = np.ones((8, 4), bool)
+    mask[:, 3] = False
+    train = {"input_ids": ids, "attention_mask": mask, "label": [0, 1] * 4}
+    out = trainer_of(tokenizer, tmp_path, small_model(), train=train, evaluate=data(8), num_train_epochs=1).train()
+    assert out.global_step == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"steps": 0}, ValueError, "steps is 0; it must be an integer of at least 1, or None"),
+        ({"seed": "a"}, ValueError, "seed is 'a'"),
+        ({"batch_size": 0}, ValueError, "^batch_size is 0"),
+        ({"validation": 0}, ValueError, "validation is 0"),
+        ({"detection_weight": float("nan")}, ValueError, "detection_weight is nan"),
+    ],
+)
+def test_wrong_calls_of_pretrain(tokenizer, tmp_path, options, error, message):
+    config = deberta_c.BertConfig(
+        vocab_size=len(tokenizer), hidden_size=8, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
+    )
+    texts, out = tmp_path / "texts.txt", tmp_path / "out"
+    texts.write_text("win a prize now\nsee you at home\n" * 20)
+    with pytest.raises(error, match=message):
+        deberta_c.pretrain(texts, config, tokenizer, out, max_length=16, progress=False, **options)
+    with pytest.raises(NotADirectoryError, match=r"output_dir is .*texts.txt"):
+        deberta_c.pretrain(texts, config, tokenizer, texts, max_length=16, progress=False)
+    broken = tmp_path / "texts.gz"
+    broken.write_bytes(gzip.compress(texts.read_bytes())[:30])
+    with pytest.raises(ValueError, match=r"texts.gz' is not a whole gzip file"):
+        deberta_c.pretrain(broken, config, tokenizer, out, max_length=16, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        ('{"text": "a b", "label": "x"}\n' * 8, [], "all labels are 'x'; a classifier needs rows of two labels"),
+        ('{"text": "a b", "label": ["x"]}\n' * 8, [], "has the label .'x'.; a label must be a text or a number"),
+        ('{"text": "a b", "label": 1}\n' * 8, ["--out", "{file}/sub"], "--out is .* nothing can be written"),
+        ('{"text": "a b", "label": 1}\n' * 8, ["--checkpoints", "{file}/sub"], "--checkpoints is .* nothing can be"),
+        ("", [], "has no rows"),
+    ],
+)
+def test_wrong_calls_of_the_command(tmp_path, capsys, rows, options, message):
+    source = tmp_path / "train.jsonl"
+    source.write_text(rows)
+    given = [option.format(file=source) for option in options]
+    assert main(["train", str(source), "--out", str(tmp_path / "out"), *given, "--quiet"]) == 1
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out").exists()
+
+
+def test_labels_of_json_are_not_cut_to_whole_numbers(tmp_path, capsys):
+    """0.2 and 0.7 are two labels, not both 0."""
+    source = tmp_path / "train.jsonl"
+    source.write_text('{"text": "win a prize", "label": 0.2}\n{"text": "see you", "label": 0.7}\n' * 10)
+    assert main(["train", str(source), "--out", str(tmp_path / "out"), "--epochs", "1", "--quiet"]) == 0
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    assert model.labels() == ["0.2", "0.7"]
+
+
+def test_the_name_of_a_picture_is_looked_at_first(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    source = tmp_path / "train.csv"
+    source.write_text("text,label\na,x\nb,y\n" * 5)
+    assert main(["tune", str(source), "--picture", str(tmp_path / "tuned.doc")]) == 1
+    assert "must end with .png, .svg, .pdf" in capsys.readouterr().err
