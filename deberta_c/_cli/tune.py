@@ -17,7 +17,7 @@ from deberta_c._cli.training import (
     validation_rows,
 )
 from deberta_c._columns.table_writers import writing
-from deberta_c._columns.tables import STANDARD, format_of
+from deberta_c._columns.tables import STANDARD, Format, format_of
 
 _PICTURES = (".png", ".svg", ".pdf")
 _SEARCHED: dict[str, tuple[type, list[Any], str]] = {
@@ -48,7 +48,8 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    """Tries the combinations, prints the table and saves what was asked for."""
+    """Tries the combinations, prints the table and saves what was asked for, of finished trials when it is stopped."""
+    from deberta_c.training.signals import signals_wait
     from deberta_c.training.tune import tune
 
     check_directory("--out", options.out)
@@ -76,14 +77,21 @@ def run(options: argparse.Namespace) -> None:
         on_trial=lambda done, total: print(f"\r{done} of {total} trials ", end="", file=sys.stderr, flush=True),
         **fixed_options(options),
     )
+    with signals_wait():
+        _write(result, options, form)
+    if result.stopped is not None:
+        raise result.stopped
+
+
+def _write(result: Any, options: argparse.Namespace, form: Format | None) -> None:
     print(file=sys.stderr)
-    print(result)
+    print(result, flush=True)
+    if form is not None:
+        columns = {name: type(value) for name, value in result.rows[0].items()}
+        with writing(options.table, form, STANDARD, columns) as write:
+            write(list(columns), [dict(row) for row in result.rows])
     if options.out is not None:
         result.model.save_pretrained(options.out)
         result.model.tokenizer.save_pretrained(options.out)
     if options.picture is not None:
         result.plot().savefig(options.picture)
-    if form is not None:
-        columns = {name: type(value) for name, value in result.rows[0].items()}
-        with writing(options.table, form, STANDARD, columns) as write:
-            write(list(columns), [dict(row) for row in result.rows])

@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from deberta_c._base.errors import warn_caller
+from deberta_c._base.errors import describe, warn_caller
 from deberta_c._base.suggest import unknown_option
+from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import (
     Missing,
     RowName,
@@ -52,7 +53,7 @@ _HARMLESS: dict[str, tuple[Any, ...]] = {
 }
 
 
-_DTYPES = ("dtype", "torch_dtype")
+DTYPES = ("dtype", "torch_dtype")
 
 
 class Plan(Protocol):
@@ -60,9 +61,11 @@ class Plan(Protocol):
 
     def one(self, inputs: Any) -> Any:
         """The result of one text."""
+        ...
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
         """The results of a column; messages number its rows from `start`."""
+        ...
 
 
 class Pipeline(ABC, Generic[M]):
@@ -76,6 +79,8 @@ class Pipeline(ABC, Generic[M]):
     `from_pretrained`, or must be that of the opened model.
     """
 
+    model: M
+    tokenizer: PreTrainedTokenizerFast
     task: ClassVar[str]
     other_names: ClassVar[tuple[str, ...]] = ()  # other names of the task
     opener: ClassVar[Any]  # the Auto class that opens a directory for the task
@@ -99,7 +104,7 @@ class Pipeline(ABC, Generic[M]):
                 f"model is of type {type(model).__name__}; for {self.task!r} give a directory or what "
                 f"{self.opener.__name__}.from_pretrained returned"
             )
-        check_dtype(model, options)
+        _check_dtype(model, options)
         self.model = model
         self.tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
         self._batch_size = 1 if batch_size is None else check_batch_size(batch_size)
@@ -178,6 +183,13 @@ class Pipeline(ABC, Generic[M]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
+
+    def _repr_html_(self) -> str:
+        """The pipeline as a table, for notebooks."""
+        facts = {"pipeline": type(self).__name__, "task": self.task, **self.model._facts(self.tokenizer)}
+        if self._options:
+            facts["options"] = ", ".join(f"{name}={describe(value)}" for name, value in self._options.items())
+        return html_facts(facts)
 
 
 class TokenPlan(ABC, Generic[M]):
@@ -284,13 +296,13 @@ def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
     ignored = [name for name, usual in _HARMLESS.items() if name in options and options[name] not in usual]
     if ignored:
         warn_caller(UserWarning(f"ignored by a pipeline: {', '.join(ignored)}"))
-    return {name: value for name, value in options.items() if name not in _HARMLESS and name not in _DTYPES}
+    return {name: value for name, value in options.items() if name not in _HARMLESS and name not in DTYPES}
 
 
-def check_dtype(model: PreTrainedModel, options: Mapping[str, Any]) -> None:
+def _check_dtype(model: PreTrainedModel, options: Mapping[str, Any]) -> None:
     """ValueError for a `dtype` or `torch_dtype` other than that of the opened model."""
     wanted, now = wanted_dtype(options), model.precision
-    if any(options.get(name) for name in _DTYPES) and wanted not in ("auto", now.dtype, now):
+    if any(options.get(name) for name in DTYPES) and wanted not in ("auto", now.dtype, now):
         raise ValueError(f'dtype is "{wanted}", but the model is open in {now.dtype}; give model.to_dtype("{wanted}")')
 
 

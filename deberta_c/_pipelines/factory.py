@@ -16,7 +16,7 @@ from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.outputs import scores_of
-from deberta_c._pipelines.base import Pipeline, check_dtype, check_top_k
+from deberta_c._pipelines.base import DTYPES, Pipeline, check_top_k
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
 from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
@@ -362,8 +362,10 @@ def pipeline(
         model = found.opener.from_pretrained(model, **opening)
         if isinstance(tokenizer, (str, Path)):
             tokenizer = AutoTokenizer.from_pretrained(tokenizer, **where)
-    elif opening := _without_dtype(model, opening):
-        warn_caller(UserWarning(f"ignored by a pipeline, because the model is open already: {', '.join(opening)}"))
+    else:
+        options |= {name: opening.pop(name) for name in DTYPES if name in opening}  # checked by the pipeline
+        if opening:
+            warn_caller(UserWarning(f"ignored by a pipeline, because the model is open already: {', '.join(opening)}"))
     return found(model, tokenizer, device=device, batch_size=batch_size, **options)
 
 
@@ -371,12 +373,6 @@ def _pop_opening_options(options: dict[str, Any]) -> dict[str, Any]:
     """Removes the options that choose what is opened, and returns them."""
     opening = {name: value for name in (*_OPENING, *HUB) if (value := options.pop(name, None)) is not None}
     return {**opening, **(options.pop("model_kwargs", None) or {})}
-
-
-def _without_dtype(model: PreTrainedModel, opening: dict[str, Any]) -> dict[str, Any]:
-    """The options of an opening except the type, which an opened model has already; ValueError for another one."""
-    check_dtype(model, opening)
-    return {name: value for name, value in opening.items() if name not in ("dtype", "torch_dtype")}
 
 
 def _require_cpu_map(device_map: Any) -> None:

@@ -19,6 +19,7 @@ from deberta_c._files.shards import write_weights
 from deberta_c._models.tensor_names import by_current_name
 from deberta_c.training.callbacks import TrainerState
 from deberta_c.training.session import Session
+from deberta_c.training.signals import signals_wait
 
 PREFIX = "checkpoint"
 _REPLACED, _SUM = ".deberta_c.replaced.", "sum_of_weights"
@@ -26,7 +27,7 @@ _LASTING = (
     "per_device_train_batch_size", "gradient_accumulation_steps", "train_sampling_strategy", "dataloader_drop_last",
     "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm", "optim",
     "adam_beta1", "adam_beta2", "adam_epsilon", "label_smoothing_factor", "freeze_layers", "freeze_embeddings",
-    "layerwise_lr_decay", "lora",
+    "layerwise_lr_decay", "lora", "distillation_temperature", "distillation_alpha",
 )  # fmt: skip
 """Arguments that a training which is resumed should have as before."""
 STATE, OPTIMIZER, ARGUMENTS, WEIGHTS = "trainer_state.json", "optimizer.npz", "training_args.json", "model.safetensors"
@@ -50,8 +51,9 @@ def save(directory: Path, session: Session, state: TrainerState, arguments: Any,
             np.savez(place(OPTIMIZER), **cast("Any", session.state() | {_SUM: sum_of_weights}))
     if drafted != directory:  # an earlier one of this step stays until the new one is whole
         replaced = directory.with_name(_REPLACED + directory.name)
-        directory.rename(replaced)
-        drafted.rename(directory)
+        with signals_wait():
+            directory.rename(replaced)
+            drafted.rename(directory)
         shutil.rmtree(replaced)
 
 

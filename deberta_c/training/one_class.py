@@ -1,12 +1,13 @@
-"""A model that gives all rows the same class: how `fit` notices it, and what it advises."""
+"""A model that gives all rows the same class: how a `Trainer` notices it, and what it advises."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import warn_caller
-from deberta_c._models.losses import loss_and_gradient
+from deberta_c._models.losses import IGNORED, SINGLE, loss_and_gradient
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import TrainerCallback, TrainerControl, TrainerState
 
@@ -17,30 +18,49 @@ ADVICE = (
 
 
 class OneClassCallback(TrainerCallback):
-    """Stops a training in which `patience` validations in a row found one class only, no better than a guess.
+    """Stops a training in which `patience` evaluations in a row found one class only, no better than a guess.
 
-    A guess knows how frequent each class is. `see` gets the logits and labels of each validation.
+    A guess knows how frequent each class is. It sees the evaluations of a `Trainer` with `compute_metrics`, and does
+    nothing for heads other than those that give a row one class.
 
     >>> callback, control = OneClassCallback(2), TrainerControl()
+    >>> logits, labels = np.tile([5.0, 0.0], (4, 1)), np.array([0, 1, 0, 1])
     >>> for _ in range(2):
-    ...     callback.see(np.tile([5.0, 0.0], (4, 1)), np.array([0, 1, 0, 1]))
-    ...     callback.on_evaluate(TrainingArguments(), TrainerState(), control)
+    ...     callback.on_evaluate(TrainingArguments(), TrainerState(), control, predictions=[(logits, labels)])
     >>> control.should_training_stop
     True
     """
 
     def __init__(self, patience: int) -> None:
-        self._patience, self._count = patience, 0
+        self.patience, self.count = patience, 0
 
-    def see(self, logits: NDArray[Any], labels: NDArray[Any]) -> None:
-        """Counts validations that found one class only."""
-        stuck = one_class(logits, labels) is not None and _loss(logits, labels) > 0.99 * _loss_of_guess(labels)
-        self._count = self._count + 1 if stuck else 0
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
+    ) -> None:
+        """Begins to count, or goes on with the count of a checkpoint."""
+        self.count = self.count if state.global_step else 0
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
-        """Stops after too many of them."""
-        if self._count >= self._patience:
+        """Counts evaluations of which every data set got one class only, and stops after too many of them."""
+        found = [_stuck(*seen) for seen in others.get("predictions", [])]
+        self.count = self.count + 1 if found and all(found) else 0
+        if self.count >= self.patience:
             control.should_training_stop = True
+
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it."""
+        return {"args": {"patience": self.patience}, "attributes": {"count": self.count}}
+
+
+def _stuck(logits: Any, labels: Any) -> bool:
+    """Whether an evaluation found one class only, no better than a guess."""
+    if getattr(logits, "ndim", 0) != 2 or getattr(labels, "ndim", 0) != 1 or labels.dtype.kind not in "iu":
+        return False
+    kept = labels != IGNORED
+    logits, labels = logits[kept], labels[kept]
+    if logits.shape[1] < 2 or len(labels) == 0 or not 0 <= labels.min() <= labels.max() < logits.shape[1]:
+        return False
+    return one_class(logits, labels) is not None and _loss(logits, labels) > 0.99 * _loss_of_guess(labels)
 
 
 def one_class(logits: NDArray[Any], labels: NDArray[Any]) -> int | None:
@@ -53,22 +73,23 @@ def one_class(logits: NDArray[Any], labels: NDArray[Any]) -> int | None:
     return int(found[0]) if len(found) == 1 and len(np.unique(labels)) > 1 else None
 
 
-def check_predictions(logits: NDArray[Any], labels: NDArray[Any], names: list[str]) -> None:
+def check_predictions(logits: NDArray[Any], labels: NDArray[Any], names: Mapping[int, str]) -> None:
     """Warns when a trained model gives rows that it learnt from, with different labels (N), the same class.
 
     Errors: FloatingPointError for logits (N, C) that are NaN or infinite.
     """
     if not np.isfinite(logits).all():
-        raise FloatingPointError("the trained model answers NaN or infinity; open it again and lower learning_rate")
+        raise FloatingPointError(
+            "the trained model answers NaN or infinity; the model keeps the weights that it had: lower learning_rate"
+        )
     found = one_class(logits, labels)
     if found is not None:
-        warn_caller(
-            UserWarning(f"the model gives all of {len(labels)} rows that it learnt from {names[found]!r}; {ADVICE}")
-        )
+        name = names.get(found, found)
+        warn_caller(UserWarning(f"the model gives all of {len(labels)} rows that it learnt from {name!r}; {ADVICE}"))
 
 
 def _loss(logits: NDArray[Any], labels: NDArray[Any]) -> float:
-    return float(loss_and_gradient("single_label_classification", logits, labels)[0])
+    return float(loss_and_gradient(SINGLE, logits, labels)[0])
 
 
 def _loss_of_guess(labels: NDArray[Any]) -> float:

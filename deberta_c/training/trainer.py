@@ -1,11 +1,8 @@
 """`Trainer`: fine-tuning of a model, with the names of transformers' Trainer."""
 
 import math
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +12,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import short, warn_caller
 from deberta_c._files.atomic import require_writable
+from deberta_c._models.losses import IGNORED
 from deberta_c.training import checkpoints
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import (
@@ -23,16 +21,20 @@ from deberta_c.training.callbacks import (
     TrainerControl,
     TrainerState,
     metric_key,
+    owed_control,
     progress_callback,
 )
 from deberta_c.training.data import Rows, batches, columns_of, gathered, is_several, order_of
 from deberta_c.training.kept import KeptOutputs
 from deberta_c.training.objective import Batch
 from deberta_c.training.objectives import objective_of
+from deberta_c.training.one_class import check_predictions
 from deberta_c.training.schedules import Schedule, schedule_of
 from deberta_c.training.session import Session
+from deberta_c.training.signals import signals_wait, sigterm_stops
 
 HeldOut = dict[str, Rows]
+_CHECKED_ROWS = 256  # that a trained classifier is tried on
 
 # Methods of transformers' Trainer that work on torch, and what takes their place.
 _OF_TORCH = {
@@ -82,11 +84,13 @@ class Trainer:
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
     is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
-    are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or texts (`text`,
-    `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the model's own.
+    are DataFrames, Arrow tables, dicts of columns, lists of dicts or a datasets.Dataset, with `input_ids` or texts
+    (`text`, `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer, by default the model's own.
     `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
-    of each class. Training computes in float32, whatever type the weights in the files have.
+    of each class. A `teacher`, a model with the same head, labels and vocabulary, adds to the loss of the training how
+    far the logits are from its own: see `distillation_alpha` and `distillation_temperature` of the arguments. Training
+    computes in float32, whatever type the weights in the files have.
 
     During a training the model keeps the weights that it had; at its end it has the trained ones (or the best, with
     `load_best_model_at_end`). Ctrl-C and SIGTERM stop after the step, and write a checkpoint unless `save_strategy` is
@@ -121,6 +125,7 @@ class Trainer:
         preprocess_logits_for_metrics: Callable[[Any, Any], Any] | None = None,
         *,
         class_weights: Any = None,
+        teacher: Any = None,
         tokenizer: Any = None,
     ) -> None:
         if tokenizer is not None:
@@ -145,12 +150,16 @@ class Trainer:
             function=compute_loss_func,
         )
         self.objective.take_collator(data_collator)
+        if teacher is not None:
+            self.objective.take_teacher(teacher)
+            self.compute_loss_func = compute_loss_func
         self.state, self.control = TrainerState(), TrainerControl()
         flow: list[Any] = [DefaultFlowCallback(), *(callbacks or []), progress_callback(bool(self.args.disable_tqdm))]
         self.callback_handler = CallbackHandler(flow, model, processing_class)
         self._session: Session | None = None
         self._kept: KeptOutputs | None = None
         self._schedule: Schedule = lambda step: 1.0
+        self._epoch_ended = True  # the callbacks know of the end of the last epoch
         self._call("on_init_end")
 
     @property
@@ -160,6 +169,8 @@ class Trainer:
 
     @compute_loss_func.setter
     def compute_loss_func(self, function: Any) -> None:
+        if function is not None and self.objective.teacher is not None:
+            raise ValueError("teacher is given, but compute_loss_func replaces the loss; leave one out")
         self.objective.function = function
 
     def _call_model_init(self) -> Any:
@@ -194,13 +205,13 @@ class Trainer:
 
         Errors: ValueError for labels that do not fit the model or a checkpoint of another one, FloatingPointError for a
         loss or gradient that is not finite, FileNotFoundError when there is no checkpoint, OSError when one cannot be
-        written. Warnings: a label that no row has.
+        written. Warnings: a label that no row has; a trained classifier that gives all rows the same class.
         """
         if resume_from_checkpoint is None:
             resume_from_checkpoint = self.args.resume_from_checkpoint
         if self.model_init is not None:
             self.model = self.objective.model = self.callback_handler.model = self._call_model_init()
-        rows = self._labelled(self.train_dataset, "train_dataset")
+        rows = self._labelled(self.train_dataset, "train_dataset", taught=True)
         self.objective.warn(rows, "train_dataset")
         held_out = None if self.eval_dataset is None else self._held_out(self.eval_dataset, "eval")
         if self.args.eval_strategy != "no" and held_out is None:
@@ -217,7 +228,7 @@ class Trainer:
         self.state = TrainerState(
             max_steps=run.steps, num_train_epochs=run.epochs, train_batch_size=self.args.train_batch_size
         )
-        self.control = TrainerControl()
+        self.control, self._epoch_ended = TrainerControl(), True
         self._resume(resume_from_checkpoint, session)
         self.state.compute_steps(self.args, run.steps)
         self._schedule = schedule_of(
@@ -228,9 +239,9 @@ class Trainer:
             options=self.args.lr_scheduler_kwargs,  # type: ignore[arg-type]
         )
         began, first = time.perf_counter(), self.state.global_step
-        with _sigterm_stops():
+        with sigterm_stops():
             total = self._run(run, rows, held_out, session)
-        return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, len(rows))
+            return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, rows)
 
     def _resume(self, given: str | Path | bool | None, session: Session) -> None:
         if given is None or given is False:
@@ -245,19 +256,23 @@ class Trainer:
         checkpoints.warn_of_changes(Path(given), self.args)
         self.state.max_steps = steps
         self.callback_handler.restore(self.state.stateful_callbacks)
+        self.control, self._epoch_ended = owed_control(self.state.stateful_callbacks)
 
     def _run(self, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session) -> float:
         """All epochs; the sum of the losses of the updates."""
         total, since = 0.0, _Since()
         self._call("on_train_begin")
         if self.args.eval_on_start and held_out is not None and self.state.global_step == 0:
-            self._evaluate_and_note(held_out, session)
+            self._note(self._measured(held_out, session))
         try:
+            if run.ends_epoch(self.state.global_step):
+                self._end_epoch()
+            self._events(held_out, session, since)  # what an interruption has left undone
             while self.state.global_step < run.steps and not self.control.should_training_stop:
                 epoch = self.state.global_step // run.steps_of_epoch
                 self._call("on_epoch_begin")
                 total += self._epoch(epoch, run, rows, held_out, session, since)
-                self._call("on_epoch_end")
+                self._end_epoch()
                 self._events(held_out, session, since)
         except BaseException as stopped:
             if not isinstance(stopped, Exception):  # Ctrl-C, SIGTERM
@@ -267,6 +282,13 @@ class Trainer:
                     session.write_back()
             raise
         return total
+
+    def _end_epoch(self) -> None:
+        """Tells the callbacks that the epoch has ended, once."""
+        with signals_wait():
+            if not self._epoch_ended:
+                self._call("on_epoch_end")
+            self._epoch_ended = True
 
     def _epoch(
         self, epoch: int, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session, since: "_Since"
@@ -285,11 +307,13 @@ class Trainer:
             ):
                 break
             self._call("on_step_begin")
-            with _signals_wait():  # the weights and the number of the step change together
-                total += self._step(updates[number], rows, session, since)
+            with signals_wait():  # the weights, the number of the step and what is due after it change together
+                loss = self._step(updates[number], rows, session, since)
+                total += loss
                 self.state.global_step += 1
                 self.state.epoch = epoch + (number + 1) / len(updates)
-            self._call("on_step_end")
+                self._epoch_ended = False
+                self._call("on_step_end", loss=loss)
             self._events(held_out, session, since)
         self.control.should_epoch_stop = False
         return total
@@ -327,17 +351,20 @@ class Trainer:
             self.log(since.logs())
         self.control.should_log = False
         if self.control.should_evaluate and held_out is not None:
-            self._evaluate_and_note(held_out, session)
+            found = self._measured(held_out, session)
+            with signals_wait():
+                self._note(found)
+                self.control.should_evaluate = False
         self.control.should_evaluate = False
         if self.control.should_save:
             self._save(session)
             self._call("on_save")
         self.control.should_save = False
 
-    def _evaluate_and_note(self, held_out: HeldOut, session: Session) -> None:
-        """Evaluates, and notes whether that was the best so far."""
-        metrics = self._evaluated(held_out, session)
-        for prefix in held_out:
+    def _note(self, found: "_Measured") -> None:
+        """Tells the callbacks of an evaluation, and notes whether it was the best so far."""
+        metrics = self._announced(found)
+        for prefix in found.seen:
             loss = metrics[f"{prefix}_loss"]
             if not math.isfinite(loss):
                 raise FloatingPointError(
@@ -364,22 +391,28 @@ class Trainer:
         if self.state.best_global_step == self.state.global_step:
             self.state.best_model_checkpoint = str(directory)
         self.state.stateful_callbacks = self.callback_handler.states(self.control)
+        self.state.stateful_callbacks["TrainerControl"]["attributes"] = {"epoch_ended": self._epoch_ended}
         checkpoints.save(directory, session, self.state, self.args, only_model=self.args.save_only_model)
         keep = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
         checkpoints.drop_old(self._output(), self.args.save_total_limit, {str(directory), keep})
 
-    def _finish(self, session: Session, total: float, seconds: float, steps: int, rows: int) -> TrainOutput:
+    def _finish(self, session: Session, total: float, seconds: float, steps: int, rows: Rows) -> TrainOutput:
         best = self.state.best_model_checkpoint
         if self.args.load_best_model_at_end and best is not None:
             if Path(best).is_dir():
                 session.set_weights(checkpoints.weights(Path(best), session))
             else:
                 warn_caller(UserWarning(f"the best checkpoint {best!r} is gone; the model ends with its last weights"))
+        try:
+            self._check_classes(rows, session)
+        except KeyboardInterrupt:
+            session.write_back()
+            raise
         session.write_back()
         self._kept = None
         metrics = {
             "train_runtime": round(seconds, 4),
-            "train_samples_per_second": round(rows * self.state.epoch / seconds, 3),
+            "train_samples_per_second": round(len(rows) * self.state.epoch / seconds, 3),
             "train_steps_per_second": round(steps / seconds, 3),
             "train_loss": total / max(1, steps),
         }
@@ -397,7 +430,7 @@ class Trainer:
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
         if isinstance(dataset, str):
             dataset = {dataset: self.eval_dataset[dataset]}
-        return self._evaluated(self._held_out(dataset, metric_key_prefix), self._current())
+        return self._announced(self._measured(self._held_out(dataset, metric_key_prefix), self._current()))
 
     def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
         """Logits of a data set and, if it has labels, its metrics, with the prefix "test_"."""
@@ -424,16 +457,33 @@ class Trainer:
             self._session = self._new_session()
         return self._session
 
-    def _evaluated(self, held_out: HeldOut, session: Session) -> dict[str, float]:
-        """The metrics of all held-out data sets."""
-        every: dict[str, float] = {}
+    def _measured(self, held_out: HeldOut, session: Session) -> "_Measured":
+        """The metrics of all held-out data sets, and what they come from."""
+        measured = _Measured({}, {})
         for prefix, rows in held_out.items():
             began = time.perf_counter()
             found = self._predicted(rows, session, self.compute_metrics is not None)
-            every |= self._metrics(found, rows, prefix, began)
-        self.log(dict(every))
-        self._call("on_evaluate", metrics=every)
-        return every
+            measured.metrics.update(self._metrics(found, rows, prefix, began))
+            measured.seen[prefix] = EvalPrediction(found.predictions, found.label_ids)
+        return measured
+
+    def _announced(self, found: "_Measured") -> dict[str, float]:
+        """The metrics of an evaluation, which the log and the callbacks get."""
+        self.log(dict(found.metrics))
+        self._call("on_evaluate", metrics=found.metrics, predictions=list(found.seen.values()))
+        return found.metrics
+
+    def _check_classes(self, rows: Rows, session: Session) -> None:
+        """Warns when a classifier gives the rows of a whole epoch the same class; some of them are tried."""
+        labels = self.objective.row_classes(rows)
+        if labels is None or self.objective.function is not None or self.state.epoch < 1:
+            return
+        counted = np.flatnonzero(labels != IGNORED)
+        some = counted[np.linspace(0, len(counted) - 1, min(len(counted), _CHECKED_ROWS)).astype(np.int64)]
+        parts = [self.objective.batch(rows, part) for part in batches(some, self.args.eval_batch_size)]
+        logits = [session.evaluate(self._given(part, rows).inputs) for part in parts]
+        if logits:
+            check_predictions(np.concatenate(logits), labels[some], self.model.config.id2label)
 
     def _predicted(self, rows: Rows, session: Session, collects: bool) -> "_Predicted":
         """The loss of the rows and, with `collects`, predictions and labels."""
@@ -492,8 +542,11 @@ class Trainer:
             }
         return {prefix: self._labelled(dataset, "eval_dataset")}
 
-    def _labelled(self, dataset: Any, name: str) -> Rows:
+    def _labelled(self, dataset: Any, name: str, *, taught: bool = False) -> Rows:
+        """The rows of a data set with labels and, with `taught`, the logits of the teacher."""
         rows = self._rows(dataset, name)
+        if taught:
+            rows = self.objective.taught(rows, name)
         if rows.labels is None:
             raise ValueError(f"{name} has no labels; give a column named label or labels")
         return rows
@@ -541,6 +594,10 @@ class _Run(NamedTuple):
             return cls(each, args.max_steps, math.ceil(args.max_steps / each))
         return cls(each, math.ceil(args.num_train_epochs * each), math.ceil(args.num_train_epochs))
 
+    def ends_epoch(self, step: int) -> bool:
+        """Whether an epoch, or the last part of one, ends with this step."""
+        return step % self.steps_of_epoch == 0 or step >= self.steps
+
 
 def _refuse_torch(cls: type[Any], optimizers: tuple[Any, Any], optimizer_cls_and_kwargs: Any) -> None:
     """Raises TypeError for what only torch could do, and says what to do."""
@@ -571,6 +628,13 @@ class _Predicted(NamedTuple):
     label_ids: Any
 
 
+class _Measured(NamedTuple):
+    """An evaluation: its metrics, and the predictions and labels of each data set, by its prefix."""
+
+    metrics: dict[str, float]
+    seen: dict[str, EvalPrediction]
+
+
 class _Since:
     """The losses since the last log."""
 
@@ -586,36 +650,3 @@ class _Since:
         found = {"loss": self._loss / self.steps, "grad_norm": self._norm, "learning_rate": self._rate}
         self.steps, self._loss = 0, 0.0
         return found
-
-
-@contextmanager
-def _sigterm_stops() -> Iterator[None]:
-    """SIGTERM acts as Ctrl-C does, in the main thread, unless the program has a handler of its own."""
-    mine = threading.current_thread() is threading.main_thread()
-    if not mine or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
-        yield
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-@contextmanager
-def _signals_wait() -> Iterator[None]:
-    """Ctrl-C and SIGTERM take effect at the end of the block."""
-    came: list[tuple[int, Any]] = []
-    handlers: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-        handlers = {number: handler for number, handler in handlers.items() if callable(handler)}
-    for number in handlers:
-        signal.signal(number, lambda number, frame: came.append((number, frame)))
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-    for number, frame in came:
-        handlers[number](number, frame)

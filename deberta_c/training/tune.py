@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from deberta_c._base.errors import warn_caller
+from deberta_c._base.tables import html_table, text_table
 from deberta_c._columns.texts import can_be_read_twice
 from deberta_c.training.fit import LOWER_IS_BETTER
-from deberta_c.training.result import html_table, text_table
+from deberta_c.training.signals import signals_wait, sigterm_stops
 
 
 @dataclass(frozen=True, repr=False)
@@ -24,6 +26,8 @@ class TuneResult:
     """The hyperparameters of which several values were tried."""
     model: Any
     """The model of the best trial."""
+    stopped: KeyboardInterrupt | None = None
+    """What interrupted the search, so that `rows` has some of the trials only; None: nothing."""
 
     @property
     def best(self) -> Mapping[str, Any]:
@@ -62,7 +66,8 @@ def tune(
     `learning_rate`, `batch_size`, `epochs`, `warmup` and `weight_decay`; `options` are further arguments, the same for
     all trials. With `trials` that many different combinations are drawn. All trials have the same `seed`, and so the
     same validation set. `on_trial` is called with the number of trials that are done and of all trials. A trial whose
-    loss becomes NaN or infinite is one of the worst.
+    loss becomes NaN or infinite is one of the worst. Ctrl-C and SIGTERM end the search: it warns and returns the
+    trials that are finished, or raises KeyboardInterrupt where none is.
 
     Errors: those of `fit`; ValueError for an empty space, fewer than one trial, or no validation set;
     FloatingPointError when the loss of every trial becomes NaN or infinite.
@@ -75,27 +80,35 @@ def tune(
     sign = 1 if metric in LOWER_IS_BETTER else -1
     name = f"validation_{metric}"
     rows: list[dict[str, Any]] = []
-    best, model = np.inf, None
-    for done, values in enumerate(chosen, 1):
-        candidate = open_model()
-        try:
-            found = candidate.fit(
-                *columns, metric=metric, **{"seed": seed, "progress": False, **options, **values}
-            ).best
-        except FloatingPointError:
-            found = {"epoch": 0, name: np.nan}
-        scores = {key: found[key] for key in found if key.startswith("validation_")}
-        rows.append({**values, "best_epoch": found["epoch"], **scores})
-        score = _order(sign * found[name])
-        if found["epoch"] and (model is None or score < best):
-            best, model = score, candidate
-        on_trial(done, len(chosen))
+    best, model, stopped = np.inf, None, None
+    try:
+        with sigterm_stops():
+            for done, values in enumerate(chosen, 1):
+                candidate = open_model()
+                try:
+                    found = candidate.fit(
+                        *columns, metric=metric, **{"seed": seed, "progress": False, **options, **values}
+                    ).best
+                except FloatingPointError:
+                    found = {"epoch": 0, name: np.nan}
+                scores = {key: found[key] for key in found if key.startswith("validation_")}
+                score = _order(sign * found[name])
+                with signals_wait():
+                    rows.append({**values, "best_epoch": found["epoch"], **scores})
+                    if found["epoch"] and (model is None or score < best):
+                        best, model = score, candidate
+                on_trial(done, len(chosen))
+    except KeyboardInterrupt as error:
+        if model is None:
+            raise
+        stopped = error
+        warn_caller(UserWarning(f"the search was stopped after {len(rows)} of {len(chosen)} trials"))
     if not any(row["best_epoch"] for row in rows):
         raise FloatingPointError(
             f"the loss of all {len(rows)} trials is NaN or infinite; give lower values of learning_rate"
         )
     rows.sort(key=lambda row: _order(sign * row[name]))
-    return TuneResult(rows, name, searched, model)
+    return TuneResult(rows, name, searched, model, stopped)
 
 
 def _order(score: float) -> float:

@@ -182,3 +182,12 @@ def test_training_starts_from_the_weights_of_the_files(spam):
     np.testing.assert_array_equal(low.float().predict(TEXTS), spam.predict(TEXTS))
     again = pickle.loads(pickle.dumps(low))
     np.testing.assert_array_equal(again.predict(TEXTS, tokenizer=low.tokenizer), low.predict(TEXTS))
+
+
+def test_either_label_of_a_tie_passes_the_self_test():
+    rows = [np.array(row, np.float32) for row in ([1.0, 0.95], [1.0, 0.0])]
+    swapped = [row[::-1] for row in rows]
+    found = agreement.compare("softmax", rows, swapped)
+    assert (found.equal.tolist(), found.tied.tolist()) == ([False, False], [True, False])
+    assert agreement.compare("sigmoid", [np.array([0.05, 3], np.float32)], [np.array([-1, 3], np.float32)]).tied.all()
+    assert not agreement.compare("sigmoid", [np.array([0.2], np.float32)], [np.array([-1], np.float32)]).tied.any()

@@ -2,6 +2,8 @@
 
 import gzip
 import re
+import warnings
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from deberta_c._cli.main import main
 from deberta_c.training.one_class import OneClassCallback, check_predictions
 from deberta_c.training.tune import tune
 from tests.unit.training.test_fit import LABELS, SHORT, TEXTS, new_model
-from tests.unit.training.test_trainer import data, small_model, tokenizer, trainer_of
+from tests.unit.training.test_trainer import data, same, small_model, tokenizer, trainer_of, weights
 
 __all__ = ["tokenizer"]
 
@@ -92,6 +94,9 @@ def test_fit_that_fails_leaves_the_names_of_the_labels(options, error, message):
         ({"text": ["a", "b"], "label": [1, None]}, ValueError, r"train_dataset labels\[1\] is missing"),
         ({"text": ["a", "b"], "teacher_logits": np.ones((3, 2))}, ValueError, "2 rows, but 3 teacher_logits"),
         ({"text": ["a", "b"], "teacher_logits": [[1, 2], [1]]}, ValueError, "teacher_logits are no array"),
+        ({"text": ["a", None]}, ValueError, r"^train_dataset: text\[1\] is missing"),
+        ({"sentence1": ["a", "b"], "sentence2": ["a", 3]}, TypeError, r"^train_dataset: sentence2\[1\] is 3"),
+        ({"text": ["a", "\ud800"]}, ValueError, r"^train_dataset: text\[1\] "),
         (3, TypeError, "train_dataset is 3; give a DataFrame"),
         ("abc", TypeError, "train_dataset is 'abc'; give a DataFrame"),
     ],
@@ -125,6 +130,13 @@ def test_wrong_loss_functions(tokenizer, tmp_path, function, error, message):
     trainer = trainer_of(tokenizer, tmp_path)
     trainer.compute_loss_func = function
     with pytest.raises(error, match=message):
+        trainer.train()
+
+
+def test_a_loss_function_has_no_teacher(tokenizer, tmp_path):
+    trainer = trainer_of(tokenizer, tmp_path, train={**data(8), "teacher_logits": np.ones((8, 2))})
+    trainer.compute_loss_func = lambda logits, labels: (0.0, 0 * logits)
+    with pytest.raises(ValueError, match="train_dataset has teacher_logits, but compute_loss_func replaces the loss"):
         trainer.train()
 
 
@@ -183,15 +195,52 @@ def test_a_model_that_predicts_one_class_only():
     assert len(result.history) < 12
 
 
+def constant(rows):
+    """Rows of equal texts, of which nothing can be learnt."""
+    return {"text": ["the same words"] * rows, "label": [0, 1] * (rows // 2)}
+
+
+def test_a_trainer_looks_for_one_class(tokenizer, tmp_path):
+    """It warns once, and changes no bit of the training; a loss of one's own is left out."""
+    bits = []
+    for checked in (True, False):
+        trainer = trainer_of(tokenizer, tmp_path, train=constant(16), num_train_epochs=1)
+        if not checked:
+            trainer._check_classes = lambda rows, session: None
+        with pytest.warns(UserWarning, match="gives all of 16 rows") if checked else nullcontext() as found:
+            trainer.train()
+        assert not checked or len(found) == 1
+        bits.append(weights(trainer.model))
+    assert same(*bits)
+    trainer = trainer_of(tokenizer, tmp_path, train=constant(16), num_train_epochs=1)
+    trainer.compute_loss_func = lambda logits, labels: (0.0, 0 * logits)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        trainer.train()
+
+
+def test_fit_warns_once_of_one_class():
+    with pytest.warns(UserWarning, match="gives all of 20 rows") as found:
+        new_model().fit(["the same words"] * 20, LABELS, **SHORT, epochs=1, validation=None)
+    assert len(found) == 1
+
+
+@pytest.mark.filterwarnings("ignore:the model gives all")
+def test_a_trainer_stops_at_one_class_where_it_is_asked_to(tokenizer, tmp_path):
+    options = {"eval_strategy": "epoch", "num_train_epochs": 9, "train": constant(16), "evaluate": constant(16)}
+    assert trainer_of(tokenizer, tmp_path, callbacks=[OneClassCallback(2)], **options).train().global_step == 4
+    assert trainer_of(tokenizer, tmp_path, **options).train().global_step == 18
+
+
 def test_one_class_is_no_fault_where_the_loss_falls():
     callback = OneClassCallback(2)
     labels, control = np.array([0, 0, 0, 1]), deberta_c.TrainerControl()
+    logits = np.array([[2.0, 0], [2, 0], [2, 0], [0.1, 0]])
     for _ in range(5):
-        callback.see(np.array([[2.0, 0], [2, 0], [2, 0], [0.1, 0]]), labels)
-        callback.on_evaluate(None, None, control)
+        callback.on_evaluate(None, None, control, predictions=[(logits, labels)])
     assert not control.should_training_stop
     with pytest.raises(FloatingPointError, match="NaN"):
-        check_predictions(np.full((4, 2), np.nan), labels, ["a", "b"])
+        check_predictions(np.full((4, 2), np.nan), labels, {})
 
 
 def test_tune_of_trials_that_all_diverge():
