@@ -8,6 +8,8 @@
 #include "model/params.h"
 #include "model/positions.h"
 
+#define TRIMMED ((size_t)4 << 20) /* bytes of a model whose memory returns to the system at once */
+
 /* ---- vectors and small tables ---- */
 
 /* Reserves the tensor's place in the arena and, if the arena has memory, fills it. */
@@ -393,7 +395,10 @@ void deberta_model_free(struct deberta_model *model)
     positions_release(&model->distances);
     memory_free(model->vectors);
     memory_free(model->layers);
+    bool large = model->bytes > TRIMMED;
     memory_free(model);
+    if (large)
+        memory_trim();
 }
 
 const void *deberta_model_words(const struct deberta_model *model)
