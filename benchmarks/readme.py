@@ -13,7 +13,7 @@ from collections.abc import Callable
 from benchmarks import common
 from benchmarks.core import attention, linear
 from benchmarks.peers import precision, report
-from benchmarks.process import loading, scheduling
+from benchmarks.process import columns, loading, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import accuracy, entailment, pretraining
 from benchmarks.training import run as training
@@ -25,9 +25,10 @@ DOCUMENTS = [
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
-    "precision": precision.table,
+    "low_precision": precision.table,
     "scheduling": scheduling.table,
     "loading": loading.table,
+    "columns": columns.table,
     "linear": linear.summary,
     "attention": attention.table,
     "tokenizers": tokenization.table,

@@ -1,13 +1,13 @@
-"""Estimators of scikit-learn: a classifier that fine-tunes, and a transformer that embeds texts.
+"""Estimators of scikit-learn: a classifier and a regression that fine-tune, and a transformer that embeds texts.
 
 Importing this module needs scikit-learn 1.6 or later; nothing else in deberta_c does.
 """
 
-import pickle
-import tempfile
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,12 +15,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+    from sklearn.base import (
+        BaseEstimator,
+        ClassifierMixin,
+        ClassNamePrefixFeaturesOutMixin,
+        RegressorMixin,
+        TransformerMixin,
+    )
     from sklearn.utils import check_random_state
-    from sklearn.utils.multiclass import check_classification_targets
+    from sklearn.utils.multiclass import check_classification_targets, type_of_target
     from sklearn.utils.validation import (
         _check_sample_weight,
         assert_all_finite,
+        check_array,
         check_consistent_length,
         check_is_fitted,
         column_or_1d,
@@ -38,11 +45,13 @@ from deberta_c._columns.texts import texts_of
 from deberta_c._models.auto import AutoModel, AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
-from deberta_c._models.outputs import softmax
+from deberta_c._models.losses import MULTIPLE as _SEVERAL
+from deberta_c._models.losses import REGRESSION as _NUMBERS
+from deberta_c._models.losses import SINGLE as _ONE
+from deberta_c._models.outputs import sigmoid, softmax
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
-from deberta_c._tokenizers.tokenizer import AutoTokenizer, PreTrainedTokenizerFast
 
-__all__ = ["DebertaClassifier", "DebertaEmbedder"]
+__all__ = ["DebertaClassifier", "DebertaEmbedder", "DebertaRegressor"]
 
 Texts = tuple[list[str], list[str] | None]  # of each row, and the second texts of pairs
 
@@ -51,6 +60,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     """What both estimators share: how they read X, and how many threads they use."""
 
     n_threads: int | None
+    n_features_in_: int
     na: Literal["raise", "empty"]
 
     def _texts(self, X: Any, *, reset: bool = False) -> Texts:
@@ -76,11 +86,94 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class DebertaClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
+class _FineTuned(_Estimator):
+    """What the estimators that train share: their arguments, and how they train and compute logits."""
+
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel | None = None,
+        *,
+        epochs: float = 3,
+        batch_size: int = 16,
+        learning_rate: float | None = None,
+        warmup: float = 0.1,
+        weight_decay: float = 0.01,
+        max_length: int | None = None,
+        freeze_layers: int = 0,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        metric: str = "loss",
+        patience: int = 2,
+        training_arguments: Mapping[str, Any] | None = None,
+        random_state: Any = 42,
+        n_threads: int | None = None,
+        na: Literal["raise", "empty"] = "raise",
+        verbose: bool = False,
+    ) -> None:
+        self.model = model
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.warmup = warmup
+        self.weight_decay = weight_decay
+        self.max_length = max_length
+        self.freeze_layers = freeze_layers
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.metric = metric
+        self.patience = patience
+        self.training_arguments = training_arguments
+        self.random_state = random_state
+        self.n_threads = n_threads
+        self.na = na
+        self.verbose = verbose
+
+    @property
+    def _source(self) -> str | Path | PreTrainedModel:
+        return default_model() if self.model is None else self.model
+
+    def _train(self, model: Any, texts: Texts, y: list[Any], sample_weight: Any, class_weight: Any = None) -> None:
+        """Fine-tunes a model of its own."""
+        firsts, seconds = texts
+        with self._threads():
+            self.result_ = model.fit(
+                firsts,
+                y,
+                seconds,
+                epochs=self.epochs,
+                batch_size=self.batch_size,
+                learning_rate=self.learning_rate,
+                warmup=self.warmup,
+                weight_decay=self.weight_decay,
+                max_length=self.max_length,
+                class_weight=class_weight,
+                sample_weight=None if sample_weight is None else _check_sample_weight(sample_weight, firsts),
+                validation=self.validation_fraction if self.early_stopping else None,
+                metric=self.metric,
+                patience=self.patience,
+                seed=_seed(self.random_state),
+                progress=bool(self.verbose),
+                **{"freeze_layers": self.freeze_layers, **(self.training_arguments or {})},
+            )
+        self.model_, self.tokenizer_, self.n_iter_ = model, model.tokenizer, len(self.result_.history)
+
+    def _logits_of(self, X: Any) -> NDArray[np.float32]:
+        """Logits (N, labels of the model)."""
+        check_is_fitted(self)
+        texts, pairs = self._texts(X)
+        with self._threads():
+            logits: NDArray[np.float32] = self.model_.predict(
+                texts, pairs, max_length=self.max_length, tokenizer=self.tokenizer_
+            )
+        return logits
+
+
+class DebertaClassifier(ClassifierMixin, _FineTuned):  # type: ignore[misc]
     """A classifier of texts that fine-tunes a checkpoint.
 
     X is a list of str, a Series, an array of str, or a table: one column of texts, or two, whose rows are then pairs of
-    texts. y has one label a row, of any kind that can be sorted.
+    texts. y has one label a row, of any kind that can be sorted; or it is an indicator matrix (N, C) of zeros and ones,
+    an array, a sparse matrix or a DataFrame, for texts with any number of C independent labels.
 
     - `model`: a directory, a name of the Hugging Face hub, or an opened model, which stays as it is. None is the small
       model of `deberta_c.default_model()`. Its head is kept if it has the labels of y, and drawn if it does not fit.
@@ -95,9 +188,10 @@ class DebertaClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
     - `na`: "raise" an error for missing texts, or read them as "empty".
     - `verbose`: whether the training shows its progress.
 
-    After `fit` it has `classes_` (C), sorted; `model_`, the trained model, with `model_.save_pretrained(DIR)`;
-    `tokenizer_`; `result_`, the history of the training; `n_iter_`, the number of epochs; `n_features_in_` if X was a
-    table. A pickle holds the trained weights and the tokenizer, so that it opens on other machines.
+    After `fit` it has `classes_` (C), sorted, of an indicator matrix the names of a DataFrame's columns or their
+    numbers; `model_`, the trained model, with `model_.save_pretrained(DIR)`; `tokenizer_`; `result_`, the history of
+    the training; `n_iter_`, the number of epochs; `n_features_in_` if X was a table. A pickle holds the trained weights
+    and the tokenizer, so that it opens on other machines.
 
     Errors: TypeError and ValueError name the row and the remedy; NotFittedError before `fit`.
 
@@ -130,97 +224,108 @@ class DebertaClassifier(ClassifierMixin, _Estimator):  # type: ignore[misc]
         na: Literal["raise", "empty"] = "raise",
         verbose: bool = False,
     ) -> None:
-        self.model = model
-        self.epochs = epochs
-        self.batch_size = batch_size
-        self.learning_rate = learning_rate
-        self.warmup = warmup
-        self.weight_decay = weight_decay
-        self.max_length = max_length
-        self.freeze_layers = freeze_layers
+        given = dict(locals())
+        super().__init__(**{name: given[name] for name in signature(_FineTuned).parameters})
         self.class_weight = class_weight
-        self.early_stopping = early_stopping
-        self.validation_fraction = validation_fraction
-        self.metric = metric
-        self.patience = patience
-        self.training_arguments = training_arguments
-        self.random_state = random_state
-        self.n_threads = n_threads
-        self.na = na
-        self.verbose = verbose
 
     def fit(self, X: Any, y: Any, sample_weight: Iterable[float] | None = None) -> "DebertaClassifier":
-        """Fine-tunes the model on texts X (N) and their labels y (N); returns itself.
+        """Fine-tunes the model on texts X (N) and their labels y (N) or (N, C); returns itself.
 
         `sample_weight` (N), numbers of at least 0, says how much each row counts in the loss.
         """
-        texts, pairs = self._texts(X, reset=True)
+        texts = self._texts(X, reset=True)
         classes, numbers = _classes(y)
-        check_consistent_length(texts, numbers)
-        names = np.array(list(map(str, classes.tolist())), np.object_)
-        with self._threads():
-            model = _opened_for(default_model() if self.model is None else self.model, names.tolist())
-            result = model.fit(
-                texts,
-                names[numbers].tolist(),
-                pairs,
-                epochs=self.epochs,
-                batch_size=self.batch_size,
-                learning_rate=self.learning_rate,
-                warmup=self.warmup,
-                weight_decay=self.weight_decay,
-                max_length=self.max_length,
-                class_weight=_named(self.class_weight, classes),
-                sample_weight=None if sample_weight is None else _check_sample_weight(sample_weight, texts),
-                validation=self.validation_fraction if self.early_stopping else None,
-                metric=self.metric,
-                patience=self.patience,
-                seed=_seed(self.random_state),
-                progress=bool(self.verbose),
-                **{"freeze_layers": self.freeze_layers, **(self.training_arguments or {})},
-            )
-        self.model_, self.tokenizer_, self.result_ = model, model.tokenizer, result
-        self.classes_, self.n_iter_ = classes, len(result.history)
-        labels = model.labels()
-        self._columns = [labels.index(name) for name in names]
+        check_consistent_length(texts[0], numbers)
+        names = list(map(str, classes.tolist()))
+        model = _opened_for(self._source, names, _SEVERAL if numbers.ndim == 2 else _ONE)
+        columns = [model.labels().index(name) for name in names]
+        rows = (numbers[:, np.argsort(columns)] if numbers.ndim == 2 else np.array(names, np.object_)[numbers]).tolist()
+        self._train(model, texts, rows, sample_weight, _named(self.class_weight, classes))
+        self.classes_, self._columns = classes, columns
         return self
+
+    @property
+    def _independent(self) -> bool:
+        return bool(self.model_.config.problem_type == _SEVERAL)
 
     def _logits(self, X: Any) -> NDArray[np.float32]:
         """Logits (N, C), in the order of the classes."""
-        check_is_fitted(self)
-        texts, pairs = self._texts(X)
-        with self._threads():
-            logits = self.model_.predict(texts, pairs, max_length=self.max_length, tokenizer=self.tokenizer_)
-        found: NDArray[np.float32] = logits[:, self._columns]
-        return found
+        logits = self._logits_of(X)
+        return logits[:, self._columns]
 
     def decision_function(self, X: Any) -> NDArray[np.float32]:
         """Logits (N, C) of texts X (N), in the order of `classes_`; with two classes their difference (N)."""
         logits = self._logits(X)
-        return logits if len(self.classes_) > 2 else logits[:, 1] - logits[:, 0]
+        return logits if len(self.classes_) > 2 or self._independent else logits[:, 1] - logits[:, 0]
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
-        """Probabilities (N, C) of texts X (N), in the order of `classes_`; each row sums to 1."""
-        return softmax(self._logits(X).astype(np.float64))
+        """Probabilities (N, C) of texts X (N), in the order of `classes_`.
+
+        Each row sums to 1, except those of independent labels.
+        """
+        logits = self._logits(X).astype(np.float64)
+        return sigmoid(logits) if self._independent else softmax(logits)
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """The logarithms (N, C) of the probabilities."""
         return np.log(self.predict_proba(X))
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most likely class of each of the texts X, an array (N) of values of `classes_`."""
+        """The most likely class of each of the texts X, an array (N) of values of `classes_`.
+
+        Of independent labels, a matrix (N, C) with 1 for the labels whose probability is above 0.5.
+        """
         logits = self._logits(X)
+        if self._independent:
+            return (logits > 0).astype(np.int64)
         found: NDArray[Any] = self.classes_[logits.argmax(axis=1)]
         return found
 
-    def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
-        return {**state, "tokenizer_": _files_of(self.tokenizer_)} if "tokenizer_" in state else state
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if isinstance(state.get("tokenizer_"), dict):
-            self.tokenizer_ = _tokenizer_of(state["tokenizer_"])
+
+class DebertaRegressor(RegressorMixin, _FineTuned):  # type: ignore[misc]
+    """A regression of numbers on texts that fine-tunes a checkpoint, by the mean squared error.
+
+    X is that of `DebertaClassifier`; y has a number for each row, or is a matrix (N, K) of K numbers. They are learnt
+    as they are; for numbers that are far from 0 or spread far, put the regressor into scikit-learn's
+    `TransformedTargetRegressor(regressor, transformer=StandardScaler())`.
+
+    The arguments are those of `DebertaClassifier`, without `class_weight`; `metric` is "loss", "rmse" or "r2". The head
+    of a checkpoint is kept if it has as many outputs as y. After `fit` it has `model_`, `tokenizer_`, `result_`,
+    `n_iter_`, and `n_features_in_` if X was a table. A pickle holds the trained weights and the tokenizer.
+
+    Errors: TypeError and ValueError name the row and the remedy; NotFittedError before `fit`.
+
+    >>> regressor = DebertaRegressor(epochs=12, learning_rate=1e-3)
+    >>> regressor.fit(["very good", "so bad"] * 10, [1.0, -1.0] * 10).predict(["very good", "so bad"]).round().tolist()
+    [1.0, -1.0]
+    """
+
+    def fit(self, X: Any, y: Any, sample_weight: Iterable[float] | None = None) -> "DebertaRegressor":
+        """Fine-tunes the model on texts X (N) and numbers y, (N) or (N, K); returns itself.
+
+        `sample_weight` (N), numbers of at least 0, says how much each row counts in the loss.
+        """
+        texts = self._texts(X, reset=True)
+        numbers = _numbers(y)
+        check_consistent_length(texts[0], numbers)
+        count = 1 if numbers.ndim == 1 else numbers.shape[1]
+        self._train(_opened_for_numbers(self._source, count), texts, numbers.tolist(), sample_weight)
+        return self
+
+    def predict(self, X: Any) -> NDArray[np.float64]:
+        """The number of each of the texts X, an array (N); or (N, K) for a y of K numbers."""
+        found = self._logits_of(X).astype(np.float64)
+        return found[:, 0] if found.shape[1] == 1 else found
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
 
 
 class DebertaEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator):  # type: ignore[misc]
@@ -309,17 +414,42 @@ def _only_texts(texts: Texts) -> list[str]:
     return texts[0]
 
 
-def _classes(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """The classes (C), sorted, and the number (N) of the class of each row."""
+def _given(y: Any, estimator: str) -> Any:
+    """y, dense and an array if it is of Arrow or sparse.
+
+    Errors: ValueError for None.
+    """
     if y is None:
-        raise ValueError("DebertaClassifier requires y to be passed, but the target y is None")
-    labels = column_or_1d(np.asarray(y) if hasattr(y, "to_pylist") else y, warn=True)
+        raise ValueError(f"{estimator} requires y to be passed, but the target y is None")
+    if hasattr(y, "toarray"):
+        return y.toarray()
+    return np.asarray(y) if hasattr(y, "to_pylist") else y
+
+
+def _classes(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """The classes (C), sorted, and the number (N) of the class of each row, or for an indicator matrix its rows (N, C).
+
+    >>> _classes(np.array([[0, 1, 1], [1, 0, 1]]))[0]
+    array([0, 1, 2])
+    """
+    y = _given(y, "DebertaClassifier")
+    if type_of_target(y, input_name="y") == "multilabel-indicator":
+        matrix = np.asarray(y).astype(np.int64)
+        return np.asarray(getattr(y, "columns", np.arange(matrix.shape[1]))), matrix
+    labels = column_or_1d(y, warn=True)
     assert_all_finite(labels, input_name="y")
     check_classification_targets(labels)
     classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise ValueError(f"y has one class, {short(classes.tolist())}; give rows of at least two classes")
     return classes, numbers
+
+
+def _numbers(y: Any) -> NDArray[np.float64]:
+    """Numbers (N), or (N, K) for K above 1."""
+    y = check_array(_given(y, "DebertaRegressor"), ensure_2d=False, dtype="float64", input_name="y")
+    found: NDArray[np.float64] = y if y.ndim == 2 and y.shape[1] > 1 else column_or_1d(y, warn=True)
+    return found
 
 
 def _named(class_weight: Any, classes: NDArray[Any]) -> Any:
@@ -337,7 +467,7 @@ def _seed(random_state: Any) -> int:
     return int(check_random_state(random_state).randint(2**31 - 1))
 
 
-def _opened_for(source: Any, names: list[str]) -> Any:
+def _opened_for(source: Any, names: list[str], problem: str) -> Any:
     """A model of its own with labels of these names: those of the source, if they are these, in their order."""
     opened = isinstance(source, PreTrainedModel)
     config = source.config if opened else AutoConfig.from_pretrained(source)
@@ -348,13 +478,35 @@ def _opened_for(source: Any, names: list[str]) -> Any:
                 f"y has the classes {short(names)}, but the opened model has the labels "
                 f"{short(list(config.id2label.values()))}; give its directory, and the head is made for y"
             )
-        return pickle.loads(pickle.dumps(source))
-    labels: dict[str, Any] = {} if known else {"id2label": dict(enumerate(names)), "ignore_mismatched_sizes": True}
+        return _copied(source, problem)
+    return _with_head(source, problem, {} if known else {"id2label": dict(enumerate(names))})
+
+
+def _opened_for_numbers(source: Any, count: int) -> Any:
+    """A model of its own with so many outputs."""
+    if isinstance(source, PreTrainedModel):
+        if source.num_labels != count:
+            raise ValueError(
+                f"the opened model has {source.num_labels} outputs, but y needs {count}; give its directory, and the "
+                "head is made for y"
+            )
+        return _copied(source, _NUMBERS)
+    return _with_head(source, _NUMBERS, {"num_labels": count})
+
+
+def _copied(model: PreTrainedModel, problem: str) -> Any:
+    model = deepcopy(model)
+    model.config.problem_type = problem
+    return model
+
+
+def _with_head(source: str | Path, problem: str, labels: Mapping[str, Any]) -> Any:
+    """The model of a checkpoint; without labels of its own, its head must fit."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MissingHeadWarning)
         warnings.simplefilter("ignore", UnexpectedWeightsWarning)
         return AutoModelForSequenceClassification.from_pretrained(
-            source, problem_type="single_label_classification", **labels
+            source, problem_type=problem, ignore_mismatched_sizes=bool(labels), **labels
         )
 
 
@@ -364,19 +516,3 @@ def _encoder_of(source: Any) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UnexpectedWeightsWarning)
         return AutoModel.from_pretrained(source)
-
-
-def _files_of(tokenizer: PreTrainedTokenizerFast) -> dict[str, bytes]:
-    """The files of a tokenizer, by name."""
-    with tempfile.TemporaryDirectory() as directory:
-        return {Path(path).name: Path(path).read_bytes() for path in tokenizer.save_pretrained(directory)}
-
-
-def _tokenizer_of(files: Mapping[str, bytes]) -> PreTrainedTokenizerFast:
-    """A tokenizer of its files, which are in a directory that lives as long as the tokenizer."""
-    directory = tempfile.TemporaryDirectory(prefix="deberta_c-tokenizer-")
-    for name, content in files.items():
-        Path(directory.name, name).write_bytes(content)
-    tokenizer = AutoTokenizer.from_pretrained(directory.name)
-    vars(tokenizer)["_directory"] = directory
-    return tokenizer

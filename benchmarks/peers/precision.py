@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bfloat16 and int8 beside the lower precision of other libraries: the same v3-base of random weights.
 
-    python -m benchmarks.peers.precision                    # everything, into benchmarks/results/ISA/precision.json
+    python -m benchmarks.peers.precision                    # everything, into benchmarks/results/ISA/low_precision.json
     python -m benchmarks.peers.precision --only 1x16,4x512  # these works; the others are kept
     python -m benchmarks.peers.precision --table            # prints the committed results
 
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--checkpoints", type=Path, help="a folder that keeps the random model for the next run")
     options = parser.parse_args()
     if options.table:
-        print(common.tables("precision", table))
+        print(common.tables("low_precision", table))
         return
     works = options.only.split(",") if options.only else list(GOALS)
     if unknown := set(works) - set(GOALS):
@@ -179,7 +179,7 @@ def main() -> None:
     ) as workers:
         for name in works:
             measured = time_work(case(name), workers, CONFIGS[MODEL]["vocab_size"])
-            common.measure_parts("precision", {name: lambda found=measured: found}, lambda: about, indent=1)
+            common.measure_parts("low_precision", {name: lambda found=measured: found}, lambda: about, indent=1)
             medians = {peer: statistics.median(found) * 1e3 for peer, found in measured["seconds"].items()}
             print(name, json.dumps({peer: round(ms, 1) for peer, ms in medians.items()}), flush=True)
 

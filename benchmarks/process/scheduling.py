@@ -339,12 +339,23 @@ def about():
     return common.machine(common.isa(), cpus=common.cpus(), **common.versions(*PACKAGES))
 
 
+def shown(name, line):
+    """The name and value of a line; of times all percentiles."""
+    parts = ("p50", "p95", "p99")
+    what, _, main = name.rpartition(": ")
+    times = {**line, main: line["value"]}
+    if not times.keys() >= set(parts):
+        return name, f"{line['value']:.3g}"
+    return f"{what}: {', '.join(parts)}", ", ".join(f"{times[part]:.3g}" for part in parts)
+
+
 def table(results):
     rows = ["| what | found | goal | met |", "|---|---|---|---|"]
     for part in results["parts"].values():
         for name, line in part["lines"].items():
             met = {True: "yes", False: "no", None: ""}[line["met"]]
-            rows.append(f"| {name} | {line['value']:.3g} {line['unit']} | {line['goal'] or ''} | {met} |")
+            name, found = shown(name, line)
+            rows.append(f"| {name} | {found} {line['unit']} | {line['goal'] or ''} | {met} |")
     machines = dict.fromkeys(common.described(part["machine"], *PACKAGES) for part in results["parts"].values())
     return "\n".join([*rows, "", *machines])
 

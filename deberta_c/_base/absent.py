@@ -13,10 +13,11 @@ _DECODERS = (
 )
 _OTHERS = "deberta_c has the families DeBERTa and BERT alone; use transformers for this one"
 _INSTEAD = (
-    (r"(Seq2Seq)?(Trainer|TrainingArguments)|\w+Callback|EvalPrediction|IntervalStrategy|HfArgumentParser", _TRAINING),
+    (r"\w+Callback|CallbackHandler", "deberta_c.training.callbacks has the callbacks"),
+    (r"Seq2Seq(Trainer|TrainingArguments)|IntervalStrategy|SchedulerType|HfArgumentParser", _TRAINING),
     (r"AdamW|Adafactor|get_(\w+_)?schedule(r|_with_\w+)?", _TRAINING),
     (r"DataCollator\w*|default_data_collator", f"DataCollatorWithPadding pads rows; {_TRAINING}"),
-    (r"BitsAndBytesConfig|\w*(Quant|GPTQ|Awq)\w*Config", "models run in float32; open a checkpoint of floats"),
+    (r"BitsAndBytesConfig|\w*(Quant|GPTQ|Awq)\w*Config", 'open a checkpoint of floats with dtype="int8"'),
     (r"(TF|Flax)[A-Z]\w+", "use the class without this prefix: inputs may be lists, arrays or tensors of torch"),
     (r"\w*(CausalLM|Seq2SeqLM|ConditionalGeneration|LMHeadModel)|GenerationConfig|Text\w*Streamer", _DECODERS),
     (r"AutoModelWithLMHead", "use AutoModelForMaskedLM"),
@@ -29,6 +30,27 @@ _INSTEAD = (
     (r"(Llama|GPT|T5|Bart|Qwen|Mistral|Gemma)\w*", _DECODERS),
     (r"(AutoModel|Bert|Deberta|DebertaV2)For\w+", "it has no such head; dir(deberta_c) lists those that it has"),
 )  # fmt: skip
+
+_OF_MODELS = (
+    (r"cuda|xpu|npu|hpu|mps|ipu", "a network runs on the CPU"),
+    (r"half|double|bfloat16|type|quantize", 'model.to_dtype("bfloat16") or ("int8") returns another model'),
+    (r"compile|to_bettertransformer|share_memory", "leave it out: it would change nothing"),
+    (r"(un)?freeze|zero_grad|gradient_checkpointing_\w+|enable_input_require_grads|(load|add)_adapter", _TRAINING),
+    (r"load_state_dict|set_\w+_embeddings", "weights are immutable; save changed ones in files and open these"),
+    (r"(named_)?(modules|children|buffers)|get_submodule|apply|encoder|classifier|pooler|embeddings|\w*_hook",
+     "a network has no modules; state_dict and named_parameters return its weights"),
+    (r"generate|sample", _DECODERS),
+)  # fmt: skip
+
+
+def missing_attribute_error(kind: str, name: str) -> AttributeError:
+    """The error to raise for an attribute that models of the class `kind` lack.
+
+    >>> print(missing_attribute_error("BertModel", "cuda"))
+    BertModel has no attribute 'cuda': a network runs on the CPU
+    """
+    hint = next((f": {hint}" for pattern, hint in _OF_MODELS if re.fullmatch(pattern, name)), "")
+    return AttributeError(f"{kind} has no attribute {name!r}{hint}")
 
 
 def missing_name_error(name: str, known: Sequence[str]) -> Exception:

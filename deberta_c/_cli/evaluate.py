@@ -15,7 +15,7 @@ from deberta_c._models.losses import REGRESSION
 EXAMPLES = """\
 examples:
   %(prog)s test.csv --model DIR
-  %(prog)s test.csv --model DIR --report report.html --by language
+  %(prog)s test.csv --model DIR --report report.html --by language --explain
   %(prog)s test.csv --model DIR --at-least 0.9 --metric f1_macro     exit status 1 if F1 is lower
   %(prog)s test.jsonl --model DIR --json - | jq .metrics.accuracy.value"""
 _LOWER = ("rmse", "mae", "calibration_error")
@@ -34,6 +34,9 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help="columns to slice the figures by")
     command.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page with tables and pictures")
+    command.add_argument(
+        "--explain", action="store_true", help="colour the words of the most confident mistakes in the report"
+    )
     command.add_argument(
         "--json", type=Path, metavar="FILE", help="write the results as JSON; - prints them instead of the tables"
     )
@@ -61,6 +64,8 @@ def run(options: argparse.Namespace) -> None:
         check_file("--json", options.json)
     if options.report is not None:
         _require_matplotlib()
+    elif options.explain:
+        raise ValueError("--explain is given without --report; name the page to write")
     options.regression = False
     rows = read_labelled(options.input, options, options.by)
     model = AutoModelForSequenceClassification.from_pretrained(options.model or default_model())
@@ -91,7 +96,7 @@ def _write(result: Any, options: argparse.Namespace) -> None:
         else:
             options.json.write_text(text, encoding="utf-8")
     if options.report is not None:
-        result.report(options.report)
+        result.report(options.report, explain=options.explain)
         print(f"wrote {str(options.report)!r}", file=sys.stderr)
 
 

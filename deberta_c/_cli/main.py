@@ -19,7 +19,7 @@ import numpy as np
 
 from deberta_c._base.about import __version__, default_model, sample_messages, show_config
 from deberta_c._base.threads import threads
-from deberta_c._cli import download, evaluate, info, pretrain, tokenize, train, tune
+from deberta_c._cli import check_precision, download, evaluate, info, pretrain, tokenize, train, tune
 from deberta_c._cli.columns import require_columns, text_cells
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
@@ -29,13 +29,13 @@ from deberta_c._pipelines.factory import pipeline
 from deberta_c._pipelines.zero_shot import TEMPLATE
 
 _COMMANDS = (
-    "classify", "zero-shot", "evaluate", "train", "tune", "pretrain", "tokenize", "info", "download", "demo", "bench",
-    "show-config", "text",
+    "classify", "zero-shot", "evaluate", "check-precision", "train", "tune", "pretrain", "tokenize", "info", "download",
+    "demo", "bench", "show-config", "text",
 )  # fmt: skip
 _INSTEAD = {
     "predict": "classify", "score": "classify", "eval": "evaluate", "benchmark": "bench", "config": "show-config",
     "version": "--version", "help": "--help", "fit": "train", "serve": None, "export": None, "convert": None,
-    "quantize": None,
+    "quantize": "check-precision",
 }  # fmt: skip
 """Words that look like a command, and the command to use instead."""
 
@@ -44,6 +44,7 @@ _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
        {_PROGRAM} classify IN [--out OUT] ...
        {_PROGRAM} zero-shot IN --model DIR --labels LABELS [--out OUT] ...
        {_PROGRAM} evaluate TEST [--model DIR] [--report FILE] [--at-least VALUE] ...
+       {_PROGRAM} check-precision [MODEL] [--texts FILE] [--dtype TYPE] [--at-least SHARE] ...
        {_PROGRAM} train | tune TRAIN [--model DIR] [--out DIR] ...
        {_PROGRAM} pretrain FILE ... --out DIR ...
        {_PROGRAM} tokenize [--model DIR] TEXT ...
@@ -135,9 +136,16 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError, ImportError) as error:
-        print(f"deberta_c: {error}", file=sys.stderr)
+        print(f"deberta_c: {_shown_error(error)}", file=sys.stderr)
         return 1
     return 0
+
+
+def _shown_error(error: Exception) -> str:
+    """The message; of an error of the system without its number: "'a.csv': No such file or directory"."""
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{os.fspath(error.filename)!r}: {error.strerror}"
+    return str(error)
 
 
 def _first_word(words: list[str]) -> int:
@@ -153,6 +161,8 @@ def _problem_with_word(word: str) -> str | None:
     if len(word.split()) != 1:
         return None
     as_text = f"to classify it as a text: {_PROGRAM} -- {word}"
+    if "/" in word and Path(word).is_dir():
+        return f"{word!r} is a folder; for a model: {_PROGRAM} --model {word} TEXT; {as_text}"
     suffixes = [suffix for suffix in Path(word).suffixes if suffix != ".gz"]
     if suffixes and Path(word).is_file():
         return f"{word!r} is a file; to classify its rows: {_PROGRAM} classify {word} --out OUT"
@@ -199,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
 
     for name, module, text_of_help in (
         ("evaluate", evaluate, "compare predictions with labels: figures, tables, an HTML report"),
+        ("check-precision", check_precision, "compare int8 or bfloat16 with float32 on texts, find layers to keep"),
         ("tokenize", tokenize, "the tokens of texts"),
         ("info", info, "what a model directory holds"),
         ("download", download, "a model of the hub as a directory"),
@@ -213,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=module.run)
         if module in (evaluate, tokenize):
             command.add_argument("--model", help="a model directory or a name of the hub (default: the default model)")
-        if module is evaluate:
+        if module in (evaluate, check_precision):
             command.add_argument("--threads", type=int, help="threads to use")
 
     learn = commands.add_parser("train", help="fine-tune a model on labelled texts")
@@ -426,8 +437,6 @@ def _check_output(source: Path, target: Path) -> None:
     if not target.parent.is_dir():
         folder = str(target.parent)
         raise FileNotFoundError(f"--out is {str(target)!r}, but there is no folder {folder!r}; make it first")
-    if target.is_dir():
-        raise IsADirectoryError(f"--out is {str(target)!r}, which is a folder; give a file in it")
     if source != STANDARD and source.exists() and target.exists() and source.samefile(target):
         raise ValueError(f"--out is {str(target)!r}, which is the input; give another file")
 

@@ -55,7 +55,7 @@ def format_of(
 ) -> Format:
     """The format that the name of a file tells, `default` for "-".
 
-    Errors: ValueError when the name, the delimiter or the encoding is of no use.
+    Errors: ValueError when the name, the delimiter or the encoding is of no use, IsADirectoryError for a folder.
 
     >>> format_of(Path("a.csv.gz"), "txt").kind
     'csv'
@@ -63,6 +63,8 @@ def format_of(
     name = path.name.lower()
     packed = name.endswith(".gz")
     suffix = Path(name.removesuffix(".gz")).suffix
+    if path.is_dir():
+        raise IsADirectoryError(f"{str(path)!r} is a folder; give a file in it, one of {', '.join(KINDS)}")
     if path != STANDARD and suffix not in KINDS:
         raise ValueError(
             f"{str(path)!r} ends in {suffix!r}; known are {', '.join(KINDS)}, and all but .parquet with .gz"

@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
+from deberta_c._base.absent import missing_attribute_error
+from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import RowName
+from deberta_c._models.facts import tokenizer_facts, tokenizer_line
 from deberta_c._models.outputs import ModelOutput, is_tensor, of_tensors
 from deberta_c._models.packing import Packed, is_pair_mask, pack, unpack_attentions, unpack_hidden
 from deberta_c._models.precision import DTYPES, FLOAT32
@@ -43,8 +46,9 @@ class PreTrainedModel(WeightedModel):
     A model computes on the CPU, in float32 unless `to_dtype` or `dtype=` chooses another type. The weights are
     immutable, and many threads may use the object at once. It pickles as the path of its directory and its options, or
     as its configuration and seed; a process that unpickles the same model repeatedly opens it once, and keeps the last
-    one open. Labels and `problem_type` may be set in `config` at any time; changing another key of an open model has no
-    effect.
+    one open. A trained model pickles with its weights and the files of its tokenizer. `copy.deepcopy` shares the
+    weights, and a training of the copy leaves the original as it is. Labels and `problem_type` may be set in `config`
+    at any time; changing another key of an open model has no effect.
 
     `Class(config, seed=0)` draws initial weights, as `from_config` does.
 
@@ -99,7 +103,15 @@ class PreTrainedModel(WeightedModel):
             if not self.name_or_path:
                 raise RuntimeError("this model was made from a configuration and has no tokenizer; give one")
             self._tokenizer = reopened_tokenizer(self.name_or_path)
+        if self._holds_weights:
+            self._tokenizer._carries_files = True
         return self._tokenizer
+
+    def _tokenizer_or_none(self) -> PreTrainedTokenizerFast | None:
+        try:
+            return self.tokenizer
+        except (OSError, RuntimeError, ValueError):
+            return None
 
     @property
     def device(self) -> str:
@@ -171,7 +183,7 @@ class PreTrainedModel(WeightedModel):
     def __getattr__(self, name: str) -> Any:
         if name == PREFIXES[type(self).config_class.model_type][:-1]:
             return self.base_model
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        raise missing_attribute_error(type(self).__name__, name)
 
     def __repr__(self) -> str:
         settings = self._settings
@@ -181,6 +193,27 @@ class PreTrainedModel(WeightedModel):
             f"{type(self).__name__}({where}, {settings['layers']} layers x {settings['hidden_size']}, "
             f"{settings['heads']} heads, {self._size:,} parameters{precision}{self._repr_suffix()})"
         )
+
+    def _repr_html_(self) -> str:
+        """The model as a table, for notebooks."""
+        return html_facts(self._facts())
+
+    def _facts(self, tokenizer: Any = None) -> dict[str, str]:
+        """What a notebook shows of the model, and of its tokenizer or another one."""
+        settings = self._settings
+        facts = {
+            "model": type(self).__name__,
+            "from": self.name_or_path or f"initial weights, seed={self._seed}",
+            "encoder": f"{self.config.model_type}, {settings['layers']} layers x {settings['hidden_size']}, "
+            f"{settings['heads']} heads",
+            "parameters": f"{self._size:,}",
+            "precision": str(self.precision),
+        }
+        try:
+            facts["tokenizer"] = tokenizer_line(tokenizer_facts(tokenizer or self.tokenizer))
+        except (OSError, RuntimeError):
+            facts["tokenizer"] = "none"
+        return facts
 
     def _encoder(self) -> Any:
         """The model of `base_model`; it shares the core, unless it has a pooler or this one has the mask decoder."""

@@ -220,15 +220,45 @@ def span_loss_and_gradient(
     """
     tokens, kept = _answers(offsets, start_positions, end_positions)
     scale = kept * _inverse(kept.sum(axis=0) if divisor is None else divisor) / 2
-    lengths = np.diff(offsets)
-    scores = logits.astype(np.float64)
-    scores -= np.repeat(np.maximum.reduceat(scores, offsets[:-1]), lengths, axis=0)
-    scores -= np.repeat(np.log(np.add.reduceat(np.exp(scores), offsets[:-1])), lengths, axis=0)
+    scores = _log_softmax_of_rows(logits, offsets)
     loss = -(np.take_along_axis(scores, tokens, axis=0) * scale).sum()
-    gradient = np.exp(scores) * np.repeat(scale, lengths, axis=0)
+    gradient = np.exp(scores) * np.repeat(scale, np.diff(offsets), axis=0)
     for side in range(2):
         gradient[tokens[:, side], side] -= scale[:, side]
     return np.float32(loss), gradient.astype(np.float32)
+
+
+def span_distillation_loss_and_gradient(
+    logits: Logits,
+    offsets: NDArray[np.int64],
+    start_positions: Any,
+    end_positions: Any,
+    teacher_logits: Any,
+    *,
+    temperature: float = 2.0,
+    alpha: float = 0.5,
+    divisor: Any = None,
+) -> tuple[np.float32, Logits]:
+    """The loss of start and end logits (T, 2) that follow those of a teacher (T, 2), and its gradient (T, 2).
+
+    It is `alpha` times that of `span_loss_and_gradient`, plus `1 - alpha` times `temperature` squared times the mean of
+    both divergences, of the start and of the end, over the tokens of each row. A position that does not count in the
+    former does not count in the latter.
+
+    >>> logits = np.array([[1.0, 0.0], [0.0, 1.0]], np.float32)
+    >>> span_distillation_loss_and_gradient(logits, np.array([0, 2]), [0], [1], logits, alpha=0.0)[0].item()
+    0.0
+    """
+    _, kept = _answers(offsets, start_positions, end_positions)
+    scale = kept * _inverse(kept.sum(axis=0) if divisor is None else divisor) / 2
+    teacher = _log_softmax_of_rows(np.asarray(teacher_logits, np.float64) / temperature, offsets)
+    scores = _log_softmax_of_rows(logits / np.float64(temperature), offsets)
+    soft = np.exp(teacher)
+    divergence = (np.add.reduceat(soft * (teacher - scores), offsets[:-1]) * scale).sum()
+    slope = (np.exp(scores) - soft) * np.repeat(scale, np.diff(offsets), axis=0)
+    hard, gradient = span_loss_and_gradient(logits, offsets, start_positions, end_positions, divisor=divisor)
+    loss = alpha * hard + (1 - alpha) * temperature**2 * divergence
+    return np.float32(loss), (alpha * gradient + (1 - alpha) * temperature * slope).astype(np.float32)
 
 
 def span_divisor(offsets: NDArray[np.int64], start_positions: Any, end_positions: Any) -> NDArray[np.float64]:
@@ -466,6 +496,15 @@ def _log_softmax(logits: NDArray[Any]) -> NDArray[np.float64]:
     shifted -= shifted.max(axis=-1, keepdims=True)
     shifted -= np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
     return shifted
+
+
+def _log_softmax_of_rows(logits: NDArray[Any], offsets: NDArray[np.int64]) -> NDArray[np.float64]:
+    """That of logits (T, 2) over the tokens of each row, column by column."""
+    lengths = np.diff(offsets)
+    scores = logits.astype(np.float64)
+    scores -= np.repeat(np.maximum.reduceat(scores, offsets[:-1]), lengths, axis=0)
+    scores -= np.repeat(np.log(np.add.reduceat(np.exp(scores), offsets[:-1])), lengths, axis=0)
+    return scores
 
 
 def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:

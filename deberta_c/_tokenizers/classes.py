@@ -83,6 +83,10 @@ _MASK_NORMALIZED = {
 }
 # Classes that give their flags, none, to the other special tokens, too.
 _ALL_FLAGGED = frozenset(("BigBirdTokenizer", "MPNetTokenizer", "MarkupLMTokenizer", "MvpTokenizer"))
+_SLOW_FLAGS: dict[str, dict[str, dict[str, bool]]] = {
+    V1: {**{key: {} for key in SPECIAL_NAMES}, "mask_token": {"lstrip": True, "normalized": True}},
+    V2: {"unk_token": {"normalized": True}},
+}
 _PADDED_LEFT = frozenset(
     ("CodeLlamaTokenizer", "CohereTokenizer", "GemmaTokenizer", "LlamaTokenizer", "XLNetTokenizer")
 )
@@ -129,13 +133,15 @@ def default_extra(name: str) -> tuple[str, ...]:
     return _EXTRA.get(name, ())
 
 
-def special_flags(name: str, rule: str, key: str) -> dict[str, bool] | None:
-    """The flags that a class gives to the special token `key` that is a str, whatever a tokenizer.json says of it.
+def special_flags(name: str, rule: str, key: str, from_json: bool) -> dict[str, bool] | None:
+    """The flags that a class gives to the special token `key` that is a str, whatever the files say of it.
 
-    None: it keeps those of the file.
+    None: it keeps those of the files. Without a tokenizer.json transformers 4 has other classes, with other flags.
     """
     if rule == "HF5":
         return None
+    if not from_json:
+        return _SLOW_FLAGS.get(name, {}).get(key)
     if key == "mask_token" and name in _STRIPPING_MASK:
         return {"lstrip": True} | ({"normalized": _MASK_NORMALIZED[name]} if name in _MASK_NORMALIZED else {})
     flagged = name in _ALL_FLAGGED or (name == "FNetTokenizer" and key in ("cls_token", "sep_token"))

@@ -159,6 +159,7 @@ def open_tokenizer(directory: Path, kind: str | None, options: Mapping[str, Any]
     if kind == V2:
         return _open_spm(settings, rule, _require(settings, kind, "spm.model"))
     path, model = _read_model(settings, kind)
+    settings.fallback["clean_up_tokenization_spaces"] = kind == BERT and rule == "HF4"
     return _open_recipe(settings, kind, rule, path, model, [], None)
 
 
@@ -276,6 +277,8 @@ def _open_recipe(
 def _open_spm(settings: Settings, rule: str, path: Path) -> TokenizerFiles:
     """spm.model in the stages of its class."""
     options = settings.stages(OPTIONS[V2])
+    if rule == "HF4" and "add_prefix_space" not in settings.given:  # transformers 4 does not read it from the files
+        options["add_prefix_space"] = True
     spm = read_spm(path)
     own = [] if rule == "SPM" else [AddedToken(piece, special=control) for piece, _, control in spm.added_pieces()]
     usual = options["add_prefix_space"] and _named_as_usual(settings, spm, rule)

@@ -1,5 +1,6 @@
 """What a tokenizer returns: a mapping of columns, which knows where every token came from."""
 
+import re
 from collections import UserDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -356,6 +357,8 @@ def filled(rows: list[list[Any]], filler: Any, padding: Padding) -> list[list[An
 
 def require_cpu(device: object) -> None:
     """Raises ValueError unless `device` names the CPU."""
+    if re.fullmatch(r"(torch\.)?(b?float\d+|half|double|u?int\d+)", str(device)):
+        raise ValueError(f"{str(device)!r} is not a type in which networks compute; leave it out for float32")
     if device not in (None, -1) and str(device) not in ("cpu", "cpu:0"):
         raise ValueError(f'device is {str(device)!r}; deberta_c runs on the CPU only, leave it out or give "cpu"')
 

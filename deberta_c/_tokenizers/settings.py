@@ -20,7 +20,7 @@ from deberta_c._tokenizers.classes import (
     usual_pad_type,
     usual_side,
 )
-from deberta_c._tokenizers.recipes import FAST, OPTIONS, V1, V2
+from deberta_c._tokenizers.recipes import FAST, OPTIONS
 from deberta_c._tokenizers.tokenizer_json import AddedToken, read_added
 
 T = TypeVar("T")
@@ -32,6 +32,7 @@ COMPATIBILITY = {rule: name for name, rule in RULES.items()}
 EXTRA = ("extra_special_tokens", "additional_special_tokens")
 
 _HUGE = 10**20  # a model_max_length above it means that there is none
+_FLAGS = ("clean_up_tokenization_spaces", "split_special_tokens")
 _STAGE_OPTIONS = ("do_lower_case", "split_by_punct", "tokenize_chinese_chars", "strip_accents", "add_prefix_space")
 CALL_OPTIONS = (
     "model_max_length", "padding_side", "truncation_side", "clean_up_tokenization_spaces", "split_special_tokens",
@@ -127,7 +128,7 @@ class Settings:
             "model_max_length": self._cap(),
             "padding_side": self._side("padding_side", usual_side(self.class_name)),
             "truncation_side": self._side("truncation_side", "right"),
-            **{flag: self.flag(flag, False) for flag in ("clean_up_tokenization_spaces", "split_special_tokens")},
+            **{name: self.flag(name, self.fallback.get(name, False)) for name in _FLAGS},
             "model_input_names": tuple(names) if names else input_names(self.class_name, rule),
             "pad_token_type_id": pad_type,
         }
@@ -204,22 +205,25 @@ class Settings:
         """
         named, extra = self.named(), self.extra()
         contents = [content_of(token) for token in (*named.values(), *extra)]
-        found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(contents)))
+        # The special tokens of added_tokens.json; transformers 5 does not see those that tokenizer_config.json flags.
+        seen = contents if rule != "HF5" else [content for content in contents if content not in self._flagged(named)]
+        found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(seen)))
         of_file = dict(found)
         if "added_tokens_decoder" in self.file:
             known, found = claimed, found | claimed
         else:
             known = found = found | claimed | found
         known = dict(known) if from_json else claimed
+        old = "added_tokens_decoder" not in self.file  # then the flags of a named token win over added_tokens.json
         for content, (name, token) in _deciding(named, rule).items():
-            special = self._special(rule, name, token, known.get(content), of_file.get(content))
+            flagged = old and not from_json and rule == "HF4" and isinstance(token, dict)
+            claim = None if flagged else known.get(content)
+            flags = special_flags(self.class_name, rule, name, from_json)
+            special = self._special(name, token, claim, of_file.get(content), flags)
             if special is None and content not in found:
-                # The vocabularies of v1 and v2 without a tokenizer.json bring flags along.
-                masks = not from_json and (self.class_name, rule, name) == (V1, "HF4", "mask_token")
-                unknowns = not from_json and (self.class_name, rule, name) == (V2, "HF4", "unk_token")
-                special = AddedToken(content, normalized=masks or unknowns, lstrip=masks, special=True)
+                special = AddedToken(content, special=True)
             if special is not None:
-                found[content] = special
+                found[content] = special._replace(id=claimed[content].id) if content in claimed else special
         for token in extra:
             content = content_of(token)
             if isinstance(token, dict) and content not in contents[: len(named)]:
@@ -233,15 +237,24 @@ class Settings:
                 found[content] = found.get(content, AddedToken(content))._replace(special=True)
         return list(found.values())
 
+    def _flagged(self, named: Mapping[str, Any]) -> set[str]:
+        """The contents of special tokens to which tokenizer_config.json gives flags."""
+        others = (*self.given, *self.legacy)
+        return {content_of(token) for name, token in named.items() if isinstance(token, dict) and name not in others}
+
     def _special(
-        self, rule: str, name: str, token: Any, known: AddedToken | None, of_file: AddedToken | None
+        self,
+        name: str,
+        token: Any,
+        known: AddedToken | None,
+        of_file: AddedToken | None,
+        flags: Mapping[str, bool] | None,
     ) -> AddedToken | None:
         """The special token `name` with its flags; None: with those that the vocabulary has.
 
-        `known` is what the files claim of it, `of_file` what a tokenizer.json says.
+        `known` is what the files claim of it, `of_file` what a tokenizer.json says, `flags` are those of its class.
         """
         names = any(source.get(name) is not None for source in (self.given, self.legacy, self.file))
-        flags = special_flags(self.class_name, rule, name)
         if known is not None and (names or flags is None or _stays(known, of_file, flags)):
             return known._replace(special=True)
         if isinstance(token, dict):

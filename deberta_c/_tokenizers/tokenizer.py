@@ -88,6 +88,9 @@ class PreTrainedTokenizerFast(Vocabulary):
 
     _kind: ClassVar[str] = "PreTrainedTokenizerFast"
 
+    _carries_files = False  # whether pickles hold the files, as those of a trained model
+    _directory: Any = None  # of these files; it lives as long as the tokenizer
+
     is_fast = True
     do_lower_case, split_by_punct, add_prefix_space = Stage(), Stage(), Stage()
     tokenize_chinese_chars, strip_accents = Stage(), Stage()
@@ -461,6 +464,12 @@ class PreTrainedTokenizerFast(Vocabulary):
         return f"{type(self).__name__}({self.name_or_path!r}, {len(self)} ids, model_max_length={limit})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if self._carries_files:
+            from tempfile import TemporaryDirectory
+
+            with TemporaryDirectory() as directory:
+                files = {Path(path).name: Path(path).read_bytes() for path in self.save_pretrained(directory)}
+            return _of_content, (self.name_or_path, files)
         state = {name: getattr(self, name) for name in _SETTINGS}
         return (*self._again, state)
 
@@ -609,6 +618,18 @@ def _construct(
     cls: type[Some], files: dict[str, Any], content: str | None, options: dict[str, Any]
 ) -> PreTrainedTokenizerFast:
     return cls(**files, tokenizer_object=content, **options)
+
+
+def _of_content(name: str, files: Mapping[str, bytes]) -> PreTrainedTokenizerFast:
+    """A tokenizer out of a pickle that holds its files."""
+    from tempfile import TemporaryDirectory
+
+    directory = TemporaryDirectory(prefix="deberta_c-tokenizer-")
+    for file, content in files.items():
+        Path(directory.name, file).write_bytes(content)
+    tokenizer = AutoTokenizer.from_pretrained(directory.name)
+    tokenizer._carries_files, tokenizer._directory, tokenizer.name_or_path = True, directory, name
+    return tokenizer
 
 
 def _reopen(opener: Any, directory: str, options: dict[str, Any]) -> PreTrainedTokenizerFast:

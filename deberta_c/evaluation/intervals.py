@@ -1,6 +1,8 @@
-"""Bootstrap: rows are drawn again and again with replacement, and a figure is computed of each draw."""
+"""Intervals: by bootstrap (rows are drawn again and again, and a figure is computed of each draw), and of a share."""
 
+import math
 from collections.abc import Iterator
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +39,22 @@ def interval(values: Floats, confidence: float) -> tuple[float, float]:
         return float("nan"), float("nan")
     low, high = np.quantile(known, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def wilson(count: int, total: int, confidence: float) -> tuple[float, float]:
+    """The interval of a share by Wilson (1927), which is not empty where the share is 0 or 1; NaN for a total of 0.
+
+    >>> low, high = wilson(50, 100, 0.95)
+    >>> round(low, 3), round(high, 3)
+    (0.404, 0.596)
+    """
+    if not total:
+        return float("nan"), float("nan")
+    z, share = NormalDist().inv_cdf((1 + confidence) / 2), count / total
+    middle = share + z * z / (2 * total)
+    half = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
+    low, high = ((middle + sign * half) / (1 + z * z / total) for sign in (-1, 1))
+    return (low if count else 0.0), (high if count < total else 1.0)
 
 
 def check_bootstrap(resamples: int, confidence: float) -> None:

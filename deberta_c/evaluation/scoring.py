@@ -30,6 +30,7 @@ class Scorer(NamedTuple):
     scores: Callable[[list[str], list[str] | None], NDArray[Any]]  # (N, C): probabilities, or values of a regression
     lengths: Callable[[list[str], list[str] | None], NDArray[np.int64]]  # (N)
     unit: str  # of the lengths
+    model: Any = None  # the model that `explain` takes
 
     def of(self, problem: str, texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
         """Scores (N, C) for a problem type that the labels have decided."""
@@ -79,6 +80,7 @@ def _of_model(model: SequenceClassifier, options: dict[str, Any]) -> Scorer:
         lambda texts, pairs: scores(texts, pairs, **options),
         _token_counts(tokenizer),
         "tokens",
+        model if tokenizer is model.tokenizer else None,
     )
 
 
@@ -97,7 +99,10 @@ def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) 
         return found
 
     problem = problem_of(pipeline.model) or MULTIPLE  # one score is a probability already
-    return Scorer(pipeline.model.name_or_path, names, problem, scores, _token_counts(pipeline.tokenizer), "tokens")
+    model = pipeline.model if pipeline.tokenizer is pipeline.model.tokenizer else None
+    return Scorer(
+        pipeline.model.name_or_path, names, problem, scores, _token_counts(pipeline.tokenizer), "tokens", model
+    )
 
 
 def _of_zero_shot(pipeline: ZeroShotClassificationPipeline, options: dict[str, Any]) -> Scorer:

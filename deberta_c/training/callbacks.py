@@ -106,11 +106,11 @@ class TrainerCallback:
     """The base of callbacks; each method is called at its event.
 
     All get the arguments, the state, the control, which they may change, and by name `model`, `processing_class`,
-    `optimizer` and `lr_scheduler` (None) and the data sets `train_dataloader` and `eval_dataloader`; `on_log` also
-    `logs`, `on_evaluate` and `on_predict` also `metrics`, and `on_evaluate` a list `predictions` with the logits and
-    labels of each data set, None where no `compute_metrics` asks for them. During a training `model` has the weights
-    that it had when the training began. A callback with a method `state`, as `EarlyStoppingCallback` has it, is saved
-    with checkpoints.
+    `optimizer` and `lr_scheduler` (None) and the data sets `train_dataloader` and `eval_dataloader`; `on_step_end` also
+    `loss`, that of the step, `on_log` `logs`, `on_evaluate` and `on_predict` `metrics`, and `on_evaluate` a list
+    `predictions` with the logits and labels of each data set, None where no `compute_metrics` asks for them. During a
+    training `model` has the weights that it had when the training began. A callback with a method `state`, as
+    `EarlyStoppingCallback` has it, is saved with checkpoints.
 
     >>> class Stop(TrainerCallback):
     ...     def on_step_end(self, args, state, control, **others):
@@ -316,26 +316,31 @@ class ProgressCallback(TrainerCallback):
     def __init__(self) -> None:
         self._bar: Any = None
         self._began, self._first, self._shown = 0.0, 0, 0.0
+        self._loss: float | None = None
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
         """Opens the bar."""
-        self._began, self._first = time.monotonic(), state.global_step
+        self._began, self._first, self._loss = time.monotonic(), state.global_step, None
         if find_spec("tqdm") is not None:
             from tqdm.auto import tqdm
 
             self._bar = tqdm(total=state.max_steps, initial=state.global_step, dynamic_ncols=True)
 
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
-        """Moves the bar."""
+        """Moves the bar, which shows the loss, a mean in which early steps fade."""
+        loss = others.get("loss", 0.0)
+        self._loss = loss if self._loss is None else 0.9 * self._loss + 0.1 * loss
         if self._bar is not None:
+            self._bar.set_postfix(loss=f"{self._loss:.4g}", refresh=False)
             self._bar.update(state.global_step - self._bar.n)
         elif time.monotonic() - self._shown > 5:
             self._shown = time.monotonic()
             rate = (self._shown - self._began) / max(1, state.global_step - self._first)
             left = round(rate * (state.max_steps - state.global_step))
-            print(f"step {state.global_step} of {state.max_steps}, {left} s left", file=sys.stderr, flush=True)
+            shown = f"step {state.global_step} of {state.max_steps}, loss {self._loss:.4g}, {left} s left"
+            print(shown, file=sys.stderr, flush=True)
 
     def on_log(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
         """Shows the logs."""
@@ -343,8 +348,6 @@ class ProgressCallback(TrainerCallback):
         if self._bar is None:
             print(logs, file=sys.stderr, flush=True)
             return
-        if "loss" in logs:
-            self._bar.set_postfix(loss=logs["loss"])
         self._bar.write(str(logs), file=sys.stderr)
 
     def on_train_end(

@@ -31,7 +31,7 @@ class Rows:
     widths: list[int]  # the columns of each sequence, with its padding
     labels: Any  # what the objective makes of them, or None
     each: int = 1
-    teacher: Any = None  # (N, C): the logits of a teacher, or None
+    teacher: Any = None  # the logits of a teacher: (N, C), or for heads of tokens an array (tokens, C) for each row
     weights: Any = None  # (N): how much each row counts in the loss, or None
 
     def __len__(self) -> int:
@@ -139,22 +139,34 @@ def named(name: str) -> Iterator[None]:
 
 
 def columns_of(dataset: Any, name: str) -> dict[str, Any]:
-    """The columns of a data set: a DataFrame, a datasets.Dataset, a dict of columns, or a sequence of dicts."""
+    """The columns of a data set: a DataFrame, a datasets.Dataset, an Arrow table, a dict of columns, or dicts."""
     if isinstance(dataset, Mapping):
-        return dict(dataset)
-    if hasattr(dataset, "columns") and hasattr(dataset, "to_dict") and hasattr(dataset, "iloc"):
-        names = [str(key) for key in dataset.columns]
+        return {key: _values(column) for key, column in dataset.items()}
+    keys = _names(dataset)
+    if keys is not None:
+        names = [str(key) for key in keys]
         if twice := [key for key in names if names.count(key) > 1]:
             raise ValueError(f"{name} has two columns named {twice[0]!r}; rename one")
-        return {str(key): list(dataset[key]) for key in dataset.columns}
-    if hasattr(dataset, "column_names"):
-        return {str(key): dataset[key] for key in dataset.column_names}
+        return {str(key): list(_values(dataset[key])) for key in keys}
     if isinstance(dataset, str) or not (hasattr(dataset, "__iter__") or hasattr(dataset, "__getitem__")):
         raise TypeError(f"{name} is {short(dataset)}; give a DataFrame, a list of dicts, or a dict of columns")
     rows = list(_rows(dataset, name))
     if not rows:
         raise ValueError(f"{name} has no rows; give at least one")
     return {key: [row[key] for row in rows] for key in rows[0]}
+
+
+def _names(dataset: Any) -> Sequence[Any] | None:
+    """The names of the columns of a table; None for what is not a table."""
+    if hasattr(dataset, "column_names") and hasattr(dataset, "__len__"):
+        chosen: Any = getattr(dataset, "format", None) or {}  # of a datasets.Dataset: some of its columns
+        return list(chosen.get("columns") or dataset.column_names)
+    return list(dataset.columns) if hasattr(dataset, "columns") and hasattr(dataset, "to_dict") else None
+
+
+def _values(column: Any) -> Any:
+    """A column; one of Arrow as Python's values."""
+    return column.to_pylist() if hasattr(column, "to_pylist") else column
 
 
 def is_several(dataset: Any) -> bool:
@@ -167,7 +179,7 @@ def is_several(dataset: Any) -> bool:
 
 
 def _is_dataset(value: Any) -> bool:
-    if isinstance(value, Mapping) or hasattr(value, "column_names") or (hasattr(value, "iloc") and value.ndim == 2):
+    if isinstance(value, Mapping) or hasattr(value, "column_names") or _names(value) is not None:
         return True
     return isinstance(value, Sequence) and len(value) > 0 and isinstance(value[0], Mapping)
 
@@ -228,7 +240,7 @@ def grouped_by_length(order: NDArray[np.int64], lengths: NDArray[np.int64], size
 
 
 def _rows(dataset: Any, name: str) -> Iterator[Mapping[str, Any]]:
-    found = (dataset[row] for row in range(len(dataset))) if hasattr(dataset, "__getitem__") else iter(dataset)
+    found = (dataset[row] for row in range(len(dataset))) if hasattr(dataset, "__len__") else iter(dataset)
     keys: Any = None
     for place, row in enumerate(found):
         if not isinstance(row, Mapping):

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.errors import short
 from deberta_c._columns.texts import rows_of, texts_of
+from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE, weights_of
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.training.arguments import TrainingArguments, integer
@@ -52,6 +54,7 @@ def fit(
     max_length: int | None = None,
     class_weight: ClassWeight = None,
     sample_weight: Iterable[float] | None = None,
+    teacher: Any = None,
     metric: str = "loss",
     patience: int | None = 2,
     seed: int = 42,
@@ -62,7 +65,7 @@ def fit(
     **arguments: Any,
 ) -> FitResult:
     """What `fit` of a `SequenceClassifier` does; see that method."""
-    tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
     _check_choices(validation, patience)
     seed = integer("seed", seed, 0)
     if resume and output_dir is None:
@@ -82,9 +85,12 @@ def fit(
     require_examples(seen)
     weights = class_weights(class_weight, seen)
     _check_metric(metric, encoded.problem)
-    table = columns.encoded(tokenizer, max_length) | {"labels": encoded.values.tolist()}
+    table = columns.encoded(own, max_length) | {"labels": encoded.values.tolist()}
     if sample_weight is not None:
         table["sample_weight"] = _row_weights(sample_weight, count, len(encoded.values) - count)
+    train: dict[str, Any] = _chosen(table, learned)
+    if teacher is not None:
+        train["teacher_logits"] = _teacher_logits(teacher, columns, learned, encoded, max_length)
     began = time.perf_counter()
     with _directory(output_dir) as place:
         settings = {
@@ -107,7 +113,7 @@ def fit(
             trainer = Trainer(
                 model,
                 checked,
-                train_dataset=_chosen(table, learned),
+                train_dataset=train,
                 eval_dataset=_chosen(table, held_out) if len(held_out) else None,
                 compute_metrics=metrics_of(encoded.problem),
                 callbacks=_stops(patience) if stops and patience else [],
@@ -179,6 +185,22 @@ def _row_weights(given: Iterable[float], count: int, more: int) -> list[float]:
     if not values.any():
         raise ValueError("sample_weight is 0 for all rows; give some of them a weight above 0")
     return found
+
+
+def _teacher_logits(
+    teacher: Any, columns: "_Columns", rows: NDArray[np.int64], encoded: EncodedLabels, max_length: int | None
+) -> NDArray[np.float32]:
+    """The logits (N, C) that a teacher, with a tokenizer of its own, gives the texts of these rows."""
+    if not isinstance(teacher, SequenceClassifier):
+        raise TypeError(f"teacher is a {type(teacher).__name__}; give a model of AutoModelForSequenceClassification")
+    names = teacher.labels()
+    if encoded.problem != REGRESSION and sorted(names) != sorted(encoded.names):
+        raise ValueError(
+            f"teacher has the labels {short(names)}, but the rows {short(encoded.names)}; give one of these"
+        )
+    pairs = None if columns.pairs is None else [columns.pairs[row] for row in rows]
+    logits = teacher.predict([columns.texts[row] for row in rows], pairs, max_length=max_length)
+    return logits if encoded.problem == REGRESSION else logits[:, [names.index(name) for name in encoded.names]]
 
 
 def _validation_columns(given: tuple[Iterable[Any], ...]) -> _Columns:

@@ -18,12 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
-from deberta_c._models.losses import IGNORED
-from deberta_c.training.data import Rows, encoded_rows, tokenized
+from deberta_c._models.losses import IGNORED, distillation_loss_and_gradient
+from deberta_c.training.data import Rows, batches, encoded_rows, tokenized
 from deberta_c.training.session import Session
 
 Logits = NDArray[np.float32]
 LossFunction = Callable[..., tuple[float, Any]]
+_TAUGHT = 32  # rows of a batch of the teacher
 
 
 class Batch(NamedTuple):
@@ -32,7 +33,7 @@ class Batch(NamedTuple):
     rows: NDArray[np.int64]  # (N), their numbers in the data set
     inputs: dict[str, Any]  # the arguments of the core: ids (T), offsets (N + 1), types (T), selected (T), ...
     labels: Any  # as the objective needs them; None without labels
-    teacher: Any = None  # (N, C): the logits of a teacher, or None
+    teacher: Any = None  # the logits of a teacher, of the shape of the model's logits, or None
     weights: Any = None  # (N): how much each row counts in the loss, or None
 
 
@@ -62,12 +63,85 @@ class Objective:
         self.model, self.label_smoothing, self.function = model, label_smoothing, function
         self.class_weights = None if class_weights is None else np.asarray(class_weights, np.float64)
 
+    head: type[Any]
+    """The class of the models that it trains."""
     reads_rows = True
     """Whether the network reads the rows of the data set as they are, in each epoch."""
     collator: Any = None
 
     def take_collator(self, collator: Any) -> None:
         """Takes what it needs of a Trainer's `data_collator`; rows need none, because they are not padded."""
+
+    # ---- a teacher ----
+
+    teacher: Any = None
+    """The model whose logits this one follows, or None."""
+
+    def take_teacher(self, teacher: Any) -> None:
+        """Takes a model of the same head, labels and vocabulary as a teacher.
+
+        Errors: TypeError or ValueError for another one, and where class_weights or a function change the loss.
+        """
+        self._refuse_class_weights("with a teacher the loss has no weights")
+        if not hasattr(teacher, "_core") or not isinstance(teacher, self.head):
+            raise TypeError(
+                f"teacher is a {type(teacher).__name__}; give a model of deberta_c with the head of the model"
+            )
+        for name in ("num_labels", "vocab_size", "type_vocab_size"):
+            own, other = (model._opened.settings[name] for model in (self.model, teacher))
+            if own != other:
+                raise ValueError(
+                    f"teacher has {name} {other}, but the model {own}; a teacher reads the same ids and has the same "
+                    "labels: give the column teacher_logits in its place"
+                )
+        own, other = (list(model.config.id2label.values()) for model in (self.model, teacher))
+        if own != other and set(own) == set(other):
+            raise ValueError(
+                f"teacher has the labels {short(other)}, but the model {short(own)}; give one of equal order"
+            )
+        teacher._require_head()
+        self.teacher = teacher
+
+    def taught(self, rows: Rows, name: str) -> Rows:
+        """The rows with the logits of the teacher, if there is one, which are computed here."""
+        if self.teacher is None:
+            return rows
+        if rows.teacher is not None:
+            raise ValueError(f"{name} has teacher_logits, and the Trainer has a teacher; leave one out")
+        found: list[Any] = [None] * len(rows)
+        for chosen in batches(np.argsort(rows.lengths(), kind="stable"), _TAUGHT):
+            for row, logits in zip(
+                chosen, self.by_row(self.teacher_logits(rows.inputs(chosen)), rows, chosen), strict=True
+            ):
+                found[row] = logits
+        return replace(rows, teacher=found)
+
+    def teacher_logits(self, inputs: Mapping[str, Any]) -> Logits:
+        """The logits of the teacher for a packed batch."""
+        logits: Logits = self.teacher._core.forward(**inputs)[0]
+        return logits
+
+    def by_row(self, logits: Logits, rows: Rows, chosen: NDArray[np.int64]) -> list[Logits]:
+        """Logits of a batch, an array for each row."""
+        parts = np.split(logits, np.cumsum(rows.lengths()[chosen])[:-1])
+        return [part.copy() for part in parts]  # a slice would keep the whole batch
+
+    def _distilled(
+        self, problem: str | None, logits: Logits, batch: Batch, divisor: Any, **options: Any
+    ) -> tuple[float, Logits]:
+        """The loss by labels and by how far the logits are from those of the teacher, and its gradient."""
+        loss, gradient = distillation_loss_and_gradient(
+            problem,
+            logits,
+            batch.labels,
+            batch.teacher,
+            temperature=self.temperature,
+            alpha=self.alpha,
+            label_smoothing=self.label_smoothing,
+            divisor=divisor,
+            **options,
+        )
+        return float(loss), gradient
 
     # ---- data ----
 
@@ -109,7 +183,16 @@ class Objective:
 
     def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
         """The rows of these numbers. `seed` is that of a training step, for what is drawn; None: an evaluation."""
-        return Batch(chosen, rows.inputs(chosen), None if rows.labels is None else rows.labels[chosen])
+        teacher = None if rows.teacher is None else self.joined([rows.teacher[row] for row in chosen])
+        return Batch(chosen, rows.inputs(chosen), self.labels_of(rows, chosen), teacher)
+
+    def joined(self, logits: list[Logits]) -> Logits:
+        """Logits of rows as those of a batch."""
+        return np.concatenate(logits)
+
+    def labels_of(self, rows: Rows, chosen: NDArray[np.int64]) -> Any:
+        """The labels of a batch; None without labels."""
+        return None if rows.labels is None else rows.labels[chosen]
 
     # ---- loss ----
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,24 +26,27 @@ from deberta_c._models.losses import (
     REGRESSION,
     REPLACED,
     SINGLE,
-    distillation_loss_and_gradient,
     loss_and_gradient,
     loss_divisor,
+    span_distillation_loss_and_gradient,
     span_divisor,
     span_loss_and_gradient,
     weights_of,
 )
 from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling
-from deberta_c.training.data import INPUT_COLUMNS, Rows, named
+from deberta_c.training.data import INPUT_COLUMNS, Rows, batches, named
 from deberta_c.training.objective import Batch, Logits, Objective
 from deberta_c.training.session import Session
 
 WORD_COLUMNS = ("tokens", "words")
+_LOGITS = 1 << 20  # of masked tokens, that a loss in Python turns into double precision at a time
 HELD_OUT = 0  # seeds the masks of evaluations, which do not depend on the seed of the training
 
 
 class SequenceObjective(Objective):
     """One label a row, independent labels, or numbers: labels (N) or (N, C), logits (N, C)."""
+
+    head: type[Any] = SequenceClassifier
 
     def __init__(self, model: Any, **options: Any) -> None:
         super().__init__(model, **options)
@@ -84,8 +88,22 @@ class SequenceObjective(Objective):
     def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
         """The rows of these numbers."""
         found = super().batch(rows, chosen, seed)
-        some = {"teacher": rows.teacher, "weights": rows.weights}
-        return found._replace(**{name: column[chosen] for name, column in some.items() if column is not None})
+        return found if rows.weights is None else found._replace(weights=rows.weights[chosen])
+
+    def taught(self, rows: Rows, name: str) -> Rows:
+        """The rows with the logits of the teacher; with `alpha=0` they need no labels."""
+        found = super().taught(rows, name)
+        if self.teacher is None or found.labels is not None or self.alpha:
+            return found
+        return replace(found, labels=self._labels_of(np.array(found.teacher)))
+
+    def by_row(self, logits: Logits, rows: Rows, chosen: NDArray[np.int64]) -> list[Logits]:
+        """The logits (C) of each row."""
+        return list(logits)
+
+    def joined(self, logits: list[Logits]) -> Logits:
+        """Logits (N, C)."""
+        return np.stack(logits)
 
     def labels(self, given: Any, rows: Rows, name: str) -> NDArray[Any]:
         """An array (N) of classes or numbers, or (N, C)."""
@@ -112,19 +130,8 @@ class SequenceObjective(Objective):
     def loss(self, logits: Logits, batch: Batch, divisor: float) -> tuple[float, Logits]:
         """The loss of the configuration's `problem_type`, and of how far the logits are from those of a teacher."""
         if batch.teacher is not None:
-            loss, gradient = distillation_loss_and_gradient(
-                self.problem,
-                logits,
-                batch.labels,
-                batch.teacher,
-                temperature=self.temperature,
-                alpha=self.alpha,
-                infer=self.model.config.model_type == "bert",
-                label_smoothing=self.label_smoothing,
-                sample_weight=batch.weights,
-                divisor=divisor,
-            )
-            return float(loss), gradient
+            infer = self.model.config.model_type == "bert"
+            return self._distilled(self.problem, logits, batch, divisor, infer=infer, sample_weight=batch.weights)
         options = {**self._options(), "label_smoothing": self.label_smoothing, "sample_weight": batch.weights}
         return _loss(self.problem, logits, batch.labels, divisor, **options)
 
@@ -168,6 +175,7 @@ class SequenceObjective(Objective):
 class NextSentenceObjective(SequenceObjective):
     """Labels (N), 0 where the second text follows the first and 1 for any other; logits (N, 2)."""
 
+    head = NextSentencePredictor
     label_names = ("labels", "next_sentence_label", "label", "label_ids")
 
     @property
@@ -186,6 +194,8 @@ class ChoiceObjective(Objective):
 
     `input_ids` and the other columns have a list of choices in each row, the same number in all rows.
     """
+
+    head = Chooser
 
     def __init__(self, model: Any, **options: Any) -> None:
         super().__init__(model, **options)
@@ -220,8 +230,19 @@ class ChoiceObjective(Objective):
     def loss(self, logits: Logits, batch: Batch, divisor: float) -> tuple[float, Logits]:
         """The cross entropy of the choices."""
         scores = logits.reshape(len(batch.rows), -1)
-        loss, gradient = _loss(SINGLE, scores, batch.labels, divisor, label_smoothing=self.label_smoothing)
+        if batch.teacher is None:
+            loss, gradient = _loss(SINGLE, scores, batch.labels, divisor, label_smoothing=self.label_smoothing)
+        else:
+            loss, gradient = self._distilled(SINGLE, scores, batch, divisor)
         return loss, gradient.reshape(logits.shape)
+
+    def by_row(self, logits: Logits, rows: Rows, chosen: NDArray[np.int64]) -> list[Logits]:
+        """The logits (choices) of each row."""
+        return list(logits.reshape(len(chosen), -1))
+
+    def joined(self, logits: list[Logits]) -> Logits:
+        """Logits (N, choices)."""
+        return np.stack(logits)
 
     def predictions(self, logits: Logits, batch: Batch, rows: Rows) -> Logits:
         """Logits (N, choices)."""
@@ -236,6 +257,7 @@ class TokenObjective(Objective):
     padded with -100.
     """
 
+    head: type[Any] = TokenClassifier
     label_names: tuple[str, ...] = ("labels", "label", "label_ids", "ner_tags", "tags")
     problem = SINGLE
 
@@ -282,17 +304,18 @@ class TokenObjective(Objective):
         """Warns of a class that no token has."""
         _warn_of_absent(np.concatenate(rows.labels), self.classes, name)
 
-    def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
-        """The rows of these numbers, with labels (T)."""
-        labels = None if rows.labels is None else np.concatenate([rows.labels[row] for row in chosen])
-        return Batch(chosen, rows.inputs(chosen), labels)
+    def labels_of(self, rows: Rows, chosen: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Labels (T)."""
+        return None if rows.labels is None else np.concatenate([rows.labels[row] for row in chosen])
 
     def divisor(self, batch: Batch) -> float:
         """The tokens that count, or their weights."""
         return loss_divisor(self.problem, batch.labels, self.classes, class_weights=self.class_weights)
 
     def loss(self, logits: Logits, batch: Batch, divisor: float) -> tuple[float, Logits]:
-        """The cross entropy of the tokens."""
+        """The cross entropy of the tokens, and how far their logits are from those of a teacher."""
+        if batch.teacher is not None:
+            return self._distilled(self.problem, logits, batch, divisor)
         options = {"class_weights": self.class_weights, "label_smoothing": self.label_smoothing}
         return _loss(self.problem, logits, batch.labels, divisor, **options)
 
@@ -315,6 +338,7 @@ class ReplacedObjective(TokenObjective):
     `compute_metrics` gets logits and labels (N, S), both padded with -100.
     """
 
+    head = ReplacedTokenDetector
     label_names = ("labels",)
     problem = REPLACED
 
@@ -338,6 +362,7 @@ class MaskedObjective(TokenObjective):
     labels gets them from `collator`, new ones in each step and the same ones in each evaluation.
     """
 
+    head = MaskedLanguageModel
     label_names = ("labels",)
     reads_rows = False
 
@@ -375,6 +400,20 @@ class MaskedObjective(TokenObjective):
     def warn(self, rows: Rows, name: str) -> None:
         """No text has all words."""
 
+    def taught(self, rows: Rows, name: str) -> Rows:
+        """The rows as they are: masks may be new in each step, so the teacher reads each batch."""
+        return rows
+
+    def loss(self, logits: Logits, batch: Batch, divisor: float) -> tuple[float, Logits]:
+        """The cross entropy of the tokens, some at a time, because their logits are long."""
+        total, gradient = 0.0, np.empty_like(logits)
+        for some in batches(np.arange(len(logits)), 1 + _LOGITS // self.classes):
+            teacher = None if batch.teacher is None else batch.teacher[some]
+            part = batch._replace(labels=batch.labels[some], teacher=teacher)
+            loss, gradient[some] = super().loss(logits[some], part, divisor)
+            total += loss
+        return total, gradient
+
     def divisor(self, batch: Batch) -> float:
         """The tokens that count."""
         return self.items(batch)
@@ -384,8 +423,9 @@ class MaskedObjective(TokenObjective):
         inputs, targets = selected(batch)
         if len(targets) == 0:
             return 0.0
-        if self._needs_logits:
-            return super().learn(session, Batch(batch.rows, inputs, targets), divisor, seed)
+        if self._needs_logits or self.teacher is not None:
+            teacher = None if self.teacher is None else self.teacher_logits(inputs)
+            return super().learn(session, Batch(batch.rows, inputs, targets, teacher), divisor, seed)
         loss = session.masked_lm(inputs, targets, seed, self.label_smoothing)
         session.masked_lm_backward(1 / divisor)
         return float(loss / divisor)
@@ -427,6 +467,7 @@ class SpanObjective(Objective):
     gets two arrays of logits (N, S), padded with -100, and two of positions (N).
     """
 
+    head = SpanReader
     label_names = ("start_positions", "end_positions")
 
     def __init__(self, model: Any, **options: Any) -> None:
@@ -449,18 +490,21 @@ class SpanObjective(Objective):
         self._within(found.astype(np.int64), np.arange(len(rows)), rows, name)
         return found.astype(np.int64)
 
-    def batch(self, rows: Rows, chosen: NDArray[np.int64], seed: int | None = None) -> Batch:
-        """The rows of these numbers, with positions among the tokens that are not masked."""
-        labels = None if rows.labels is None else self._within(rows.labels[chosen], chosen, rows, "")
-        return Batch(chosen, rows.inputs(chosen), labels)
+    def labels_of(self, rows: Rows, chosen: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """Positions (N, 2) among the tokens that are not masked."""
+        return None if rows.labels is None else self._within(rows.labels[chosen], chosen, rows, "")
 
     def divisor(self, batch: Batch) -> NDArray[np.float64]:
         """The rows that count, for the begin and for the end."""
         return span_divisor(batch.inputs["offsets"], *batch.labels.T)
 
     def loss(self, logits: Logits, batch: Batch, divisor: NDArray[np.float64]) -> tuple[float, Logits]:
-        """The mean of both cross entropies."""
-        loss, gradient = span_loss_and_gradient(logits, batch.inputs["offsets"], *batch.labels.T, divisor=divisor)
+        """The mean of both cross entropies, and how far the logits are from those of a teacher."""
+        function: Any = span_loss_and_gradient
+        if batch.teacher is not None:
+            options = {"teacher_logits": batch.teacher, "temperature": self.temperature, "alpha": self.alpha}
+            function = partial(span_distillation_loss_and_gradient, **options)
+        loss, gradient = function(logits, batch.inputs["offsets"], *batch.labels.T, divisor=divisor)
         return float(loss), gradient
 
     def predictions(self, logits: Logits, batch: Batch, rows: Rows) -> tuple[Logits, Logits]:
@@ -491,14 +535,14 @@ class SpanObjective(Objective):
         return found
 
 
-_OBJECTIVES: tuple[tuple[type[Any], type[Objective]], ...] = (
-    (SequenceClassifier, SequenceObjective),
-    (TokenClassifier, TokenObjective),
-    (SpanReader, SpanObjective),
-    (Chooser, ChoiceObjective),
-    (NextSentencePredictor, NextSentenceObjective),
-    (MaskedLanguageModel, MaskedObjective),
-    (ReplacedTokenDetector, ReplacedObjective),
+_OBJECTIVES: tuple[type[Objective], ...] = (
+    SequenceObjective,
+    TokenObjective,
+    SpanObjective,
+    ChoiceObjective,
+    NextSentenceObjective,
+    MaskedObjective,
+    ReplacedObjective,
 )
 
 
@@ -508,8 +552,8 @@ def objective_of(model: Any, **options: Any) -> Objective:
     Errors: TypeError for a model that has no head to train.
     """
     if not isinstance(model, PreTrainingModel):  # the core has only one of its two heads
-        for head, objective in _OBJECTIVES:
-            if isinstance(model, head):
+        for objective in _OBJECTIVES:
+            if isinstance(model, objective.head):
                 return objective(model, **options)
     raise TypeError(
         f"model is {type(model).__name__}, which has no head to train; open it with a class such as "

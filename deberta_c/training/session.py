@@ -141,6 +141,7 @@ class Session:
         model, tensors = self.model, self.tensors()
         model._made_by = of_weights, (type(model), model.config.to_dict(), tensors, model._options)
         model._load(self._plan, tensors, {**model._options, "ignore_mismatched_sizes": False})
+        model._holds_weights = True
 
     def state(self) -> dict[str, NDArray[Any]]:
         """The moments of all parameters that are trained, of the word table only rows that have moved; the matrices of
@@ -210,7 +211,7 @@ def of_weights(cls: type[Any], config: dict[str, Any], tensors: dict[str, Tensor
     model: Any = object.__new__(cls)
     settings = cls.config_class.from_dict(config)
     plan = model._plan(settings, tensors, options)
-    model._seed, model._tokenizer = None, None
+    model._seed, model._holds_weights = None, True
     model._made_by = of_weights, (cls, config, tensors, options)
     model._open(plan, dict(tensors), "", options)
     return model

@@ -84,11 +84,13 @@ class Trainer:
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
     is ignored, except for a `DataCollatorForLanguageModeling`, which masks tokens of rows without labels. Data sets
-    are DataFrames, lists of dicts, dicts of columns or a datasets.Dataset, with `input_ids` or texts (`text`,
-    `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer for texts, by default the model's own.
+    are DataFrames, Arrow tables, dicts of columns, lists of dicts or a datasets.Dataset, with `input_ids` or texts
+    (`text`, `text_pair`), and `label` or `labels`; `processing_class` is the tokenizer, by default the model's own.
     `compute_metrics` gets (logits, labels) and returns a dict. `compute_loss_func` gets logits (N, C) and
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
-    of each class. Training computes in float32, whatever type the weights in the files have.
+    of each class. A `teacher`, a model with the same head, labels and vocabulary, adds to the loss of the training how
+    far the logits are from its own: see `distillation_alpha` and `distillation_temperature` of the arguments. Training
+    computes in float32, whatever type the weights in the files have.
 
     During a training the model keeps the weights that it had; at its end it has the trained ones (or the best, with
     `load_best_model_at_end`). Ctrl-C and SIGTERM stop after the step, and write a checkpoint unless `save_strategy` is
@@ -123,6 +125,7 @@ class Trainer:
         preprocess_logits_for_metrics: Callable[[Any, Any], Any] | None = None,
         *,
         class_weights: Any = None,
+        teacher: Any = None,
         tokenizer: Any = None,
     ) -> None:
         if tokenizer is not None:
@@ -147,6 +150,9 @@ class Trainer:
             function=compute_loss_func,
         )
         self.objective.take_collator(data_collator)
+        if teacher is not None:
+            self.objective.take_teacher(teacher)
+            self.compute_loss_func = compute_loss_func
         self.state, self.control = TrainerState(), TrainerControl()
         flow: list[Any] = [DefaultFlowCallback(), *(callbacks or []), progress_callback(bool(self.args.disable_tqdm))]
         self.callback_handler = CallbackHandler(flow, model, processing_class)
@@ -163,6 +169,8 @@ class Trainer:
 
     @compute_loss_func.setter
     def compute_loss_func(self, function: Any) -> None:
+        if function is not None and self.objective.teacher is not None:
+            raise ValueError("teacher is given, but compute_loss_func replaces the loss; leave one out")
         self.objective.function = function
 
     def _call_model_init(self) -> Any:
@@ -203,7 +211,7 @@ class Trainer:
             resume_from_checkpoint = self.args.resume_from_checkpoint
         if self.model_init is not None:
             self.model = self.objective.model = self.callback_handler.model = self._call_model_init()
-        rows = self._labelled(self.train_dataset, "train_dataset")
+        rows = self._labelled(self.train_dataset, "train_dataset", taught=True)
         self.objective.warn(rows, "train_dataset")
         held_out = None if self.eval_dataset is None else self._held_out(self.eval_dataset, "eval")
         if self.args.eval_strategy != "no" and held_out is None:
@@ -233,7 +241,7 @@ class Trainer:
         began, first = time.perf_counter(), self.state.global_step
         with sigterm_stops():
             total = self._run(run, rows, held_out, session)
-        return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, rows)
+            return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, rows)
 
     def _resume(self, given: str | Path | bool | None, session: Session) -> None:
         if given is None or given is False:
@@ -300,11 +308,12 @@ class Trainer:
                 break
             self._call("on_step_begin")
             with signals_wait():  # the weights, the number of the step and what is due after it change together
-                total += self._step(updates[number], rows, session, since)
+                loss = self._step(updates[number], rows, session, since)
+                total += loss
                 self.state.global_step += 1
                 self.state.epoch = epoch + (number + 1) / len(updates)
                 self._epoch_ended = False
-                self._call("on_step_end")
+                self._call("on_step_end", loss=loss)
             self._events(held_out, session, since)
         self.control.should_epoch_stop = False
         return total
@@ -394,7 +403,11 @@ class Trainer:
                 session.set_weights(checkpoints.weights(Path(best), session))
             else:
                 warn_caller(UserWarning(f"the best checkpoint {best!r} is gone; the model ends with its last weights"))
-        self._check_classes(rows, session)
+        try:
+            self._check_classes(rows, session)
+        except KeyboardInterrupt:
+            session.write_back()
+            raise
         session.write_back()
         self._kept = None
         metrics = {
@@ -529,8 +542,11 @@ class Trainer:
             }
         return {prefix: self._labelled(dataset, "eval_dataset")}
 
-    def _labelled(self, dataset: Any, name: str) -> Rows:
+    def _labelled(self, dataset: Any, name: str, *, taught: bool = False) -> Rows:
+        """The rows of a data set with labels and, with `taught`, the logits of the teacher."""
         rows = self._rows(dataset, name)
+        if taught:
+            rows = self.objective.taught(rows, name)
         if rows.labels is None:
             raise ValueError(f"{name} has no labels; give a column named label or labels")
         return rows

@@ -11,7 +11,7 @@ import deberta_c
 from benchmarks import cases, common, many_cores
 from benchmarks.peers import peers, precision, report, run
 from benchmarks.peers.models import CONFIGS
-from benchmarks.process import builds
+from benchmarks.process import builds, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import entailment
 from benchmarks.zero_shot import run as zero_shot
@@ -258,6 +258,14 @@ def test_the_table_of_builds_shows_ratios_over_this_one():
     lines = {"1x16": {builds.NOW: [0.010, 0.012, 0.011], "old": [0.020, 0.030, 0.011]}}
     text = builds.table({"machine": machine, "lines": lines})
     assert "| 1x16 | 11.0 (10.0) | 20.0 (11.0) | 2.00 (1.00 to 2.50) |" in text
+
+
+def test_times_are_shown_with_their_percentiles():
+    assert scheduling.shown("a pause: p95", {"value": 2.0, "p50": 1.25, "p99": 3.0}) == (
+        "a pause: p50, p95, p99",
+        "1.25, 2, 3",
+    )
+    assert scheduling.shown("two: 1 over 2", {"value": 1.5}) == ("two: 1 over 2", "1.5")
 
 
 def test_short_calls_run_the_package_of_this_checkout():

@@ -9,6 +9,7 @@ import deberta_c
 MODEL = [
     "base_model",
     "base_model_prefix",
+    "check_precision",
     "cpu",
     "device",
     "dtype",

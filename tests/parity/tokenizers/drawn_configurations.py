@@ -1,4 +1,5 @@
-"""Random model directories of tokenizers: classes, stages of a tokenizer.json, and the files beside it.
+"""Random model directories of tokenizers: classes, stages of a tokenizer.json or the files of a vocabulary alone, the
+files beside it, options of from_pretrained, and texts.
 
 `python -m tests.parity.tokenizers.drawn_configurations --minutes 5 --library 4` compares as long and prints what
 differs; DEBERTA_C_TRANSFORMERS4 names the folder of transformers 4.
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from deberta_c import AutoTokenizer
+from deberta_c._core import SpmModel
 from tests.parity.tokenizers.tokenizer_peer import Peer, described
+from tests.support.tiny_models import spm_bytes
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "<s>", "</s>", "<unk>", "<pad>", "<mask>"]
 WORDS = [
@@ -37,6 +40,16 @@ WORDS = [
     "!",
 ]
 LETTERS = [*map(chr, (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x144))), "中"]  # every byte, and one more
+MERGES = [["h", "e"], ["Ġ", "hello"]]
+PARTS = [
+    "hello", "HELLO", "world", "héllo", "he\u0301llo", "café", "CAFÉ", "中文", "x中y", "[MASK]", "[mask]", "[SEP]",
+    "<s>", "</s>", "<pad>", "<two>", "new", "hello world", "Ent", "<end>", "<END>", "▁", "▁hello", "Ġhello",
+    "##s", "##", " ", "  ", "\t", "\n", "\r\n", "\x00", "\x7f", "\x85", "\xa0", "\xad", "\u200b", "\u200d",
+    "\u2028", "\u202e", "\u3000", "\ufeff", "\ufffd", "\u0345", "\u0130", "\u0131", "ß", "ẞ", "ﬁ", "ǅ", "Σς",
+    "\uff46\uff55", "²½", "한국", "\u1112\u1161\u11ab", "ไทย", "हिन्दी", "שָׁלוֹם", "سلام",
+    "\U0001f469\u200d\U0001f467", "🇩🇪", "☎\ufe0f", "\U0001d518", "\U00020000", "\ue000", "\U000e0041", "...",
+    "don't", "'s", "$1,000.00", "a_b", "«»", "“q”", "!?", "h" * 120, "e\u0301" * 30,
+]  # fmt: skip
 NEW = ["<two>", "new", "hello world", "Ent", "<end>"]
 FLAGS = ("single_word", "lstrip", "rstrip", "normalized", "special")
 NAMES = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -65,30 +78,75 @@ CLASSES = {
 }  # fmt: skip
 
 
+# Classes that open the files of a vocabulary without a tokenizer.json, and the type of their model.
+VOCABULARIES = {
+    **dict.fromkeys(LIKE_BERT, "WordPiece"), "DebertaTokenizer": "BPE", "DebertaV2Tokenizer": "Unigram",
+}  # fmt: skip
+
+
 class Draw:
     """A model directory for each seed."""
 
     def __init__(self, seed: int, library: int) -> None:
         self.random = random.Random(seed)
-        self.name = self.random.choice(CLASSES[library])
+        self.alone = self.often(0.25)  # without a tokenizer.json
+        names = list(VOCABULARIES)[: len(VOCABULARIES) - (library == 5)]  # an spm.model: see docs/differences.md
+        self.name = self.random.choice(names if self.alone else CLASSES[library])
         self.kind = self.random.choice(["WordPiece", "BPE", "Unigram"])
-        if library == 5:  # a class of transformers 5 takes a model of its own type alone
+        if self.alone:
+            self.kind = VOCABULARIES[self.name]
+        elif library == 5:  # a class of transformers 5 takes a model of its own type alone
             own = {"DebertaTokenizer": "BPE", "DebertaV2Tokenizer": "Unigram", "PreTrainedTokenizerFast": self.kind}
             self.kind = own.get(self.name, "WordPiece")
         self.tokens = [*self.random.sample(SPECIAL, len(SPECIAL)), *WORDS, *LETTERS]
         self.tokens = list(dict.fromkeys(self.tokens))
+        if self.alone and self.kind == "Unigram":
+            self.tokens = [piece for piece, _ in SpmModel(spm_bytes()).vocab()]
 
     def often(self, chance: float = 0.5) -> bool:
         return self.random.random() < chance
 
     def files(self) -> dict[str, Any]:
-        """The files by their names, as JSON."""
-        content = self.content()
-        files = {"tokenizer.json": content, "tokenizer_config.json": self.configuration(content)}
+        """The files by their names: JSON, texts or bytes."""
+        content = {"added_tokens": self.added()} if self.alone else self.content()
+        files = self.vocabulary() if self.alone else {"tokenizer.json": content}
+        files["tokenizer_config.json"] = self.configuration(content)
         if self.often(0.7):
             files["config.json"] = {"model_type": self.random.choice(["bert", "deberta", "deberta-v2", "roberta"])}
         if self.often(0.2):
             files["special_tokens_map.json"] = self.named(0.3, {})
+        return files
+
+    def texts(self) -> tuple[list[str], list[str]]:
+        """Texts and their pairs."""
+        texts, pairs = (
+            [self.random.choice(["", "", " "]).join(self.random.choices(PARTS, k=size)) for size in (1, 2, 3, 5, 8, 13)]
+            for _ in range(2)
+        )
+        return [*TEXTS, *texts], [*PAIRS, *pairs]
+
+    def options(self) -> dict[str, Any]:
+        """Options of from_pretrained."""
+        values: dict[str, list[Any]] = {
+            "padding_side": ["left", "right"], "truncation_side": ["left", "right"], "model_max_length": [10],
+            "split_special_tokens": [False, True], "mask_token": ["<two>", "hello"], "pad_token": ["[SEP]"],
+            "model_input_names": [["input_ids"], ["input_ids", "token_type_ids", "attention_mask"]],
+        }  # fmt: skip
+        return {name: self.random.choice(of) for name, of in values.items() if self.often(0.07)}
+
+    def vocabulary(self) -> dict[str, Any]:
+        """The files of a vocabulary alone."""
+        files: dict[str, Any] = {}
+        if self.kind == "WordPiece":
+            files["vocab.txt"] = "".join(token + "\n" for token in self.tokens)
+        elif self.kind == "BPE":
+            files["vocab.json"] = {token: id for id, token in enumerate(self.tokens)}
+            files["merges.txt"] = "#version: 0.2\n" + "".join(" ".join(pair) + "\n" for pair in MERGES)
+        else:
+            files["spm.model"] = spm_bytes()
+        if self.often(0.2):
+            new = self.random.sample(NEW, 2)
+            files["added_tokens.json"] = {token: len(self.tokens) + index for index, token in enumerate(new)}
         return files
 
     # ---- tokenizer.json ----
@@ -161,18 +219,18 @@ class Draw:
             pieces = [[token, 0.0 if token in SPECIAL else -float(1 + len(token) % 3)] for token in self.tokens]
             return {"type": "Unigram", "unk_id": ids[self.random.choice(["[UNK]", "<unk>"])], "vocab": pieces,
                     "byte_fallback": False}  # fmt: skip
-        merges = [["h", "e"], ["Ġ", "hello"]]
         return {
             "type": "BPE", "dropout": None, "unk_token": self.random.choice([None, "[UNK]", "<unk>"]),
             "continuing_subword_prefix": None, "end_of_word_suffix": None, "fuse_unk": self.flag(),
-            "byte_fallback": False, "ignore_merges": self.flag(), "vocab": ids, "merges": merges,
+            "byte_fallback": False, "ignore_merges": self.flag(), "vocab": ids, "merges": MERGES,
         }  # fmt: skip
 
     def flags(self, content: str) -> dict[str, Any]:
         return {"content": content, **{flag: self.often(0.3) for flag in FLAGS}}
 
     def added(self) -> list[dict[str, Any]]:
-        known = self.random.sample(SPECIAL, self.random.randint(0, len(SPECIAL)))
+        known = [token for token in SPECIAL if token in self.tokens]
+        known = self.random.sample(known, self.random.randint(0, len(known)))
         new = self.random.sample(NEW, self.random.randint(0, 2))
         ids = [*sorted(map(self.tokens.index, known)), *range(len(self.tokens), len(self.tokens) + len(new))]
         names = [*sorted(known, key=self.tokens.index), *new]
@@ -253,7 +311,8 @@ def write(files: dict[str, Any], directory: Path) -> None:
     for path in directory.iterdir():
         path.unlink()
     for name, content in files.items():
-        (directory / name).write_text(json.dumps(content, ensure_ascii=False), encoding="utf-8")
+        text = content if isinstance(content, (bytes, str)) else json.dumps(content, ensure_ascii=False)
+        (directory / name).write_bytes(text if isinstance(text, bytes) else text.encode())
 
 
 def contradict(files: dict[str, Any], added: list[list[Any]]) -> bool:
@@ -263,14 +322,13 @@ def contradict(files: dict[str, Any], added: list[list[Any]]) -> bool:
     ids are decoded, and what a class replaces in a BertNormalizer does not concern the tokens that are normalized: see
     docs/differences.md.
     """
-    content, config = files["tokenizer.json"], files["tokenizer_config.json"]
-    listed = [*content["added_tokens"], *config.get("added_tokens_decoder", {}).values()]
-    listed += [
-        token for file in files.values() for token in file.values() if isinstance(token, dict) and FLAGS[1] in token
-    ]
+    content, config = files.get("tokenizer.json", {}), files["tokenizer_config.json"]
+    listed = [*content.get("added_tokens", []), *config.get("added_tokens_decoder", {}).values()]
+    tables = [file for file in files.values() if isinstance(file, dict)]
+    listed += [token for file in tables for token in file.values() if isinstance(token, dict) and FLAGS[1] in token]
     normalized = {token[1]: token[5] for token in added}
     special = {token[1]: token[6] for token in added}
-    replaced = (content["normalizer"] or {}).get("type") == "BertNormalizer" and any(normalized.values())
+    replaced = (content.get("normalizer") or {}).get("type") == "BertNormalizer" and any(normalized.values())
     return replaced or any(
         token["normalized"] != normalized.get(token["content"], token["normalized"])
         or token["special"] > special.get(token["content"], token["special"])
@@ -280,19 +338,22 @@ def contradict(files: dict[str, Any], added: list[list[Any]]) -> bool:
 
 def differences(peer: Peer, library: int, seed: int, directory: Path) -> list[Any] | None:
     """What the two say differently of the directory of a seed; None where transformers does not open it."""
-    files = Draw(seed, library).files()
+    draw = Draw(seed, library)
+    files, options, texts = draw.files(), draw.options(), draw.texts()
     write(files, directory)
-    theirs = peer.ask(directory, TEXTS, PAIRS)
+    theirs = peer.ask(directory, *texts, **options)
     if not theirs.pop("class", None):
         return None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            tokenizer = AutoTokenizer.from_pretrained(directory, compatibility=f"transformers{library}")
-            ours = json.loads(json.dumps(described(tokenizer, TEXTS, PAIRS)))
+            tokenizer = AutoTokenizer.from_pretrained(directory, compatibility=f"transformers{library}", **options)
+            ours = json.loads(json.dumps(described(tokenizer, *texts)))
     except Exception as error:
         return [("error", f"{type(error).__name__}: {error}", "")]
-    if contradict(files, theirs["added"]):
+    ends = [theirs["cls_token"], theirs["sep_token"]]
+    fixed_ends = library == 4 and draw.alone and draw.kind != "WordPiece" and ends != ["[CLS]", "[SEP]"]
+    if fixed_ends or contradict(files, theirs["added"]):
         theirs = {key: value for key, value in theirs.items() if not key.startswith(("single", "pair", "decoded"))}
     if any(token[5] for token in theirs["added"]):  # their text in what is decoded is the normalized one
         theirs.pop("decoded", None)

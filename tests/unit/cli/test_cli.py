@@ -234,7 +234,10 @@ def test_errors_leave_no_output(classify, tmp_path, capsys, name, content, optio
 
 def test_missing_input_and_wrong_output(classify, tmp_path, capsys):
     assert classify(tmp_path / "none.csv")[0] == 1
-    assert "none.csv" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(f"deberta_c: {str(tmp_path / 'none.csv')!r}: No such file or directory\n")
+    for source, out in ((tmp_path, "out.csv"), (write_csv(tmp_path / "in.csv"), tmp_path)):
+        assert classify(source, out=out)[0] == 1
+        assert f"{str(tmp_path)!r} is a folder; give a file in it" in capsys.readouterr().err
     assert classify(write_csv(tmp_path / "in.csv"), out="out.doc")[0] == 1
     assert "'.doc'" in capsys.readouterr().err
     assert classify(write_csv(tmp_path / "in.csv"), out="no/dir/out.csv")[0] == 1
@@ -255,7 +258,7 @@ def test_the_input_is_never_overwritten(classify, tmp_path, capsys, link):
     assert target.read_bytes() == source.read_bytes() == content
     (tmp_path / "folder.csv").mkdir()
     assert classify(source, out="folder.csv")[0] == 1
-    assert "which is a folder" in capsys.readouterr().err
+    assert "is a folder" in capsys.readouterr().err
 
 
 def test_interruption_leaves_no_output(classify, tmp_path, monkeypatch, capsys):
@@ -394,6 +397,8 @@ def test_a_file_is_not_taken_for_a_text(tmp_path, tiny, capsys):
     path = write_csv(tmp_path / "mine.csv")
     assert main([str(path), "--model", str(tiny)]) == 2
     assert "is a file; to classify its rows: python -m deberta_c classify" in capsys.readouterr().err
+    assert main([str(tmp_path), "--model", str(tiny)]) == 2
+    assert f"is a folder; for a model: python -m deberta_c --model {tmp_path} TEXT; to" in capsys.readouterr().err
 
 
 def test_warnings_are_lines_without_a_place(tmp_path, capsys):
@@ -412,14 +417,15 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
     [
         (
             ["serve"],
-            "'serve' is not a command; there are classify, zero-shot, evaluate, train, tune, pretrain, tokenize, info, "
-            "download, demo, bench, show-config, text; to",
+            "'serve' is not a command; there are classify, zero-shot, evaluate, check-precision, train, tune, "
+            "pretrain, tokenize, info, download, demo, bench, show-config, text; to",
         ),
         (["sevre", "in.csv", "--out", "x"], "'sevre' is not a command; there are"),
         (["trian", "in.csv", "--out", "x"], "'trian' is not a command; did you mean 'train'"),
         (["clasify", "in.csv"], "'clasify' is not a command; did you mean 'classify', or to classify it as a text"),
         (["Classify"], "did you mean 'classify'"),
         (["predict", "in.csv"], "did you mean 'classify'"),
+        (["quantize", "DIR"], "did you mean 'check-precision'"),
         (["show_config"], "did you mean 'show-config'"),
         (["help"], "did you mean '--help'"),
         (["--model", "DIR", "benchmark"], "did you mean 'bench'"),

@@ -225,3 +225,12 @@ def test_weights_lie_in_memory_once(tmp_path, dtype):
     grown, network = map(float, found.split())
     assert network < (16 if dtype == "int8" else 30)
     assert grown < network + 18
+
+
+def test_either_label_of_a_tie_passes_the_self_test():
+    rows = [np.array(row, np.float32) for row in ([1.0, 0.95], [1.0, 0.0])]
+    swapped = [row[::-1] for row in rows]
+    found = agreement.compare("softmax", rows, swapped)
+    assert (found.equal.tolist(), found.tied.tolist()) == ([False, False], [True, False])
+    assert agreement.compare("sigmoid", [np.array([0.05, 3], np.float32)], [np.array([-1, 3], np.float32)]).tied.all()
+    assert not agreement.compare("sigmoid", [np.array([0.2], np.float32)], [np.array([-1], np.float32)]).tied.any()

@@ -139,8 +139,14 @@ def test_calls_that_change_nothing(model):
     for place in ("cuda", "float16"):
         with pytest.raises(ValueError, match=place):
             model.to(place)
-    with pytest.raises(AttributeError, match="DebertaV2ForSequenceClassification has no attribute 'bert'"):
+    with pytest.raises(AttributeError, match=r"DebertaV2ForSequenceClassification has no attribute 'bert'$"):
         _ = model.bert
+    for name, hint in (("half", "to_dtype"), ("cuda", "CPU"), ("compile", "change nothing"), ("modules", "state_dict")):
+        assert not hasattr(model, name)
+        with pytest.raises(AttributeError, match=rf"has no attribute '{name}': .*{hint}"):
+            getattr(model, name)
+    with pytest.raises(ValueError, match=r"'torch.float16' is not a type in which networks compute; leave it out"):
+        model.to("torch.float16")
 
 
 # ---- the encoder under a head ----

@@ -10,7 +10,7 @@ import pytest
 
 import deberta_c
 from deberta_c import AddedToken, AutoTokenizer
-from tests.unit.tokenizers.test_tokenizer_files import bert, middle, v1, word_piece, write
+from tests.unit.tokenizers.test_tokenizer_files import BERT_TOKENS, bert, middle, v1, v2, word_piece, write
 
 
 class Color(str, enum.Enum):  # whose str() is the name
@@ -298,3 +298,52 @@ def test_pad_takes_the_first_of_model_input_names(tmp_path):
     assert dict(padded) == {"tokens": [[0, 5], [5, 6]], "n": [1, 2], "attention_mask": [[0, 1], [1, 1]]}
     with pytest.raises(ValueError, match="tokens must be among them"):
         tokenizer.pad({"input_ids": [[5]]})
+
+
+# ---- a vocabulary without a tokenizer.json ----
+
+
+def test_wordpiece_of_vocab_txt_cleans_up_as_in_transformers_4(tmp_path):
+    for compatibility, cleans in (("transformers4", True), ("transformers5", False)):
+        tokenizer = AutoTokenizer.from_pretrained(bert(tmp_path), compatibility=compatibility)
+        assert tokenizer.clean_up_tokenization_spaces is cleans
+    assert AutoTokenizer.from_pretrained(v1(tmp_path / "v1")).clean_up_tokenization_spaces is False
+    write(tmp_path, tokenizer_config_json={"clean_up_tokenization_spaces": False})
+    assert AutoTokenizer.from_pretrained(tmp_path).clean_up_tokenization_spaces is False
+
+
+def test_classes_flag_tokens_that_no_file_names(tmp_path):
+    """Those of DeBERTa in transformers 4, whatever added_tokens_decoder says; a token that is named keeps its flags."""
+    flags = {"single_word": True, "lstrip": True, "rstrip": True, "normalized": False, "special": True}
+    for make, name, expected in (
+        (v1, "[PAD]", AddedToken("[PAD]", special=True)),
+        (v1, "[MASK]", AddedToken("[MASK]", lstrip=True, normalized=True, special=True)),
+        (v2, "[UNK]", AddedToken("[UNK]", normalized=True, special=True)),
+    ):
+        plain = AutoTokenizer.from_pretrained(make(tmp_path))
+        id = plain.convert_tokens_to_ids(name)
+        config = {"added_tokens_decoder": {str(id): {"content": name, **flags}}}
+        for more, found in (({}, expected), ({name.strip("[]").lower() + "_token": name}, {"content": name, **flags})):
+            write(tmp_path, tokenizer_config_json={**config, **more})
+            token = AutoTokenizer.from_pretrained(tmp_path).added_tokens_decoder[id]
+            assert token == (found if isinstance(found, AddedToken) else AddedToken(**found))
+        (tmp_path / "tokenizer_config.json").unlink()
+
+
+def test_flags_of_a_named_token_win_over_added_tokens_json(tmp_path):
+    bert(tmp_path)
+    size = len(BERT_TOKENS)
+    token = {"__type": "AddedToken", "content": "<x>", "lstrip": True, "normalized": True, "special": True}
+    write(tmp_path, added_tokens_json={"<x>": size}, tokenizer_config_json={"sep_token": token})
+    found = {
+        rule: AutoTokenizer.from_pretrained(tmp_path, compatibility=rule) for rule in ("transformers4", "transformers5")
+    }
+    assert found["transformers4"].added_tokens_decoder[size].lstrip
+    assert not found["transformers5"].added_tokens_decoder[size].lstrip
+    assert all(tokenizer.added_tokens_decoder[size].normalized for tokenizer in found.values())
+
+
+def test_add_prefix_space_of_the_files_is_not_read_for_an_spm_model(tmp_path):
+    v2(tmp_path, tokenizer_config_json={"add_prefix_space": False})
+    assert AutoTokenizer.from_pretrained(tmp_path).tokenize("hello") == ["▁hello"]
+    assert AutoTokenizer.from_pretrained(tmp_path, add_prefix_space=False).tokenize("hello")[0] == "h"

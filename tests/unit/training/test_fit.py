@@ -1,9 +1,12 @@
 """`fit` and `tune` from columns: what they refuse, what they return, and their pictures."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 import deberta_c
+from deberta_c.training.fit import _learning_rate
 from deberta_c.training.result import FitResult
 from deberta_c.training.tune import TuneResult, tune
 
@@ -109,3 +112,12 @@ def test_pictures():
     rows = [{"max_length": length, "optim": name, "validation_f1": 0.5} for length, name in ((None, "a"), (9, "b"))]
     panels = TuneResult(rows, "validation_f1", ["max_length", "optim"], None).plot().axes
     assert [[tick.get_text() for tick in panel.get_xticklabels()] for panel in panels] == [["9", "None"], ["a", "b"]]
+
+
+def test_learning_rates_by_width():
+    """Those of the authors of DeBERTa, from 2e-5 to 5e-5 but for large models."""
+    rates = []
+    for width in (384, 767, 768, 1023, 1024, 1536):
+        model = SimpleNamespace(config=SimpleNamespace(hidden_size=width))
+        rates.append(_learning_rate(model))
+    assert rates == [5e-5, 5e-5, 2e-5, 2e-5, 1e-5, 1e-5]

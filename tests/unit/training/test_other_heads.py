@@ -76,3 +76,59 @@ def test_words_get_the_labels_of_their_first_tokens(tmp_path):
                 labels[row, place] = int(row % 2 == 0 and word == 1)
     expected = model(**{name: encoded[name] for name in ("input_ids", "attention_mask")}, labels=labels).loss
     assert trainer.evaluate()["eval_loss"] == pytest.approx(float(expected), rel=1e-5)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.filterwarnings("ignore:the model gives all")
+def test_accumulated_batches_are_one_mean(tmp_path, head):
+    """Batches of two rows, with different numbers of labels, have the gradient of the six together."""
+    fields, labels = HEADS[head]
+    config = deberta_c.DebertaV2Config.from_dict(
+        {**tiny(**FIELDS), **fields, "hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    )
+    data = {name: list(column) for name, column in {"input_ids": PADDED, "attention_mask": MASK, **labels}.items()}
+    found = []
+    for size, each in ((6, 1), (2, 3)):
+        model = getattr(deberta_c, f"DebertaV2For{head}")(config, seed=1)
+        arguments = deberta_c.TrainingArguments(
+            str(tmp_path), per_device_train_batch_size=size, gradient_accumulation_steps=each, num_train_epochs=2,
+            learning_rate=1e-3, optim="xadam", adam_epsilon=1e-3, save_strategy="no", disable_tqdm=True,
+        )  # fmt: skip
+        trainer = deberta_c.Trainer(model, arguments, train_dataset=data)
+        trainer.remove_callback(PrinterCallback)
+        out = trainer.train()
+        found.append((out.global_step, out.training_loss, dict(model.named_parameters())))
+    assert found[0][0] == found[1][0] == 8
+    assert found[0][1] == pytest.approx(found[1][1], rel=1e-4)
+    for name, value in found[0][2].items():
+        np.testing.assert_allclose(found[1][2][name], value, rtol=0, atol=2e-5, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("family", "sizes"),
+    [
+        ("deberta-v2", {"num_hidden_layers": 1, "hidden_size": 24, "num_attention_heads": 3, "intermediate_size": 7}),
+        ("deberta-v2", {"num_hidden_layers": 5, "hidden_size": 20, "num_attention_heads": 20, "vocab_size": 40}),
+        ("deberta", {"num_hidden_layers": 3, "hidden_size": 33, "num_attention_heads": 3, "intermediate_size": 50}),
+        ("bert", {"num_hidden_layers": 2, "hidden_size": 10, "num_attention_heads": 1, "intermediate_size": 65}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:the model gives all")
+def test_models_of_any_size(tmp_path, family, sizes):
+    """Drawn from a configuration, with as few positions as the rows need, they learn like any other."""
+    config = deberta_c.AutoConfig.from_dict(
+        tiny(family, **{**sizes, "max_position_embeddings": WIDTH, "num_labels": 2})
+    )
+    model = deberta_c.AutoModelForSequenceClassification.from_config(config, seed=1)
+    data = {"input_ids": IDS, "labels": [row[1] % 3 % 2 for row in IDS]}
+    arguments = deberta_c.TrainingArguments(
+        str(tmp_path), num_train_epochs=15, learning_rate=5e-3, save_strategy="no", disable_tqdm=True
+    )
+    trainer = deberta_c.Trainer(model, arguments, train_dataset=data, eval_dataset=data)
+    trainer.remove_callback(PrinterCallback)
+    before = trainer.evaluate()["eval_loss"]
+    trainer.train()
+    assert trainer.evaluate()["eval_loss"] < 0.85 * before
+    model.save_pretrained(tmp_path / "saved")
+    again = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "saved")
+    assert np.array_equal(again(IDS[:1]).logits, model(IDS[:1]).logits)
