@@ -13,6 +13,7 @@ from collections.abc import Callable
 from benchmarks import common
 from benchmarks.core import attention, linear
 from benchmarks.peers import report
+from benchmarks.precision import agreement
 from benchmarks.process import columns, loading, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import accuracy, entailment, pretraining
@@ -20,7 +21,8 @@ from benchmarks.training import run as training
 from benchmarks.zero_shot import run as zero_shot
 
 DOCUMENTS = [
-    common.ROOT / name for name in ("README.md", "docs/performance.md", "docs/pretraining.md", "docs/training.md")
+    common.ROOT / name
+    for name in ("README.md", "docs/performance.md", "docs/precision.md", "docs/pretraining.md", "docs/training.md")
 ]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
 TABLES: dict[str, Callable[[dict], str]] = {
@@ -34,6 +36,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "training": training.table,
     "accuracy": accuracy.table,
     "entailment": entailment.table,
+    "precision": agreement.table,
     "pretraining": pretraining.table,
     "zero_shot": zero_shot.table,
 }

@@ -11,6 +11,7 @@ import deberta_c
 from benchmarks import cases, common
 from benchmarks.peers import peers, report, run
 from benchmarks.peers.models import CONFIGS
+from benchmarks.precision import agreement
 from benchmarks.process import builds, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import entailment
@@ -383,3 +384,36 @@ def test_the_table_of_entailment_has_the_largest_label_beside_the_accuracies():
     text = entailment.table({"parts": {"both": {"machine": MACHINE, "lines": found}}})
     assert "| TaxiNLI and pairs of clinc150 | 1,234 | 50.0% | 50.0% (40.0%) | 50.0% (40.0%) |" in text
     assert "| the largest label |  | 30.0% | 30.0% | 30.0% |" in text
+
+
+def test_the_table_of_precision_shows_what_was_lost():
+    figures = {
+        "float32": 0.9,
+        "accuracy": 0.895,
+        "agreement": 0.99,
+        "low": 0.98,
+        "high": 1.0,
+        "largest": 0.1,
+        "mean": 0,
+    }
+    outlying = {
+        "plain": figures | {"agreement": 0.5}, "kept": figures, "keep": ["a", "b"], "linear_layers": 36,
+        "self_test_warns": True,
+    }  # fmt: skip
+    result = {"machine": MACHINE, "rows": 1234, "types": {"int8": figures | {"self_test_warns": False}}}
+    text = agreement.table({"ag_news, MiniLM": result | {"outliers": {"60": outlying}}})
+    assert "| ag_news, MiniLM | 1,234 | int8 | 90.00% | 89.50% | -0.50 | 99.00% | 0.100 | passes |" in text
+    assert "| ag_news, MiniLM | x 60 | warns | 90.00% | 50.00% (89.50%) | 2 of 36 | 99.00% (89.50%) |" in text
+
+
+@pytest.mark.parametrize(("dtype", "points", "share"), [("bfloat16", 0.1, 0.999), ("int8", 0.5, 0.99)])
+def test_what_is_lost_in_low_precision_is_within_the_limits(dtype, points, share):
+    """In the committed results; one label of few rows may be another one."""
+    for isa in common.TITLES:
+        for name, result in common.read("precision", isa).items():
+            if found := result["types"].get(dtype):
+                assert 100 * (found["float32"] - found["accuracy"]) <= points, name
+                assert round((1 - found["agreement"]) * result["rows"]) <= max(1, (1 - share) * result["rows"]), name
+            for hard in result.get("outliers", {}).values():
+                assert hard["self_test_warns"]
+                assert hard["kept"]["agreement"] > 0.99
