@@ -218,6 +218,7 @@ class OpenedModel:
         kept, exact = self._checked_keep(keep), self._in(FLOAT32)
         if wanted == "float32":
             return exact
+        model, why = exact, ""
         failures: dict[str, str] = {}
         for name in fastest() if wanted == "auto" else [wanted]:
             model = exact._in(Precision(name, kept))

@@ -31,6 +31,7 @@ class Scorer(NamedTuple):
     scores: Callable[[list[str], list[str] | None], NDArray[Any]]  # (N, C): probabilities, or values of a regression
     lengths: Callable[[list[str], list[str] | None], NDArray[np.int64]]  # (N)
     unit: str  # of the lengths
+    model: Any = None  # the model that `explain` takes
 
     def of(self, problem: str, texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
         """Scores (N, C) for a problem type that the labels have decided."""
@@ -80,6 +81,7 @@ def _of_model(model: SequenceClassifier, options: dict[str, Any]) -> Scorer:
         lambda texts, pairs: scores(texts, pairs, **options),
         _token_counts(tokenizer),
         "tokens",
+        model if tokenizer is model.tokenizer else None,
     )
 
 
@@ -92,6 +94,7 @@ def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) 
         return plan.scores(texts, pairs, (rows_of("texts"), rows_of("pairs")), progress)
 
     problem = problem_of(pipeline.model) or MULTIPLE  # one score is a probability already
+    model = pipeline.model if pipeline.tokenizer is pipeline.model.tokenizer else None
     return Scorer(
         pipeline.model.name_or_path,
         pipeline.model.labels(),
@@ -99,6 +102,7 @@ def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) 
         scores,
         _token_counts(pipeline.tokenizer),
         "tokens",
+        model,
     )
 
 

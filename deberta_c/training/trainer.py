@@ -241,7 +241,7 @@ class Trainer:
         began, first = time.perf_counter(), self.state.global_step
         with sigterm_stops():
             total = self._run(run, rows, held_out, session)
-        return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, rows)
+            return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, rows)
 
     def _resume(self, given: str | Path | bool | None, session: Session) -> None:
         if given is None or given is False:
@@ -403,7 +403,11 @@ class Trainer:
                 session.set_weights(checkpoints.weights(Path(best), session))
             else:
                 warn_caller(UserWarning(f"the best checkpoint {best!r} is gone; the model ends with its last weights"))
-        self._check_classes(rows, session)
+        try:
+            self._check_classes(rows, session)
+        except KeyboardInterrupt:
+            session.write_back()
+            raise
         session.write_back()
         self._kept = None
         metrics = {

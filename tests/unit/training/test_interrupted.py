@@ -1,10 +1,13 @@
 """Trainings that are interrupted: after they are resumed, nothing is missing of what they would have done."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
 from deberta_c import EarlyStoppingCallback, TrainerCallback
-from deberta_c.training import checkpoints
+from deberta_c.training import checkpoints, trainer
 from deberta_c.training.callbacks import TrainerState
 from tests.unit.training.test_trainer import data, same, tokenizer, trainer_of, weights
 
@@ -24,13 +27,13 @@ class Interrupt(TrainerCallback):
         setattr(self, event, stop)
 
 
-def evaluations(trainer):
-    return [(entry["step"], entry["eval_loss"]) for entry in trainer.state.log_history if "eval_loss" in entry]
+def evaluations(made):
+    return [(entry["step"], entry["eval_loss"]) for entry in made.state.log_history if "eval_loss" in entry]
 
 
-def interrupted(trainer, call):
+def interrupted(made, call):
     """Trains until the evaluation of this number is interrupted."""
-    calls, measure = [], trainer.compute_metrics
+    calls, measure = [], made.compute_metrics
 
     def compute_metrics(found):
         calls.append(1)
@@ -38,9 +41,9 @@ def interrupted(trainer, call):
             raise KeyboardInterrupt
         return measure(found)
 
-    trainer.compute_metrics = compute_metrics
+    made.compute_metrics = compute_metrics
     with pytest.raises(KeyboardInterrupt):
-        trainer.train()
+        made.train()
 
 
 @pytest.mark.parametrize("options", [EPOCHS, STEPS, {**STEPS, "save_strategy": "epoch"}, {**EPOCHS, **STEPS}])
@@ -112,3 +115,20 @@ def test_a_finished_training_goes_on_with_more_epochs(tokenizer, tmp_path):
     assert longer.train(resume_from_checkpoint=True).global_step == 24
     assert [step for step, _ in evaluations(longer)] == [8, 16, 24]
     assert np.isfinite([loss for _, loss in evaluations(longer)]).all()
+
+
+def test_the_check_at_the_end_loses_no_weights(tokenizer, tmp_path, monkeypatch):
+    """The training is done, so that a model that is stopped there has what it has learnt."""
+    whole = trainer_of(tokenizer, tmp_path)
+    whole.train()
+    broken = trainer_of(tokenizer, tmp_path)
+    check = trainer.check_predictions
+
+    def stopped(*arguments):
+        os.kill(os.getpid(), signal.SIGTERM)
+        check(*arguments)
+
+    monkeypatch.setattr(trainer, "check_predictions", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        broken.train()
+    assert same(weights(whole.model), weights(broken.model))

@@ -1,0 +1,75 @@
+"""TrainingArguments: older names, names that change nothing, names that are refused, and unknown ones."""
+
+import warnings
+
+import pytest
+
+from deberta_c import Trainer, TrainingArguments
+from deberta_c.training import arguments
+from tests.unit.training.test_trainer import small_model, tokenizer
+
+__all__ = ["tokenizer"]
+VALUES = {
+    "evaluation_strategy": "epoch", "gradient_checkpointing": True, "gradient_checkpointing_kwargs": {},
+    "no_cuda": True, "per_gpu_eval_batch_size": 4, "per_gpu_train_batch_size": 4, "warmup_ratio": 0.25,
+}  # fmt: skip
+
+
+def warned(**options):
+    """The arguments, and the kinds of all warnings."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        made = TrainingArguments(**options)
+    return made, [warning.category for warning in found]
+
+
+@pytest.mark.parametrize("name", arguments._RENAMED)
+def test_an_older_name_warns_once(name):
+    made, kinds = warned(**{name: VALUES[name]})
+    assert kinds.count(FutureWarning) == 1
+    today = arguments._RENAMED[name]
+    assert getattr(made, today, VALUES[name]) == VALUES[name]
+
+
+def test_several_older_names_have_one_warning(tokenizer):
+    made, kinds = warned(warmup_ratio=0.25, group_by_length=True, evaluation_strategy="steps", fp16_backend="auto")
+    assert kinds == [FutureWarning]
+    assert (made.train_sampling_strategy, made.eval_strategy) == ("group_by_length", "steps")
+    assert (made.get_warmup_steps(10), made.eval_steps) == (3, 500)
+    assert TrainingArguments(warmup_steps=4).get_warmup_steps(10) == 4
+    with pytest.warns(FutureWarning, match="processing_class"):
+        assert Trainer(small_model(), tokenizer=tokenizer).processing_class is tokenizer
+
+
+def test_names_that_change_nothing_have_one_warning():
+    assert warned(fp16=True, dataloader_num_workers=4, bf16=True)[1] == [UserWarning]
+    assert warned(fp16=False, use_cpu=True, dataloader_num_workers=0)[1] == []
+
+
+@pytest.mark.parametrize("name", arguments._REFUSED)
+def test_a_name_that_would_change_the_result_is_refused(name):
+    default, why = arguments._REFUSED[name]
+    with pytest.raises(ValueError, match=f"^{name} is .*; {why.split('`')[0]}"):
+        TrainingArguments(**{name: not default})
+    assert warned(**{name: default})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        ("learning_rat", "learning_rate"),
+        ("num_epochs", "num_train_epochs"),
+        ("batch_size", "batch_size"),
+        ("qqq", None),
+    ],
+)
+def test_an_unknown_name_has_the_nearest_one(name, near):
+    hint = "see help" if near is None else "did you mean '"
+    with pytest.raises(TypeError, match=f"has no argument '{name}'; {hint}.*{near or ''}"):
+        TrainingArguments(**{name: 1})
+
+
+def test_reports_go_nowhere():
+    assert TrainingArguments().report_to == TrainingArguments(report_to="none").report_to == []
+    with pytest.raises(ValueError, match=r"report_to is 'wandb'; .*on_log"):
+        TrainingArguments(report_to="wandb")
