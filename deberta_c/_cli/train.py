@@ -63,24 +63,39 @@ def run(options: argparse.Namespace) -> None:
     rows = read_labelled(options.input, options)
     validation = validation_rows(options)
     model = model_opener(options, rows.labels)()
-    result = model.fit(
-        rows.texts,
-        rows.labels,
-        rows.pairs,
-        validation=validation,
-        epochs=options.epochs,
-        batch_size=options.batch_size,
-        learning_rate=options.learning_rate,
-        warmup=options.warmup,
-        weight_decay=options.weight_decay,
-        progress=not options.quiet,
-        output_dir=options.checkpoints,
-        resume=options.resume,
-        **fixed_options(options),
-    )
+    try:
+        result = model.fit(
+            rows.texts,
+            rows.labels,
+            rows.pairs,
+            validation=validation,
+            epochs=options.epochs,
+            batch_size=options.batch_size,
+            learning_rate=options.learning_rate,
+            warmup=options.warmup,
+            weight_decay=options.weight_decay,
+            progress=not options.quiet,
+            output_dir=options.checkpoints,
+            resume=options.resume,
+            **fixed_options(options),
+        )
+    except KeyboardInterrupt:
+        print(_after_interruption(options.checkpoints), file=sys.stderr)
+        raise
     model.save_pretrained(options.out)
     model.tokenizer.save_pretrained(options.out)
     if options.json != STANDARD:
         print(result)
     write_json(asdict(result), options.json)
     print(f"wrote {str(options.out)!r}", file=sys.stderr)
+
+
+def _after_interruption(kept: Path | None) -> str:
+    """How a training that was stopped can go on."""
+    from deberta_c.training.checkpoints import found_in
+
+    if kept is None:
+        return "nothing is kept of this training; with --checkpoints DIR it can be resumed"
+    if not found_in(kept):
+        return f"there is no checkpoint in {str(kept)!r} yet"
+    return f"with --resume the same command goes on from the last checkpoint in {str(kept)!r}"

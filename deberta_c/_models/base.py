@@ -101,7 +101,10 @@ class PreTrainedModel(WeightedModel):
         """
         if self._tokenizer is None:
             if not self.name_or_path:
-                raise RuntimeError("this model was made from a configuration and has no tokenizer; give one")
+                raise RuntimeError(
+                    "this model was made from a configuration and has no tokenizer; give one, "
+                    "tokenizer=AutoTokenizer.from_pretrained(DIR)"
+                )
             self._tokenizer = reopened_tokenizer(self.name_or_path)
         if self._holds_weights:
             self._tokenizer._carries_files = True

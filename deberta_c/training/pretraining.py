@@ -361,4 +361,7 @@ def _check_sizes(model: Any, tokenizer: Any, max_length: int) -> None:
             "configuration to at least that many"
         )
     if max_length > positions:
-        raise ValueError(f"max_length is {max_length}; config key max_position_embeddings allows {positions}")
+        raise ValueError(
+            f"max_length is {max_length}; config key max_position_embeddings allows {positions}: give "
+            f"max_length={positions}, or a larger max_position_embeddings"
+        )

@@ -61,7 +61,9 @@ def test_a_signal_at_a_place(tmp_path, monkeypatch, capsys, owner, name, call, s
         assert trained(tmp_path) == STATUS[number]
     finally:
         signal.signal(signal.SIGINT, before)
-    assert f"stopped by {number.name}" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert f"stopped by {number.name}" in shown
+    assert ("with --resume the same command goes on" in shown) == bool(saved)
     assert not (tmp_path / "out").exists()
     found = checkpoints.found_in(tmp_path / "kept")
     assert [path.name for path in found[-1:]] == ([f"checkpoint-{saved}"] if saved else [])
