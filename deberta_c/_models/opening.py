@@ -201,9 +201,9 @@ class OpenedModel:
 
         A self-test, well under a second, multiplies known numbers and runs a few texts in both types. It warns
         (PrecisionWarning) if labels differ, except where float32 prefers its label by at most 0.1 in logits, or if a
-        probability differs by more than 0.1; `check_precision` compares texts of your own. "auto" is the fastest type of this CPU that passes, with a warning if that is not
-        the first. The `precision` of another model is taken without a test. For float32 the result may
-        be the model itself.
+        probability differs by more than 0.1; `check_precision` compares texts of your own. "auto" is the fastest type
+        of this CPU that passes, with a warning if that is not the first. The `precision` of another model is taken
+        without a test. For float32 the result may be the model itself.
 
         Errors: ValueError for a type that is unknown or that the CPU lacks, or a name in `keep` that no layer has.
 

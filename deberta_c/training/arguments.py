@@ -156,9 +156,9 @@ class TrainingArguments:
     activation_checkpointing: bool | None = None
     """Keep only the input of each layer, and compute the layer again in the backward pass: less memory, more time."""
     freeze_layers: int = 0
-    """The number of layers, from the first, that do not change. Nor do the embeddings, the convolution, and the position
-    table with its LayerNorm, which all layers read. The output of these layers is computed once for each row, without
-    dropout, and kept."""
+    """The number of layers, from the first, that do not change. Nor do the embeddings, the convolution, and the
+    position table with its LayerNorm, which all layers read. The output of these layers is computed once for each row,
+    without dropout, and kept."""
     freeze_embeddings: bool = False
     """The embeddings do not change."""
     frozen_outputs_gb: float = 2.0
