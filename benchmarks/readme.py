@@ -12,27 +12,32 @@ from collections.abc import Callable
 
 from benchmarks import common
 from benchmarks.core import attention, linear
-from benchmarks.peers import report
-from benchmarks.process import loading, scheduling
+from benchmarks.peers import precision, report
+from benchmarks.precision import agreement
+from benchmarks.process import columns, loading, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import accuracy, entailment, pretraining
 from benchmarks.training import run as training
 from benchmarks.zero_shot import run as zero_shot
 
 DOCUMENTS = [
-    common.ROOT / name for name in ("README.md", "docs/performance.md", "docs/pretraining.md", "docs/training.md")
+    common.ROOT / name
+    for name in ("README.md", "docs/performance.md", "docs/precision.md", "docs/pretraining.md", "docs/training.md")
 ]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
+    "low_precision": precision.table,
     "scheduling": scheduling.table,
     "loading": loading.table,
+    "columns": columns.table,
     "linear": linear.summary,
     "attention": attention.table,
     "tokenizers": tokenization.table,
     "training": training.table,
     "accuracy": accuracy.table,
     "entailment": entailment.table,
+    "precision": agreement.table,
     "pretraining": pretraining.table,
     "zero_shot": zero_shot.table,
 }

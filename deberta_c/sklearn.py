@@ -60,6 +60,7 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
     """What both estimators share: how they read X, and how many threads they use."""
 
     n_threads: int | None
+    n_features_in_: int
     na: Literal["raise", "empty"]
 
     def _texts(self, X: Any, *, reset: bool = False) -> Texts:
@@ -446,7 +447,7 @@ def _classes(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
 def _numbers(y: Any) -> NDArray[np.float64]:
     """Numbers (N), or (N, K) for K above 1."""
-    y = check_array(_given(y, "DebertaRegressor"), ensure_2d=False, dtype=np.float64, input_name="y")
+    y = check_array(_given(y, "DebertaRegressor"), ensure_2d=False, dtype="float64", input_name="y")
     found: NDArray[np.float64] = y if y.ndim == 2 and y.shape[1] > 1 else column_or_1d(y, warn=True)
     return found
 

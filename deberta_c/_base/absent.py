@@ -17,7 +17,7 @@ _INSTEAD = (
     (r"Seq2Seq(Trainer|TrainingArguments)|IntervalStrategy|SchedulerType|HfArgumentParser", _TRAINING),
     (r"AdamW|Adafactor|get_(\w+_)?schedule(r|_with_\w+)?", _TRAINING),
     (r"DataCollator\w*|default_data_collator", f"DataCollatorWithPadding pads rows; {_TRAINING}"),
-    (r"BitsAndBytesConfig|\w*(Quant|GPTQ|Awq)\w*Config", "models run in float32; open a checkpoint of floats"),
+    (r"BitsAndBytesConfig|\w*(Quant|GPTQ|Awq)\w*Config", 'open a checkpoint of floats with dtype="int8"'),
     (r"(TF|Flax)[A-Z]\w+", "use the class without this prefix: inputs may be lists, arrays or tensors of torch"),
     (r"\w*(CausalLM|Seq2SeqLM|ConditionalGeneration|LMHeadModel)|GenerationConfig|Text\w*Streamer", _DECODERS),
     (r"AutoModelWithLMHead", "use AutoModelForMaskedLM"),
@@ -32,8 +32,9 @@ _INSTEAD = (
 )  # fmt: skip
 
 _OF_MODELS = (
-    (r"cuda|xpu|npu|hpu|mps|ipu", "a network runs on the CPU"),
-    (r"half|double|bfloat16|type|quantize", "from_pretrained(DIR, dtype=...) chooses the type in which it computes"),
+    (r"cuda|xpu|npu|hpu|mps|ipu", "a network runs on the CPU; leave it out"),
+    (r"double", "a network computes in float32, bfloat16 or int8; leave it out for float32"),
+    (r"half|bfloat16|type|quantize", 'model.to_dtype("bfloat16") or ("int8") returns another model'),
     (r"compile|to_bettertransformer|share_memory", "leave it out: it would change nothing"),
     (r"(un)?freeze|zero_grad|gradient_checkpointing_\w+|enable_input_require_grads|(load|add)_adapter", _TRAINING),
     (r"load_state_dict|set_\w+_embeddings", "weights are immutable; save changed ones in files and open these"),
@@ -47,7 +48,7 @@ def missing_attribute_error(kind: str, name: str) -> AttributeError:
     """The error to raise for an attribute that models of the class `kind` lack.
 
     >>> print(missing_attribute_error("BertModel", "cuda"))
-    BertModel has no attribute 'cuda': a network runs on the CPU
+    BertModel has no attribute 'cuda': a network runs on the CPU; leave it out
     """
     hint = next((f": {hint}" for pattern, hint in _OF_MODELS if re.fullmatch(pattern, name)), "")
     return AttributeError(f"{kind} has no attribute {name!r}{hint}")

@@ -11,6 +11,7 @@ from deberta_c._base.about import default_model
 from deberta_c._files.checkpoint import BUFFERS, read_checkpoint
 from deberta_c._files.hub import model_files, resolve
 from deberta_c._models.config import AutoConfig
+from deberta_c._models.facts import labels_line, tokenizer_facts, tokenizer_line
 from deberta_c._tokenizers.tokenizer import AutoTokenizer
 
 EXAMPLES = """\
@@ -22,7 +23,6 @@ _SIZES = (
     "num_hidden_layers", "hidden_size", "num_attention_heads", "intermediate_size", "vocab_size",
     "max_position_embeddings",
 )  # fmt: skip
-_LABELS = 20  # that are printed
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -73,28 +73,20 @@ def info(name: str) -> dict[str, Any]:
 def _tokenizer(folder: Path) -> dict[str, Any] | None:
     """The class, the size and the limit of the tokenizer; None if the directory has none."""
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)
+        return tokenizer_facts(AutoTokenizer.from_pretrained(folder))
     except OSError:
         return None
-    return {
-        "class": type(tokenizer).__name__,
-        "tokens": len(tokenizer),
-        "model_max_length": tokenizer.model_max_length,
-    }
 
 
 def _shown(name: str, value: Any) -> str:
     if value is None or value == []:
         return "-"
     if name == "labels":
-        more = f", and {len(value) - _LABELS} more" if len(value) > _LABELS else ""
-        return f"{len(value)}: {', '.join(value[:_LABELS])}{more}"
+        return labels_line(value)
     if name == "dtype":
         return ", ".join(value) if len(value) == 1 else ", ".join(f"{kind} {count:,}" for kind, count in value.items())
     if name == "tokenizer":
-        return (
-            f"{value['class']}, {value['tokens']:,} tokens, at most {value['model_max_length'] or 'any number'} a text"
-        )
+        return tokenizer_line(value)
     if isinstance(value, list):
         return ", ".join(value)
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,7 +1,7 @@
 """Tables of pandas, polars and Arrow: a column out of one, and new columns beside those that it has."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,7 +20,7 @@ NewColumns = Mapping[str, Labels | NDArray[np.float32] | list[Any]]  # NaN and N
 _CLASSES = {
     "pandas": ("DataFrame", "Series", "Index"),
     "polars": ("DataFrame", "Series"),
-    "pyarrow": ("Table", "RecordBatch", "ChunkedArray", "Array"),
+    "pyarrow": ("Table", "RecordBatch", "RecordBatchReader", "ChunkedArray", "Array"),
 }
 
 
@@ -47,6 +47,19 @@ def as_frame(frame: Any) -> Any:
 def is_table(frame: Any) -> bool:
     """Whether the result of `as_frame` is a table; otherwise it is a column."""
     return len(getattr(frame, "shape", ())) == 2
+
+
+def is_reader(frame: Any) -> bool:
+    """Whether the result of `as_frame` is a RecordBatchReader of pyarrow, a stream of tables."""
+    return hasattr(frame, "read_next_batch")
+
+
+def scored_stream(reader: Any, score: Callable[[Any], Any]) -> Any:
+    """A stream of the results of `score` for the batches of another stream, each computed when it is read."""
+    import pyarrow as pa
+
+    schema = score(pa.RecordBatch.from_pylist([], schema=reader.schema)).schema
+    return pa.RecordBatchReader.from_batches(schema, map(score, reader))
 
 
 def column_of(frame: Any, name: str, argument: str) -> Any:

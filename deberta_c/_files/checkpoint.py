@@ -86,7 +86,13 @@ def _files(directory: Path, variant: str | None) -> list[tuple[Path, Callable[[P
         if index.is_file():
             return [(path, read) for path in _shards(index)]
     names = " or ".join(with_variant(name, variant) for name, _ in FORMS)
-    raise FileNotFoundError(f"{str(directory)!r} has no {names}, whole or in shards; copy the weights there")
+    remedy = "copy the weights there"
+    if exported := sorted(path.name for path in directory.glob("*.onnx")):
+        remedy = (
+            f"{describe(exported[0])} is an export that deberta_c does not read: copy the weights there that it was "
+            'made of; dtype="int8" quantizes them when they are opened'
+        )
+    raise FileNotFoundError(f"{str(directory)!r} has no {names}, whole or in shards; {remedy}")
 
 
 def shard_names(index: Path) -> list[str]:

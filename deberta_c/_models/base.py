@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from deberta_c import _core
 from deberta_c._base.absent import missing_attribute_error
+from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import RowName
+from deberta_c._models.facts import tokenizer_facts, tokenizer_line
 from deberta_c._models.outputs import ModelOutput, is_tensor, of_tensors
 from deberta_c._models.packing import Packed, is_pair_mask, pack, unpack_attentions, unpack_hidden
 from deberta_c._models.precision import DTYPES, FLOAT32
@@ -160,8 +162,9 @@ class PreTrainedModel(WeightedModel):
         """
         for place in (*places, device, dtype):
             name = str(getattr(place, "__name__", place)).removeprefix("torch.")
-            if name in DTYPES and name != self.precision.dtype:
-                raise ValueError(f"a model keeps its type, {self.precision.dtype}; call model.to_dtype({name!r})")
+            other = "bfloat16" if name in ("float16", "half") else name
+            if other in DTYPES and name != self.precision.dtype:
+                raise ValueError(f"a model keeps its type, {self.precision.dtype}; call model.to_dtype({other!r})")
             if name != "None" and name not in DTYPES:
                 require_cpu(place)
         return self
@@ -191,6 +194,27 @@ class PreTrainedModel(WeightedModel):
             f"{type(self).__name__}({where}, {settings['layers']} layers x {settings['hidden_size']}, "
             f"{settings['heads']} heads, {self._size:,} parameters{precision}{self._repr_suffix()})"
         )
+
+    def _repr_html_(self) -> str:
+        """The model as a table, for notebooks."""
+        return html_facts(self._facts())
+
+    def _facts(self, tokenizer: Any = None) -> dict[str, str]:
+        """What a notebook shows of the model, and of its tokenizer or another one."""
+        settings = self._settings
+        facts = {
+            "model": type(self).__name__,
+            "from": self.name_or_path or f"initial weights, seed={self._seed}",
+            "encoder": f"{self.config.model_type}, {settings['layers']} layers x {settings['hidden_size']}, "
+            f"{settings['heads']} heads",
+            "parameters": f"{self._size:,}",
+            "precision": str(self.precision),
+        }
+        try:
+            facts["tokenizer"] = tokenizer_line(tokenizer_facts(tokenizer or self.tokenizer))
+        except (OSError, RuntimeError):
+            facts["tokenizer"] = "none"
+        return facts
 
     def _encoder(self) -> Any:
         """The model of `base_model`; it shares the core, unless it has a pooler or this one has the mask decoder."""

@@ -269,7 +269,11 @@ class PreTrainedConfig:
     @classmethod
     def _declares(cls, key: str) -> bool:
         """Whether a key changes the network or its labels, so that it may be given to `from_pretrained`."""
-        return key in cls._defaults or key in cls._optional or key in _LABELS
+        return key in cls._names()
+
+    @classmethod
+    def _names(cls) -> set[str]:
+        return {*cls._defaults, *cls._optional, *_LABELS}
 
 
 PretrainedConfig = PreTrainedConfig  # as transformers 4 calls it

@@ -1,6 +1,7 @@
 """The heads: the arguments of a call, the outputs that the core computes, and the result."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from importlib import import_module
 from inspect import cleandoc, signature
 from pathlib import Path
@@ -16,14 +17,17 @@ from deberta_c._columns.frames import (
     as_frame,
     column_of,
     columns_of_scores,
+    is_reader,
     is_table,
     require_new,
+    scored_stream,
     with_columns,
 )
 from deberta_c._columns.texts import Missing, RowName, rows_of, single_name
 from deberta_c._files.checkpoint import Tensor
 from deberta_c._models.base import CoreOutputs, PreTrainedModel
 from deberta_c._models.config import PreTrainedConfig
+from deberta_c._models.facts import labels_line
 from deberta_c._models.losses import choice_loss, chosen_loss, classification_loss, replaced_loss, span_loss, token_loss
 from deberta_c._models.opening import Plan, untrained_head_text
 from deberta_c._models.outputs import (
@@ -132,6 +136,9 @@ class _Labelled(PreTrainedModel):
         labels = list(self.config.id2label.values())
         shown = repr(labels) if len(labels) <= 6 else f"[{', '.join(map(repr, labels[:5]))}, ...]"
         return f", {self.num_labels} labels {shown}"
+
+    def _facts(self, tokenizer: Any = None) -> dict[str, str]:
+        return super()._facts(tokenizer) | {"labels": labels_line(list(map(str, self.config.id2label.values())))}
 
 
 class SequenceClassifier(_Labelled):
@@ -372,7 +379,8 @@ class SequenceClassifier(_Labelled):
 
         `frame` is a table of pandas, polars or pyarrow, and the result is one of the same library, with the same index
         and the same other columns, which are not copied. A table of another library that has Arrow's C interface
-        (`__arrow_c_stream__`), such as a relation of DuckDB, gives a table of pyarrow. `text` names the column of
+        (`__arrow_c_stream__`), such as a relation of DuckDB, gives a table of pyarrow. A RecordBatchReader of pyarrow
+        gives another, which reads and computes a batch at a time. `text` names the column of
         texts, and `text_pair` that of the second texts of pairs. A Series or an array of Arrow may take the place of
         the table: the result has the new columns alone.
 
@@ -422,6 +430,9 @@ class SequenceClassifier(_Labelled):
     ) -> Any:
         """The result of `predict_frame`; `scores` makes those (N, C) of two columns, named for its messages."""
         frame = as_frame(frame)
+        if is_reader(frame):
+            again = partial(self._scored_frame, scores=scores, proba=proba, prefix=prefix)
+            return scored_stream(frame, lambda batch: again(batch, text, text_pair))
         table = is_table(frame)
         firsts = column_of(frame, text, "text") if table else frame
         seconds = None

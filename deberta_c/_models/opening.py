@@ -22,6 +22,7 @@ from deberta_c._base.errors import (
     short,
     warn_caller,
 )
+from deberta_c._base.suggest import nearest
 from deberta_c._files.checkpoint import Tensor, read_checkpoint
 from deberta_c._files.hub import hub_options, model_files, resolve
 from deberta_c._files.shared_open import reopened
@@ -50,6 +51,7 @@ Network = _core.Model
 _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_usage", "device_map", "weights_only"})
 _REOPENING = threading.Lock()
 _PRECISION = ("dtype", "torch_dtype", "keep")
+_QUANTIZING = frozenset({"quantization_config", "load_in_8bit", "load_in_4bit"})
 _OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
 _TASKS = frozenset(
     {
@@ -197,9 +199,10 @@ class OpenedModel:
         which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
 
         A self-test, well under a second, multiplies known numbers and runs a few texts in both types; PrecisionWarning
-        says if labels differ or a probability by more than 0.1. "auto" is the fastest type of this CPU that passes,
-        with a warning if that is not the first. What `precision` of another model says is taken as it is, without a
-        test. For float32 the result may be the model itself.
+        says if labels differ (unless their logits in float32 do by at most 0.1) or a probability by more than 0.1;
+        `check_precision` tells more. "auto" is the fastest type of this CPU that passes, with a warning if that is not
+        the first. What `precision` of another model says is taken as it is, without a test. For float32 the result may
+        be the model itself.
 
         Errors: ValueError for a type that is unknown or that the CPU lacks, or a name in `keep` that no layer has.
 
@@ -215,6 +218,7 @@ class OpenedModel:
         kept, exact = self._checked_keep(keep), self._in(FLOAT32)
         if wanted == "float32":
             return exact
+        model, why = exact, ""
         failures: dict[str, str] = {}
         for name in fastest() if wanted == "auto" else [wanted]:
             model = exact._in(Precision(name, kept))
@@ -345,8 +349,16 @@ class OpenedModel:
                 if name == "problem_type":
                     check_problem(value)
             elif name not in _OWN and name not in _HARMLESS and name not in _PRECISION:
-                raise TypeError(f"unknown option {name!r}; give a key of config.json or ignore_mismatched_sizes")
+                raise TypeError(f"unknown option {name!r}; {cls._instead_of(name)}")
         return overrides
+
+    @classmethod
+    def _instead_of(cls, name: str) -> str:
+        if name in _QUANTIZING:
+            return 'give dtype="int8", which rounds the weights of a checkpoint of floats'
+        near = nearest(name, (*cls.config_class._names(), *_OWN, *_PRECISION))
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"{hint}give a key of config.json, {', '.join(sorted(_OWN))}, dtype or keep"
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         """What to run, for a configuration and the tensors of the files (none for initial weights)."""

@@ -248,7 +248,7 @@ def _take(values: NDArray[Any], span: NDArray[np.bool_] | None) -> NDArray[Any]:
     return values.ravel() if span is None else values[span]
 
 
-def _check_columns(ends: NDArray[np.int64], limit: int) -> None:
+def _check_columns(ends: NDArray[np.integer[Any]], limit: int) -> None:
     if ends.max() > limit:
         row = int((ends > limit).argmax())
         raise ValueError(

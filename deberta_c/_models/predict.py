@@ -230,8 +230,8 @@ def _windows(columns: list[_Column]) -> Iterator[_Window]:
             )
         done += counts[0]
         masks = [mask for _, mask in pieces if mask is not None]
-        second = pieces[1][0] if len(pieces) > 1 else None
-        yield _Window(pieces[0][0], second, np.logical_or.reduce(masks) if masks else None)
+        texts = [own for own, _ in pieces]
+        yield _Window(texts[0], texts[1] if len(texts) > 1 else None, np.logical_or.reduce(masks) if masks else None)
 
 
 def _total(columns: list[_Column]) -> int | None:

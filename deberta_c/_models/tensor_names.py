@@ -255,7 +255,8 @@ def _quantized(found: Mapping[str, Tensor], quantizer: str) -> str:
         if not by and any(re.search(pattern, tensor) for tensor in found):
             by = name
     return (
-        f"the weights are quantized by {by}: open the model with transformers, call model.dequantize() and save that"
+        f"the weights are quantized by {by}: open the model with transformers, call model.dequantize() and save that; "
+        'dtype="int8" quantizes it again when deberta_c opens it'
         if by
         else ""
     )

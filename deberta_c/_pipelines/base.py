@@ -8,8 +8,9 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from deberta_c._base.errors import warn_caller
+from deberta_c._base.errors import describe, warn_caller
 from deberta_c._base.suggest import unknown_option
+from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import (
     Missing,
     RowName,
@@ -60,9 +61,11 @@ class Plan(Protocol):
 
     def one(self, inputs: Any) -> Any:
         """The result of one text."""
+        ...
 
     def column(self, inputs: Iterable[Any], start: int = 0, progress: bool = False) -> list[Any]:
         """The results of a column; messages number its rows from `start`."""
+        ...
 
 
 class Pipeline(ABC, Generic[M]):
@@ -76,6 +79,8 @@ class Pipeline(ABC, Generic[M]):
     `from_pretrained`, or must be that of the opened model.
     """
 
+    model: M
+    tokenizer: PreTrainedTokenizerFast
     task: ClassVar[str]
     other_names: ClassVar[tuple[str, ...]] = ()  # other names of the task
     opener: ClassVar[Any]  # the Auto class that opens a directory for the task
@@ -178,6 +183,13 @@ class Pipeline(ABC, Generic[M]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
+
+    def _repr_html_(self) -> str:
+        """The pipeline as a table, for notebooks."""
+        facts = {"pipeline": type(self).__name__, "task": self.task, **self.model._facts(self.tokenizer)}
+        if self._options:
+            facts["options"] = ", ".join(f"{name}={describe(value)}" for name, value in self._options.items())
+        return html_facts(facts)
 
 
 class TokenPlan(ABC, Generic[M]):

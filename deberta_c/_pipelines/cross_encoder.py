@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
+from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import values_of
 from deberta_c._files.json import read_json
 from deberta_c._models.auto import AutoModelForSequenceClassification
@@ -158,6 +159,10 @@ class CrossEncoder:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r})"
+
+    def _repr_html_(self) -> str:
+        """The model as a table, for notebooks."""
+        return html_facts({"pipeline": type(self).__name__, **self.model._facts(self.tokenizer)})
 
     def _scores(
         self,

@@ -1,5 +1,6 @@
 """`pipeline("question-answering")`: the part of a text, of any length, that answers a question."""
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -112,13 +113,17 @@ class _Plan:
         longest = min(tokenizer.model_max_length or _ROW_TOKENS, _ROW_TOKENS)
         length = _count("max_seq_len", options.get("max_seq_len"), longest)
         stride = options.get("doc_stride")
-        self.encoding = tokenizer._encode_options(
-            "only_second" if self.question_first else "only_first",
-            length,
-            pairs=True,
-            overflow=True,
-            stride=min(length // 2, _STRIDE) if stride is None else stride,
-        )
+        try:
+            self.encoding = tokenizer._encode_options(
+                "only_second" if self.question_first else "only_first",
+                length,
+                pairs=True,
+                overflow=True,
+                stride=min(length // 2, _STRIDE) if stride is None else stride,
+            )
+        except (TypeError, ValueError) as error:
+            names = str(error).replace("max_length", "max_seq_len")
+            raise type(error)(re.sub("^stride", "doc_stride", names)) from None
         self.encoding["want"] = ("spans", "words", "sequences")
 
     def one(self, inputs: Any) -> Any:

@@ -102,6 +102,13 @@ class ZeroShotClassificationPipeline(Pipeline[SequenceClassifier]):
     def _new_plan(self, options: Mapping[str, Any]) -> "_Plan":
         return _Plan(self.model, self.tokenizer, options)
 
+    def _with_current_names(self, options: dict[str, Any]) -> dict[str, Any]:
+        """`multi_class`, a former name, with a warning."""
+        if "multi_class" in options:
+            warn_caller(UserWarning("multi_class has become multi_label; give that"))
+            options = {"multi_label": options.pop("multi_class"), **options}
+        return options
+
     def _answer_inputs(self, inputs: Any, plan: Any, options: Mapping[str, Any], batch_size: int) -> Any:
         plan.check_length(1 if isinstance(inputs, str) else length_of(inputs))
         return super()._answer_inputs(inputs, plan, options, batch_size)

@@ -449,7 +449,7 @@ def _merges(merges: Sequence[Any]) -> list[str]:
     kinds = set(map(type, merges))
     if kinds <= {str}:
         merges = [merge.removesuffix("\n") for merge in merges if not merge.startswith("#version")]
-        flat = " ".join(merges).split(" ") if merges else []
+        flat: list[str] = [token for merge in merges for token in merge.split(" ")]
         sound = all(merge.count(" ") == 1 for merge in merges)
     else:
         sound = kinds <= {list, tuple} and set(map(len, merges)) == {2}
@@ -485,8 +485,8 @@ def read_added(token: Any, id: int | None = None) -> AddedToken:
     special = part.get("special", False)
     values = {key: part.get(key, False) for key in ("single_word", "lstrip", "rstrip")}
     normalized = part.get("normalized", not special)
-    id = part.get("id", -1) if id is None else id
-    return AddedToken(part.kind, id, **values, normalized=normalized, special=special)
+    own: int = part.get("id", -1) if id is None else id
+    return AddedToken(part.kind, own, **values, normalized=normalized, special=special)
 
 
 def resolve_added(tokens: Iterable[AddedToken], vocabulary: Ids, size: int) -> tuple[AddedToken, ...]:

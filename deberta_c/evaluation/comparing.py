@@ -3,16 +3,22 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from deberta_c._base.extras import require
+from deberta_c._files.json import plain
 from deberta_c._models.losses import REGRESSION
-from deberta_c.evaluation.evaluating import Evaluation, evaluate, plain
+from deberta_c.evaluation.evaluating import Evaluation, evaluate
 from deberta_c.evaluation.examples import By
 from deberta_c.evaluation.intervals import draws, interval
+from deberta_c.evaluation.metrics import Measure
 
+FRAMES = ("metrics", "classes", "slices", "differences")
+_NONE = float("nan"), float("nan")
 _EXACT = 1000  # disagreements up to which the test is exact
 
 
@@ -69,6 +75,38 @@ class Comparison:
             for row in rows.tolist()
         ]
 
+    @cached_property
+    def classes(self) -> list[dict[str, Any]]:
+        """A dict for each label: label, rows, the F1 of both models (first, second) and their difference."""
+        second = {row["label"]: row["f1"] for row in self.second.classes}
+        return [
+            {
+                "label": row["label"],
+                "rows": row["rows"],
+                "first": row["f1"],
+                "second": second[row["label"]],
+                "difference": second[row["label"]] - row["f1"],
+            }
+            for row in self.first.classes
+        ]
+
+    @cached_property
+    def slices(self) -> list[dict[str, Any]]:
+        """A dict for each slice of `first.slices`: column, slice, rows, first, second, difference, low, high.
+
+        The figure is accuracy, of a regression rmse; low and high are the interval of the difference.
+        """
+        first, second = self.first, self.second
+        name = first.measure.brief[0]
+        found = []
+        for column, group, rows in first.groups:
+            parts = first.measure[rows], second.measure[rows]
+            one, other = (part.values()[name] for part in parts)
+            low, high = _intervals(*parts, first, (name,)).get(name, _NONE)
+            row = {"column": column, "slice": group, "rows": len(rows), "first": one, "second": other}
+            found.append({**row, "difference": other - one, "low": low, "high": high})
+        return found
+
     def to_dict(self) -> dict[str, Any]:
         """Figures and the test, of plain values for JSON; NaN is None."""
         made: dict[str, Any] = plain(
@@ -80,29 +118,63 @@ class Comparison:
                 "only_first": self.only_first,
                 "only_second": self.only_second,
                 "p_value": self.p_value,
+                "classes": self.classes,
+                "slices": self.slices,
             }
         )
         return made
 
     def to_frame(self, of: str = "metrics") -> Any:
-        """A DataFrame of pandas: "metrics" (default), or "differences", a row for each text of `differences`.
+        """A DataFrame of pandas: "metrics" (default), "classes", "slices", or "differences", a row for each text.
 
         Errors: ImportError without pandas, ValueError for another name.
         """
-        if of not in ("metrics", "differences"):
-            raise ValueError(f"of is {of!r}; it must be one of metrics, differences")
+        if of not in FRAMES:
+            raise ValueError(f"of is {of!r}; it must be one of {', '.join(FRAMES)}")
         pandas = require("pandas", "to_frame")
         if of == "metrics":
             return pandas.DataFrame([{"metric": name, **figure._asdict()} for name, figure in self.metrics.items()])
-        return pandas.DataFrame(self.differences)
+        return pandas.DataFrame(getattr(self, of))
+
+    def report(self, path: str | Path) -> None:
+        """Writes an HTML page with figures, tables, pictures and texts that differ, in one file that needs no other.
+
+        Errors: ImportError without matplotlib, OSError if the file cannot be written.
+        """
+        from deberta_c.evaluation.report import write_comparison
+
+        write_comparison(self, Path(path))
+
+    def plot_differences(self, *, ax: Any = None) -> Any:
+        """The differences of all figures with their intervals, a figure of matplotlib.
+
+        All plots draw on the Axes `ax` if it is given, and return its figure.
+        """
+        return self._draw("differences", ax)
+
+    def plot_agreement(self, *, ax: Any = None) -> Any:
+        """How many texts both models get right, only one, or none.
+
+        Errors: ValueError for a regression.
+        """
+        return self._draw("agreement", ax)
+
+    def plot_slices(self, *, ax: Any = None) -> Any:
+        """The accuracy of both models in each slice; of a regression the root of the mean squared error."""
+        return self._draw("slices", ax)
+
+    def _draw(self, name: str, ax: Any) -> Any:
+        from deberta_c.evaluation.comparison_pictures import draw_comparison
+
+        return draw_comparison(self, name, ax)
 
     def __repr__(self) -> str:
-        from deberta_c.evaluation.tables import comparison_text
+        from deberta_c.evaluation.comparison_tables import comparison_text
 
         return comparison_text(self)
 
     def _repr_html_(self) -> str:
-        from deberta_c.evaluation.tables import comparison_html
+        from deberta_c.evaluation.comparison_tables import comparison_html
 
         return comparison_html(self)
 
@@ -174,16 +246,21 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def _differences(first: Evaluation, second: Evaluation) -> dict[str, Difference]:
-    intervals: dict[str, tuple[float, float]] = {}
-    if first.resamples:
-        parts = []
-        for counts in draws(len(first), first.resamples, first.seed):
-            one, other = (result.measure.of_draws(counts) for result in (first, second))
-            parts.append({name: other[name] - one[name] for name in one})
-        for name in parts[0]:
-            intervals[name] = interval(np.concatenate([part[name] for part in parts]), first.confidence)
-    none = float("nan"), float("nan")
+    intervals = _intervals(first.measure, second.measure, first)
     return {
-        name: Difference(first[name], second[name], second[name] - first[name], *intervals.get(name, none))
+        name: Difference(first[name], second[name], second[name] - first[name], *intervals.get(name, _NONE))
         for name in first.metrics
     }
+
+
+def _intervals(
+    first: Measure, second: Measure, options: Evaluation, names: tuple[str, ...] | None = None
+) -> dict[str, tuple[float, float]]:
+    """The intervals of the differences of figures, of draws of the same rows for both; empty without resamples."""
+    parts = []
+    for counts in draws(len(first.scores), options.resamples, options.seed):
+        one, other = (measure.of_draws(counts, names) for measure in (first, second))
+        parts.append({name: other[name] - one[name] for name in one})
+    if not parts:
+        return {}
+    return {name: interval(np.concatenate([part[name] for part in parts]), options.confidence) for name in parts[0]}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.extras import require
+from deberta_c._files.json import plain
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.examples import By, encode_targets, read_examples
 from deberta_c.evaluation.intervals import Floats, check_bootstrap, draws, interval
@@ -17,7 +18,7 @@ from deberta_c.evaluation.metrics import Measure, measure_of
 from deberta_c.evaluation.scoring import scorer_of
 from deberta_c.evaluation.slices import by_column, by_length
 
-FRAMES = ("metrics", "classes", "slices", "mistakes", "rows")
+FRAMES = ("metrics", "classes", "confusions", "slices", "mistakes", "rows")
 
 
 class Figure(NamedTuple):
@@ -66,6 +67,10 @@ class Evaluation:
     resamples: int = 1000
     confidence: float = 0.95
     seed: int = 0
+    model: Any = field(default=None, repr=False)
+    """The opened model, if `explain` takes it."""
+    max_length: int | None = None
+    """The number of tokens to which texts were cut, if it was given."""
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -132,6 +137,25 @@ class Evaluation:
         return np.asarray(confusion_matrix(self.targets, measure.predicted, labels=range(len(self.labels))))
 
     @cached_property
+    def confusions(self) -> list[dict[str, Any]]:
+        """A dict for each label and another one that it is taken for, the most frequent first: label, predicted, rows,
+        and their share of the rows of the label. Empty for independent labels and a regression."""
+        if self.problem in (MULTIPLE, REGRESSION):
+            return []
+        counts = self.confusion
+        right, found = np.nonzero(counts * ~np.eye(len(counts), dtype=bool))
+        order = np.argsort(-counts[right, found], kind="stable")
+        return [
+            {
+                "label": self.labels[a],
+                "predicted": self.labels[b],
+                "rows": int(counts[a, b]),
+                "share": float(counts[a, b] / counts[a].sum()),
+            }
+            for a, b in zip(right[order].tolist(), found[order].tolist(), strict=True)
+        ]
+
+    @cached_property
     def mistakes(self) -> list[dict[str, Any]]:
         """A dict for each row that is wrong, the most confident first: row, text, label, predicted, score.
 
@@ -153,15 +177,19 @@ class Evaluation:
         ]
 
     @cached_property
+    def groups(self) -> list[tuple[str, str, NDArray[np.intp]]]:
+        """The rows of each slice: the name of the column, that of the slice, and the numbers of its rows."""
+        groups = [(self.length_unit, *group) for group in by_length(self.lengths)]
+        return groups + [(name, *group) for name, values in self.columns.items() for group in by_column(values)]
+
+    @cached_property
     def slices(self) -> list[dict[str, Any]]:
         """A dict for each group of rows, by length and by the columns of `by`: column, slice, rows, and figures.
 
         Figures are accuracy and f1_macro, of a regression rmse and mae; NAME_low and NAME_high are their intervals.
         """
-        groups = [(self.length_unit, *group) for group in by_length(self.lengths)]
-        groups += [(name, *group) for name, values in self.columns.items() for group in by_column(values)]
         found = []
-        for column, name, rows in groups:
+        for column, name, rows in self.groups:
             part = self.measure[rows]
             values, intervals = part.values(), self._intervals(part, part.brief)
             row: dict[str, Any] = {"column": column, "slice": name, "rows": len(rows)}
@@ -190,7 +218,7 @@ class Evaluation:
         return made
 
     def to_frame(self, of: str = "metrics") -> Any:
-        """A DataFrame of pandas: "metrics" (default), "classes", "slices", "mistakes", or "rows", a row for each text.
+        """A DataFrame: "metrics" (default), "classes", "confusions", "slices", "mistakes", or "rows", one a text.
 
         Errors: ImportError without pandas, ValueError for another name.
         """
@@ -201,14 +229,18 @@ class Evaluation:
             return pandas.DataFrame([{"metric": name, **figure._asdict()} for name, figure in self.metrics.items()])
         return pandas.DataFrame(self._rows() if of == "rows" else getattr(self, of))
 
-    def report(self, path: str | Path) -> None:
+    def report(self, path: str | Path, *, explain: bool = False) -> None:
         """Writes an HTML page with all figures, tables and pictures, in one file that needs no other.
 
-        Errors: ImportError without matplotlib, OSError if the file cannot be written.
+        With `explain` the words of up to 20 of the most confident mistakes are coloured by how much they speak for what
+        is predicted (see `deberta_c.explain`), as many as can be done in about 20 seconds.
+
+        Errors: ImportError without matplotlib, OSError if the file cannot be written; ValueError for `explain` if the
+        model is neither a classifier of texts nor a pipeline of one.
         """
         from deberta_c.evaluation.report import write_report
 
-        write_report(self, Path(path))
+        write_report(self, Path(path), explain)
 
     def plot_confusion_matrix(self, *, normalize: bool = True, ax: Any = None) -> Any:
         """How often each label is taken for each, a figure of matplotlib: shares of the rows of a label, or counts.
@@ -365,6 +397,8 @@ def evaluate(
         resamples=resamples,
         confidence=confidence,
         seed=seed,
+        model=scorer.model,
+        max_length=options.get("max_length"),
     )
 
 
@@ -376,16 +410,3 @@ def intervals_of(
         return dict.fromkeys(measure.values(), (float("nan"), float("nan")))
     parts = [measure.of_draws(counts, names) for counts in draws(len(measure.scores), resamples, seed)]
     return {name: interval(np.concatenate([part[name] for part in parts]), confidence) for name in parts[0]}
-
-
-def plain(value: Any) -> Any:
-    """A value for JSON: NaN and infinity are None."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    if isinstance(value, (np.generic, np.ndarray)):
-        return plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

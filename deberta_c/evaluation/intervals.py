@@ -53,7 +53,8 @@ def wilson(count: int, total: int, confidence: float) -> tuple[float, float]:
     z, share = NormalDist().inv_cdf((1 + confidence) / 2), count / total
     middle = share + z * z / (2 * total)
     half = z * math.sqrt(share * (1 - share) / total + (z / (2 * total)) ** 2)
-    return max(0.0, (middle - half) / (1 + z * z / total)), min(1.0, (middle + half) / (1 + z * z / total))
+    low, high = ((middle + sign * half) / (1 + z * z / total) for sign in (-1, 1))
+    return (low if count else 0.0), (high if count < total else 1.0)
 
 
 def check_bootstrap(resamples: int, confidence: float) -> None:

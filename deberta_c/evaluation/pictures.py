@@ -8,13 +8,15 @@ import numpy as np
 from deberta_c._base.extras import require
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.metrics import bin_of
-from deberta_c.evaluation.tables import layer_name
+from deberta_c.evaluation.tables import layer_name, spoken
 
-_BLUE, _RED, _GREY, _INK, _LINE = "#2f6db3", "#c8553d", "#9aa3ad", "#2b2f36", "#d9dde2"
+BLUE, RED, GREY, INK, LINE = "#2f6db3", "#c8553d", "#9aa3ad", "#2b2f36", "#d9dde2"
 _COLORS = ("#2f6db3", "#c8553d", "#3f9d74", "#8a63b8", "#d49a2a", "#3aa6b9", "#b8598f", "#6b7a3a", "#7d5a4f", "#5b6770")
 _NAMED = 10  # curves with a name of their own; of more labels the weakest ones have one
 _PRINTED = 25  # labels up to which a matrix has numbers
 _LONGEST = 28  # characters of a name
+_WIDE = 12  # labels beyond which a matrix needs a line of its own
+_SMALLEST = 5.5  # points of a label
 _POINTS = 400  # of a curve
 _LAYERS = 40  # of a picture of costs
 
@@ -45,33 +47,38 @@ def new_figure(width: float, height: float) -> Any:
     return Picture(figsize=(width, height), layout="constrained", facecolor="white")
 
 
+def is_wide(result: Any, name: str) -> bool:
+    """Whether a picture needs a line of its own."""
+    return name == "confusion_matrix" and len(result.labels) > _WIDE
+
+
 def _size(result: Any, name: str) -> tuple[float, float]:
     count = len(result.labels)
     if name == "confusion_matrix":
-        side = min(max(3.6, 1.6 + 0.42 * count), 13)
+        side = min(max(3.6, 1.6 + 0.42 * count), 10)
         return (5.2, max(2.4, 1.4 + 0.34 * min(count, 40))) if result.problem == MULTIPLE else (side + 0.7, side)
     if name in ("roc", "precision_recall"):
-        return (6.6 if count <= 3 else 7.4), 4.2
+        return 5.3, 3.7
     if name == "slices":
-        return 6.6, max(2.2, 1.0 + 0.28 * min(len(result.slices), 40))
+        return 5.6, max(2.2, 1.0 + 0.28 * min(len(result.slices), 40))
     return 5.2, 3.8
 
 
 def style(ax: Any, title: str, xlabel: str = "", ylabel: str = "", grid: str | None = "both") -> None:
     """The title, the names of the axes, and quiet lines."""
-    ax.set_title(title, loc="left", fontsize=11, color=_INK, pad=8)
-    ax.set_xlabel(xlabel, color=_INK, fontsize=9)
-    ax.set_ylabel(ylabel, color=_INK, fontsize=9)
-    ax.tick_params(colors=_INK, labelsize=8, length=3, color=_LINE)
+    ax.set_title(title, loc="left", fontsize=11, color=INK, pad=8)
+    ax.set_xlabel(xlabel, color=INK, fontsize=9)
+    ax.set_ylabel(ylabel, color=INK, fontsize=9)
+    ax.tick_params(colors=INK, labelsize=8, length=3, color=LINE)
     for side, spine in ax.spines.items():
         spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(_LINE)
+        spine.set_color(LINE)
     if grid:
-        ax.grid(axis=grid, color=_LINE, linewidth=0.6)
+        ax.grid(axis=grid, color=LINE, linewidth=0.6)
         ax.set_axisbelow(True)
 
 
-def _name(label: Any, width: int = _LONGEST) -> str:
+def name_of(label: Any, width: int = _LONGEST) -> str:
     """A name without its middle if it is long, because names often begin alike."""
     text = str(label)
     head = width * 3 // 5
@@ -85,7 +92,7 @@ def _confusion_matrix(result: Any, ax: Any, normalize: bool = True) -> None:
         total = np.full((len(counts), 1), len(result))
         title, xlabel, ylabel = "Each label", "", "label"
     else:
-        counts, columns = result.confusion, [_name(label) for label in result.labels]
+        counts, columns = result.confusion, [name_of(label) for label in result.labels]
         total = counts.sum(axis=1, keepdims=True)
         title, xlabel, ylabel = "Confusion matrix", "predicted", "right"
     shares = np.divide(counts, total, out=np.zeros(counts.shape), where=total > 0)
@@ -94,32 +101,35 @@ def _confusion_matrix(result: Any, ax: Any, normalize: bool = True) -> None:
 
     colors = LinearSegmentedColormap.from_list("blues", ["#ffffff", "#d3e3f4", "#7fb0de", "#2f6db3", "#173f70"])
     most = 1.0 if normalize else max(int(values.max()), 1)
-    ax.imshow(values, cmap=colors, vmin=0, vmax=most, aspect="auto" if result.problem == MULTIPLE else "equal")
+    depth = values**0.5 if len(result.labels) > _WIDE and normalize else values  # rare confusions show, too
+    ax.imshow(depth, cmap=colors, vmin=0, vmax=most, aspect="auto" if result.problem == MULTIPLE else "equal")
     style(ax, title, xlabel, ylabel, grid=None)
     for spine in ax.spines.values():
         spine.set_visible(False)
-    many = len(result.labels) > 60
-    steps = range(0, len(result.labels), 1 + len(result.labels) // 60)
-    size = 8 if len(result.labels) <= 30 else 6 if not many else 4.5
-    turned = len(columns) > 3 and (result.problem != MULTIPLE)
+    pitch = 72 * 0.8 * ax.figure.get_size_inches()[1] / len(result.labels)  # points that a label has
+    size = min(max(0.85 * pitch, _SMALLEST), 8)
+    steps = range(0, len(result.labels), max(1, round(_SMALLEST / pitch)))
+    turned = len(columns) > 3 and result.problem != MULTIPLE
+    angle = 0 if not turned else 45 if len(columns) <= 30 else 90
     places = steps if result.problem != MULTIPLE else range(4)
     ax.set_xticks(
-        list(places), [columns[i] for i in places], fontsize=size, rotation=45 if turned else 0,
-        ha="right" if turned else "center", rotation_mode="anchor" if turned else "default",
+        list(places), [columns[i] for i in places], fontsize=size, rotation=angle,
+        ha="right" if turned else "center", va="center" if angle == 90 else "top",
+        rotation_mode="anchor" if turned else "default",
     )  # fmt: skip
-    ax.set_yticks(list(steps), [_name(result.labels[i]) for i in steps], fontsize=size)
+    ax.set_yticks(list(steps), [name_of(result.labels[i]) for i in steps], fontsize=size)
     if len(result.labels) > _PRINTED:
         return
     for (row, column), value in np.ndenumerate(values):
         if counts[row, column]:
             shown = f"{value:.2f}".replace("0.", ".").replace("1.00", "1") if normalize else f"{value:,}"
-            ink = "white" if value > 0.55 * most else _INK
+            ink = "white" if depth[row, column] > 0.55 * most else INK
             ax.text(column, row, shown, ha="center", va="center", fontsize=8 if len(columns) <= 12 else 6.5, color=ink)
 
 
 def _roc(result: Any, ax: Any) -> None:
     metrics = require("sklearn.metrics", "plot_roc")
-    ax.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":")
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":")
 
     def curve(wanted: Any, scores: Any) -> tuple[Any, Any, float]:
         false, true, _ = metrics.roc_curve(wanted, scores)
@@ -150,15 +160,16 @@ def _curves(result: Any, ax: Any, curve: Any, area: str) -> None:
     found.sort(key=lambda entry: entry[3])
     weakest = found[:5] if len(found) > _NAMED else found
     for entry in found[len(weakest) :]:
-        ax.plot(*_thinned(entry[1], entry[2]), color=_GREY, alpha=0.45, linewidth=0.8)
+        ax.plot(*_thinned(entry[1], entry[2]), color=GREY, alpha=0.45, linewidth=0.8)
     for (name, x, y, value), color in zip(reversed(weakest), _COLORS, strict=False):
-        ax.plot(*_thinned(x, y), color=color, linewidth=1.8, label=f"{_name(name, 22)}  {value:.3f}")
+        ax.plot(*_thinned(x, y), color=color, linewidth=1.8, label=f"{name_of(name, 17)}  {value:.3f}")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     if found:
         title = area if len(weakest) == len(found) else f"{area}, the weakest of {len(found)}"
         legend = ax.legend(
-            title=title, frameon=False, fontsize=8, title_fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1.0)
-        )
+            title=title, frameon=False, fontsize=7, title_fontsize=7.5, handlelength=1.2, loc="upper left",
+            bbox_to_anchor=(1.0, 1.0),
+        )  # fmt: skip
         legend._legend_box.align = "left"
 
 
@@ -184,10 +195,10 @@ def _reliability(result: Any, ax: Any) -> None:
     accuracy = np.bincount(group, right, bins)[filled] / counts[filled]
     mean = np.bincount(group, confidence, bins)[filled] / counts[filled]
     width = 1 / bins
-    ax.plot([0, 1], [0, 1], color=_GREY, linewidth=1, linestyle=":", label="perfectly calibrated")
+    ax.plot([0, 1], [0, 1], color=GREY, linewidth=1, linestyle=":", label="perfectly calibrated")
     lower, gap = np.minimum(accuracy, mean), abs(mean - accuracy)
     over = mean > accuracy
-    ax.bar(filled * width, lower, width, align="edge", color=_BLUE, edgecolor="white")
+    ax.bar(filled * width, lower, width, align="edge", color=BLUE, edgecolor="white")
     for rows, color, name in ((over, "#eab8ad", "too confident by"), (~over, "#9dbfe3", "too modest by")):
         if rows.any():
             ax.bar(
@@ -196,7 +207,7 @@ def _reliability(result: Any, ax: Any) -> None:
             )  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(0, 1.12))
     for place, count, height in zip(filled, counts[filled], np.maximum(accuracy, mean), strict=True):
-        ax.text((place + 0.5) * width, height + 0.015, f"{count:,}", ha="center", fontsize=6.5, color=_INK)
+        ax.text((place + 0.5) * width, height + 0.015, f"{count:,}", ha="center", fontsize=6.5, color=INK)
     style(ax, f"Reliability, calibration error {result['calibration_error']:.3f}", xlabel, ylabel)
     ax.legend(frameon=False, fontsize=7.5, loc="upper left")
 
@@ -205,19 +216,19 @@ def _lengths(result: Any, ax: Any) -> None:
     lengths = result.lengths
     edges = np.histogram_bin_edges(lengths, bins=min(30, max(int(np.ptp(lengths)), 1)))
     if result.problem == REGRESSION:
-        ax.hist(lengths, edges, color=_BLUE, edgecolor="white", linewidth=0.4)
+        ax.hist(lengths, edges, color=BLUE, edgecolor="white", linewidth=0.4)
     else:
-        parts, colors = [lengths[result.correct], lengths[~result.correct]], [_BLUE, _RED]
+        parts, colors = [lengths[result.correct], lengths[~result.correct]], [BLUE, RED]
         ax.hist(parts, edges, stacked=True, color=colors, label=["right", "wrong"], edgecolor="white", linewidth=0.4)
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(frameon=False, fontsize=8, loc="upper right")
     style(ax, "Length of the texts", result.length_unit, "texts", grid="y")
 
 
 def _scores(result: Any, ax: Any) -> None:
     if result.problem == REGRESSION:
         errors = (result.scores - result.targets).mean(axis=1)
-        ax.hist(errors, 30, color=_BLUE, edgecolor="white", linewidth=0.4)
-        ax.axvline(0, color=_INK, linewidth=1, linestyle=":")
+        ax.hist(errors, 30, color=BLUE, edgecolor="white", linewidth=0.4)
+        ax.axvline(0, color=INK, linewidth=1, linestyle=":")
         style(ax, "Errors", "predicted minus right", "texts", grid="y")
         return
     if result.problem == MULTIPLE:
@@ -229,26 +240,26 @@ def _scores(result: Any, ax: Any) -> None:
         parts, names = [sure[result.correct], sure[~result.correct]], ["right", "wrong"]
         low, xlabel, ylabel = 1 / max(len(result.labels), 1), "probability of the predicted label", "texts"
     edges = np.linspace(low, 1, 26)
-    ax.hist(parts, edges, stacked=True, color=[_BLUE, _RED], label=names, edgecolor="white", linewidth=0.4)
+    ax.hist(parts, edges, stacked=True, color=[BLUE, RED], label=names, edgecolor="white", linewidth=0.4)
     ax.set_xlim(low, 1)
     if max(np.histogram(np.concatenate(parts), edges)[0]) > 50:
         ax.set_yscale("symlog", linthresh=10)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     style(ax, "Scores", xlabel, ylabel, grid="y")
-    ax.legend(frameon=False, fontsize=8)
+    ax.legend(frameon=False, fontsize=8, loc="upper left")
 
 
 def _values(result: Any, ax: Any) -> None:
     targets, scores = result.targets, result.scores
     low, high = min(targets.min(), scores.min()), max(targets.max(), scores.max())
-    ax.plot([low, high], [low, high], color=_GREY, linewidth=1, linestyle=":")
+    ax.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle=":")
     for place, color in zip(range(targets.shape[1]), _COLORS * (1 + targets.shape[1] // 10), strict=False):
         ax.scatter(
             targets[:, place], scores[:, place], s=14, alpha=0.5, color=color, linewidth=0, rasterized=True,
-            label=_name(result.labels[place]),
+            label=name_of(result.labels[place]),
         )  # fmt: skip
     if targets.shape[1] > 1:
-        ax.legend(frameon=False, fontsize=8)
+        ax.legend(frameon=False, fontsize=8, loc="upper left")
     style(ax, "Predicted and right", "right", "predicted")
 
 
@@ -261,11 +272,11 @@ def _slices(result: Any, ax: Any) -> None:
         color = colors[row["column"]]
         ax.plot([row[f"{figure}_low"], row[f"{figure}_high"]], [place, place], color=color, alpha=0.45, linewidth=3)
         ax.plot(row[figure], place, "o", color=color, markersize=5)
-    names = [f"{_name(row['column'], 14)}: {_name(row['slice'], 22)} ({row['rows']:,})" for row in rows]
+    names = [f"{name_of(row['column'], 14)}: {name_of(row['slice'], 22)} ({row['rows']:,})" for row in rows]
     ax.set_yticks(places, names)
     if figure in result.metrics:
-        ax.axvline(result[figure], color=_INK, linewidth=1, linestyle=":")
-    style(ax, "Slices", f"{figure}, with its interval; dotted: all texts", grid="x")
+        ax.axvline(result[figure], color=INK, linewidth=1, linestyle=":")
+    style(ax, "Slices", f"{spoken(figure)}, with its interval; dotted: all texts", grid="x")
     ax.set_ylim(-0.7, len(rows) - 0.3)
 
 
@@ -291,11 +302,11 @@ def draw_precision(result: Any) -> Any:
     equal = np.array([found["equal"] for found in result.differences])
     values = np.array([found["difference"] for found in result.differences])
     places = np.arange(1, len(values) + 1)
-    for chosen, color, name in ((equal, _BLUE, "equal labels"), (~equal, _RED, "other labels")):
+    for chosen, color, name in ((equal, BLUE, "equal labels"), (~equal, RED, "other labels")):
         if chosen.any():
             axes[0].scatter(places[chosen], values[chosen], s=9, color=color, label=name, linewidths=0)
     if result.at_most is not None:
-        axes[0].axhline(result.at_most, color=_GREY, linewidth=1, linestyle=":")
+        axes[0].axhline(result.at_most, color=GREY, linewidth=1, linestyle=":")
     axes[0].set_ylim(bottom=0)
     axes[0].legend(frameon=False, fontsize=8)
     style(axes[0], f"{dtype} beside float32", "texts, the largest difference first", "difference")
@@ -303,7 +314,7 @@ def draw_precision(result: Any) -> Any:
         kept = set(result.keep or ())
         layers = [found["layers"] for found in shown]
         names = [layer_name(part).removeprefix("encoder.layer.") for part in layers]
-        colors = [_RED if kept & set(parts) else _BLUE for parts in layers]
+        colors = [RED if kept & set(parts) else BLUE for parts in layers]
         axes[1].barh(range(len(shown)), [found["cost"] for found in shown], color=colors)
         axes[1].set_yticks(range(len(shown)), names, fontsize=6.5)
         axes[1].invert_yaxis()

@@ -1,119 +1,151 @@
-"""An evaluation as an HTML page with its pictures, in one file."""
+"""An evaluation, or a comparison of two models, as an HTML page with its pictures, in one file."""
 
-from collections.abc import Mapping, Sequence
 from html import escape
-from io import StringIO
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
-from deberta_c._base.about import __version__
-from deberta_c._files.atomic import new_files
-from deberta_c._models.losses import REGRESSION
-from deberta_c.evaluation.pictures import draw
-from deberta_c.evaluation.tables import class_rows, mistake_rows, number, slice_rows, span
+import numpy as np
+
+from deberta_c._models.losses import MULTIPLE, REGRESSION
+from deberta_c.evaluation.attributions import attributions, coloured
+from deberta_c.evaluation.comparison_pictures import draw_all
+from deberta_c.evaluation.comparison_tables import (
+    changed_rows,
+    class_changes,
+    interval,
+    is_better,
+    outcome,
+    signed,
+    slice_changes,
+    verdict,
+)
+from deberta_c.evaluation.page import Markup, cards, footer, pictures, section, write_page
+from deberta_c.evaluation.pictures import draw, is_wide
+from deberta_c.evaluation.tables import (
+    class_rows,
+    confusion_rows,
+    metric_rows,
+    mistake_rows,
+    number,
+    slice_rows,
+    spoken,
+)
 
 _MISTAKES = 50
+_CONFUSED = 15
+_CHANGED = 25  # texts of each kind that a comparison shows
 _WIDTH = 400  # characters of a text
-_STYLE = """
-:root { color-scheme: light; }
-body { font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "DejaVu Sans", sans-serif; color: #2b2f36;
-  background: #f4f6f8; margin: 0; }
-main { max-width: 1100px; margin: 0 auto; padding: 32px 24px 64px; }
-h1 { font-size: 24px; margin: 0 0 4px; overflow-wrap: anywhere; } h2 { font-size: 17px; margin: 36px 0 12px; }
-.about { color: #66707b; margin: 0 0 24px; }
-.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(170px, 1fr)); gap: 12px; }
-.card, .picture, .table { background: #fff; border: 1px solid #e2e6ea; border-radius: 10px; }
-.card { padding: 14px 16px; } .card .name { color: #66707b; font-size: 13px; }
-.card .value { font-size: 26px; font-weight: 600; font-variant-numeric: tabular-nums; }
-.card .span { color: #66707b; font-size: 12px; font-variant-numeric: tabular-nums; }
-.pictures { display: flex; flex-wrap: wrap; gap: 12px; }
-.picture { padding: 10px; flex: 1 1 420px; display: flex; justify-content: center; align-items: center; }
-.picture.wide { flex-basis: 100%; } .picture svg { max-width: 100%; height: auto; }
-.table { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
-th { text-align: left; color: #66707b; font-weight: 600; background: #fafbfc; }
-th, td { padding: 7px 12px; border-bottom: 1px solid #eef1f4; vertical-align: top; }
-tr:last-child td { border-bottom: 0; } .number { text-align: right; font-variant-numeric: tabular-nums;
-  white-space: nowrap; } td.text { min-width: 320px; overflow-wrap: anywhere; }
-footer { color: #8a939c; font-size: 12px; margin-top: 40px; }
-"""
+_EXPLAINED, _SECONDS, _STEPS, _TOKENS = 20, 20.0, 16, 256  # mistakes, and what each of them may cost
+_SIGNS = {True: "good", False: "bad", None: ""}  # of a second model that is better, worse, or about as good
 
 
-def write_report(result: Any, path: Path) -> None:
-    """Writes the page; the file appears as a whole."""
-    text = page(result)
-    with new_files(path.parent) as place:
-        place(path.name).write_text(text, encoding="utf-8")
+def write_report(result: Any, path: Path, explain: bool) -> None:
+    """Writes the page of an evaluation; with `explain` the words of the most confident mistakes are coloured.
 
-
-def page(result: Any) -> str:
-    """The page as HTML."""
-    title = f"Evaluation of {Path(result.title).name or result.title}"
-    kind = {"regression": "regression", "multi_label_classification": "independent labels"}.get(
-        result.problem, f"{len(result.labels)} labels"
-    )
-    about = f"{escape(result.title)} &middot; {len(result):,} texts &middot; {kind}"
+    Errors: ValueError for `explain` without a model that can be explained.
+    """
+    coloured_texts = _explained(result) if explain else {}
     wrong = "Largest errors" if result.problem == REGRESSION else "Most confident mistakes"
-    count = len(result.mistakes)
-    if count > _MISTAKES:
-        wrong += f" ({_MISTAKES} of {count:,})"
+    rows = mistake_rows(result, _MISTAKES, _WIDTH)
+    for row in rows:
+        row["text"] = coloured_texts.get(row["row"], row["text"])
+    confused = confusion_rows(result, _CONFUSED)
     parts = [
-        f'<h1>{escape(title)}</h1><p class="about">{about}</p>',
-        f'<div class="cards">{"".join(_card(result, name) for name in result.metrics)}</div>',
-        f'<h2>Pictures</h2><div class="pictures">{"".join(_pictures(result))}</div>',
-        _section("Labels", class_rows(result)),
-        _section("Slices", slice_rows(result)),
-        _section(wrong, mistake_rows(result, _MISTAKES, _WIDTH)),
-        f"<footer>deberta_c {__version__}; intervals of {result.confidence:.0%} by {result.resamples:,} draws of the "
-        "rows with replacement</footer>",
+        cards(tuple(row.values()) for row in metric_rows(result)),
+        pictures((draw(result, name), is_wide(result, name)) for name in _pictures_of(result)),
+        section("Labels", class_rows(result)),
+        section(f"Most frequent confusions{_share(len(confused), len(result.confusions))}", confused),
+        section("Slices", slice_rows(result)),
+        section(wrong + _share(len(rows), len(result.mistakes)), rows, _note(result, len(coloured_texts))),
+        footer(result),
     ]
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{escape(title)}</title>'
-    body = "\n".join(part for part in parts if part)
-    return (
-        f'<!doctype html>\n<html lang="en"><head>{head}<style>{_STYLE}</style></head>\n'
-        f"<body><main>{body}</main></body></html>\n"
-    )
+    write_page(path, f"Evaluation of {_name(result)}", f"{escape(result.title)} &middot; {_about(result)}", parts)
 
 
-def _card(result: Any, name: str) -> str:
-    figure = result.metrics[name]
-    return (
-        f'<div class="card"><div class="name">{name.replace("_", " ")}</div>'
-        f'<div class="value">{number(figure.value)}</div><div class="span">{span(figure.low, figure.high)}</div></div>'
-    )
+def write_comparison(result: Any, path: Path) -> None:
+    """Writes the page of a comparison."""
+    first, second = result.first, result.second
+    about = f"first: {escape(first.title)}<br>second: {escape(second.title)}<br>{_about(first)}"
+    parts = [
+        f'<p class="verdict {_SIGNS[outcome(result)]}">{escape(verdict(result))}</p>',
+        cards(_change_card(name, found) for name, found in result.metrics.items()),
+        pictures(draw_all(result)),
+        section("Labels", class_changes(result), "F1 of each label"),
+        section("Slices", slice_changes(result), f"{spoken(first.measure.brief[0])} of each slice"),
+        *(_changed(result, better) for better in ("second", "first")),
+        footer(first),
+    ]
+    write_page(path, f"{_name(first)} and {_name(second)}", about, parts)
 
 
-def _pictures(result: Any) -> list[str]:
+def _name(result: Any) -> str:
+    return Path(result.title).name or result.title
+
+
+def _about(result: Any) -> str:
+    kinds = {REGRESSION: "regression", MULTIPLE: f"{len(result.labels)} independent labels"}
+    return f"{len(result):,} texts &middot; {kinds.get(result.problem, f'{len(result.labels)} labels')}"
+
+
+def _pictures_of(result: Any) -> list[str]:
     if result.problem == REGRESSION:
-        names = ["values", "scores", "lengths", "slices"]
-    else:
-        names = ["confusion_matrix", "reliability", "roc", "precision_recall", "scores", "lengths", "slices"]
-    return [_svg(draw(result, name), wide=name == "confusion_matrix" and len(result.labels) > 12) for name in names]
+        return ["values", "scores", "lengths", "slices"]
+    return ["confusion_matrix", "reliability", "roc", "precision_recall", "scores", "lengths", "slices"]
 
 
-def _svg(figure: Any, wide: bool) -> str:
-    from matplotlib import rc_context
-
-    text = StringIO()
-    with rc_context({"svg.hashsalt": "deberta_c"}):  # the same file from run to run
-        figure.savefig(text, format="svg", metadata={"Date": None, "Creator": None})
-    svg = text.getvalue()
-    return f'<div class="picture{" wide" if wide else ""}">{svg[svg.index("<svg") :]}</div>'
+def _share(shown: int, count: int) -> str:
+    return "" if shown == count else f" ({shown} of {count:,})"
 
 
-def _section(title: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
+def _change_card(name: str, found: Any) -> tuple[str, str, str]:
+    """The difference, coloured if its interval is on one side of 0, over both values."""
+    value = Markup(f'<span class="{_SIGNS[is_better(name, found)]}">{signed(found.difference)}</span>')
+    both = f"{number(found.first)} → {number(found.second)}"
+    return spoken(name), value, Markup(f"{both}<br>{interval(found.low, found.high)}")
+
+
+def _changed(result: Any, better: str) -> str:
+    """The texts that one model gets right, or predicts better, and the other does not."""
+    found = [row for row in result.differences if row["better"] == better]
+    what = "Closer to the right number with" if result.p_value is None else "Right only with"
+    rows = changed_rows(found[:_CHANGED], _WIDTH)
+    return section(f"{what} the {better} model{_share(len(rows), len(found))}", rows)
+
+
+def _explained(result: Any) -> dict[int, Markup]:
+    """The coloured texts of the most confident mistakes by their rows; as many as can be explained in 20 seconds."""
+    if result.model is None:
+        raise ValueError("explain needs a classifier of deberta_c with its own tokenizer; leave it out")
+    rows = [found["row"] for found in result.mistakes[:_EXPLAINED]]
+    columns = [[column[row] for row in rows] for column in (result.texts, result.pairs) if column is not None]
+    labels = _explained_labels(result)[rows]
+    end, found = monotonic() + _SECONDS, {}
+    limit = min(result.max_length or _TOKENS, _TOKENS)
+    for row, one in zip(rows, attributions(result.model, columns, labels, steps=_STEPS, max_length=limit), strict=True):
+        label = f"<b>{escape(one.label)}</b>: " if result.problem == MULTIPLE else ""
+        found[row] = Markup(label + coloured(one, _WIDTH))
+        if monotonic() > end:
+            break
+    return found
+
+
+def _explained_labels(result: Any) -> Any:
+    """For each row the number of the explained label (N): the predicted one, or the one that is most wrong."""
+    if result.problem == MULTIPLE:
+        return np.where(result.targets, 1 - result.scores, result.scores).argmax(axis=1)
+    if result.problem == REGRESSION:
+        return abs(result.scores - result.targets).argmax(axis=1)
+    return result.scores.argmax(axis=1)
+
+
+def _note(result: Any, explained: int) -> str:
+    if not explained:
         return ""
-    names = list(rows[0])
-    head = "".join(f'<th class="{_kind(name, rows[0][name])}">{escape(str(name))}</th>' for name in names)
-    body = "".join(f"<tr>{''.join(_cell(name, row[name]) for name in names)}</tr>" for row in rows)
-    return f'<h2>{escape(title)}</h2><div class="table"><table><tr>{head}</tr>{body}</table></div>'
-
-
-def _cell(name: str, value: Any) -> str:
-    return f'<td class="{_kind(name, value)}">{escape(str(value))}</td>'
-
-
-def _kind(name: str, value: Any) -> str:
-    if name == "predicted" and isinstance(value, int):
-        return "number"
-    return name if name in ("text", "label", "predicted", "column", "slice") else "number"
+    what = {REGRESSION: "a higher number", MULTIPLE: "the label before the text"}.get(
+        result.problem, "the predicted label"
+    )
+    return (
+        f"The words of the first {explained} speak for {what} (blue) or against it (red): integrated gradients over at "
+        f"most {_TOKENS} tokens."
+    )

@@ -6,24 +6,32 @@ from typing import Any
 
 import numpy as np
 
-from deberta_c.training.result import html_table, text_table
+from deberta_c._base.tables import html_table, text_table
 
 _MOST = 20  # rows of a table
 _MISTAKES = 5
 _WIDTH = 70  # characters of a text
+_SPOKEN = {
+    "f1_macro": "F1 macro",
+    "f1_weighted": "F1 weighted",
+    "roc_auc": "ROC AUC",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+}
 _LAYERS = 10  # of a table of costs
 
 
 def as_text(result: Any) -> str:
     """Figures, labels, slices and the most confident mistakes."""
-    parts = [f"{result.title}: {_counted(len(result), 'text')}", text_table(metric_rows(result))]
+    parts = [f"{result.title}: {counted(len(result), 'text')}", text_table(metric_rows(result))]
     parts += [f"{title}\n{text_table(rows)}" for title, rows in _tables(result)]
     return "\n\n".join(parts)
 
 
 def as_html(result: Any) -> str:
     """The same as HTML."""
-    parts = [f"<p><b>{escape(result.title)}</b>: {_counted(len(result), 'text')}</p>", html_table(metric_rows(result))]
+    parts = [f"<p><b>{escape(result.title)}</b>: {counted(len(result), 'text')}</p>", html_table(metric_rows(result))]
     parts += [f"<p>{escape(title)}</p>{html_table(rows)}" for title, rows in _tables(result)]
     return "".join(parts)
 
@@ -32,7 +40,7 @@ def metric_rows(result: Any) -> list[dict[str, Any]]:
     """A row for each figure."""
     share = f"{result.confidence:.0%} interval"
     return [
-        {"metric": name.replace("_", " "), "value": number(figure.value), share: span(figure.low, figure.high)}
+        {"metric": spoken(name), "value": number(figure.value), share: span(figure.low, figure.high)}
         for name, figure in result.metrics.items()
     ]
 
@@ -58,9 +66,9 @@ def slice_rows(result: Any) -> list[dict[str, Any]]:
     return [
         {
             **{name: found[name] for name in ("column", "slice", "rows")},
-            first: number(found[first]),
+            spoken(first): number(found[first]),
             "interval": span(found[f"{first}_low"], found[f"{first}_high"]),
-            **{name.replace("_", " "): number(found[name]) for name in result.measure.brief[1:]},
+            **{spoken(name): number(found[name]) for name in result.measure.brief[1:]},
         }
         for found in result.slices
     ]
@@ -81,13 +89,33 @@ def _tables(result: Any) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
     """Titles and rows of the further tables."""
     classes, slices = class_rows(result), slice_rows(result)
     wrong = "largest errors" if result.problem == "regression" else "most confident mistakes"
-    tables = [("labels", classes), ("slices", slices), (wrong, mistake_rows(result, _MISTAKES))]
+    confused = ("most frequent confusions", confusion_rows(result, _MISTAKES))
+    tables = [("labels", classes), confused, ("slices", slices), (wrong, mistake_rows(result, _MISTAKES))]
     found: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
     for title, rows in tables:
         more = f" (the first {_MOST} of {len(rows)})" if len(rows) > _MOST else ""
         if rows:
             found.append((title + more, rows[:_MOST]))
     return found
+
+
+def confusion_rows(result: Any, most: int) -> list[dict[str, Any]]:
+    """A row for each of the most frequent confusions, with its share of the rows of the label; of two labels none."""
+    if len(result.labels) < 3:
+        return []
+    return [
+        {**{name: found[name] for name in ("label", "predicted", "rows")}, "share": f"{found['share']:.1%}"}
+        for found in result.confusions[:most]
+    ]
+
+
+def spoken(name: str) -> str:
+    """A figure as people write it.
+
+    >>> spoken("roc_auc"), spoken("f1_macro"), spoken("rmse")
+    ('ROC AUC', 'F1 macro', 'RMSE')
+    """
+    return _SPOKEN.get(name, name.replace("_", " "))
 
 
 def number(value: float) -> str:
@@ -131,61 +159,8 @@ def words(value: Any) -> str:
     return number(value) if isinstance(value, float) else str(value)
 
 
-def _counted(count: int, name: str) -> str:
+def counted(count: int, name: str) -> str:
     return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
-
-
-def comparison_text(result: Any) -> str:
-    """Figures of both models, the test, and some of the texts that only one of them gets right."""
-    head = f"first: {result.first.title}\nsecond: {result.second.title}\n{_counted(len(result.first), 'text')}"
-    parts = [head, text_table(_difference_rows(result)), verdict(result)]
-    if rows := _changed_rows(result):
-        parts.append(f"texts that differ (the first {len(rows)} of {len(result.differences)})\n{text_table(rows)}")
-    return "\n\n".join(part for part in parts if part)
-
-
-def comparison_html(result: Any) -> str:
-    """The same as HTML."""
-    head = f"<p>first: <b>{escape(result.first.title)}</b><br>second: <b>{escape(result.second.title)}</b></p>"
-    rows = _changed_rows(result)
-    return (
-        head + html_table(_difference_rows(result)) + f"<p>{verdict(result)}</p>" + (html_table(rows) if rows else "")
-    )
-
-
-def verdict(result: Any) -> str:
-    """What McNemar's test says, in a sentence; nothing for a regression."""
-    if result.p_value is None:
-        return ""
-    return (
-        f"{result.only_first} texts are right only with the first model, {result.only_second} only with the second: "
-        f"McNemar's test, p = {result.p_value:.3g}"
-    )
-
-
-def _difference_rows(result: Any) -> list[dict[str, Any]]:
-    share = f"{result.first.confidence:.0%} interval"
-    return [
-        {
-            "metric": name.replace("_", " "),
-            "first": number(figure.first),
-            "second": number(figure.second),
-            "difference": "-" if np.isnan(figure.difference) else f"{figure.difference:+.4f}",
-            share: "" if np.isnan(figure.low) else f"{figure.low:+.4f} to {figure.high:+.4f}",
-        }
-        for name, figure in result.metrics.items()
-    ]
-
-
-def _changed_rows(result: Any) -> list[dict[str, Any]]:
-    return [
-        {
-            "row": found["row"],
-            **{name: words(found[name]) for name in ("label", "first", "second")},
-            "text": cut(found["text"], _WIDTH),
-        }
-        for found in result.differences[:_MISTAKES]
-    ]
 
 
 def precision_text(result: Any) -> str:

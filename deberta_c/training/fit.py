@@ -65,7 +65,7 @@ def fit(
     **arguments: Any,
 ) -> FitResult:
     """What `fit` of a `SequenceClassifier` does; see that method."""
-    tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
     _check_choices(validation, patience)
     seed = integer("seed", seed, 0)
     if resume and output_dir is None:
@@ -85,7 +85,7 @@ def fit(
     require_examples(seen)
     weights = class_weights(class_weight, seen)
     _check_metric(metric, encoded.problem)
-    table = columns.encoded(tokenizer, max_length) | {"labels": encoded.values.tolist()}
+    table = columns.encoded(own, max_length) | {"labels": encoded.values.tolist()}
     if sample_weight is not None:
         table["sample_weight"] = _row_weights(sample_weight, count, len(encoded.values) - count)
     train: dict[str, Any] = _chosen(table, learned)

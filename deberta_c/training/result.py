@@ -1,13 +1,13 @@
 """What `fit` returns: the history of a training, as a table in a terminal and in a notebook."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
+from deberta_c._base.tables import Row, html_table, text_table
+
 _SKIPPED = frozenset({"step", "runtime", "samples_per_second", "steps_per_second", "train_loss", "total_flos"})
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,45 +76,3 @@ def history_of(log: Iterable[Row]) -> list[dict[str, Any]]:
             if plain not in _SKIPPED and name != "epoch":
                 row[name if plain == name else f"validation_{plain}"] = value
     return list(rows.values())
-
-
-def text_table(rows: Sequence[Row]) -> str:
-    """Rows as text, a column for each name, the numbers to the right.
-
-    >>> print(text_table([{"a": 1, "b": 0.25}, {"a": 10}]))
-     a       b
-     1  0.2500
-    10
-    """
-    names, cells = _cells(rows)
-    widths = [max(map(len, column)) for column in zip(names, *cells, strict=True)]
-    lines = (
-        "  ".join(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True)) for line in (names, *cells)
-    )
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def html_table(rows: Sequence[Row]) -> str:
-    """Rows as a table of HTML.
-
-    >>> html_table([{"a": 1}])
-    '<table><tr><th>a</th></tr><tr><td>1</td></tr></table>'
-    """
-    names, cells = _cells(rows)
-    head = "".join(f"<th>{escape(name)}</th>" for name in names)
-    body = "".join(f"<tr>{''.join(f'<td>{escape(cell)}</td>' for cell in line)}</tr>" for line in cells)
-    return f"<table><tr>{head}</tr>{body}</table>"
-
-
-def _cells(rows: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
-    """The names of all columns in their order, and the cells as str."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    return names, [[_shown(row.get(name)) for name in names] for row in rows]
-
-
-def _shown(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e5 else f"{value:.3g}"
-    return str(value)

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 
 from deberta_c._base.errors import warn_caller
+from deberta_c._base.tables import html_table, text_table
 from deberta_c._columns.texts import can_be_read_twice
 from deberta_c.training.fit import LOWER_IS_BETTER
-from deberta_c.training.result import html_table, text_table
 from deberta_c.training.signals import signals_wait, sigterm_stops
 
 

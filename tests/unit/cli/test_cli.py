@@ -238,6 +238,8 @@ def test_missing_input_and_wrong_output(classify, tmp_path, capsys):
     for source, out in ((tmp_path, "out.csv"), (write_csv(tmp_path / "in.csv"), tmp_path)):
         assert classify(source, out=out)[0] == 1
         assert f"{str(tmp_path)!r} is a folder; give a file in it" in capsys.readouterr().err
+    assert classify(deberta_c.default_model())[0] == 1
+    assert "is a model, which --model names; give a file of texts" in capsys.readouterr().err
     assert classify(write_csv(tmp_path / "in.csv"), out="out.doc")[0] == 1
     assert "'.doc'" in capsys.readouterr().err
     assert classify(write_csv(tmp_path / "in.csv"), out="no/dir/out.csv")[0] == 1
@@ -417,14 +419,15 @@ def test_warnings_are_lines_without_a_place(tmp_path, capsys):
     [
         (
             ["serve"],
-            "'serve' is not a command; there are classify, zero-shot, evaluate, train, tune, pretrain, tokenize, info, "
-            "download, demo, bench, show-config, text; to",
+            "'serve' is not a command; there are classify, zero-shot, evaluate, check-precision, train, tune, "
+            "pretrain, tokenize, info, download, demo, bench, show-config, text; to",
         ),
         (["sevre", "in.csv", "--out", "x"], "'sevre' is not a command; there are"),
         (["trian", "in.csv", "--out", "x"], "'trian' is not a command; did you mean 'train'"),
         (["clasify", "in.csv"], "'clasify' is not a command; did you mean 'classify', or to classify it as a text"),
         (["Classify"], "did you mean 'classify'"),
         (["predict", "in.csv"], "did you mean 'classify'"),
+        (["quantize", "DIR"], "did you mean 'check-precision'"),
         (["show_config"], "did you mean 'show-config'"),
         (["help"], "did you mean '--help'"),
         (["--model", "DIR", "benchmark"], "did you mean 'bench'"),

@@ -33,7 +33,7 @@ def evaluate(table, tiny, *options):
 def test_evaluate_prints_tables(table, tiny, capsys):
     assert evaluate(table, tiny, "--by", "day") == 0
     shown = capsys.readouterr().out
-    assert "accuracy  0.7500" in shown
+    assert re.search(r"^accuracy +0\.7500", shown, re.MULTILINE)
     assert "most confident mistakes" in shown
     for name in ("1", "2", "missing"):
         assert re.search(rf"day +{name} +[12] ", shown)
@@ -46,6 +46,9 @@ def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
     assert json.loads(files[0].read_text())["metrics"]["accuracy"]["value"] == 0.75
     assert files[1].read_text(encoding="utf-8").startswith("<!doctype html>")
     assert capsys.readouterr().err == f"wrote {str(files[1])!r}\n"
+    assert evaluate(table, tiny, "--report", str(files[1]), "--explain") == 0
+    assert "The words of the first 1 speak" in files[1].read_text(encoding="utf-8")
+    capsys.readouterr()
     assert evaluate(table, tiny, "--json", "-") == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 4
 
@@ -61,6 +64,7 @@ def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
         (["--by", "week"], 1, "there is no column 'week'; there are text, label, day: give --by"),
         (["--label-column", "day"], 1, "the label is missing"),
         (["--label-column", "text"], 1, "is 'hello world', which is not a label of the model"),
+        (["--explain"], 1, "--explain is given without --report; name the page to write"),
         (["--report", "no/report.html"], 1, "there is no folder 'no'; create it first"),
     ],
 )
@@ -155,7 +159,7 @@ def test_download_copies_what_the_cache_has(tmp_path, capsys, monkeypatch):
     assert not (tmp_path / "other").exists()
 
 
-@pytest.mark.parametrize("command", ["evaluate", "tokenize", "info", "download"])
+@pytest.mark.parametrize("command", ["evaluate", "check-precision", "tokenize", "info", "download"])
 def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])

@@ -69,6 +69,32 @@ def test_tables(kind, model):
     assert list(frame.schema.names if kind.startswith("Arrow") else frame.columns) == before
 
 
+def test_a_stream_is_read_batch_by_batch(model):
+    read = []
+
+    def batches():
+        for place in range(3):
+            read.append(place)
+            yield pyarrow.RecordBatch.from_pylist([{"n": place, "text": TEXTS[place]}], schema=schema)
+
+    schema = pyarrow.schema({"n": pyarrow.int64(), "text": pyarrow.string()})
+    reader = pyarrow.RecordBatchReader.from_batches(schema, batches())
+    found = model.predict_frame(reader, proba=True, na="skip")
+    assert isinstance(found, pyarrow.RecordBatchReader)
+    assert (found.schema.names, read) == (["n", "text", "label", "score", *model.labels()], [])
+    first = found.read_next_batch()
+    assert (first.column("n").to_pylist(), read) == ([0], [0])
+    rest = found.read_all()
+    labels, proba = expected(model)
+    assert rest.column("label").to_pylist() == labels[1:3]
+    assert rest.column("ham").to_pylist() == pytest.approx(proba[0][1:3])
+    classifier = deberta_c.pipeline("text-classification", model, na="skip")
+    again = classifier.predict_frame(pyarrow.RecordBatchReader.from_batches(schema, batches()))
+    assert again.read_all().column("label").to_pylist() == labels[:3]
+    with pytest.raises(ValueError, match="frame has no column 'texts'"):
+        model.predict_frame(pyarrow.RecordBatchReader.from_batches(schema, []), text="texts")
+
+
 class Stranger:
     """A table of a library that deberta_c does not know."""
 

@@ -10,6 +10,7 @@ import pytest
 pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc/self/statm on this system")
 
 MOST = 20.0  # MB
+PAGES_MB = 10.0
 
 START = """
 import os, random, sys
@@ -20,7 +21,7 @@ import deberta_c
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
-model = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1])
+model = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1]) if len(sys.argv) < 3 else None
 rng = np.random.default_rng(0)
 """
 
@@ -94,6 +95,27 @@ model.predict(["now " * 60_000], truncation=False)
 print(resident() - before)
 """
 
+PAGES = """
+texts = [" ".join(Path(sys.argv[3]).read_text("utf-8").split()[: pages * 500]) for pages in (15, 15, 60)]
+pipe = deberta_c.pipeline(sys.argv[2], sys.argv[1])
+
+def read(text):
+    if sys.argv[2] == "question-answering":
+        return pipe(question="who is at home?", context=text)
+    if sys.argv[2] == "token-classification":
+        return pipe(text, windows=True, aggregation_strategy="simple", ignore_labels=["O", "PER"])
+    return pipe(text, windows=True)
+
+def peak(text):
+    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    read(text)
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1e3
+
+assert len(texts[-1]) > 3.5 * len(texts[0])
+_, few, many = map(peak, texts)
+print(many - few)
+"""
+
 
 @pytest.fixture
 def model_directory(make_model):
@@ -101,9 +123,9 @@ def model_directory(make_model):
     return make_model(hidden_size=128, num_attention_heads=2, intermediate_size=256, position_buckets=32)
 
 
-def growth(script, directory, **environment):
+def growth(script, directory, *arguments, **environment):
     """Growth in megabytes of a process that runs the script, after its warm-up."""
-    command = [sys.executable, "-c", START + script, str(directory)]
+    command = [sys.executable, "-c", START + script, str(directory), *arguments]
     environment["OMP_WAIT_POLICY"] = "passive"  # not to spin where other processes have the cores
     run = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300)
     assert run.returncode == 0, run.stderr
@@ -125,3 +147,20 @@ def test_work_is_bounded_by_the_budget_of_tokens(model_directory):
 
 def test_a_very_long_text_leaves_no_workspace(model_directory):
     assert growth(LARGE_CALL, model_directory) < MOST
+
+
+@pytest.mark.parametrize(
+    ("task", "head", "labels"),
+    [
+        ("question-answering", "spans", {"0": "start", "1": "end"}),
+        ("text-classification", "sequence", {"0": "ham", "1": "spam"}),
+        ("token-classification", "tokens", {"0": "O", "1": "B-PER", "2": "I-PER"}),
+    ],
+)
+def test_sixty_pages_take_no_more_memory_than_fifteen(make_model, tmp_path, task, head, labels):
+    """Except for the text, its tokens and what is found in it."""
+    text = tmp_path / "pages.txt"
+    text.write_text("see you at home, call the free world now, entry at 5. " * 3000)
+    assert (
+        growth(PAGES, make_model(head=head, id2label=labels, max_position_embeddings=512), task, str(text)) < PAGES_MB
+    )

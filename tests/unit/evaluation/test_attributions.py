@@ -43,7 +43,7 @@ def test_a_column_is_explained_as_its_texts(model, method):
 
 def test_the_points_of_a_long_text_run_in_several_batches(model, monkeypatch):
     whole = deberta_c.explain(model, TEXT, steps=9).values
-    monkeypatch.setattr("deberta_c.evaluation.attributions.BATCH_TOKENS", 40)
+    monkeypatch.setattr("deberta_c.evaluation.gradients.BATCH_TOKENS", 40)
     assert deberta_c.explain(model, TEXT, steps=9).values == pytest.approx(whole, abs=1e-5)
 
 
@@ -90,8 +90,76 @@ def test_wrong_options(model, options, message):
 
 
 def test_a_model_without_labels_of_rows(tmp_path):
-    with pytest.raises(TypeError, match="give a classifier of texts"):
+    with pytest.raises(TypeError, match="give a classifier of texts or of tokens"):
         deberta_c.explain("a", TEXT)
+
+
+def test_words_of_a_pair(model):
+    for method in ("occlusion", "integrated_gradients"):
+        found = deberta_c.explain(model, "see you", "spam", text_pairs="free <entry> now", method=method)
+        assert [word for word, _ in found.words] == ["see", "you", "free", "<entry>", "now"]
+        column = deberta_c.explain(model, ["a", "see you"], "spam", text_pairs=["b", "free <entry> now"], method=method)
+        assert column[1].pair_values == pytest.approx(found.pair_values, abs=1e-5)
+        assert column[1].values == pytest.approx(found.values, abs=1e-5)
+        assert "<br>" in found._repr_html_()
+        assert "&lt;entry&gt;" in found._repr_html_()
+    without = model.predict(["see you"] * 2, ["free <entry> now", "<entry> now"])[:, 1]
+    found = deberta_c.explain(model, "see you", "spam", text_pairs="free <entry> now", method="occlusion")
+    assert found.pair_values[0] == pytest.approx(without[0] - without[1], abs=1e-6)
+
+
+def test_the_label_of_a_word(make_model):
+    folder = make_model(head="tokens")
+    model = deberta_c.AutoModelForTokenClassification.from_pretrained(folder)
+    found = deberta_c.explain(model, TEXT, word="see")
+    inputs = model.tokenizer(TEXT, return_tensors="np")
+    place = inputs.char_to_token(TEXT.index("see"))
+    logits = model(**inputs).logits[0, place]
+    scores = np.exp(logits) / np.exp(logits).sum()
+    assert (found.label, found.word) == (model.labels()[logits.argmax()], 2)
+    assert found.score == pytest.approx(scores.max(), abs=1e-5)
+    assert found._repr_html_().count("outline") == 1
+    assert deberta_c.explain(model, [TEXT, "a b"], word=[2, 1])[0].values == pytest.approx(found.values, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({}, "word is missing"),
+        ({"word": "sea"}, "word is 'sea'; the text has the words 0 to 5: 'hello', "),
+        ({"word": 6}, "word is 6; the text has the words 0 to 5"),
+        ({"word": [1, 2]}, "word has 2 entries for 1 texts"),
+        ({"word": 0, "method": "occlusion"}, 'explained by method="integrated_gradients"'),
+        ({"word": 0, "text_pairs": "a"}, "leave text_pairs out"),
+        ({"word": 5, "max_length": 4}, r"word 5 of texts\[0\] has no token within max_length"),
+    ],
+)
+def test_wrong_words(make_model, options, message):
+    model = deberta_c.AutoModelForTokenClassification.from_pretrained(make_model(head="tokens"))
+    with pytest.raises(ValueError, match=message):
+        deberta_c.explain(model, TEXT, **options)
+
+
+def test_wrong_pairs_and_heads(model, make_model):
+    with pytest.raises(ValueError, match="word is 1, but the model classifies texts"):
+        deberta_c.explain(model, TEXT, word=1)
+    with pytest.raises(ValueError, match="texts has 2 rows, but text_pairs 1"):
+        deberta_c.explain(model, ["a", "b"], text_pairs=["c"])
+    with pytest.raises(TypeError, match="must both be a str, or both be columns"):
+        deberta_c.explain(model, "a", text_pairs=["c"])
+    reader = deberta_c.AutoModelForQuestionAnswering.from_pretrained(
+        make_model(head="spans", id2label={"0": "a", "1": "b"})
+    )
+    with pytest.raises(
+        TypeError, match="model is of type DebertaV2ForQuestionAnswering; give a classifier of texts or"
+    ):
+        deberta_c.explain(reader, TEXT)
+
+
+def test_texts_that_the_limit_cuts_are_counted(model):
+    with pytest.warns(deberta_c.TruncationWarning, match="1 of 2 texts") as warned:
+        deberta_c.explain(model, ["see you " * 50, "a"], method="occlusion", label="ham")
+    assert len(warned) == 1
 
 
 def test_plot_attention(model):

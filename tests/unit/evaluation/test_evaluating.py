@@ -52,9 +52,17 @@ def test_tables(result):
 def test_it_shows_itself(result):
     text = repr(result)
     assert text.splitlines()[0].endswith(": 8 texts")
-    for part in ("accuracy", "calibration error", "95% interval", "labels", "slices", "most confident mistakes"):
+    for part in (
+        "accuracy",
+        "calibration error",
+        "95% interval",
+        "labels",
+        "confusions",
+        "slices",
+        "most confident mistakes",
+    ):
         assert part in text
-    assert result._repr_html_().count("<table>") == 4
+    assert result._repr_html_().count("<table>") == 5
 
 
 def test_plain_values(result):
@@ -238,6 +246,42 @@ def test_mcnemar_of_many_disagreements():
     assert mcnemar(700, 600) == pytest.approx(2 * sum(comb(1300, k) for k in range(601)) / 2**1300, rel=0.02)
 
 
+def test_confusions_are_in_the_order_of_their_number(result):
+    counts = result.confusion
+    assert sum(row["rows"] for row in result.confusions) == counts.sum() - np.trace(counts)
+    assert [row["rows"] for row in result.confusions] == sorted(
+        (row["rows"] for row in result.confusions), reverse=True
+    )
+    for row in result.confusions:
+        a, b = (result.labels.index(row[name]) for name in ("label", "predicted"))
+        assert (a != b, row["rows"], row["share"]) == (True, counts[a, b], counts[a, b] / counts[a].sum())
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [(0, 12, "The second model is better"), (12, 0, "The first model is better"), (2, 3, "No model is clearly better")],
+)
+def test_the_verdict_of_a_comparison(first, second, said):
+    texts = [f"text {row}" for row in range(20)]
+
+    class Knows:
+        classes_ = np.array(["a", "b"])
+
+        def __init__(self, wrong):
+            self.wrong = wrong
+
+        def predict_proba(self, texts):
+            scores = np.tile([0.9, 0.1], (len(texts), 1))
+            scores[self.wrong] = scores[self.wrong, ::-1]
+            return scores
+
+    one, other = Knows(range(second)), Knows(range(19 - first, 19))
+    found = deberta_c.compare(one, other, texts, ["a"] * 20, resamples=10)
+    assert (found.only_first, found.only_second) == (first, second)
+    assert said in repr(found)
+    assert said in found._repr_html_()
+
+
 def test_compare(model, tmp_path):
     other = deberta_c.AutoModelForSequenceClassification.from_pretrained(write_model(tmp_path / "b", add=None))
     weights = {"first": model, "second": other}
@@ -251,6 +295,11 @@ def test_compare(model, tmp_path):
     assert found.p_value == mcnemar(found.only_first, found.only_second)
     assert "McNemar's test" in repr(found)
     assert "<table>" in found._repr_html_()
+    assert [row["label"] for row in found.classes] == found.first.labels
+    for row in found.slices:
+        assert row["difference"] == pytest.approx(row["second"] - row["first"])
+        assert row["low"] <= row["difference"] <= row["high"]
+    assert len(found.to_frame("slices")) == len(found.first.slices)
     json.dumps(found.to_dict(), allow_nan=False)
     other.config.id2label = {0: "a", 1: "b", 2: "ham"}
     with pytest.raises(ValueError, match="is not a label of the model"):

@@ -16,11 +16,11 @@ PLOTS = ("confusion_matrix", "roc", "precision_recall", "reliability", "lengths"
 class Guess:
     """An estimator with random scores."""
 
-    def __init__(self, names):
-        self.classes_ = np.array(names)
+    def __init__(self, names, seed=0):
+        self.classes_, self.seed = np.array(names), seed
 
     def predict_proba(self, texts):
-        scores = np.random.default_rng(0).uniform(size=(len(texts), len(self.classes_)))
+        scores = np.random.default_rng(self.seed).uniform(size=(len(texts), len(self.classes_)))
         return scores / scores.sum(axis=1, keepdims=True)
 
 
@@ -74,6 +74,97 @@ def test_the_report_is_one_page_that_needs_nothing_else(tmp_path):
     assert "&lt;b&gt;word" in page
     result.report(tmp_path / "again.html")
     assert (tmp_path / "again.html").read_text(encoding="utf-8") == page
+
+
+def compared(names, seeds=(0, 1), **options):
+    rows = 60
+    labels = [names[row % len(names)] for row in range(rows)]
+    texts = ["<b>word</b> " * (1 + row % 30) for row in range(rows)]
+    models = [Guess(names, seed) for seed in seeds]
+    return deberta_c.compare(*models, texts, labels, resamples=10, **options)
+
+
+@pytest.mark.parametrize("plot", ["differences", "agreement", "slices"])
+def test_no_label_of_a_comparison_is_cut(plot):
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    found = compared(["ham", "spam"], by={"a column with a long name": list(range(60))})
+    figure = getattr(found, f"plot_{plot}")()
+    FigureCanvasAgg(figure)
+    assert figure.axes[0].get_title(loc="left")
+    assert fits(figure)
+    own = Figure()
+    assert getattr(found, f"plot_{plot}")(ax=own.subplots()) is own
+
+
+def test_the_report_of_a_comparison(tmp_path):
+    found = compared(["a", "<i>", "c"], by={"day": list(range(60))})
+    found.report(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 7
+    assert '<p class="verdict' in page
+    assert "McNemar" in page
+    for title in ("Labels", "Slices", "Right only with the first model", "Right only with the second model"):
+        assert f"<h2>{title}" in page
+    assert "<b>word" not in page
+    assert "<i>" not in page
+    assert "<script" not in page
+
+
+def test_the_report_of_two_regressions(make_model, tmp_path):
+    folders = [make_model(id2label={"0": "value"}, problem_type="regression", seed=seed) for seed in (1, 2)]
+    found = deberta_c.compare(*folders, ["hello", "world", "see you"], [0.1, 0.5, -0.2], resamples=10)
+    found.report(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 4
+    assert "RMSE differs by" in page
+    assert "<h2>Closer to the right number with the" in page
+    with pytest.raises(ValueError, match="plot_agreement is for labels"):
+        found.plot_agreement()
+
+
+def mistaken(model, texts, **options):
+    """An evaluation in which all texts are wrong."""
+    labels = [next(name for name in model.labels() if name != label) for label in model.predict_labels(texts)]
+    return deberta_c.evaluate(model, texts, labels, resamples=0, **options)
+
+
+def test_a_report_colours_the_words_of_the_mistakes(model, tmp_path):
+    result = mistaken(model, ["free <b> now", "see you", "hello"])
+    result.report(tmp_path / "plain.html")
+    result.report(tmp_path / "report.html", explain=True)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "rgba(" not in (tmp_path / "plain.html").read_text(encoding="utf-8")
+    assert page.count("rgba(") == 6
+    assert "The words of the first 3 speak for the predicted label" in page
+    assert "<b>" not in page
+    value = deberta_c.explain(model, "see you", steps=16).values[0]
+    assert f'title="{value:+.3f}"' in page
+
+
+def test_explaining_stops_when_its_time_is_over(model, tmp_path, monkeypatch):
+    monkeypatch.setattr("deberta_c.evaluation.report._SECONDS", -1.0)
+    mistaken(model, ["free now", "see you", "hello"]).report(tmp_path / "report.html", explain=True)
+    assert "The words of the first 1 speak" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_explained_pairs_and_independent_labels(make_model, tmp_path):
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(
+        make_model(problem_type="multi_label_classification")
+    )
+    result = deberta_c.evaluate(model, ["see you"], [["ham", "spam", "other"]], pair=["free now"], resamples=0)
+    result.report(tmp_path / "report.html", explain=True)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "the label before the text" in page
+    assert page.count("rgba(") == 4
+    assert result.model is model
+
+
+def test_only_a_classifier_can_be_explained(tmp_path):
+    with pytest.raises(ValueError, match="explain needs a classifier of deberta_c"):
+        evaluated(["a", "b"]).report(tmp_path / "report.html", explain=True)
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_a_report_of_a_regression_and_of_independent_labels(make_model, tmp_path):

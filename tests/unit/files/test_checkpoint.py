@@ -217,6 +217,13 @@ def test_weights_packed_under_other_names_are_named_as_quantized(tmp_path):
         deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
 
+def test_an_export_to_onnx_is_named_as_such(tmp_path):
+    directory = write_model(tmp_path / "model")
+    (directory / "model.safetensors").rename(directory / "model_quantized.onnx")
+    with pytest.raises(OSError, match=r"has no .*'model_quantized.onnx' is an export .*dtype=\"int8\""):
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(directory, dtype="int8")
+
+
 @pytest.mark.parametrize(
     "rename",
     [

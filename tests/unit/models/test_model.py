@@ -250,8 +250,10 @@ def test_options(tiny):
     assert named.config.id2label[2] == "c"
     with pytest.raises(ValueError, match="dtype is 'float16'"):
         load(tiny, dtype="float16")
-    with pytest.raises(TypeError, match="unknown option 'nun_labels'"):
+    with pytest.raises(TypeError, match="unknown option 'nun_labels'; did you mean 'num_labels'"):
         load(tiny, nun_labels=3)
+    with pytest.raises(TypeError, match="unknown option 'load_in_8bit'; give dtype=\"int8\""):
+        load(tiny, load_in_8bit=True)
     config = deberta_c.AutoConfig.from_pretrained(tiny, id2label={0: "x", 1: "y", 2: "z"})
     assert load(tiny, config=config).config.id2label[0] == "x"
 

@@ -152,7 +152,7 @@ def test_former_names(pipe):
         ({"top_k": 0}, ValueError, "top_k is 0"),
         ({"max_answer_len": 0}, ValueError, "max_answer_len is 0"),
         ({"max_seq_len": 2.5}, TypeError, "max_seq_len is 2.5"),
-        ({"max_seq_len": 20, "doc_stride": 20}, ValueError, "stride is 20"),
+        ({"max_seq_len": 20, "doc_stride": 20}, ValueError, "doc_stride is 20, but a row of max_seq_len 20 has room"),
         ({"stride": 20}, TypeError, "no option 'stride'"),
     ],
 )

@@ -39,6 +39,12 @@ def pair_by_pair(pipe, text, labels, template="This example is {}.", multi_label
     }
 
 
+def test_the_former_name_of_multi_label(pipe):
+    expected = pipe(TEXTS[0], LABELS, multi_label=True)
+    with pytest.warns(UserWarning, match="multi_class has become multi_label"):
+        assert pipe(TEXTS[0], LABELS, multi_class=True) == expected
+
+
 @pytest.mark.parametrize("multi_label", [False, True])
 @pytest.mark.parametrize("labels", [LABELS, LABELS[:1], ["now", "now", "at"]])
 def test_pair_by_pair(pipe, labels, multi_label):

@@ -1,6 +1,6 @@
 """The table of a training."""
 
-from deberta_c.training.result import FitResult, history_of, html_table, text_table
+from deberta_c.training.result import FitResult, history_of
 
 LOG = [
     {"loss": 0.7, "grad_norm": 1.5, "learning_rate": 2e-5, "epoch": 1.0, "step": 10},
@@ -28,8 +28,3 @@ def test_it_shows_itself():
     assert "2e-05" in text
     assert text.endswith("2 epochs in 1.2 s, stopped early; the weights are those of epoch 1")
     assert result()._repr_html_().count("<tr>") == 3
-
-
-def test_cells():
-    assert text_table([{"a": float("nan"), "b": None}, {"a": 0.0}]) == "     a  b\n   nan\n0.0000"
-    assert "&lt;b&gt;" in html_table([{"<b>": 1}])
