@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from benchmarks import common
 from benchmarks.core import attention, linear
-from benchmarks.peers import report
+from benchmarks.peers import precision, report
 from benchmarks.precision import agreement
 from benchmarks.process import columns, loading, scheduling
 from benchmarks.tokenization import run as tokenization
@@ -27,6 +27,7 @@ DOCUMENTS = [
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
+    "low_precision": precision.table,
     "scheduling": scheduling.table,
     "loading": loading.table,
     "columns": columns.table,

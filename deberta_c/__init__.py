@@ -9,7 +9,7 @@ column of texts, and `pipeline` makes a task pipeline. docs/differences.md lists
 (2, 2)
 """
 
-from typing import TYPE_CHECKING as _TYPE_CHECKING
+import typing as _typing
 
 try:
     from deberta_c import _core  # noqa: F401
@@ -113,7 +113,7 @@ from deberta_c._tokenizers.tokenizer import (
     PreTrainedTokenizerFast,
 )
 
-if _TYPE_CHECKING:
+if _typing.TYPE_CHECKING:
     from deberta_c.evaluation.assertions import assert_accuracy, assert_logits_close
     from deberta_c.evaluation.attributions import explain
     from deberta_c.evaluation.comparing import compare
@@ -252,7 +252,7 @@ _LAZY = {
     "train_tokenizer": "deberta_c.training.vocabulary",
 }
 
-if not _TYPE_CHECKING:  # to a type checker, what is not listed is an error
+if not _typing.TYPE_CHECKING:  # to a type checker, what is not listed is an error
 
     def __getattr__(name: str) -> object:
         if name not in _LAZY:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 ONNX, ONNX_INT8 = "model.onnx", "model_int8.onnx"
+ONNX_INT8_CHANNELS = "model_int8_channels.onnx"  # a scale for each output channel
 TOLERANCE = 1e-4  # of logits; a wrong export differs by much more
 
 V3 = {
@@ -109,6 +110,19 @@ def export(directory):
             raise SystemExit(f"the ONNX export differs from transformers by {difference:.1e} at {rows} x {width}")
     quantize_dynamic(
         directory / ONNX, directory / ONNX_INT8, weight_type=QuantType.QInt8, use_external_data_format=True
+    )
+
+
+def export_channels(directory):
+    """Writes the int8 file with a scale per channel beside the float32 one."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(
+        Path(directory, ONNX),
+        Path(directory, ONNX_INT8_CHANNELS),
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        use_external_data_format=True,
     )
 
 

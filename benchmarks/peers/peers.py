@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.cases import batches, padded
-from benchmarks.peers.models import ONNX, ONNX_INT8
+from benchmarks.peers.models import ONNX, ONNX_INT8, ONNX_INT8_CHANNELS
 
 
 class Ours:
@@ -18,12 +18,13 @@ class Ours:
 
     name = "deberta_c"
     modules = ("deberta_c",)
+    dtype = "float32"
 
     def __init__(self, directory: Path, threads: int) -> None:
         import deberta_c
 
         deberta_c.set_num_threads(threads)
-        self.model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+        self.model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory, dtype=self.dtype)
 
     def prepare(self, rows, in_order_of_length):
         from deberta_c._cli.bench import pack_rows
@@ -113,7 +114,7 @@ class OnnxRuntimeInt8(OnnxRuntime):
 class OpenVino(Padding):
     name = "OpenVINO latency"
     modules = ("openvino",)
-    hint = "LATENCY"
+    hint, precision = "LATENCY", "f32"
 
     def __init__(self, directory: Path, threads: int) -> None:
         import openvino
@@ -121,7 +122,7 @@ class OpenVino(Padding):
         settings = {
             "PERFORMANCE_HINT": self.hint,
             "INFERENCE_NUM_THREADS": threads,
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": self.precision,
         }
         self.model = openvino.Core().compile_model(str(directory / ONNX), "CPU", settings)
         self.request = self.model.create_infer_request()
@@ -154,8 +155,40 @@ class OpenVinoThroughput(OpenVino):
         return self.logits
 
 
+class OursBfloat16(Ours):
+    name = "deberta_c bfloat16"
+    dtype = "bfloat16"
+
+
+class OursInt8(Ours):
+    name = "deberta_c int8"
+    dtype = "int8"
+
+
+class Autocast(Eager):
+    name = "torch bf16 autocast"
+
+    def forward(self, inputs):
+        with self.torch.inference_mode(), self.torch.autocast("cpu", dtype=self.torch.bfloat16):
+            return [self.model(**batch).logits.float().numpy() for batch in inputs]
+
+
+class OnnxRuntimeInt8Channels(OnnxRuntime):
+    name = "onnxruntime int8 per channel"
+    file = ONNX_INT8_CHANNELS
+
+
+class OpenVinoBfloat16(OpenVino):
+    name = "OpenVINO bf16"
+    precision = "bf16"
+
+
 PEERS = {
     peer.name: peer
     for peer in (Ours, Eager, Compiled, OnnxRuntime, OnnxRuntimeInt8, OpenVino, OpenVinoThroughput)
 }  # fmt: skip
 FLOAT32 = tuple(name for name in PEERS if name not in (Ours.name, OnnxRuntimeInt8.name))
+LOW_PRECISION = {
+    peer.name: peer
+    for peer in (Ours, OursBfloat16, OursInt8, Autocast, OnnxRuntimeInt8, OnnxRuntimeInt8Channels, OpenVinoBfloat16)
+}  # fmt: skip

@@ -24,9 +24,9 @@ def main(name, directory, threads):
     def respond(**values):
         print(json.dumps(values), file=responses, flush=True)
 
-    from benchmarks.peers.peers import PEERS
+    from benchmarks.peers.peers import LOW_PRECISION, PEERS
 
-    peer = PEERS[name]
+    peer = (PEERS | LOW_PRECISION)[name]
     start = time.perf_counter()
     for module in peer.modules:
         importlib.import_module(module)

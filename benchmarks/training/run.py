@@ -65,7 +65,7 @@ def measure(work: str, directory: Path, libraries: list[str], threads: int) -> d
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "DEBERTA_C_NUM_THREADS": str(threads)}
     command = [sys.executable, "-m", f"benchmarks.training.{'epochs_worker' if work in EPOCHS else 'worker'}"]
     rounds, warm_up = (epochs_worker.PARTS, 1) if work in EPOCHS else (ROUNDS, WARM_UP)
-    options = [str(directory), str(threads)] + [EPOCHS[work]] * (work in EPOCHS)
+    options = [str(directory), str(threads), *([EPOCHS[work]] if work in EPOCHS else [])]
     with contextlib.ExitStack() as stack:
         workers = {}
         for name in libraries:

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,13 @@ enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **b
 void memory_free(void *block)
 {
     free(block);
+}
+
+void memory_trim(void)
+{
+#ifdef __GLIBC__
+    malloc_trim(0);
+#endif
 }
 
 void memory_drop_pages(const void *begin, size_t bytes)

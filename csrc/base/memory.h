@@ -21,6 +21,8 @@ MUST_USE enum deberta_status memory_sparse(size_t count, size_t size, void **blo
  * cancelled (base/watch.h). */
 MUST_USE enum deberta_status memory_grow(size_t used, size_t count, size_t size, void **block);
 void memory_free(void *block);
+/* Returns the free pages of the heap to the system, where the C library does. For use after large blocks were freed. */
+void memory_trim(void);
 /* Drops the whole pages within a mapped file from memory; they are read again on the next access. */
 void memory_drop_pages(const void *begin, size_t bytes);
 

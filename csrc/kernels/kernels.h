@@ -62,11 +62,11 @@ struct short_product {
     float *c; /* (rows, panel_width) with row stride ldc */
     size_t ldc;
     size_t rows;
-    const float *bias;         /* (panel_width) */
+    const float *bias;         /* (panel_width); NULL, of bfloat16: zero */
     const int32_t *next;       /* a panel to prefetch, or NULL */
     bool accumulate;           /* of bfloat16: begins with c instead of the bias */
-    const float *scale;        /* (rows) of int8, from `quantise`, as the next one */
-    const int32_t *zero;       /* (rows) */
+    const float *scale;        /* (rows); of bfloat16: what c is multiplied with, or NULL; of int8: from `quantise` */
+    const int32_t *zero;       /* (rows) of int8, from `quantise` */
     const float *column_scale; /* (panel_width) of int8 */
     const int32_t *column_sum; /* (panel_width) of int8: the sum of the column's weights */
 };
@@ -133,6 +133,8 @@ struct adamw {
 #define FEATURE_KERNEL_LIST(K)                                                                                         \
     /* to[rows][n] = x, rounded to bfloat16; n up to the next multiple of MAX_PANEL is read and written. to may be x */ \
     K(round_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                       \
+    /* to[n] = words of even (low half) and odd, rounded to bfloat16: two rows of a panel; n is a multiple of the width */ \
+    K(pair_bf16, (const float *even, const float *odd, size_t n, int32_t *to))                                         \
     K(product_bf16, (const struct short_product *product))
 
 struct kernels {

@@ -15,7 +15,9 @@ static enum deberta_status make_room(struct deberta_context *context, size_t thr
     const struct plan *plan = &context->plan;
     struct arena arena = {0};
     workspace_lay_out(context->model, plan, &arena);
-    size_t scratch = attention_scratch(&context->model->layers[0].attention, plan->max_length);
+    size_t scratch = 0; /* layers in float32 and in bfloat16 differ */
+    for (size_t i = 0; i < context->model->config.layers; i++)
+        scratch = max_size(scratch, attention_scratch(&context->model->layers[i].attention, plan->max_length));
     size_t floats_of_all, workspaces = plan->one_chunk_per_thread ? min_size(threads, plan->count) : 1;
     size_t bytes_of_work = workspaces * arena.used;
     if (__builtin_mul_overflow(threads * sizeof(float), scratch, &floats_of_all))

@@ -82,18 +82,18 @@ static const struct layer_tape *layer_tape(const struct pass *pass, size_t numbe
     return tape ? &tape->layers[number] : NULL;
 }
 
-/* x = LayerNorm(x + y). A tape drops some of y, and keeps the sum. */
+/* out = LayerNorm(x + y); without a tape, out is x. A tape drops some of y, and keeps the sum. */
 static void add_and_normalise(const struct pass *pass, enum dropout_place place, size_t number, const struct norm *norm,
-                              const struct workspace *w, float *x, size_t rows, float *sum)
+                              const struct workspace *w, const float *x, size_t rows, float *sum, float *out)
 {
     const struct tape *tape = tape_of_layer(pass->tape, number);
     if (!tape) {
-        norm_apply(norm, w->y, x, rows);
+        norm_apply(norm, w->y, out, rows);
         return;
     }
     struct dropout dropout = tape_dropout(tape, place, number);
     dropout_apply(&dropout, w->y, x, rows, norm->size, norm->stride, 0, sum);
-    norm_forward(norm, sum, x, rows);
+    norm_forward(norm, sum, out, rows);
 }
 
 /* The feed-forward network of a block of rows, up to its last product; `up` keeps what the activation reads, or is
@@ -117,16 +117,15 @@ enum deberta_status encode_finish(const struct pass *pass, size_t number, float 
     const struct layer *layer = &m->layers[number];
     const struct layer_tape *tape = layer_tape(pass, number);
     size_t block = workspace_block_rows(rows), ld = m->hidden_stride, width = layer->up.out_stride;
+    float *attended = tape ? tape->attended : x;
     TRY(linear_apply_with(&layer->output, w->context, rows, ACT_LINEAR, w->y, w->scratch));
     add_and_normalise(pass, DROPOUT_ATTENTION, number, &layer->attention_norm, w, x, rows,
-                      tape ? tape->attention_sum : NULL);
-    if (tape)
-        memcpy(tape->attended, x, rows * ld * sizeof *x);
+                      tape ? tape->attention_sum : NULL, attended);
     for (size_t row = 0; row < rows; row += block)
-        TRY(feed_forward(m, layer, x + row * ld, min_size(block, rows - row), w, tape ? tape->up + row * width : NULL,
-                         w->y + row * ld));
-    add_and_normalise(pass, DROPOUT_FEED_FORWARD, number, &layer->final_norm, w, x, rows,
-                      tape ? tape->final_sum : NULL);
+        TRY(feed_forward(m, layer, attended + row * ld, min_size(block, rows - row), w,
+                         tape ? tape->up + row * width : NULL, w->y + row * ld));
+    add_and_normalise(pass, DROPOUT_FEED_FORWARD, number, &layer->final_norm, w, attended, rows,
+                      tape ? tape->final_sum : NULL, x);
     return DEBERTA_OK;
 }
 

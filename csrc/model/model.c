@@ -8,6 +8,8 @@
 #include "model/params.h"
 #include "model/positions.h"
 
+#define TRIMMED ((size_t)4 << 20) /* bytes of a model whose memory returns to the system at once */
+
 /* ---- vectors and small tables ---- */
 
 /* Reserves the tensor's place in the arena and, if the arena has memory, fills it. */
@@ -139,6 +141,8 @@ static enum deberta_status load_linears(struct deberta_model *m, struct layer *l
     struct weight parts[] = {weight_of(t->key, t->key_bias, 1.0f), weight_of(t->value, t->value_bias, 1.0f)};
     const struct linear_path *path = layer_path(m, t->key->exact || t->value->exact);
     TRY(init_linear(m, &layer->key_value, path, parts, 2, m->config.hidden_size));
+    bool exact = m->trainable || m->config.precision == DEBERTA_FLOAT32 || t->query->exact || t->key->exact;
+    layer->attention.bf16 = !exact && !t->value->exact && attention_has_bf16(layer->attention.head_size);
     if (m->trainable && t->position_key)
         TRY(load_linear(m, &layer->position_key, t->position_key, t->position_key_bias));
     if (m->trainable && t->position_query)
@@ -198,16 +202,24 @@ static enum deberta_status load_relative(const struct deberta_model *m, const st
     return DEBERTA_OK;
 }
 
+/* The numbers of a table's panels that one token takes. */
+static size_t table_depth(const struct attention *attention)
+{
+    return attention->head_size / (attention->bf16 ? 2 : 1);
+}
+
 /* Projects the rows by one weight and packs the result as one table of the layer's attention. */
-static enum deberta_status project(const struct deberta_model *m, const struct relative *r, const float *rows,
-                                   struct weight weight, float *table)
+static enum deberta_status project(const struct deberta_model *m, const struct attention *attention,
+                                   const struct relative *r, const float *rows, struct weight weight, float *table)
 {
     struct linear linear;
     TRY(linear_init(&linear, &weight, 1, m->config.hidden_size));
     enum deberta_status status = linear_apply(&linear, rows, r->rows, ACT_LINEAR, r->product);
+    size_t ld = linear.out_stride;
+    if (status == DEBERTA_OK && attention->bf16)
+        kernels->round_bf16(r->product, ld, r->rows, ld, (int32_t *)(void *)r->product, ld);
     if (status == DEBERTA_OK)
-        position_table_pack(&m->distances, m->config.heads, m->config.hidden_size / m->config.heads, r->product,
-                            linear.out_stride, table);
+        position_table_pack(&m->distances, attention->heads, table_depth(attention), r->product, ld, table);
     linear_release(&linear);
     return status;
 }
@@ -216,7 +228,7 @@ static enum deberta_status load_tables(struct deberta_model *m, const struct rel
                                        const struct layer_tensors *t)
 {
     const struct deberta_config *c = &m->config;
-    size_t floats = position_table_floats(&m->distances, c->heads, c->hidden_size / c->heads);
+    size_t floats = position_table_floats(&m->distances, c->heads, table_depth(&layer->attention));
     void *block;
     TRY(memory_calloc(floats * (size_t)(c->c2p + c->p2c), sizeof(float), &block));
     m->bytes += floats * (size_t)(c->c2p + c->p2c) * sizeof(float);
@@ -229,13 +241,13 @@ static enum deberta_status load_tables(struct deberta_model *m, const struct rel
     if (c->c2p) {
         struct weight weight = c->share_att_key ? weight_of(t->key, t->key_bias, 1.0f)
                                                 : weight_of(t->position_key, t->position_key_bias, 1.0f);
-        TRY(project(m, r, r->descending, weight, keys));
+        TRY(project(m, &layer->attention, r, r->descending, weight, keys));
     }
     if (c->p2c) {
         float scale = model_score_scale(c);
         struct weight weight = c->share_att_key ? weight_of(t->query, t->query_bias, scale)
                                                 : weight_of(t->position_query, t->position_query_bias, scale);
-        TRY(project(m, r, r->ascending, weight, queries));
+        TRY(project(m, &layer->attention, r, r->ascending, weight, queries));
     }
     return DEBERTA_OK;
 }
@@ -383,7 +395,10 @@ void deberta_model_free(struct deberta_model *model)
     positions_release(&model->distances);
     memory_free(model->vectors);
     memory_free(model->layers);
+    bool large = model->bytes > TRIMMED;
     memory_free(model);
+    if (large)
+        memory_trim();
 }
 
 const void *deberta_model_words(const struct deberta_model *model)

@@ -9,20 +9,27 @@
 /* A task and the panels of its values. */
 struct forward_task {
     struct attention_task task;
-    float *values; // (ceil(depth / width), S, width)
+    float *values;     // (ceil(depth / width), value_rows, width)
+    size_t value_rows; /* S; in bfloat16 a row for two tokens */
 };
 
 static void lay_out(struct forward_task *f, struct arena *arena)
 {
     struct attention_task *t = &f->task;
     task_lay_out(t, TILE_FLOATS, arena);
-    f->values = arena_floats(arena, round_up(t->depth, t->width) * t->length);
+    f->value_rows = t->attention->bf16 ? (t->length + 1) / 2 : t->length;
+    f->values = arena_floats(arena, round_up(t->depth, t->width) * f->value_rows);
+}
+
+bool attention_has_bf16(size_t head_size)
+{
+    return kernels->product_bf16 && head_size % MAX_PANEL == 0;
 }
 
 size_t attention_scratch(const struct attention *attention, size_t length)
 {
     struct arena arena = {0};
-    struct forward_task task = {task_of(attention, length), NULL};
+    struct forward_task task = {.task = task_of(attention, length)};
     lay_out(&task, &arena);
     return arena.used / sizeof(float);
 }
@@ -72,13 +79,38 @@ static void mix_values(const struct forward_task *f, size_t first, size_t rows)
         .a = t->tile,
         .lda = t->ld_tile,
         .panel = f->values,
-        .k = t->length,
+        .k = f->value_rows,
         .c = t->sequence->context + first * ld + t->head * t->depth,
         .ldc = ld,
         .rows = rows,
         .row_scale = t->inverse_sum,
     };
-    task_multiply_rows(t, product, t->length);
+    task_multiply_rows(t, product, f->value_rows);
+}
+
+/* Packs the values as words of two tokens. */
+static void pack_pairs(const struct forward_task *f)
+{
+    static const float none[MAX_PANEL];
+    const struct attention_task *t = &f->task;
+    size_t ld = t->attention->ld_value;
+    for (size_t d = 0; d < t->depth; d += t->width) {
+        float *panel = f->values + d * f->value_rows;
+        for (size_t i = 0; i < t->length; i += 2) {
+            const float *row = t->sequence->value + i * ld + t->head * t->depth + d;
+            kernels->pair_bf16(row, i + 1 < t->length ? row + ld : none, t->width,
+                               (int32_t *)(void *)(panel + i / 2 * t->width));
+        }
+    }
+}
+
+/* The tile's numbers become words of two keys, in place. */
+static void round_tile(const struct attention_task *t, size_t rows)
+{
+    if (t->length % 2)
+        for (size_t i = 0; i < rows; i++)
+            t->tile[i * t->ld_tile + t->length] = 0.0f;
+    kernels->round_bf16(t->tile, t->ld_tile, rows, t->length, (int32_t *)(void *)t->tile, t->ld_tile);
 }
 
 static void store_probabilities(const struct attention_task *t, size_t first, size_t rows)
@@ -95,6 +127,8 @@ static void attend_tile(const struct forward_task *f, size_t first, size_t rows)
     task_drop(&f->task, first, rows, f->task.tile);
     if (f->task.sequence->probabilities)
         store_probabilities(&f->task, first, rows);
+    if (f->task.attention->bf16)
+        round_tile(&f->task, rows);
     mix_values(f, first, rows);
 }
 
@@ -111,13 +145,16 @@ static void attend(size_t index, int worker, void *context)
     const struct attention *a = batch->attention;
     const struct attention_sequence *sequence = &batch->sequences[index / a->heads];
     struct arena arena = {.base = (char *)(batch->scratch + (size_t)worker * batch->scratch_floats)};
-    struct forward_task f = {task_of(a, sequence->length), NULL};
+    struct forward_task f = {.task = task_of(a, sequence->length)};
     struct attention_task *t = &f.task;
     t->sequence = sequence;
     t->head = index % a->heads;
     lay_out(&f, &arena);
     task_begin(t);
-    task_pack_rows(t, sequence->value, a->ld_value, t->length, f.values);
+    if (a->bf16)
+        pack_pairs(&f);
+    else
+        task_pack_rows(t, sequence->value, a->ld_value, t->length, f.values);
     for (size_t first = 0; first < sequence->queries; first += t->tile_rows)
         attend_tile(&f, first, min_size(t->tile_rows, sequence->queries - first));
 }

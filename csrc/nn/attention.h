@@ -36,6 +36,7 @@ struct attention {
     const float *position_keys;        // (heads, panels, head_size, panel_width) or NULL
     const float *position_queries;     // (heads, panels, head_size, panel_width) or NULL
     size_t ld_query, ld_key, ld_value, ld_context;
+    bool bf16; /* multiplies bfloat16; a table holds words of two numbers instead of one: head_size / 2 in a panel */
     const struct dropout *dropout; /* of the probabilities; NULL: none */
 };
 
@@ -51,6 +52,9 @@ struct attention_sequence {
     const uint8_t *pair_mask; // (S, S) or NULL: instead of mask, a row of keys for each query
     uint64_t first_pair;      /* index of dropout of the first probability; they follow by (head, query, key) */
 };
+
+/* Whether the CPU multiplies heads of this size in bfloat16. */
+bool attention_has_bf16(size_t head_size);
 
 /* Floats of scratch that a worker needs for sequences of up to `length` tokens. */
 size_t attention_scratch(const struct attention *attention, size_t length);
@@ -92,7 +96,7 @@ void attention_backward(const struct attention *attention, const struct attentio
                         size_t count, float *scratch, size_t scratch_floats);
 
 /* Packs (2 * span, heads * head_size) projected positions into a table; `rows` has row stride ld and must already
- * be in the order of the table's positions. */
+ * be in the order of the table's positions. A table of bfloat16 has words as rows, and half the head size. */
 size_t position_table_floats(const struct distances *distances, size_t heads, size_t head_size);
 void position_table_pack(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
                          size_t ld, float *table);

@@ -30,8 +30,11 @@ static size_t panels_around(size_t length, size_t width)
 
 struct attention_task task_of(const struct attention *attention, size_t length)
 {
-    return (struct attention_task){
-        .attention = attention, .length = length, .depth = attention->head_size, .width = kernels->panel_width};
+    return (struct attention_task){.attention = attention,
+                                   .length = length,
+                                   .depth = attention->head_size,
+                                   .steps = attention->head_size / (attention->bf16 ? 2 : 1),
+                                   .width = kernels->panel_width};
 }
 
 float *task_floats_after(struct arena *arena, size_t before, size_t count)
@@ -47,7 +50,11 @@ void task_lay_out(struct attention_task *t, size_t tile_floats, struct arena *ar
     t->tile_rows = min_size(TILE_ROWS, max_size(tile_floats / t->ld_tile, LEAST_ROWS));
     t->tile_rows = min_size(t->tile_rows, t->length);
     t->ld_part = round_up(t->tile_rows, width) + 2 * width;
-    t->keys = arena_floats(arena, columns * t->depth);
+    if (t->attention->bf16) {
+        t->query_words = arena_floats(arena, t->length * t->steps);
+        t->key_words = arena_floats(arena, t->length * t->steps);
+    }
+    t->keys = arena_floats(arena, columns * t->steps);
     t->tile = task_floats_after(arena, width, (t->tile_rows + SPARE_ROWS) * t->ld_tile);
     t->inverse_sum = arena_floats(arena, t->tile_rows);
     if (!attention_is_relative(t->attention))
@@ -57,17 +64,21 @@ void task_lay_out(struct attention_task *t, size_t tile_floats, struct arena *ar
     bool repeats = (ptrdiff_t)t->length - 1 > t->attention->distances->direct;
     for (int side = 0; side < 2; side++) {
         t->panels[side] = arena_pointers(arena, panels);
-        t->far[side] = arena_floats(arena, repeats ? panels * t->depth * width : 0);
+        t->far[side] = arena_floats(arena, repeats ? panels * t->steps * width : 0);
     }
 }
 
 /* ---- panels ---- */
 
+static void pack_columns(const struct attention_task *t, const float *rows, size_t ld, size_t steps, float *panels)
+{
+    for (size_t j = 0; j < t->length; j += t->width)
+        kernels->pack(rows + j * ld, ld, min_size(t->width, t->length - j), steps, panels + j * steps);
+}
+
 void task_pack_columns(const struct attention_task *t, const float *rows, size_t ld, float *panels)
 {
-    rows += t->head * t->depth;
-    for (size_t j = 0; j < t->length; j += t->width)
-        kernels->pack(rows + j * ld, ld, min_size(t->width, t->length - j), t->depth, panels + j * t->depth);
+    pack_columns(t, rows + t->head * t->depth, ld, t->depth, panels);
 }
 
 void task_put_row(const struct attention_task *t, const float *row, size_t index, size_t panel_rows, float *panels)
@@ -95,8 +106,8 @@ static void gather_panel(const struct attention_task *t, enum side side, const f
     for (size_t column = 0; column < t->width; column++, lag++) {
         size_t row = distance_row(distances, side == BY_KEY ? -lag : lag);
         size_t position = side == BY_KEY ? 2 * distances->span - 1 - row : row;
-        const float *from = table + position / t->width * t->depth * t->width + position % t->width;
-        for (size_t d = 0; d < t->depth; d++)
+        const float *from = table + position / t->width * t->steps * t->width + position % t->width;
+        for (size_t d = 0; d < t->steps; d++)
             panel[d * t->width + column] = from[d * t->width];
     }
 }
@@ -109,7 +120,7 @@ static void find_panels(struct attention_task *t, enum side side)
     if (!table)
         return;
     size_t width = t->width, around = panels_around(t->length, width);
-    table += t->head * position_table_floats(a->distances, 1, t->depth);
+    table += t->head * position_table_floats(a->distances, 1, t->steps);
     ptrdiff_t zero = origin(a->distances, side), last = (ptrdiff_t)t->length - 1, direct = a->distances->direct;
     ptrdiff_t first_panel = zero / (ptrdiff_t)width - (ptrdiff_t)around;
     float *far = t->far[side];
@@ -118,23 +129,60 @@ static void find_panels(struct attention_task *t, enum side side)
         if (lag > last || lag + (ptrdiff_t)width - 1 < -last)
             continue; /* no pair of tokens has this lag */
         if (larger(lag, -last) >= -direct && smaller(lag + (ptrdiff_t)width - 1, last) <= direct) {
-            t->panels[side][i] = table + (size_t)panel * t->depth * width;
+            t->panels[side][i] = table + (size_t)panel * t->steps * width;
         } else {
             gather_panel(t, side, table, lag, far);
             t->panels[side][i] = far;
-            far += t->depth * width;
+            far += t->steps * width;
         }
     }
 }
 
+/* The rows of the task's head, or in `words` their numbers in bfloat16. */
+static const float *rows_of_head(const struct attention_task *t, const float *rows, size_t ld, size_t count,
+                                 float *words, size_t *ld_out)
+{
+    rows += t->head * t->depth;
+    *ld_out = words ? t->steps : ld;
+    if (!words)
+        return rows;
+    kernels->round_bf16(rows, ld, count, t->depth, (int32_t *)(void *)words, t->steps);
+    return words;
+}
+
 void task_begin(struct attention_task *t)
 {
-    task_pack_columns(t, t->sequence->key, t->attention->ld_key, t->keys);
+    const struct attention *a = t->attention;
+    const struct attention_sequence *s = t->sequence;
+    t->query = rows_of_head(t, s->query, a->ld_query, s->queries, t->query_words, &t->ld_query);
+    t->key = rows_of_head(t, s->key, a->ld_key, s->length, t->key_words, &t->ld_key);
+    pack_columns(t, t->key, t->ld_key, t->steps, t->keys);
     find_panels(t, BY_KEY);
     find_panels(t, BY_QUERY);
 }
 
 /* ---- products ---- */
+
+/* The product in the type of the attention; in bfloat16, `a`, `panel` and `k` are words and columns are panel_width. */
+static void multiply(const struct attention_task *t, const struct product *p)
+{
+    if (!t->attention->bf16) {
+        kernels->product(p);
+        return;
+    }
+    struct short_product product = {
+        .a = (const int32_t *)(const void *)p->a,
+        .lda = p->lda,
+        .panel = (const int32_t *)(const void *)p->panel,
+        .steps = p->k,
+        .c = p->c,
+        .ldc = p->ldc,
+        .rows = p->rows,
+        .accumulate = p->accumulate,
+        .scale = p->row_scale,
+    };
+    kernels->product_bf16(&product);
+}
 
 void task_multiply_columns(const struct attention_task *t, const float *left, size_t ld, size_t rows,
                            const float *panels, float *tile, bool accumulate)
@@ -143,15 +191,15 @@ void task_multiply_columns(const struct attention_task *t, const float *left, si
         struct product product = {
             .a = left,
             .lda = ld,
-            .panel = panels + j * t->depth,
-            .k = t->depth,
+            .panel = panels + j * t->steps,
+            .k = t->steps,
             .c = tile + j,
             .ldc = t->ld_tile,
             .rows = rows,
             .columns = t->width,
             .accumulate = accumulate,
         };
-        kernels->product(&product);
+        multiply(t, &product);
     }
 }
 
@@ -167,7 +215,7 @@ void task_multiply_rows(const struct attention_task *t, struct product whole, si
             product.columns = min_size(t->width, t->depth - d);
             product.accumulate = whole.accumulate || k > 0;
             product.row_scale = k + ROW_BLOCK >= whole.k ? whole.row_scale : NULL;
-            kernels->product(&product);
+            multiply(t, &product);
         }
     }
 }
@@ -190,23 +238,21 @@ static void multiply_lags(const struct attention_task *t, enum side side, const 
             .a = rows + (size_t)from * ld_rows,
             .lda = ld_rows,
             .panel = t->panels[side][panel - first_panel],
-            .k = t->depth,
+            .k = t->steps,
             .c = out + (from - begin) * (ptrdiff_t)ld_out + (from + lag - low),
             .ldc = ld_out + 1,
             .rows = (size_t)(to - from),
             .columns = t->width,
         };
-        kernels->product(&product);
+        multiply(t, &product);
     }
 }
 
 static void add_position_to_content(const struct attention_task *t, size_t first, size_t rows)
 {
-    const struct attention *a = t->attention;
-    const float *key = t->sequence->key + t->head * t->depth;
     for (size_t j = 0; j < t->length; j += KEY_CHUNK) {
         size_t keys = min_size(KEY_CHUNK, t->length - j);
-        multiply_lags(t, BY_QUERY, key, a->ld_key, (ptrdiff_t)j, (ptrdiff_t)(j + keys), (ptrdiff_t)first,
+        multiply_lags(t, BY_QUERY, t->key, t->ld_key, (ptrdiff_t)j, (ptrdiff_t)(j + keys), (ptrdiff_t)first,
                       (ptrdiff_t)(first + rows), t->part, t->ld_part);
         kernels->add_transposed(t->part, t->ld_part, keys, rows, t->tile + j, t->ld_tile);
     }
@@ -226,12 +272,11 @@ static void normalise_scores(const struct attention_task *t, size_t first, size_
 void task_scores(const struct attention_task *t, size_t first, size_t rows)
 {
     const struct attention *a = t->attention;
-    const float *query = t->sequence->query + t->head * t->depth;
     bool by_key = attention_table(a, BY_KEY);
     if (by_key)
-        multiply_lags(t, BY_KEY, query, a->ld_query, (ptrdiff_t)first, (ptrdiff_t)(first + rows), 0,
+        multiply_lags(t, BY_KEY, t->query, t->ld_query, (ptrdiff_t)first, (ptrdiff_t)(first + rows), 0,
                       (ptrdiff_t)t->length, t->tile, t->ld_tile);
-    task_multiply_columns(t, query + first * a->ld_query, a->ld_query, rows, t->keys, t->tile, by_key);
+    task_multiply_columns(t, t->query + first * t->ld_query, t->ld_query, rows, t->keys, t->tile, by_key);
     if (attention_table(a, BY_QUERY))
         add_position_to_content(t, first, rows);
     normalise_scores(t, first, rows);

@@ -41,8 +41,14 @@ struct attention_task {
     const struct attention_sequence *sequence;
     size_t head;
     size_t length, depth, width; /* S, head size, panel width */
+    size_t steps;                /* words of a row of a head: depth, or half of it in bfloat16 */
     size_t tile_rows, ld_tile, ld_part;
-    float *keys;        // (ceil(S / width), depth, width)
+    float *query_words; // (S, steps), of bfloat16; else NULL
+    float *key_words;   // (S, steps)
+    const float *query; // (queries, steps) with row stride ld_query
+    const float *key;   // (S, steps) with row stride ld_key
+    size_t ld_query, ld_key;
+    float *keys;        // (ceil(S / width), steps, width)
     float *tile;        // (tile_rows, ld_tile): scores, each row with `width` floats of room on both sides
     float *part;        // (KEY_CHUNK, ld_part): p2c scores, keys by queries, with the same room
     float *inverse_sum; // (tile_rows)
@@ -57,7 +63,7 @@ void task_lay_out(struct attention_task *task, size_t tile_floats, struct arena 
 /* `count` floats that are preceded by `before` floats of room. */
 float *task_floats_after(struct arena *arena, size_t before, size_t count);
 
-/* Packs the keys of the task's sequence and head, and finds the panels of its lags. */
+/* Takes the queries and keys of the task's sequence and head, packs the keys, and finds the panels of its lags. */
 void task_begin(struct attention_task *task);
 /* Fills the tile for the queries [first, first + rows): exponentials of the scores, 0 where masked, and one over the
  * sums of each row. */
@@ -73,7 +79,7 @@ void task_put_row(const struct attention_task *task, const float *row, size_t in
 /* Copies the rows [count][depth] of the task's head to panels: (ceil(depth / width), count, width). */
 void task_pack_rows(const struct attention_task *task, const float *rows, size_t ld, size_t count, float *panels);
 
-/* tile[rows][S] (+)= left[rows][depth] . packed columns */
+/* tile[rows][S] (+)= left[rows][steps] . packed columns */
 void task_multiply_columns(const struct attention_task *task, const float *left, size_t ld, size_t rows,
                            const float *panels, float *tile, bool accumulate);
 /* The product with [k][depth] rows in panels (ceil(depth / width), panel_rows, width); `product` describes the whole,

@@ -180,15 +180,20 @@ static void attention_gradient(const struct backward *b, const struct chunk *chu
     pass_clear_padding(g->d_key_value, 2 * chunk->tokens, m->config.hidden_size, ld);
 }
 
-/* Adds what flows from a layer's position rows: to a projection's weights and to the rows. */
+static size_t position_rows(const struct backward *b, size_t number)
+{
+    return relative_count(b->relative, b->pass->model, number, b->pass->tape);
+}
+
+/* Adds what flows from `count` position rows of a layer: to a projection's weights and to the rows. */
 static void projection_backward(const struct backward *b, const struct linear *linear, const struct linear *gradient,
-                                const float *rows, const float *d_out, bool accumulate)
+                                const float *rows, const float *d_out, size_t count, bool accumulate)
 {
     const struct relative *r = b->relative;
     size_t first = r->first * linear->in_stride, first_out = r->first * linear->out_stride;
-    weights_backward(b, linear, gradient, rows + first, d_out + first_out, r->count);
+    weights_backward(b, linear, gradient, rows + first, d_out + first_out, count);
     if (trains_positions(b))
-        linear_backward_input(linear, d_out + first_out, r->count, accumulate, r->d_layer + first, b->work->scratch);
+        linear_backward_input(linear, d_out + first_out, count, accumulate, r->d_layer + first, b->work->scratch);
 }
 
 static void positions_backward(const struct backward *b, size_t number)
@@ -199,34 +204,35 @@ static void positions_backward(const struct backward *b, size_t number)
     const struct deberta_model *m = b->pass->model;
     const struct layer *layer = &m->layers[number], *gradient = &b->parameters->layers[number];
     const float *rows = b->pass->tape->layers[number].positions;
-    size_t h = m->config.hidden_size, ld = m->hidden_stride, first = r->first * ld;
+    size_t h = m->config.hidden_size, ld = m->hidden_stride, first = r->first * ld, count = position_rows(b, number);
     if (m->config.c2p) {
         bool shared = !layer->position_key.packed;
         struct linear linear = shared ? linear_part(&layer->key_value, 0, ld) : layer->position_key;
-        projection_backward(b, &linear, shared ? &gradient->key_value : &gradient->position_key, rows, r->d_keys,
+        projection_backward(b, &linear, shared ? &gradient->key_value : &gradient->position_key, rows, r->d_keys, count,
                             false);
     }
     if (m->config.p2c) {
         bool shared = !layer->position_query.packed;
-        scale_apply(model_score_scale(&m->config), r->d_queries + first, r->count * ld);
+        scale_apply(model_score_scale(&m->config), r->d_queries + first, count * ld);
         projection_backward(b, shared ? &layer->query : &layer->position_query,
-                            shared ? &gradient->query : &gradient->position_query, rows, r->d_queries, m->config.c2p);
+                            shared ? &gradient->query : &gradient->position_query, rows, r->d_queries, count,
+                            m->config.c2p);
     }
     if (!trains_positions(b))
         return;
     struct dropout dropout = tape_dropout(b->pass->tape, DROPOUT_POSITIONS, number);
-    dropout_apply(&dropout, r->d_layer + first, NULL, r->count, h, ld, r->first * h, r->d_layer + first);
-    add_apply(r->d_layer + first, r->d_normalised + first, r->count * ld);
+    dropout_apply(&dropout, r->d_layer + first, NULL, count, h, ld, r->first * h, r->d_layer + first);
+    add_apply(r->d_layer + first, r->d_normalised + first, count * ld);
 }
 
-static void clear_positions(const struct backward *b)
+static void clear_positions(const struct backward *b, size_t number)
 {
     const struct relative *r = b->relative;
-    size_t ld = b->pass->model->hidden_stride;
+    size_t ld = b->pass->model->hidden_stride, count = position_rows(b, number);
     if (r->rows == 0)
         return;
-    memset(r->d_keys + r->first * ld, 0, r->count * ld * sizeof(float));
-    memset(r->d_queries + r->first * ld, 0, r->count * ld * sizeof(float));
+    memset(r->d_keys + r->first * ld, 0, count * ld * sizeof(float));
+    memset(r->d_queries + r->first * ld, 0, count * ld * sizeof(float));
 }
 
 /* From the gradient by a layer's output to that by its input, both g->d_x (T, H). Where queries are of other rows, for
@@ -252,7 +258,7 @@ static void layer_backward(const struct backward *b, const struct chunk *chunk, 
     weights_backward(b, &layer->output, &gradient->output, tape->context, g->d_dropped, rows);
     linear_backward_input(&layer->output, g->d_dropped, rows, false, g->d_context, g->scratch);
 
-    clear_positions(b);
+    clear_positions(b, number);
     attention_gradient(b, chunk, number, only_first);
     scale_apply(model_score_scale(&m->config), g->d_query, rows * ld);
     weights_backward(b, &layer->query, &gradient->query, own_queries ? tape->first : tape->input, g->d_query, rows);

@@ -27,12 +27,18 @@ void relative_begin(struct relative *r, const struct deberta_model *m, size_t le
         last = max_size(last, row);
     }
     r->count = last + 1 - r->first;
+    r->ahead = distance_row(&m->distances, 0) + 1 - r->first;
     for (size_t row = r->first; row <= last; row++)
         memcpy(r->table + row * ld, m->relative + row * h, h * sizeof(float));
     if (m->relative_norm.gain)
         norm_forward(&m->relative_norm, r->table + r->first * ld, r->normalised + r->first * ld, r->count);
     else
         memcpy(r->normalised + r->first * ld, r->table + r->first * ld, r->count * ld * sizeof(float));
+}
+
+size_t relative_count(const struct relative *r, const struct deberta_model *m, size_t number, const struct tape *tape)
+{
+    return tape && tape->only_first && number + 1 == m->config.layers ? r->ahead : r->count;
 }
 
 /* Packs `count` projected rows from `first` on for attention. */
@@ -43,26 +49,26 @@ static void pack(const struct deberta_model *m, const float *rows, size_t first,
 }
 
 static enum deberta_status project_keys(const struct relative *r, const struct deberta_model *m,
-                                        const struct layer *layer, const float *rows, float *keys)
+                                        const struct layer *layer, const float *rows, size_t count, float *keys)
 {
     size_t ld = m->hidden_stride, first = r->first * ld;
     struct linear linear = layer->position_key.packed ? layer->position_key : linear_part(&layer->key_value, 0, ld);
-    TRY(linear_apply(&linear, rows + first, r->count, ACT_LINEAR, keys + first));
-    size_t begin = r->rows - r->first - r->count; /* the first row in the order from the last to the first */
-    for (size_t i = 0; i < r->count; i++)
-        memcpy(r->reversed + (begin + i) * ld, keys + (r->first + r->count - 1 - i) * ld, ld * sizeof(float));
-    pack(m, r->reversed, begin, r->count, layer->position_tables);
+    TRY(linear_apply(&linear, rows + first, count, ACT_LINEAR, keys + first));
+    size_t begin = r->rows - r->first - count; /* the first row in the order from the last to the first */
+    for (size_t i = 0; i < count; i++)
+        memcpy(r->reversed + (begin + i) * ld, keys + (r->first + count - 1 - i) * ld, ld * sizeof(float));
+    pack(m, r->reversed, begin, count, layer->position_tables);
     return DEBERTA_OK;
 }
 
 static enum deberta_status project_queries(const struct relative *r, const struct deberta_model *m,
-                                           const struct layer *layer, const float *rows, float *queries)
+                                           const struct layer *layer, const float *rows, size_t count, float *queries)
 {
     size_t ld = m->hidden_stride, first = r->first * ld;
     const struct linear *linear = layer->position_query.packed ? &layer->position_query : &layer->query;
-    TRY(linear_apply(linear, rows + first, r->count, ACT_LINEAR, queries + first));
-    scale_apply(model_score_scale(&m->config), queries + first, r->count * ld);
-    pack(m, queries, r->first, r->count,
+    TRY(linear_apply(linear, rows + first, count, ACT_LINEAR, queries + first));
+    scale_apply(model_score_scale(&m->config), queries + first, count * ld);
+    pack(m, queries, r->first, count,
          layer->position_tables + (layer->attention.position_queries - layer->position_tables));
     return DEBERTA_OK;
 }
@@ -75,15 +81,16 @@ enum deberta_status relative_project(const struct relative *r, const struct debe
     const struct layer *layer = &m->layers[number];
     const struct layer_tape *kept = tape ? &tape->layers[number] : NULL;
     const float *rows = r->normalised;
+    size_t count = relative_count(r, m, number, tape);
     if (kept) {
         struct dropout dropout = tape_dropout(tape, DROPOUT_POSITIONS, number);
         size_t h = m->config.hidden_size, ld = m->hidden_stride, first = r->first * ld;
-        dropout_apply(&dropout, rows + first, NULL, r->count, h, ld, r->first * h, kept->positions + first);
+        dropout_apply(&dropout, rows + first, NULL, count, h, ld, r->first * h, kept->positions + first);
         rows = kept->positions;
     }
     if (m->config.c2p)
-        TRY(project_keys(r, m, layer, rows, kept ? kept->position_keys : r->keys));
+        TRY(project_keys(r, m, layer, rows, count, kept ? kept->position_keys : r->keys));
     if (m->config.p2c)
-        TRY(project_queries(r, m, layer, rows, kept ? kept->position_queries : r->queries));
+        TRY(project_queries(r, m, layer, rows, count, kept ? kept->position_queries : r->queries));
     return DEBERTA_OK;
 }

@@ -15,12 +15,16 @@ struct relative {
     float *d_keys, *d_queries, *d_layer; // (R, H): gradients of a layer's projections and of its rows
     float *d_normalised;                 // (R, H): summed over the layers
     size_t first, count;                 /* rows that are in use */
+    size_t ahead;                        /* the first of them, for distances from a token to itself or a later one */
 };
 
 /* Lays the arrays out; an arena without memory only measures. */
 void relative_lay_out(struct relative *relative, const struct deberta_model *model, struct arena *arena);
 /* Finds the rows that sequences of up to `length` tokens use, and normalises them. */
 void relative_begin(struct relative *relative, const struct deberta_model *model, size_t length);
+/* The number of rows that a layer uses: in one for first tokens only, no key is before its query. */
+size_t relative_count(const struct relative *relative, const struct deberta_model *model, size_t number,
+                      const struct tape *tape);
 /* Fills the position tables of a layer; `tape` keeps the rows after dropout and the projections, or is NULL. */
 MUST_USE enum deberta_status relative_project(const struct relative *relative, const struct deberta_model *model,
                                               size_t number, const struct tape *tape);

@@ -32,8 +32,9 @@ _INSTEAD = (
 )  # fmt: skip
 
 _OF_MODELS = (
-    (r"cuda|xpu|npu|hpu|mps|ipu", "a network runs on the CPU"),
-    (r"half|double|bfloat16|type|quantize", 'model.to_dtype("bfloat16") or ("int8") returns another model'),
+    (r"cuda|xpu|npu|hpu|mps|ipu", "a network runs on the CPU; leave it out"),
+    (r"double", "a network computes in float32, bfloat16 or int8; leave it out for float32"),
+    (r"half|bfloat16|type|quantize", 'model.to_dtype("bfloat16") or ("int8") returns another model'),
     (r"compile|to_bettertransformer|share_memory", "leave it out: it would change nothing"),
     (r"(un)?freeze|zero_grad|gradient_checkpointing_\w+|enable_input_require_grads|(load|add)_adapter", _TRAINING),
     (r"load_state_dict|set_\w+_embeddings", "weights are immutable; save changed ones in files and open these"),
@@ -47,7 +48,7 @@ def missing_attribute_error(kind: str, name: str) -> AttributeError:
     """The error to raise for an attribute that models of the class `kind` lack.
 
     >>> print(missing_attribute_error("BertModel", "cuda"))
-    BertModel has no attribute 'cuda': a network runs on the CPU
+    BertModel has no attribute 'cuda': a network runs on the CPU; leave it out
     """
     hint = next((f": {hint}" for pattern, hint in _OF_MODELS if re.fullmatch(pattern, name)), "")
     return AttributeError(f"{kind} has no attribute {name!r}{hint}")

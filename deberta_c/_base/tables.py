@@ -6,7 +6,8 @@ from html import escape
 from typing import Any
 
 Row = Mapping[str, Any]
-_LEFT, _RIGHT = ' style="text-align: left; vertical-align: top"', ' style="text-align: right; vertical-align: top"'
+_LEFT = ' style="text-align: left; vertical-align: top"'
+_RIGHT = ' style="text-align: right; vertical-align: top; white-space: nowrap"'
 _NUMBER = re.compile(r"(nan|-?inf|[-+]?[\d.,]+(e[-+]?\d+)?%?|[-+]?\d*\.\d+ to [-+]?\d*\.\d+|-|)")
 
 
@@ -31,8 +32,8 @@ def text_table(rows: Sequence[Row]) -> str:
 def html_table(rows: Sequence[Row]) -> str:
     """Rows as a table of HTML, the numbers to the right; colours are those of the page, light or dark.
 
-    >>> html_table([{"a": 1}])[:63]
-    '<table><tr><th style="text-align: right; vertical-align: top">a'
+    >>> html_table([{"a": 1}])[:84]
+    '<table><tr><th style="text-align: right; vertical-align: top; white-space: nowrap">a'
     """
     names, cells = _cells(rows)
     styles = [_RIGHT if number else _LEFT for number in map(are_numbers, zip(*cells, strict=True))]

@@ -1,7 +1,6 @@
 """Measures how fast this machine runs a model, and transformers beside it: `python -m deberta_c bench`."""
 
 import importlib
-import json
 import resource
 import statistics
 import time
@@ -17,6 +16,8 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._base.about import __version__
 from deberta_c._base.threads import get_num_threads
+from deberta_c._cli.results import check_json, write_json
+from deberta_c._columns.tables import STANDARD
 from deberta_c._models.base import network_of
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.packing import offsets_of
@@ -92,13 +93,11 @@ def bench(model: SequenceClassifier, against: str | None = None) -> Iterator[dic
 
 
 def run(model: SequenceClassifier, against: str | None = None, out: Path | None = None) -> None:
-    """Prints one line for each work, and writes the results as JSON if `out` is a path."""
-    if out is not None and not out.parent.is_dir():
-        raise FileNotFoundError(f"--json is {str(out)!r}, but there is no folder {str(out.parent)!r}; make it first")
-    if out is not None and out.is_dir():
-        raise IsADirectoryError(f"--json is {str(out)!r}, which is a folder; name a file in it")
+    """Prints one line for each work, and writes the results as JSON if `out` is a path, "-" instead."""
+    check_json(out)
+    show: Callable[[str], None] = _hide if out == STANDARD else partial(print, flush=True)
     head = f"{'work':>10} {'ms':>9} {'texts/s':>9} {'tokens/s':>9} {'GFLOP/s':>8}"
-    print(head + (f" {'transformers ms':>16} {'speed-up':>9} {'difference':>11}" if against else ""))
+    show(head + (f" {'transformers ms':>16} {'speed-up':>9} {'difference':>11}" if against else ""))
     results = []
     for result in bench(model, against):
         results.append(result)
@@ -106,7 +105,7 @@ def run(model: SequenceClassifier, against: str | None = None, out: Path | None 
         if against:
             line += " {theirs_ms:16.2f} {speed_up:8.2f}x {difference:11.1e}"
         theirs_ms = result.get("transformers_seconds", 0.0) * 1e3
-        print(line.format(ms=result["seconds"] * 1e3, theirs_ms=theirs_ms, **result), flush=True)
+        show(line.format(ms=result["seconds"] * 1e3, theirs_ms=theirs_ms, **result))
     about = {
         "deberta_c": __version__,
         "isa": _core.isa(),
@@ -114,12 +113,15 @@ def run(model: SequenceClassifier, against: str | None = None, out: Path | None 
         "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3,
     }
     shared = " (with transformers in the process)" if against else ""
-    print(
+    show(
         f"{about['isa']}, {about['threads']} threads, peak memory {about['peak_mb']:.0f} MB{shared}, "
         f"deberta_c {__version__}; medians, from ids to logits"
     )
-    if out is not None:
-        out.write_text(json.dumps({**about, "works": results}, indent=1) + "\n", encoding="utf-8")
+    write_json({**about, "works": results}, out)
+
+
+def _hide(_: str) -> None:
+    """Prints nothing."""
 
 
 def _alternating_seconds(functions: Sequence[Callable[[], object]]) -> list[list[float]]:

@@ -1,6 +1,7 @@
 """`download`: a model of the hub as a directory of its own."""
 
 import argparse
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -25,6 +26,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--revision", help="a branch, a tag or a commit (default: main)")
     command.add_argument("--subfolder", help="a folder of the repository")
     command.add_argument("--variant", help='a variant of the weights, such as "fp16"')
+    command.add_argument("--json", action="store_true", help="print the directory and its files as JSON")
     command.add_argument("--force", action="store_true", help="download also what the cache has")
 
 
@@ -50,4 +52,6 @@ def run(options: argparse.Namespace) -> None:
     with new_files(out) as place:
         for name in dict.fromkeys(names):
             shutil.copyfile(folder / name, place(name))
+    if options.json:
+        print(json.dumps({"directory": str(out), "files": list(dict.fromkeys(names))}))
     print(f"wrote {str(out)!r}: {', '.join(dict.fromkeys(names))}", file=sys.stderr)

@@ -1,12 +1,12 @@
 """`evaluate`: how good a model is on a column of labelled texts."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from deberta_c._base.about import default_model
+from deberta_c._cli.results import add_json_option, check_json, write_json
 from deberta_c._cli.training import check_file, read_labelled
 from deberta_c._columns.tables import STANDARD
 from deberta_c._models.auto import AutoModelForSequenceClassification
@@ -17,6 +17,7 @@ examples:
   %(prog)s test.csv --model DIR
   %(prog)s test.csv --model DIR --report report.html --by language --explain
   %(prog)s test.csv --model DIR --at-least 0.9 --metric f1_macro     exit status 1 if F1 is lower
+  %(prog)s - --delimiter ";" --label-column class < test.txt
   %(prog)s test.jsonl --model DIR --json - | jq .metrics.accuracy.value"""
 _LOWER = ("rmse", "mae", "calibration_error")
 
@@ -24,7 +25,10 @@ _LOWER = ("rmse", "mae", "calibration_error")
 def add_options(command: argparse.ArgumentParser) -> None:
     """The options of the command."""
     command.add_argument(
-        "input", type=Path, metavar="TEST", help="a .csv, .tsv, .jsonl, .json or .parquet file of labelled texts"
+        "input",
+        type=Path,
+        metavar="TEST",
+        help='a .csv, .tsv, .jsonl, .json or .parquet file of labelled texts; "-" is standard input, as csv',
     )
     command.add_argument("--text-column", "--column", default="text", help="the column of texts (default: text)")
     command.add_argument("--pair-column", help="the column of second texts, for models of pairs")
@@ -37,9 +41,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--explain", action="store_true", help="colour the words of the most confident mistakes in the report"
     )
-    command.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the results as JSON; - prints them instead of the tables"
-    )
+    add_json_option(command)
     command.add_argument(
         "--at-least",
         type=float,
@@ -60,8 +62,7 @@ def run(options: argparse.Namespace) -> None:
     from deberta_c.evaluation.evaluating import evaluate
 
     check_file("--report", options.report)
-    if options.json != STANDARD:
-        check_file("--json", options.json)
+    check_json(options.json)
     if options.report is not None:
         _require_matplotlib()
     elif options.explain:
@@ -89,12 +90,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _write(result: Any, options: argparse.Namespace) -> None:
-    if options.json is not None:
-        text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False) + "\n"
-        if options.json == STANDARD:
-            print(text, end="")
-        else:
-            options.json.write_text(text, encoding="utf-8")
+    write_json(result.to_dict(), options.json)
     if options.report is not None:
         result.report(options.report, explain=options.explain)
         print(f"wrote {str(options.report)!r}", file=sys.stderr)

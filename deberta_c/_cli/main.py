@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import json
 import os
 import signal
 import sys
@@ -21,6 +22,7 @@ from deberta_c._base.about import __version__, default_model, sample_messages, s
 from deberta_c._base.threads import threads
 from deberta_c._cli import check_precision, download, evaluate, info, pretrain, tokenize, train, tune
 from deberta_c._cli.columns import require_columns, text_cells
+from deberta_c._cli.results import add_json_option
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
 from deberta_c._models.auto import AutoModelForSequenceClassification
@@ -56,6 +58,30 @@ If TEXT is "-", each line of standard input is a text. Put "--" before a text th
 
 Exit status: 0 success, 1 error, 2 wrong arguments, 130 stopped by Ctrl-C, 143 by SIGTERM, 129 by SIGHUP, 141 if
 the reader of standard output closed it. Unless it is 0, the file of --out is unchanged."""
+
+
+_TEXT_EXAMPLES = """\
+examples:
+  python -m deberta_c "See you at home" "Free entry! Call now"
+  python -m deberta_c --model DIR --labels-only - < texts.txt
+  python -m deberta_c --json "See you at home" | jq .label"""
+_CLASSIFY_EXAMPLES = """\
+examples:
+  %(prog)s reviews.csv --column review --out labelled.csv
+  %(prog)s reviews.tsv --label-name sentiment --score-name sure --all-scores > labelled.tsv
+  %(prog)s pairs.jsonl --model DIR --column question --pair-column answer --out labelled.parquet
+  %(prog)s - --format csv --delimiter ";" --labels-only < reviews.txt | sort | uniq -c
+  %(prog)s reviews.csv --json | jq .predicted_label"""
+_ZERO_SHOT_EXAMPLES = """\
+examples:
+  %(prog)s mails.csv --model NLI --labels "billing, delivery, praise" --out sorted.csv
+  %(prog)s - --model NLI --labels "urgent, can wait" --labels-only < mails.txt
+  %(prog)s mails.csv --model NLI --labels "billing, praise" --multi-label --all-scores --json"""
+_BENCH_EXAMPLES = """\
+examples:
+  %(prog)s --model DIR
+  %(prog)s --model DIR --against transformers --json bench.json
+  %(prog)s --dtype int8 --json - | jq .works[0].texts_per_s"""
 
 
 class _StoppedError(KeyboardInterrupt):
@@ -214,12 +240,7 @@ def _parser() -> argparse.ArgumentParser:
         ("info", info, "what a model directory holds"),
         ("download", download, "a model of the hub as a directory"),
     ):
-        command = commands.add_parser(
-            name,
-            help=text_of_help,
-            epilog=module.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
+        command = commands.add_parser(name, help=text_of_help, epilog=module.EXAMPLES)
         module.add_options(command)
         command.set_defaults(run=module.run)
         if module in (evaluate, tokenize):
@@ -246,12 +267,27 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--against", choices=("transformers",), help="time transformers (eager) alternately, if installed"
     )
-    bench.add_argument("--json", type=Path, metavar="FILE", help="also write the results to this file")
+    add_json_option(bench)
     bench.set_defaults(run=_bench)
 
     config = commands.add_parser("show-config", help="versions, instruction set, threads")
     config.set_defaults(run=lambda _: show_config())
 
+    for command, examples in (
+        (text, _TEXT_EXAMPLES),
+        (classify, _CLASSIFY_EXAMPLES),
+        (zero_shot, _ZERO_SHOT_EXAMPLES),
+        (learn, train.EXAMPLES),
+        (search, tune.EXAMPLES),
+        (before, pretrain.EXAMPLES),
+        (bench, _BENCH_EXAMPLES),
+    ):
+        command.epilog = examples
+    for command in commands.choices.values():
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+    text.add_argument("--json", action="store_true", help="print a JSON object for each text: text, label and score")
+    for command in (classify, zero_shot):
+        command.add_argument("--json", action="store_true", help="write a JSON object for each row")
     for command in (text, classify, zero_shot):
         command.add_argument("--labels-only", action="store_true", help="write only the labels")
     for command in (text, classify, learn, search, demo, bench):
@@ -301,6 +337,18 @@ def _add_table_options(classify: argparse.ArgumentParser) -> None:
         help='how to read "-" as IN (default: txt), and how to write "-" as OUT',
     )
     classify.add_argument("--column", "--text-column", default="text", help="the column of texts (default: text)")
+    classify.add_argument(
+        "--label-name",
+        default="predicted_label",
+        metavar="NAME",
+        help="the column to write labels to (default: %(default)s)",
+    )
+    classify.add_argument(
+        "--score-name",
+        default="predicted_score",
+        metavar="NAME",
+        help="the column to write scores to (default: %(default)s)",
+    )
     classify.add_argument("--all-scores", action="store_true", help="add a column score_LABEL for every label")
     classify.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
     classify.add_argument(
@@ -329,8 +377,15 @@ def _classify_words(options: argparse.Namespace) -> None:
     classifier = pipeline("text-classification", _open_model(options), truncation=True)
     for texts in _input_lines() if options.texts == ["-"] else [options.texts]:
         for text, answer in zip(texts, classifier(texts), strict=True):
-            print(answer["label"] if options.labels_only else f"{answer['label']}\t{answer['score']:.4f}\t{text}")
+            print(_answer_line(text, answer, options))
         sys.stdout.flush()
+
+
+def _answer_line(text: str, answer: dict[str, Any], options: argparse.Namespace) -> str:
+    if options.json:
+        found = {"label": answer["label"]} if options.labels_only else {"text": text, **answer}
+        return json.dumps(found, ensure_ascii=False)
+    return str(answer["label"]) if options.labels_only else f"{answer['label']}\t{answer['score']:.4f}\t{text}"
 
 
 def _input_lines() -> Iterator[list[str]]:
@@ -419,8 +474,10 @@ def _labels_of_choice(model: SequenceClassifier, options: argparse.Namespace) ->
 
 
 def _output_format(target: Path, reads: Format, options: argparse.Namespace) -> Format:
-    default = options.format or reads.kind
-    if options.labels_only and not options.format:
+    default = "jsonl" if options.json else options.format or reads.kind
+    if options.json and format_of(target, default).kind != "jsonl":
+        raise ValueError(f"--json is given, but --out is {str(target)!r}; give a .jsonl file, or leave --json out")
+    if options.labels_only and not options.format and not options.json:
         default = "txt"
     elif default in ("txt", "parquet") and not options.labels_only:
         default = "csv"
@@ -465,8 +522,10 @@ class _Progress:
 def _added_columns(labels: list[str], options: argparse.Namespace) -> dict[str, type]:
     """The columns of the predictions."""
     if options.labels_only:
-        return {"predicted_label": str}
-    added: dict[str, type] = {"predicted_label": str, "predicted_score": float}
+        return {options.label_name: str}
+    if options.label_name == options.score_name:
+        raise ValueError(f"--label-name and --score-name are both {options.label_name!r}; give two names")
+    added: dict[str, type] = {options.label_name: str, options.score_name: float}
     if options.all_scores:
         if len(set(labels)) != len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
@@ -474,7 +533,10 @@ def _added_columns(labels: list[str], options: argparse.Namespace) -> dict[str, 
                 f"--all-scores adds a column for every label, but two labels are named {twice!r}; rename one in "
                 "id2label of config.json"
             )
-        added |= {f"score_{label}": float for label in labels}
+        for name in (f"score_{label}" for label in labels):
+            if name in added:
+                raise ValueError(f"--all-scores adds a column {name!r}; give --label-name and --score-name other names")
+            added[name] = float
     return added
 
 
@@ -482,7 +544,10 @@ def _without_clash(chunk: Chunk, added: dict[str, type], source: Path) -> list[s
     """The columns of a table; ValueError if one has the name of a column to be written."""
     for name in chunk.names:
         if name in added:
-            raise ValueError(f"{shown(source)} has the column {name!r}, which will be written; rename it")
+            raise ValueError(
+                f"{shown(source)} has the column {name!r}, which will be written; rename it, or give "
+                "--label-name or --score-name"
+            )
     return chunk.names
 
 

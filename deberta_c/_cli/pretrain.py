@@ -11,6 +11,11 @@ from deberta_c._models.auto import AutoModelForMaskedLM, AutoModelForPreTraining
 from deberta_c._models.config import AutoConfig
 from deberta_c._tokenizers.tokenizer import AutoTokenizer
 
+EXAMPLES = """\
+examples:
+  %(prog)s texts.txt --config config.json --vocab-size 8000 --out NEW
+  %(prog)s texts.txt more.txt.gz --model DIR --out NEW --steps 1000"""
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """The options of the command."""

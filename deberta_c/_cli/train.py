@@ -2,8 +2,10 @@
 
 import argparse
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
+from deberta_c._cli.results import add_json_option, check_json, write_json
 from deberta_c._cli.training import (
     add_data_options,
     add_fixed_options,
@@ -13,6 +15,15 @@ from deberta_c._cli.training import (
     read_labelled,
     validation_rows,
 )
+from deberta_c._columns.tables import STANDARD
+
+EXAMPLES = """\
+examples:
+  %(prog)s train.csv --model DIR --out NEW
+  %(prog)s train.csv --model DIR --out NEW --validation dev.csv --metric f1 --epochs 5
+  %(prog)s pairs.tsv --model DIR --out NEW --text-column question --pair-column answer
+  %(prog)s - --delimiter tab --label-column stars --regression --model DIR --out NEW < train.txt
+  %(prog)s train.csv --model DIR --out NEW --json - | jq .best_epoch"""
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -38,6 +49,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --checkpoints")
     command.add_argument("--quiet", action="store_true", help="show no progress")
+    add_json_option(command)
     add_fixed_options(command)
 
 
@@ -45,6 +57,7 @@ def run(options: argparse.Namespace) -> None:
     """Trains, saves and prints the history."""
     check_directory("--out", options.out)
     check_directory("--checkpoints", options.checkpoints)
+    check_json(options.json)
     if options.resume and options.checkpoints is None:
         raise ValueError("--resume is given without --checkpoints; name the directory that has the checkpoints")
     rows = read_labelled(options.input, options)
@@ -67,5 +80,7 @@ def run(options: argparse.Namespace) -> None:
     )
     model.save_pretrained(options.out)
     model.tokenizer.save_pretrained(options.out)
-    print(result)
+    if options.json != STANDARD:
+        print(result)
+    write_json(asdict(result), options.json)
     print(f"wrote {str(options.out)!r}", file=sys.stderr)

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from deberta_c._cli.results import add_json_option, check_json, write_json
 from deberta_c._cli.training import (
     add_data_options,
     add_fixed_options,
@@ -29,6 +30,12 @@ _SEARCHED: dict[str, tuple[type, list[Any], str]] = {
     "--weight-decay": (float, [0.01], "decoupled weight decays"),
 }
 
+EXAMPLES = """\
+examples:
+  %(prog)s train.csv --model DIR --out BEST --learning-rate 1e-5 3e-5 --epochs 2 4
+  %(prog)s train.csv --model DIR --trials 5 --table trials.csv --picture trials.png
+  %(prog)s train.csv --model DIR --json - | jq .trials[0]"""
+
 
 def add_options(command: argparse.ArgumentParser) -> None:
     """The options of the command."""
@@ -44,6 +51,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--out", type=Path, metavar="DIR", help="the directory of the best model")
     command.add_argument("--table", type=Path, metavar="FILE", help="write the results there: a .csv, .jsonl or .json")
     command.add_argument("--picture", type=Path, metavar="FILE", help="draw the results: a .png, .svg or .pdf")
+    add_json_option(command)
     add_fixed_options(command)
 
 
@@ -55,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
     check_directory("--out", options.out)
     check_file("--picture", options.picture)
     check_file("--table", options.table)
+    check_json(options.json)
     if options.picture is not None and find_spec("matplotlib") is None:
         raise ValueError("--picture needs matplotlib: `pip install matplotlib`, or leave the option out")
     if options.picture is not None and options.picture.suffix.lower() not in _PICTURES:
@@ -85,7 +94,9 @@ def run(options: argparse.Namespace) -> None:
 
 def _write(result: Any, options: argparse.Namespace, form: Format | None) -> None:
     print(file=sys.stderr)
-    print(result, flush=True)
+    if options.json != STANDARD:
+        print(result, flush=True)
+    write_json({"metric": result.metric, "trials": list(map(dict, result.rows))}, options.json)
     if form is not None:
         columns = {name: type(value) for name, value in result.rows[0].items()}
         with writing(options.table, form, STANDARD, columns) as write:

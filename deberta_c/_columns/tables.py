@@ -64,7 +64,9 @@ def format_of(
     packed = name.endswith(".gz")
     suffix = Path(name.removesuffix(".gz")).suffix
     if path.is_dir():
-        raise IsADirectoryError(f"{str(path)!r} is a folder; give a file in it, one of {', '.join(KINDS)}")
+        model = (path / "config.json").is_file()
+        what = "a model, which --model names; give a file of texts" if model else "a folder; give a file in it"
+        raise IsADirectoryError(f"{str(path)!r} is {what}, one of {', '.join(KINDS)}")
     if path != STANDARD and suffix not in KINDS:
         raise ValueError(
             f"{str(path)!r} ends in {suffix!r}; known are {', '.join(KINDS)}, and all but .parquet with .gz"

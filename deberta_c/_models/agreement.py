@@ -102,7 +102,7 @@ def compare(kind: str, first: list[NDArray[np.float32]], second: list[NDArray[np
     pairs = [_compare_row(kind, one, other) for one, other in zip(first, second, strict=True)]
     difference = np.concatenate([pair[1] for pair in pairs])
     rows = np.repeat(np.arange(len(pairs)), [len(pair[0]) for pair in pairs])
-    equal, tied = (np.concatenate([pair[part] for pair in pairs]) for part in (0, 2))
+    equal, tied = np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[2] for pair in pairs])
     return Compared(equal, np.where(np.isfinite(difference), difference, 1.0), tied, rows)
 
 

@@ -162,8 +162,9 @@ class PreTrainedModel(WeightedModel):
         """
         for place in (*places, device, dtype):
             name = str(getattr(place, "__name__", place)).removeprefix("torch.")
-            if name in DTYPES and name != self.precision.dtype:
-                raise ValueError(f"a model keeps its type, {self.precision.dtype}; call model.to_dtype({name!r})")
+            other = "bfloat16" if name in ("float16", "half") else name
+            if other in DTYPES and name != self.precision.dtype:
+                raise ValueError(f"a model keeps its type, {self.precision.dtype}; call model.to_dtype({other!r})")
             if name != "None" and name not in DTYPES:
                 require_cpu(place)
         return self

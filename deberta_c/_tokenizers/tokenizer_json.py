@@ -449,7 +449,7 @@ def _merges(merges: Sequence[Any]) -> list[str]:
     kinds = set(map(type, merges))
     if kinds <= {str}:
         merges = [merge.removesuffix("\n") for merge in merges if not merge.startswith("#version")]
-        flat: list[str] = " ".join(merges).split(" ") if merges else []
+        flat: list[str] = [token for merge in merges for token in merge.split(" ")]
         sound = all(merge.count(" ") == 1 for merge in merges)
     else:
         sound = kinds <= {list, tuple} and set(map(len, merges)) == {2}

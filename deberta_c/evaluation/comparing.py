@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deberta_c._base.extras import require
+from deberta_c._files.json import plain
 from deberta_c._models.losses import REGRESSION
-from deberta_c.evaluation.evaluating import Evaluation, evaluate, plain
+from deberta_c.evaluation.evaluating import Evaluation, evaluate
 from deberta_c.evaluation.examples import By
 from deberta_c.evaluation.intervals import draws, interval
 from deberta_c.evaluation.metrics import Measure

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.extras import require
+from deberta_c._files.json import plain
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.examples import By, encode_targets, read_examples
 from deberta_c.evaluation.intervals import Floats, check_bootstrap, draws, interval
@@ -409,16 +410,3 @@ def intervals_of(
         return dict.fromkeys(measure.values(), (float("nan"), float("nan")))
     parts = [measure.of_draws(counts, names) for counts in draws(len(measure.scores), resamples, seed)]
     return {name: interval(np.concatenate([part[name] for part in parts]), confidence) for name in parts[0]}
-
-
-def plain(value: Any) -> Any:
-    """A value for JSON: NaN and infinity are None."""
-    if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
-    if isinstance(value, (np.generic, np.ndarray)):
-        return plain(value.tolist())
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    return value

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._base.extras import require
 from deberta_c._columns.texts import rows_of, texts_of
+from deberta_c._files.json import plain
 from deberta_c._models.agreement import MOST_DIFFERENCE, Compared, answers, compare, kind_of, sample_of
 from deberta_c._models.outputs import sigmoid
 from deberta_c._models.packing import stretches
@@ -18,7 +19,6 @@ from deberta_c._models.precision import FLOAT32, Precision, Unit, checked_dtype,
 from deberta_c._models.predict import check_rows
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
-from deberta_c.evaluation.evaluating import plain
 from deberta_c.evaluation.intervals import wilson
 
 Answers = list[NDArray[np.float32]]
@@ -365,9 +365,9 @@ def _read(
         raise ValueError(
             f"texts has {len(firsts)} rows, but text_pairs {len(seconds)}; give two columns of equal length"
         )
-    tokenizer = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-    options = tokenizer._encode_options(True, max_length, pairs=seconds is not None)
-    rows = tokenizer._encode_for_model(firsts, seconds, options)
+    own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
+    options = own._encode_options(True, max_length, pairs=seconds is not None)
+    rows = own._encode_for_model(firsts, seconds, options)
     check_rows(rows, model._settings, rows_of("texts"))
     return (firsts, seconds), rows
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import describe
+from deberta_c._columns.texts import rows_of
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
@@ -85,23 +86,23 @@ def _of_model(model: SequenceClassifier, options: dict[str, Any]) -> Scorer:
 
 
 def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) -> Scorer:
-    names = pipeline.model.labels()
-    places = {name: place for place, name in enumerate(names)}
+    options = pipeline._known(options)
 
-    def scores(texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
-        inputs: Any = texts
-        if pairs is not None:
-            inputs = [{"text": text, "text_pair": pair} for text, pair in zip(texts, pairs, strict=True)]
-        found = np.empty((len(texts), len(names)))
-        for row, answer in enumerate(pipeline(inputs, top_k=None, **options)):
-            for entry in answer:
-                found[row, places[entry["label"]]] = entry["score"]
-        return found
+    def scores(texts: list[str], pairs: list[str] | None) -> NDArray[np.float32]:
+        plan = pipeline._make_plan({**options, "top_k": None})  # not a list of dicts, where "" is no second text
+        progress = bool({**pipeline._options, **options}.get("progress"))
+        return plan.scores(texts, pairs, (rows_of("texts"), rows_of("pairs")), progress)
 
     problem = problem_of(pipeline.model) or MULTIPLE  # one score is a probability already
     model = pipeline.model if pipeline.tokenizer is pipeline.model.tokenizer else None
     return Scorer(
-        pipeline.model.name_or_path, names, problem, scores, _token_counts(pipeline.tokenizer), "tokens", model
+        pipeline.model.name_or_path,
+        pipeline.model.labels(),
+        problem,
+        scores,
+        _token_counts(pipeline.tokenizer),
+        "tokens",
+        model,
     )
 
 

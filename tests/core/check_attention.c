@@ -7,6 +7,7 @@
 
 #include "base/threads.h"
 #include "floats.h"
+#include "kernels/kernels.h"
 #include "model/positions.h"
 #include "nn/attention.h"
 #include "paths.h"
@@ -15,12 +16,31 @@
 struct setting {
     size_t heads, depth, buckets, max_relative;
     bool c2p, p2c, masked, first_only;
+    bool bf16;
 };
+
+/* Numbers which the type of the attention represents, so that scores are sums of exact products. */
+static float *numbers(const struct setting *s, size_t n)
+{
+    float *x = drawn(n);
+    for (size_t i = 0; s->bf16 && i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, x + i, sizeof bits);
+        bits &= 0xffff0000;
+        memcpy(x + i, &bits, sizeof bits);
+    }
+    return x;
+}
 
 static float *table_of(const struct distances *d, const struct setting *s, const float *rows, bool from_the_end)
 {
-    float *table = drawn(position_table_floats(d, s->heads, s->depth));
-    pack_positions(d, s->heads, s->depth, rows, s->heads * s->depth, from_the_end, table);
+    size_t ld = s->heads * s->depth, depth = s->bf16 ? s->depth / 2 : s->depth;
+    float *table = drawn(position_table_floats(d, s->heads, depth)), *words = drawn(2 * d->span * ld);
+    memcpy(words, rows, 2 * d->span * ld * sizeof *words);
+    if (s->bf16)
+        kernels->round_bf16(words, ld, 2 * d->span, ld, (int32_t *)(void *)words, ld);
+    pack_positions(d, s->heads, depth, words, ld, from_the_end, table);
+    memory_free(words);
     return table;
 }
 
@@ -36,6 +56,7 @@ static void compare(const struct setting *s, const struct attention_sequence *q,
                     const float *pk, const float *pq)
 {
     size_t ld = s->heads * s->depth;
+    double tolerance = s->bf16 ? 1.0 / 512 : 6e-6; /* in bfloat16, probabilities have 8 bits */
     double *score = malloc(q->length * sizeof *score);
     for (size_t h = 0; h < s->heads; h++) {
         for (size_t i = 0; i < q->queries; i++) {
@@ -58,7 +79,7 @@ static void compare(const struct setting *s, const struct attention_sequence *q,
                 double wanted = 0.0;
                 for (size_t j = 0; j < q->length; j++)
                     wanted += score[j] / sum * (double)q->value[j * ld + h * s->depth + c];
-                CHECK(fabs((double)q->context[i * ld + h * s->depth + c] - wanted) < 6e-6);
+                CHECK(fabs((double)q->context[i * ld + h * s->depth + c] - wanted) < tolerance);
             }
         }
     }
@@ -70,7 +91,7 @@ static void check_attention(const struct setting *s, const size_t *lengths, size
     struct distances d;
     CHECK(positions_init(&d, s->buckets, s->max_relative) == DEBERTA_OK);
     size_t ld = s->heads * s->depth, longest = 0;
-    float *pk = drawn(2 * d.span * ld), *pq = drawn(2 * d.span * ld);
+    float *pk = numbers(s, 2 * d.span * ld), *pq = numbers(s, 2 * d.span * ld);
     float *keys = table_of(&d, s, pk, true), *queries = table_of(&d, s, pq, false);
     struct attention a = {.heads = s->heads,
                           .head_size = s->depth,
@@ -80,7 +101,8 @@ static void check_attention(const struct setting *s, const size_t *lengths, size
                           .ld_query = ld,
                           .ld_key = ld,
                           .ld_value = ld,
-                          .ld_context = ld};
+                          .ld_context = ld,
+                          .bf16 = s->bf16};
     struct attention_sequence *sequences = calloc(count, sizeof *sequences);
     for (size_t i = 0; i < count; i++) {
         size_t n = lengths[i], q = s->first_only ? 1 : n;
@@ -89,9 +111,9 @@ static void check_attention(const struct setting *s, const size_t *lengths, size
             mask[j] = j % 3 != 1;
         sequences[i] = (struct attention_sequence){.length = n,
                                                    .queries = q,
-                                                   .query = drawn(n * ld),
-                                                   .key = drawn(n * ld),
-                                                   .value = drawn(n * ld),
+                                                   .query = numbers(s, n * ld),
+                                                   .key = numbers(s, n * ld),
+                                                   .value = numbers(s, n * ld),
                                                    .mask = mask,
                                                    .context = drawn(q * ld),
                                                    .probabilities = drawn(s->heads * q * n)};
@@ -134,6 +156,19 @@ static void check_attentions(bool own)
     check_attention(&s, ragged, 10);
     s = (struct setting){.heads = 1, .depth = 32, .buckets = 256, .max_relative = 512, .c2p = true, .p2c = true};
     check_attention(&s, lengthy, 3); /* several tiles of queries, repeated rows */
+    if (!attention_has_bf16(32))
+        return;
+    s = (struct setting){.heads = 3, .depth = 32, .buckets = 8, .max_relative = 40, .bf16 = true};
+    for (int terms = 0; terms < 4; terms++) {
+        s.c2p = terms & 1, s.p2c = terms & 2;
+        for (int how = 0; how < 4; how++) {
+            s.masked = how & 1, s.first_only = how & 2;
+            check_attention(&s, ragged, 10);
+        }
+    }
+    s = (struct setting){.heads = 2, .depth = 64, .buckets = 256, .c2p = true, .p2c = true, .bf16 = true};
+    s.max_relative = 512;
+    check_attention(&s, lengthy, 3);
 }
 
 int main(void)

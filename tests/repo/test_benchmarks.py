@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 import deberta_c
-from benchmarks import cases, common
-from benchmarks.peers import peers, report, run
+from benchmarks import cases, common, many_cores
+from benchmarks.peers import peers, precision, report, run
 from benchmarks.peers.models import CONFIGS
 from benchmarks.precision import agreement
 from benchmarks.process import builds, scheduling
 from benchmarks.tokenization import run as tokenization
 from benchmarks.training import entailment
 from benchmarks.zero_shot import run as zero_shot
+from deberta_c import _core
 from deberta_c._cli import bench as _bench
 from deberta_c._cli.main import main
 
@@ -384,6 +385,68 @@ def test_the_table_of_entailment_has_the_largest_label_beside_the_accuracies():
     text = entailment.table({"parts": {"both": {"machine": MACHINE, "lines": found}}})
     assert "| TaxiNLI and pairs of clinc150 | 1,234 | 50.0% | 50.0% (40.0%) | 50.0% (40.0%) |" in text
     assert "| the largest label |  | 30.0% | 30.0% | 30.0% |" in text
+
+
+LOW = [name for name in many_cores.DTYPES if name in _core.dtypes()]
+
+
+@pytest.mark.filterwarnings("ignore::deberta_c.PrecisionWarning")
+def test_many_cores_checks_before_it_measures(tmp_path, capsys, monkeypatch):
+    settings = CONFIGS["v3-xsmall"] | {"vocab_size": 64, "hidden_size": 64, "num_attention_heads": 1}
+    settings |= {"intermediate_size": 64, "num_hidden_layers": 2}
+    monkeypatch.setattr(many_cores, "CONFIGS", {"v3-base": settings})
+    monkeypatch.setattr(many_cores, "find_spec", lambda name: None)
+    arguments = ["--threads", "1,2", "--work", "3x8", "--seconds", "0", "--json", str(tmp_path / "cores.json")]
+    assert many_cores.main(arguments) == 0
+    printed = capsys.readouterr().out
+    found = json.loads((tmp_path / "cores.json").read_text())
+    assert found["seconds"].keys() == {"1", "2"}
+    assert list(found["seconds"]["1"]) == list(found["checks"]) == LOW
+    assert found["right"]
+    assert "| 2 | " in printed
+    assert "float32 beside transformers: not installed" in printed
+    monkeypatch.setattr(_core, "known_products", lambda dtype: dtype != "int8")
+    assert many_cores.main(arguments) == 1
+    assert "WRONG" in capsys.readouterr().out
+    with pytest.raises(SystemExit, match=r"--work is '3by8'; give texts x tokens"):
+        many_cores.main(["--work", "3by8"])
+
+
+def test_tables_of_many_cores_show_scaling_and_ratios():
+    found = {1: {"float32": [8.0, 8.0], "int8": [2.0, 2.0]}, 16: {"float32": [1.0, 1.0], "int8": [0.5, 0.2]}}
+    text = many_cores.scaling_table(found, 100.0)
+    assert "| 16 | 1,000.0 | 100 | 8.00x | 350.0 | 286 | 5.71x | 2.86x |" in text
+    assert many_cores.goals(found, True) == ["int8: 2.86x float32, goal 4x: missed"]
+    assert "not judged" in many_cores.goals(found, False)[0]
+
+
+def precision_results(**more):
+    machine = MACHINE | {"cpus": 2, "lacks": {}, "python": "3.11"} | more
+    seconds = {
+        "deberta_c": [0.9, 1.0],
+        "deberta_c int8": [0.3, 0.4],
+        "onnxruntime int8": [0.6, 0.8],
+        "OpenVINO bf16": [2.0, 2.0],
+    }
+    lines = {"seconds": seconds, "difference": dict.fromkeys(seconds, 0.0125)}
+    return {"parts": {"1x16": {"machine": machine, "lines": lines}}}
+
+
+def test_the_table_of_precisions_shows_ratios_of_rounds_and_what_is_missing():
+    text = precision.table(precision_results(lacks={"deberta_c bfloat16": "this CPU has no AVX512_BF16"}))
+    row = next(line for line in text.splitlines() if line.startswith("| 1x16"))
+    assert row.startswith("| 1x16 | 950.0 (0.013) | - | 350.0 (0.013) | - | 700.0 (0.013) | - | 2,000.0 (0.013) | - |")
+    assert row.endswith("| 2.00x (2.5x, missed) | 2.75x (2.2x, met) |")
+    assert "Not measured: deberta_c bfloat16, because this CPU has no AVX512_BF16." in text
+
+
+def test_precisions_alternate_and_differ_by_so_much(monkeypatch):
+    monkeypatch.setattr(precision, "PAUSE", 0.0)
+    log = []
+    workers = {name: FakeWorker(name, 60.0, log, error) for name, error in (("deberta_c", 0.0), ("other", 0.5))}
+    found = precision.time_work(cases.case("1x16"), workers, 100)
+    assert found == {"seconds": {"deberta_c": [60.0], "other": [60.0]}, "difference": {"deberta_c": 0.0, "other": 0.5}}
+    assert [name for name, _, _ in log] == ["deberta_c", "other"] * 2  # the first warms up
 
 
 def test_the_table_of_precision_shows_what_was_lost():

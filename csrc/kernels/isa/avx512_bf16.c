@@ -8,7 +8,8 @@ typedef vf short_sum;
 
 INLINE vf short_begin(const struct short_product *p, size_t row, int half)
 {
-    return vf_load((p->accumulate ? p->c + row * p->ldc : p->bias) + half * VEC);
+    const float *first = p->accumulate ? p->c + row * p->ldc : p->bias;
+    return first ? vf_load(first + half * VEC) : vf_set(0.0f);
 }
 
 INLINE vi short_right(const int32_t *panel, int word)
@@ -24,7 +25,9 @@ INLINE vf short_dot(vf sum, vi left, vi right)
 
 INLINE vf short_end(const struct short_product *p, size_t row, int half, vf sum)
 {
-    (void)p, (void)row, (void)half;
+    (void)half;
+    if (p->scale)
+        sum *= vf_set(p->scale[row]);
     return sum;
 }
 
@@ -46,4 +49,14 @@ static void round_bf16(const float *x, size_t ld, size_t rows, size_t n, int32_t
     }
 }
 
-const struct kernels kernels_avx512_bf16 = {.round_bf16 = round_bf16, .product_bf16 = product_bf16};
+static void pair_bf16(const float *even, const float *odd, size_t n, int32_t *to)
+{
+    for (size_t i = 0; i < n; i += VEC) {
+        __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(vf_load(even + i)));
+        __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(vf_load(odd + i)));
+        _mm512_storeu_si512(to + i, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    }
+}
+
+const struct kernels kernels_avx512_bf16 = {
+    .round_bf16 = round_bf16, .pair_bf16 = pair_bf16, .product_bf16 = product_bf16};

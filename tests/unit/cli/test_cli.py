@@ -238,6 +238,8 @@ def test_missing_input_and_wrong_output(classify, tmp_path, capsys):
     for source, out in ((tmp_path, "out.csv"), (write_csv(tmp_path / "in.csv"), tmp_path)):
         assert classify(source, out=out)[0] == 1
         assert f"{str(tmp_path)!r} is a folder; give a file in it" in capsys.readouterr().err
+    assert classify(deberta_c.default_model())[0] == 1
+    assert "is a model, which --model names; give a file of texts" in capsys.readouterr().err
     assert classify(write_csv(tmp_path / "in.csv"), out="out.doc")[0] == 1
     assert "'.doc'" in capsys.readouterr().err
     assert classify(write_csv(tmp_path / "in.csv"), out="no/dir/out.csv")[0] == 1

@@ -1,10 +1,11 @@
-"""All ways from a text to a model give the same result: call, predict, pipeline, command line."""
+"""All ways from a text to a model give the same result: call, predict, pipeline, handle, tables, command line."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import deberta_c
@@ -97,6 +98,15 @@ def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np
         "pipeline of one dict": of([pipe(row, top_k=None) for row in dicts]),
         "pipeline of an iterator": of(list(pipe(iter(dicts), top_k=None, batch_size=2))),
     }
+    frame = pd.DataFrame({"first": FIRSTS, "second": seconds or FIRSTS})
+    columns = ("first", None if seconds is None else "second")
+    for name, classifier in (("model", model), ("pipeline", pipe), ("handle", deberta_c.Handle(folder))):
+        ways[f"table by a {name}"] = classifier.predict_frame(frame, *columns, proba=True)[labels].to_numpy()
+    frame["label"] = labels[0]
+    for name, classifier in (("model", model), ("pipeline", pipe), ("directory", folder)):
+        ways[f"evaluation of a {name}"] = deberta_c.evaluate(
+            classifier, frame, text="first", pair=columns[1], resamples=1
+        ).scores
     if "attention_mask" in tokenizer.model_input_names:  # without it padding counts
         inputs = tokenizer(FIRSTS, seconds, padding=True, return_tensors="np")
         ways["call of a padded batch"] = softmax(model(**inputs).logits)
@@ -147,6 +157,22 @@ def test_token_types_count_where_they_are_returned(folder: Path) -> None:
         without = model.predict(FIRSTS[:1], SECONDS[:1], tokenizer=tokenizer)
         np.testing.assert_allclose(without, model(**inputs).logits, atol=1e-6)
         assert np.abs(with_types - without).max() > 1e-3
+
+
+@pytest.mark.parametrize("seconds", [None, SECONDS], ids=["texts", "pairs"])
+def test_an_estimator_reads_what_its_model_reads(folder: Path, seconds: list[str] | None) -> None:
+    sklearn = pytest.importorskip("deberta_c.sklearn")
+    columns = FIRSTS if seconds is None else pd.DataFrame({"first": FIRSTS, "second": seconds})
+    estimator = sklearn.DebertaClassifier(str(folder), epochs=1).fit(columns, ["b", "a", "c", "b", "a"])
+    model = estimator.model_
+    places = [model.labels().index(name) for name in estimator.classes_]
+    tokenizer = deberta_c.AutoTokenizer.from_pretrained(folder)
+    inputs = [
+        tokenizer([first], None if seconds is None else [second], return_tensors="np")
+        for first, second in zip(FIRSTS, seconds or FIRSTS, strict=True)
+    ]
+    expected = softmax(np.concatenate([model(**row).logits for row in inputs]))[:, places]
+    np.testing.assert_allclose(estimator.predict_proba(columns), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("head", ["tokens", "legacy_lm"])

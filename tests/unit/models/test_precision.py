@@ -3,7 +3,10 @@
 import json
 import multiprocessing
 import pickle
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,6 +185,46 @@ def test_training_starts_from_the_weights_of_the_files(spam):
     np.testing.assert_array_equal(low.float().predict(TEXTS), spam.predict(TEXTS))
     again = pickle.loads(pickle.dumps(low))
     np.testing.assert_array_equal(again.predict(TEXTS, tokenizer=low.tokenizer), low.predict(TEXTS))
+
+
+@pytest.mark.parametrize("dtype", LOW)
+def test_layers_that_are_kept_have_attention_in_float32(spam, dtype):
+    """The default model has heads of 32 numbers, which attention multiplies in bfloat16 where the CPU does."""
+    np.testing.assert_array_equal(spam.to_dtype(dtype, keep=["encoder"]).predict(TEXTS), spam.predict(TEXTS))
+    one = spam.to_dtype(dtype, keep=["encoder.layer.0"])  # layers of both kinds share their scratch memory
+    assert 0 < abs(one.predict(TEXTS) - spam.predict(TEXTS)).max() < 0.5
+
+
+RESIDENT = """
+import os, sys, warnings
+from pathlib import Path
+import numpy as np
+import deberta_c
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+warnings.simplefilter("ignore")
+before = resident()
+model = deberta_c.AutoModelForSequenceClassification.from_pretrained(sys.argv[1], dtype=sys.argv[2])
+for n in range(2, 102):
+    model([[1, *range(4, 4 + n % 40), 2]])
+print(resident() - before, model._core.memory / 1e6)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc/self/statm on this system")
+@pytest.mark.parametrize("dtype", LOW)
+def test_weights_lie_in_memory_once(tmp_path, dtype):
+    """Linear layers of 50 MB in float32: neither those nor the pages of the file stay."""
+    size = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8, "num_hidden_layers": 4}
+    folder = write_model(tmp_path, **size)
+    found = subprocess.run(
+        [sys.executable, "-c", RESIDENT, folder, dtype], check=True, capture_output=True, text=True
+    ).stdout
+    grown, network = map(float, found.split())
+    assert network < (16 if dtype == "int8" else 30)
+    assert grown < network + 18
 
 
 def test_either_label_of_a_tie_passes_the_self_test():

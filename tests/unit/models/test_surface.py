@@ -136,17 +136,25 @@ def test_calls_that_change_nothing(model):
     for call in (model.requires_grad_, model.train):
         with pytest.raises(NotImplementedError, match=r"trains by model\.fit"):
             call()
-    for place in ("cuda", "float16"):
-        with pytest.raises(ValueError, match=place):
-            model.to(place)
+    with pytest.raises(ValueError, match="device is 'cuda'"):
+        model.to("cuda")
     with pytest.raises(AttributeError, match=r"DebertaV2ForSequenceClassification has no attribute 'bert'$"):
         _ = model.bert
-    for name, hint in (("half", "to_dtype"), ("cuda", "CPU"), ("compile", "change nothing"), ("modules", "state_dict")):
+    for name, hint in (
+        ("half", "to_dtype"),
+        ("double", "leave it out for float32"),
+        ("cuda", "CPU; leave it out"),
+        ("compile", "change nothing"),
+        ("modules", "state_dict"),
+    ):
         assert not hasattr(model, name)
         with pytest.raises(AttributeError, match=rf"has no attribute '{name}': .*{hint}"):
             getattr(model, name)
-    with pytest.raises(ValueError, match=r"'torch.float16' is not a type in which networks compute; leave it out"):
-        model.to("torch.float16")
+    for kind in ("torch.float16", "torch.half", np.float16, "bfloat16"):
+        with pytest.raises(ValueError, match=r"keeps its type, float32; call model.to_dtype\('bfloat16'\)"):
+            model.to(dtype=kind)
+    with pytest.raises(ValueError, match=r"'torch.float64' is not a type in which networks compute; leave it out"):
+        model.to("torch.float64")
 
 
 # ---- the encoder under a head ----

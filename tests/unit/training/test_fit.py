@@ -115,7 +115,7 @@ def test_pictures():
 
 
 def test_learning_rates_by_width():
-    """Those of the authors of DeBERTa, from 2e-5 to 5e-5 but for large models."""
+    """Those of the authors of DeBERTa, from 2e-5 to 5e-5 except for large models."""
     rates = []
     for width in (384, 767, 768, 1023, 1024, 1536):
         model = SimpleNamespace(config=SimpleNamespace(hidden_size=width))
