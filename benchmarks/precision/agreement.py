@@ -193,6 +193,7 @@ def table(results: dict[str, Any]) -> str:
         labels = "labels equal (accuracy)"
         head = [
             "with outliers",
+            "searched / judged",
             "size",
             "self-test",
             "float32",
