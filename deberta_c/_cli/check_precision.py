@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> None:
     if options.plot is not None:
         require("matplotlib", "--plot")
     texts, pairs = (None, None) if options.texts is None else _read(options)
-    result = _open(options.name or default_model()).check_precision(
+    result = _open(options.name or options.model or default_model()).check_precision(
         texts,
         pairs,
         dtype=options.dtype,
