@@ -25,10 +25,11 @@ struct deberta_tensor {
     bool exact;         /* its linear layer computes in float32, whatever the precision of the network */
 };
 
-/* The type in which the linear layers of the encoder multiply; everything else is float32. */
+/* The type in which the linear layers of the encoder multiply. Everything else is float32, except attention, which
+ * multiplies bfloat16 in both other types where the CPU can (AVX512_BF16). */
 enum deberta_precision { DEBERTA_FLOAT32 = 0, DEBERTA_BFLOAT16, DEBERTA_INT8, DEBERTA_PRECISIONS };
 
-/* Whether the kernels in use can. */
+/* Whether the kernels in use can multiply in it. */
 bool deberta_has_precision(enum deberta_precision precision);
 /* Who multiplies, "own" or "onednn", and with which instructions, such as "avx512_vnni". */
 const char *deberta_multiplier(enum deberta_precision precision);

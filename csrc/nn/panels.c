@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Packing weights into panels, and products that walk through them block by block. */
 #include "nn/panels.h"
 
 #include <string.h>

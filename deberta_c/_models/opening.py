@@ -194,9 +194,10 @@ class OpenedModel:
 
         "float32" is exact. "int8": each output of a layer has a scale, and each token a scale and a zero, found while
         running; sums are exact. "bfloat16": weights and inputs are rounded, sums are float32; only with AVX512_BF16.
-        Everything else (scores, softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that stay in
-        float32, too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of config.json,
-        which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
+        With AVX512_BF16 the products of attention are in bfloat16 in both types, if the layer keeps no queries, keys or
+        values in float32. Everything else (softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that
+        stay in float32, too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of
+        config.json, which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
 
         A self-test, well under a second, multiplies known numbers and runs a few texts in both types; PrecisionWarning
         says if labels differ (unless their logits in float32 do by at most 0.1) or a probability by more than 0.1;
