@@ -112,8 +112,8 @@ struct deberta_shapes deberta_output_shapes(const struct deberta_config *config,
 MUST_USE enum deberta_status deberta_context_new(const struct deberta_model *model, struct deberta_context **out);
 void deberta_context_free(struct deberta_context *context);
 size_t deberta_context_memory(const struct deberta_context *context); /* bytes of its workspace */
-/* Calls `stop(data)` before each layer, on the thread that called forward; true cancels the pass with DEBERTA_STOPPED.
- * NULL disables. */
+/* Calls `stop(data)` at short intervals, within a layer too, on the thread that called forward; true cancels the pass
+ * with DEBERTA_STOPPED. NULL disables. */
 void deberta_context_set_cancel(struct deberta_context *context, bool (*stop)(void *data), void *data);
 /* Runs the network on a batch. The context must belong to this model. */
 MUST_USE enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,
