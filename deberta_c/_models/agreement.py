@@ -103,7 +103,8 @@ def compare(kind: str, first: list[NDArray[np.float32]], second: list[NDArray[np
     difference = np.concatenate([pair[1] for pair in pairs])
     rows = np.repeat(np.arange(len(pairs)), [len(pair[0]) for pair in pairs])
     equal, tied = np.concatenate([pair[0] for pair in pairs]), np.concatenate([pair[2] for pair in pairs])
-    return Compared(equal, np.where(np.isfinite(difference), difference, 1.0), tied, rows)
+    finite = np.isfinite(difference)  # an answer that is not a number equals none
+    return Compared(equal & finite, np.where(finite, difference, 1.0), tied & finite, rows)
 
 
 def sample_of(model: Any) -> tuple[Rows, tuple[str, ...]]:

@@ -216,7 +216,8 @@ class OpenedModel:
         wanted = checked_dtype(dtype)
         if isinstance(wanted, Precision):
             return self._in(wanted)
-        kept, exact = self._checked_keep(keep), self._in(FLOAT32)
+        exact = self._in(FLOAT32)
+        kept = () if wanted == "float32" and keep is None else self._checked_keep(keep)
         if wanted == "float32":
             return exact
         model, why = exact, ""

@@ -1,7 +1,7 @@
 """`compare`: whether one model is better than another on the same labelled texts."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -210,8 +210,8 @@ def compare(
     """
     shared: dict[str, Any] = {"text": text, "label": label, "pair": pair, "by": by, "resamples": resamples}
     shared |= {"confidence": confidence, "bins": bins, "seed": seed, **options}
-    if labels is not None:
-        labels = list(labels) if getattr(labels, "ndim", 1) == 1 else labels
+    data, labels = (list(part) if isinstance(part, Iterator) else part for part in (data, labels))
+    shared |= {name: list(part) for name, part in shared.items() if isinstance(part, Iterator)}
     first = evaluate(model_a, data, labels, **shared)
     second = evaluate(model_b, data, labels, **shared)
     if first.problem != second.problem or set(first.labels) != set(second.labels):

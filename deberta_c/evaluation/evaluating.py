@@ -373,7 +373,7 @@ def evaluate(
     >>> result["accuracy"], len(result.mistakes)
     (1.0, 0)
     """
-    check_bootstrap(resamples, confidence)
+    check_bootstrap(resamples, confidence, seed)
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise ValueError(f"bins is {bins!r}; it must be an integer of at least 1, such as 10")
     require("sklearn.metrics", "evaluate")

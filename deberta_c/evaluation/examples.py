@@ -140,7 +140,7 @@ def _numbers(labels: list[Any], names: list[str], row_name: RowName) -> list[int
         return [number for number in found if number is not None]
     if all(_is_number_of(label, len(names)) for label in labels):
         return [int(label) for label in labels]
-    row = next(row for row, number in enumerate(found) if number is None and not isinstance(labels[row], bool))
+    row = found.index(None)
     raise ValueError(
         f"{row_name(row)} is {short(labels[row])}, which is not a label of the model; its labels are {short(names)}, "
         "or numbers from 0: rename yours, or set model.config.id2label"
@@ -148,7 +148,7 @@ def _numbers(labels: list[Any], names: list[str], row_name: RowName) -> list[int
 
 
 def _is_number_of(label: Any, count: int) -> bool:
-    return isinstance(label, (int, float)) and label == int(label) and 0 <= label < count
+    return isinstance(label, (int, float)) and 0 <= label < count and label == int(label)
 
 
 def _independent(labels: list[Any], names: list[str], row_name: RowName) -> NDArray[np.bool_]:
@@ -158,7 +158,13 @@ def _independent(labels: list[Any], names: list[str], row_name: RowName) -> NDAr
         return np.array(rows, np.bool_).reshape(len(rows), len(names))
     found = np.zeros((len(rows), len(names)), np.bool_)
     for place, row in enumerate(rows):
-        found[place, _numbers(row, names, lambda _, place=place: row_name(place))] = True  # type: ignore[misc]
+        numbers = _numbers(row, names, lambda _, place=place: row_name(place))  # type: ignore[misc]
+        if len(set(numbers)) < len(row) and not isinstance(row[0], str):
+            raise ValueError(
+                f"{row_name(place)} is {short(row)}, but the model has {len(names)} labels; give a 0 or 1 for each of "
+                "them, or a list of those that the row has"
+            )
+        found[place, numbers] = True
     return found
 
 

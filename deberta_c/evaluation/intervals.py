@@ -57,14 +57,21 @@ def wilson(count: int, total: int, confidence: float) -> tuple[float, float]:
     return (low if count else 0.0), (high if count < total else 1.0)
 
 
-def check_bootstrap(resamples: int, confidence: float) -> None:
+def check_bootstrap(resamples: int, confidence: float, seed: int) -> None:
     """ValueError for options that give no interval."""
     if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 0:
         raise ValueError(f"resamples is {resamples!r}; give the number of draws, such as 1000, or 0 for no intervals")
     check_confidence(confidence)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ValueError(f"seed is {seed!r}; it must be an integer of at least 0")
 
 
 def check_confidence(confidence: float) -> None:
-    """ValueError unless it is above 0 and below 1."""
-    if not isinstance(confidence, (int, float, np.number)) or not 0 < confidence < 1:
+    """ValueError unless it is the confidence of an interval."""
+    if not is_number(confidence) or not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}; it must be between 0 and 1, such as 0.95")
+
+
+def is_number(value: object) -> bool:
+    """Whether an option is a number, NumPy's among them."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)

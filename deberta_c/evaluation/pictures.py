@@ -79,10 +79,11 @@ def style(ax: Any, title: str, xlabel: str = "", ylabel: str = "", grid: str | N
 
 
 def name_of(label: Any, width: int = _LONGEST) -> str:
-    """A name without its middle if it is long, because names often begin alike."""
+    """A name without its middle if it is long, because names often begin alike; a dollar begins no formula."""
     text = str(label)
     head = width * 3 // 5
-    return text if len(text) <= width else f"{text[:head].rstrip()}…{text[head + 1 - width :].lstrip()}"
+    short = text if len(text) <= width else f"{text[:head].rstrip()}…{text[head + 1 - width :].lstrip()}"
+    return short.replace("$", r"\$")
 
 
 def _confusion_matrix(result: Any, ax: Any, normalize: bool = True) -> None:

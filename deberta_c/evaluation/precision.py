@@ -19,7 +19,7 @@ from deberta_c._models.precision import FLOAT32, Precision, Unit, checked_dtype,
 from deberta_c._models.predict import check_rows
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
-from deberta_c.evaluation.intervals import check_confidence, wilson
+from deberta_c.evaluation.intervals import check_confidence, is_number, wilson
 
 Answers = list[NDArray[np.float32]]
 _MEASURED = 64  # texts that the costs of layers are measured on: those that differ most
@@ -222,8 +222,10 @@ def check_precision(
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> PrecisionCheck:
     """Compares the answers of a model in bfloat16 or int8 with those in float32: see the method of the same name."""
-    if isinstance(at_least, bool) or not isinstance(at_least, (int, float)) or not 0 < at_least <= 1:
+    if not is_number(at_least) or not 0 < at_least <= 1:
         raise ValueError(f"at_least is {at_least!r}; it is a share between 0 and 1, such as 0.99")
+    if at_most is not None and (not is_number(at_most) or not at_most >= 0):
+        raise ValueError(f"at_most is {at_most!r}; give the largest difference that is allowed, such as 0.1, or None")
     check_confidence(confidence)
     exact = model._in(FLOAT32)
     exact._require_head()
@@ -262,7 +264,7 @@ def check_precision(
 
 def passes(compared: Compared, at_least: float, at_most: float | None) -> bool:
     """Whether answers agree as asked for."""
-    return compared.holds(at_least, np.inf if at_most is None else at_most)
+    return compared.holds(float(at_least), float("inf") if at_most is None else float(at_most))
 
 
 class _Judge:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._base.errors import describe
+from deberta_c._base.errors import describe, short
 from deberta_c._columns.texts import rows_of
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
@@ -36,6 +36,13 @@ class Scorer(NamedTuple):
     def of(self, problem: str, texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
         """Scores (N, C) for a problem type that the labels have decided."""
         found = np.asarray(self.scores(texts, pairs), np.float64)
+        shape = len(texts), len(self.names)
+        if found.shape != shape or not np.isfinite(found).all():
+            what = f"shape {found.shape}" if found.shape != shape else "NaN or infinite numbers"
+            raise ValueError(
+                f"model {short(self.title)} returned scores with {what} for {len(texts)} texts; it must return a "
+                f"finite number for each text and each of its {len(self.names)} labels"
+            )
         return np.asarray(sigmoid(found)) if self.problem is None and problem == MULTIPLE else found
 
 

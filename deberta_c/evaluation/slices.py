@@ -1,7 +1,7 @@
 """Groups of rows: by length, by the values of a column, by ranges of its numbers."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from typing import Any
 
 import numpy as np
@@ -40,7 +40,7 @@ def by_column(values: list[Any]) -> Iterator[Group]:
     """
     missing = np.array([is_missing(value) for value in values], np.bool_)
     rows = np.flatnonzero(~missing)
-    known = [values[row] for row in rows]
+    known = [values[row] if isinstance(values[row], Hashable) else str(values[row]) for row in rows]
     numbers = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in known)
     if numbers and len(set(known)) > _MOST // 2:
         yield from _ranges(np.array(known, np.float64), rows)

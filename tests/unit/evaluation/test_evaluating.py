@@ -200,6 +200,7 @@ def test_names_of_labels_that_look_like_numbers(make_model):
         (({"texts": TEXTS, "label": LABELS},), r"data has no column 'text', it has \['texts', 'label'\]; did you mean"),
         (({"text": [None, "a"], "label": ["ham", "ham"]},), r"column 'text'\[0\] is missing"),
         (({"text": ["a"], "label": [None]},), r"column 'label'\[0\] is missing"),
+        ((TEXTS, [float("inf")] * 8), r"labels\[0\] is inf, which is not a label of the model"),
     ],
 )
 def test_wrong_data(model, arguments, message):
@@ -213,6 +214,8 @@ def test_wrong_data(model, arguments, message):
         ({"resamples": -1}, "resamples is -1; give the number of draws"),
         ({"confidence": 95}, "confidence is 95; it must be between 0 and 1"),
         ({"bins": 0}, "bins is 0; it must be an integer"),
+        ({"seed": -1}, "seed is -1; it must be an integer of at least 0"),
+        ({"confidence": "0.9"}, "confidence is '0.9'; it must be between 0 and 1"),
         ({"by": "day"}, "by names a column, but data is a column of texts"),
         ({"max_lenght": 5}, "max_lenght"),
     ],
@@ -220,6 +223,49 @@ def test_wrong_data(model, arguments, message):
 def test_wrong_options(model, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         deberta_c.evaluate(model, TEXTS, LABELS, **options)
+
+
+def test_rows_of_another_number_of_labels(tmp_path):
+    model = write_model(tmp_path, problem_type="multi_label_classification")
+    with pytest.raises(ValueError, match=r"labels\[0\] is \[1, 0, 0, 0\], but the model has 3 labels"):
+        deberta_c.evaluate(model, TEXTS[:4], np.eye(4, dtype=int))
+    with pytest.raises(ValueError, match=r"labels\[0\] is nan, which is not a label of the model"):
+        deberta_c.evaluate(model, TEXTS[:1], [[float("nan")]])
+
+
+def test_a_label_that_is_no_number_of_a_label(tmp_path):
+    model = write_model(tmp_path, id2label={"0": "a"}, problem_type="single_label_classification")
+    with pytest.raises(ValueError, match=r"labels\[0\] is True, which is not a label of the model"):
+        deberta_c.evaluate(model, TEXTS[:1], [True])
+
+
+def test_slices_by_lists(model):
+    found = deberta_c.evaluate(model, TEXTS, LABELS, by={"tags": [["a"], ["a", "b"]] * 4}, resamples=0)
+    assert [row["slice"] for row in found.slices[1:]] == ["['a', 'b']", "['a']"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "message"),
+    [
+        (np.full((8, 3), np.nan), "scores with NaN or infinite numbers for 8 texts"),
+        (np.ones((8, 2)), r"scores with shape \(8, 2\) for 8 texts; .* each of its 3 labels"),
+        (np.ones(8), r"scores with shape \(8,\)"),
+    ],
+)
+def test_wrong_scores_of_an_estimator(scores, message):
+    class Estimator:
+        classes_ = np.array(NAMES)
+
+        def predict_proba(self, texts):
+            return scores
+
+    with pytest.raises(ValueError, match=f"model 'Estimator' returned {message}"):
+        deberta_c.evaluate(Estimator(), TEXTS, LABELS)
+
+
+def test_compare_reads_streams_once(model):
+    found = deberta_c.compare(model, model, iter(TEXTS), iter(LABELS), resamples=0)
+    assert (len(found.first), found.p_value) == (8, 1.0)
 
 
 def test_something_that_is_no_model():

@@ -38,6 +38,15 @@ def fits(figure):
     return box.x0 > -0.02 and box.y0 > -0.02 and box.x1 < width + 0.02 and box.y1 < height + 0.02
 
 
+def test_dollars_are_no_formulas(tmp_path):
+    days = ["$a_1$ and $x"] * 30 + [r"$\b$"] * 30
+    result = evaluated([r"$\frac{$", "$5 to $10"], by={"$day$": days})
+    result.report(tmp_path / "page.html")
+    deberta_c.compare(
+        Guess([r"$\b$", "b"]), Guess([r"$\b$", "b"], 1), ["a", "b"], ["b", "b"], by={"$\\x$": [1, 2]}
+    ).report(tmp_path / "two.html")
+
+
 @pytest.mark.parametrize("names", [["ham", "spam"], [f"a long name of the class number {i}" for i in range(20)]])
 @pytest.mark.parametrize("plot", PLOTS)
 def test_no_label_is_cut(names, plot):

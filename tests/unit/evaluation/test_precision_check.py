@@ -126,6 +126,33 @@ def test_other_problems(tmp_path, problem, labels, kind):
     assert shown == ({list} if labels == 3 else {float})
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"confidence": 1}, "confidence is 1; it must be between 0 and 1"),
+        ({"at_most": "0.9"}, "at_most is '0.9'; give the largest difference"),
+        ({"at_most": float("nan")}, "at_most is nan"),
+        ({"at_most": -1}, "at_most is -1"),
+        ({"at_least": True}, "at_least is True; it is a share"),
+    ],
+)
+def test_wrong_bounds(tiny, options, message):
+    with pytest.raises(ValueError, match=message):
+        open_model(tiny).check_precision(TEXTS, dtype="int8", **options)
+
+
+def test_bounds_of_numpy(tiny):
+    check = open_model(tiny).check_precision(TEXTS, dtype="int8", at_least=np.float32(0.5), at_most=np.float32(1))
+    assert check.passed is True
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid", "spans", "scores"])
+def test_an_answer_that_is_not_a_number_equals_none(kind):
+    first = [np.array([-1.0], np.float32)] if kind == "scores" else [np.array([[-1.0, -2.0]] * 2, np.float32)]
+    second = [np.full_like(first[0], np.nan)]
+    assert agreement.compare(kind, first, second).agreement == 0
+
+
 def test_pairs(tiny):
     check = open_model(tiny).check_precision(TEXTS, TEXTS[::-1], dtype="int8", costs=False)
     assert check.differences[0]["pair"] == TEXTS[::-1][check.differences[0]["row"]]
@@ -165,7 +192,6 @@ def test_pictures(spam, hard):
         ({"dtype": "int4"}, ValueError, "dtype is 'int4'; the network computes in"),
         ({"at_least": 99}, ValueError, "at_least is 99; it is a share between 0 and 1, such as 0.99"),
         ({"confidence": 0}, ValueError, "confidence is 0; it must be between 0 and 1"),
-        ({"confidence": 1}, ValueError, "confidence is 1; it must be between 0 and 1"),
         ({"keep": ["pooler"]}, ValueError, "keep contains 'pooler', which names no linear layer"),
         ({"texts": []}, ValueError, "texts is empty; give some of the texts"),
         ({"texts": ["a"], "text_pairs": []}, ValueError, "texts has 1 rows, but text_pairs 0"),

@@ -62,6 +62,7 @@ def test_the_same_bits_for_any_threads_and_company(spam, dtype):
     assert model.predict_labels(texts).tolist() == spam.predict_labels(texts).tolist()
 
 
+@pytest.mark.filterwarnings("ignore::deberta_c.UnexpectedWeightsWarning")
 def test_keep_is_saved_and_found_again(spam, tmp_path):
     kept = ["encoder.layer.1.output.dense", "encoder.layer.0.attention.self.key_proj"]
     model = spam.to_dtype("int8", keep=["deberta." + kept[0], kept[1] + ".weight"])
@@ -78,6 +79,9 @@ def test_keep_is_saved_and_found_again(spam, tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(saved | {"low_precision_keep": ["pooler"]}))
     with pytest.raises(ValueError, match="config key low_precision_keep: keep contains 'pooler'"):
         load(tmp_path, dtype="int8")
+    assert load(tmp_path).precision == Precision()
+    (tmp_path / "config.json").write_text(json.dumps(saved | {"low_precision_keep": ["encoder.layer.1"]}))
+    assert load(tmp_path, num_hidden_layers=1).float().config.num_hidden_layers == 1
 
 
 def test_names_of_types(spam):
