@@ -25,6 +25,7 @@ DOCUMENTS = [
     for name in ("README.md", "docs/performance.md", "docs/precision.md", "docs/pretraining.md", "docs/training.md")
 ]
 STATED = "avx2"  # the instruction set of the figures in sentences and of the plot
+LOW_PRECISION = "avx512"  # that of the figures of bfloat16 and int8
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
     "low_precision": precision.table,
@@ -47,15 +48,20 @@ def stated() -> dict:
     return common.read("peers", STATED)
 
 
+def figures() -> dict[str, str]:
+    """The figures in sentences, by name."""
+    return report.figures(stated()) | precision.figures(common.read("low_precision", LOW_PRECISION))
+
+
 def printed(text: str) -> str:
     """The text with each table and figure printed again from benchmarks/results."""
-    figures = report.figures(stated())
+    known = figures()
 
     def table(found: re.Match[str]) -> str:
         return f"{found[1]}\n{common.tables(found[2], TABLES[found[2]])}\n{found[3]}"
 
     def figure(found: re.Match[str]) -> str:
-        return f"{found[1]}{figures[found[2]]}{found[3]}"
+        return f"{found[1]}{known[found[2]]}{found[3]}"
 
     text = re.sub(r"(<!-- table: (\w+) -->)\n.*?(<!-- end -->)", table, text, flags=re.DOTALL)
     return re.sub(r"(<!-- figure: (\w+) -->).*?(<!-- end -->)", figure, text)

@@ -483,7 +483,7 @@ def _opened_for(source: Any, names: list[str], problem: str) -> Any:
 
 
 def _opened_for_numbers(source: Any, count: int) -> Any:
-    """A model of its own with so many outputs."""
+    """A model of its own with this number of outputs."""
     if isinstance(source, PreTrainedModel):
         if source.num_labels != count:
             raise ValueError(

@@ -35,6 +35,7 @@ from benchmarks.peers.peers import (
     OursBfloat16,
     OursInt8,
 )
+from benchmarks.peers.report import span
 from benchmarks.peers.run import PACKAGES, PAUSE, Worker, difference
 
 MODEL = "v3-base"
@@ -118,6 +119,15 @@ def time_cell(work: Mapping[str, Any], name: str) -> str:
     if name not in work["seconds"]:
         return "-"
     return f"{statistics.median(work['seconds'][name]) * 1e3:,.1f} ({work['difference'][name]:.3f})"
+
+
+def figures(results: Mapping[str, Any]) -> dict[str, str]:
+    """How many times as fast as float32 each type is in the works, for sentences."""
+    works = [part["lines"] for part in results["parts"].values()]
+    return {
+        name: span([ratio for work in works if (ratio := over(work, ours, (Ours.name,))) is not None])
+        for name, ours in (("bfloat16_over_float32", OursBfloat16.name), ("int8_over_float32", OursInt8.name))
+    }
 
 
 def table(results: Mapping[str, Any]) -> str:

@@ -176,8 +176,8 @@ def figures(results):
     eager = {name: best(work, [Eager.name], SORTED) for name, work in works.items()}
     ragged = {name: works[name] for name, setting in eager.items() if setting}
     return {
-        "over_eager": _range([paired(work, Eager.name)[0] for work in ragged.values()]),
-        "over_eager_sorted": _range([paired(work, eager[name])[0] for name, work in ragged.items()]),
+        "over_eager": span([paired(work, Eager.name)[0] for work in ragged.values()]),
+        "over_eager_sorted": span([paired(work, eager[name])[0] for name, work in ragged.items()]),
         "installed": f"{installed[Ours.name]:.0f} MB",
         "installed_eager": f"{installed[Eager.name]:.0f} MB",
         "import": f"{start['import_beyond_numpy_s'] * 1e3:.0f} ms",
@@ -186,7 +186,8 @@ def figures(results):
     }
 
 
-def _range(ratios):
+def span(ratios):
+    """The lowest and the highest ratio as text."""
     low, high = f"{min(ratios):.1f}", f"{max(ratios):.1f}"
     return low if low == high else f"{low} to {high}"
 

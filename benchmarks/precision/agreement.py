@@ -27,7 +27,7 @@ from deberta_c import _core
 
 SIZES = (60, 200)  # of outliers
 WITH_OUTLIERS = ("sst2_glue, MiniLM", "banking77, MiniLM")
-SEARCHED, JUDGED = 200, 672  # texts of the search for layers to keep, and others that judge them
+SEARCHED = 1000  # texts of the search for layers to keep, or half of them; the others judge
 
 
 @dataclass(frozen=True)
@@ -96,15 +96,17 @@ def types(folder: Path, held_out: list[Row], length: int) -> dict[str, Any]:
 def hard(folder: Path, size: float, held_out: list[Row], length: int) -> dict[str, Any]:
     """The model with outliers in int8, plain and with the layers that `check_precision` proposes on other texts."""
     before = _open(folder)
-    texts, right = (list(column) for column in zip(*sample(held_out, SEARCHED + JUDGED), strict=True))
-    judged, right = texts[SEARCHED:], right[SEARCHED:]
+    texts, right = (list(column) for column in zip(*sample(held_out, None), strict=True))
+    count = min(SEARCHED, len(texts) // 2)
+    judged, right = texts[count:], right[count:]
     with tempfile.TemporaryDirectory() as place:
         outliers.write(before, Path(place), size)
         model = _open(Path(place))
         plain = model.check_precision(judged, dtype="int8", max_length=length, costs=False)
-        proposed = model.check_precision(texts[:SEARCHED], dtype="int8", max_length=length, at_least=0.995)
+        proposed = model.check_precision(texts[:count], dtype="int8", max_length=length, at_least=0.995)
         kept = model.check_precision(judged, dtype="int8", keep=proposed.keep, max_length=length, costs=False)
         return {
+            "searched": count,
             "rows": len(judged),
             "change_of_float32": float(abs(np.stack(plain.exact) - before.predict(judged, max_length=length)).max()),
             "self_test_warns": warned(model, "int8"),
@@ -175,6 +177,7 @@ def table(results: dict[str, Any]) -> str:
             outlying.append(
                 [
                     name,
+                    f"{found['searched']:,} / {found['rows']:,}",
                     f"x {size}",
                     "warns" if found["self_test_warns"] else "passes",
                     f"{plain['float32']:.2%}",
@@ -190,6 +193,7 @@ def table(results: dict[str, Any]) -> str:
         labels = "labels equal (accuracy)"
         head = [
             "with outliers",
+            "searched / judged",
             "size",
             "self-test",
             "float32",

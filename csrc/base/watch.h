@@ -29,7 +29,12 @@ extern _Thread_local size_t watch_work;
 struct watching watch_set(struct watching watching);
 struct watching watch_current(void);
 
-/* DEBERTA_STOPPED when the work must end. */
+/* Begins a watch on the thread that calls `stop`, and returns the previous value for its end. */
+struct watching watch_begin(struct watch *watch);
+/* The status of the work: DEBERTA_STOPPED if it was cancelled, which takes precedence over other failures. */
+MUST_USE enum deberta_status watch_end(struct watch *watch, struct watching before, enum deberta_status status);
+
+/* DEBERTA_STOPPED when the work must end. `stop` may do anything, even the same work on this thread. */
 enum deberta_status watch_check(void);
 
 /* The same once per WATCH_WORK of work. */

@@ -25,10 +25,11 @@ struct deberta_tensor {
     bool exact;         /* its linear layer computes in float32, whatever the precision of the network */
 };
 
-/* The type in which the linear layers of the encoder multiply; everything else is float32. */
+/* The type in which the linear layers of the encoder multiply. Everything else is float32, except attention, which
+ * multiplies bfloat16 in both other types where the CPU can (AVX512_BF16). */
 enum deberta_precision { DEBERTA_FLOAT32 = 0, DEBERTA_BFLOAT16, DEBERTA_INT8, DEBERTA_PRECISIONS };
 
-/* Whether the kernels in use can. */
+/* Whether the kernels in use can multiply in it. */
 bool deberta_has_precision(enum deberta_precision precision);
 /* Who multiplies, "own" or "onednn", and with which instructions, such as "avx512_vnni". */
 const char *deberta_multiplier(enum deberta_precision precision);
@@ -111,8 +112,8 @@ struct deberta_shapes deberta_output_shapes(const struct deberta_config *config,
 MUST_USE enum deberta_status deberta_context_new(const struct deberta_model *model, struct deberta_context **out);
 void deberta_context_free(struct deberta_context *context);
 size_t deberta_context_memory(const struct deberta_context *context); /* bytes of its workspace */
-/* Calls `stop(data)` before each layer, on the thread that called forward; true cancels the pass with DEBERTA_STOPPED.
- * NULL disables. */
+/* Calls `stop(data)` at short intervals, within a layer too, on the thread that called forward; true cancels the pass
+ * with DEBERTA_STOPPED. NULL disables. */
 void deberta_context_set_cancel(struct deberta_context *context, bool (*stop)(void *data), void *data);
 /* Runs the network on a batch. The context must belong to this model. */
 MUST_USE enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,

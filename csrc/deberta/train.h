@@ -100,7 +100,7 @@ MUST_USE enum deberta_status deberta_training_update(struct deberta_training *tr
 MUST_USE enum deberta_status deberta_training_evaluate(struct deberta_training *training,
                                                        const struct deberta_batch *batch, const float *given,
                                                        const struct deberta_outputs *outputs);
-/* Calls `stop(data)` before each layer of passes; see deberta_context_set_cancel. */
+/* Calls `stop(data)` at intervals of passes; see deberta_context_set_cancel. */
 void deberta_training_set_cancel(struct deberta_training *training, bool (*stop)(void *data), void *data);
 
 size_t deberta_training_count(const struct deberta_training *training); /* of parameters */

@@ -39,7 +39,7 @@ INLINE void quantised_store(int32_t *words, vi integers)
 
 typedef vi short_sum;
 
-/* The zero of the row times the sum of the column is what the product counts too much. */
+/* The product adds `zero` to every value of the row, so the sum of the column times `zero` is subtracted. */
 INLINE vi short_begin(const struct short_product *p, size_t row, int half)
 {
     return -(vi_load(p->column_sum + half * VEC) * p->zero[row]);

@@ -65,8 +65,8 @@ enum deberta_status deberta_context_new(const struct deberta_model *model, struc
 
 void deberta_context_set_cancel(struct deberta_context *context, bool (*stop)(void *data), void *data)
 {
-    context->stop = stop;
-    context->stop_data = data;
+    context->watch.stop = stop;
+    context->watch.data = data;
 }
 
 size_t deberta_context_memory(const struct deberta_context *context)

@@ -3,12 +3,12 @@
 #ifndef DEBERTA_MODEL_CONTEXT_H
 #define DEBERTA_MODEL_CONTEXT_H
 
+#include "base/watch.h"
 #include "model/workspace.h"
 
 struct deberta_context {
     const struct deberta_model *model;
-    bool (*stop)(void *data); /* NULL: the pass cannot be cancelled */
-    void *stop_data;
+    struct watch watch; /* of a pass; without `stop` it cannot be cancelled */
     struct plan plan;
     size_t rows_read; /* rows of the word table read since its pages were dropped */
     void *block;      /* workspaces, then attention scratch */

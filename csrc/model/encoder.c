@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "model/encoder.h"
 
-#include "base/threads.h"
+#include "base/watch.h"
 #include "model/convolution.h"
 #include "model/embeddings.h"
 #include "model/head.h"
@@ -59,8 +59,8 @@ void encode_sequences(const struct pass *pass, const struct chunk *chunk, const 
     }
 }
 
-void encode_attention(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
-                      bool only_first)
+enum deberta_status encode_attention(const struct pass *pass, const struct chunk *chunk, const struct workspace *w,
+                                     size_t number, bool only_first)
 {
     const struct deberta_model *m = pass->model;
     pass_clear_padding(w->context, only_first ? chunk->count : chunk->tokens, m->config.hidden_size, m->hidden_stride);
@@ -73,6 +73,7 @@ void encode_attention(const struct pass *pass, const struct chunk *chunk, const 
         attention.dropout = &dropout;
     }
     attention_apply(&attention, w->sequences, chunk->count, pass->context->scratch, pass->context->scratch_floats);
+    return watch_check();
 }
 
 /* What the tape keeps of a layer, or NULL. */
@@ -165,7 +166,7 @@ enum deberta_status encode_layer(const struct pass *pass, const struct chunk *ch
         keep(pass, chunk->tokens, w->x, tape->input);
     TRY(encode_queries(pass->model, layer, w->x, chunk->tokens, &own));
     TRY(linear_apply_with(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value, w->scratch));
-    encode_attention(pass, chunk, &own, number, false);
+    TRY(encode_attention(pass, chunk, &own, number, false));
     return encode_finish(pass, number, w->x, chunk->tokens, &own);
 }
 
@@ -192,19 +193,8 @@ static enum deberta_status run_last_layer(const struct pass *pass, const struct 
     }
     TRY(encode_queries(pass->model, layer, w->first, chunk->count, &own));
     TRY(linear_apply_with(&layer->key_value, w->x, chunk->tokens, ACT_LINEAR, own.key_value, w->scratch));
-    encode_attention(pass, chunk, &own, number, true);
+    TRY(encode_attention(pass, chunk, &own, number, true));
     return encode_finish(pass, number, w->first, chunk->count, &own);
-}
-
-/* The callback may do anything, even another forward pass on this thread. */
-enum deberta_status encode_check_cancelled(const struct deberta_context *context)
-{
-    if (!context->stop)
-        return DEBERTA_OK;
-    int saved = threads_save();
-    bool stop = context->stop(context->stop_data);
-    threads_restore(saved);
-    return stop ? fail(DEBERTA_STOPPED, "stopped") : DEBERTA_OK;
 }
 
 bool encode_only_first(const struct deberta_model *m, const struct deberta_outputs *outputs)
@@ -223,7 +213,7 @@ static void load_given(const struct pass *pass, const struct chunk *chunk, const
 }
 
 enum deberta_status encode_layers(const struct pass *pass, const struct chunk *chunk, const struct workspace *w,
-                                  size_t layers, bool cancellable)
+                                  size_t layers)
 {
     if (pass->given) {
         load_given(pass, chunk, w);
@@ -232,8 +222,6 @@ enum deberta_status encode_layers(const struct pass *pass, const struct chunk *c
         encode_store(pass, chunk, w, 0);
     }
     for (size_t i = pass->layers_given; i < layers; i++) {
-        if (cancellable)
-            TRY(encode_check_cancelled(pass->context));
         TRY(encode_layer(pass, chunk, w, i));
         if (i == 0 && w->input)
             TRY(convolution_apply(pass, chunk, w));
@@ -242,12 +230,11 @@ enum deberta_status encode_layers(const struct pass *pass, const struct chunk *c
     return DEBERTA_OK;
 }
 
-enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w,
-                                 bool cancellable)
+enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w)
 {
     const struct deberta_config *config = &pass->model->config;
     bool only_first = encode_only_first(pass->model, pass->outputs), decoder = config->enhanced_mask_decoder;
-    TRY(encode_layers(pass, chunk, &w, config->layers - (only_first || decoder), cancellable));
+    TRY(encode_layers(pass, chunk, &w, config->layers - (only_first || decoder)));
     if (only_first && pass->layers_given < config->layers)
         TRY(run_last_layer(pass, chunk, &w));
     else if (decoder)

@@ -5,14 +5,12 @@
 
 #include "model/pass.h"
 
-/* Computes the chunk's share of the outputs, on all threads unless called inside a parallel loop. `cancellable`: on the
- * calling thread, which checks for cancellation before every layer. */
-MUST_USE enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w,
-                                          bool cancellable);
+/* Computes the chunk's share of the outputs, on all threads unless called inside a parallel loop. */
+MUST_USE enum deberta_status encode_chunk(const struct pass *pass, const struct chunk *chunk, struct workspace w);
 
 /* The embeddings and the first `layers` layers, those that are not given: w->x. */
 MUST_USE enum deberta_status encode_layers(const struct pass *pass, const struct chunk *chunk,
-                                           const struct workspace *w, size_t layers, bool cancellable);
+                                           const struct workspace *w, size_t layers);
 /* A layer of the whole chunk: w->x. */
 MUST_USE enum deberta_status encode_layer(const struct pass *pass, const struct chunk *chunk, const struct workspace *w,
                                           size_t number);
@@ -23,8 +21,8 @@ void encode_sequences(const struct pass *pass, const struct chunk *chunk, const 
                       bool only_first);
 /* Attention of the whole chunk, from w->query and w->key_value to w->context; of each sequence's first query only, if
  * only the first rows are needed. */
-void encode_attention(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number,
-                      bool only_first);
+MUST_USE enum deberta_status encode_attention(const struct pass *pass, const struct chunk *chunk,
+                                              const struct workspace *w, size_t number, bool only_first);
 /* w->query (rows, H): the queries of x (rows, H), divided by the divisor of the scores. */
 MUST_USE enum deberta_status encode_queries(const struct deberta_model *m, const struct layer *layer, const float *x,
                                             size_t rows, const struct workspace *w);
@@ -36,8 +34,5 @@ MUST_USE enum deberta_status encode_finish(const struct pass *pass, size_t numbe
 bool encode_only_first(const struct deberta_model *model, const struct deberta_outputs *outputs);
 /* Writes w->x to hidden state `number` and to the last hidden state, if these are outputs. */
 void encode_store(const struct pass *pass, const struct chunk *chunk, const struct workspace *w, size_t number);
-
-/* DEBERTA_STOPPED if the caller cancels. The callback may do anything, even another forward pass on this thread. */
-MUST_USE enum deberta_status encode_check_cancelled(const struct deberta_context *context);
 
 #endif

@@ -103,7 +103,7 @@ static void run_chunk(size_t index, int worker, void *context)
     if (run->status != DEBERTA_OK)
         return;
     struct workspace workspace = context_workspace(work, work->plan.one_chunk_per_thread ? worker : 0);
-    enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace, worker == 0);
+    enum deberta_status status = encode_chunk(&run->pass, &work->plan.chunks[index], workspace);
     int none = DEBERTA_OK;
     if (status != DEBERTA_OK && atomic_compare_exchange_strong(&run->status, &none, (int)status))
         snprintf(run->message, sizeof run->message, "%s", status_message());
@@ -126,6 +126,7 @@ enum deberta_status forward_run(const struct deberta_model *model, struct debert
 {
     TRY(context_prepare(context, batch));
     struct run run = {.pass = {model, context, batch, outputs, NULL, given, layers_given}};
+    struct watching before = watch_begin(&context->watch);
     if (context->plan.one_chunk_per_thread)
         parallel_for(context->plan.count, 1, run_chunk, &run);
     else
@@ -133,7 +134,9 @@ enum deberta_status forward_run(const struct deberta_model *model, struct debert
             run_chunk(i, 0, &run);
     drop_word_pages(model, context, batch);
     int status = run.status;
-    return status == DEBERTA_OK ? DEBERTA_OK : fail((enum deberta_status)status, "%s", run.message);
+    if (status != DEBERTA_OK)
+        status = (int)fail((enum deberta_status)status, "%s", run.message);
+    return watch_end(&context->watch, before, (enum deberta_status)status);
 }
 
 enum deberta_status deberta_model_forward(const struct deberta_model *model, struct deberta_context *context,

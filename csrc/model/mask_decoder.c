@@ -21,7 +21,7 @@ static enum deberta_status run_step(const struct pass *pass, const struct chunk 
     }
     struct workspace own = encode_workspace(&silent, w, number);
     TRY(encode_queries(m, &m->layers[number], w->decoded, chunk->tokens, &own));
-    encode_attention(&silent, chunk, &own, number, false);
+    TRY(encode_attention(&silent, chunk, &own, number, false));
     return encode_finish(&silent, number, w->decoded, chunk->tokens, &own);
 }
 

@@ -2,6 +2,7 @@
 #include "nn/attention.h"
 
 #include "base/threads.h"
+#include "base/watch.h"
 #include "nn/attention_task.h"
 
 #define TILE_FLOATS 110000 /* limit of a tile, so that it stays in L2 */
@@ -139,6 +140,7 @@ struct batch {
     size_t scratch_floats;
 };
 
+/* One head of one sequence; ends between two tiles when the caller cancels. */
 static void attend(size_t index, int worker, void *context)
 {
     const struct batch *batch = context;
@@ -155,8 +157,11 @@ static void attend(size_t index, int worker, void *context)
         pack_pairs(&f);
     else
         task_pack_rows(t, sequence->value, a->ld_value, t->length, f.values);
-    for (size_t first = 0; first < sequence->queries; first += t->tile_rows)
+    for (size_t first = 0; first < sequence->queries; first += t->tile_rows) {
+        if (first > 0 && watch_check() != DEBERTA_OK)
+            return;
         attend_tile(&f, first, min_size(t->tile_rows, sequence->queries - first));
+    }
 }
 
 void attention_apply(const struct attention *attention, const struct attention_sequence *sequences, size_t count,

@@ -59,7 +59,8 @@ bool attention_has_bf16(size_t head_size);
 /* Floats of scratch that a worker needs for sequences of up to `length` tokens. */
 size_t attention_scratch(const struct attention *attention, size_t length);
 
-/* Fills the contexts (and probabilities) of all sequences, shared among the threads by sequence and head.
+/* Fills the contexts (and probabilities) of all sequences, shared among the threads by sequence and head;
+ * incomplete when the caller cancels (base/watch.h).
  * scratch: (threads, scratch_floats). */
 void attention_apply(const struct attention *attention, const struct attention_sequence *sequences, size_t count,
                      float *scratch, size_t scratch_floats);

@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "base/watch.h"
 #include "nn/attention_task.h"
 
 #define LANES 8           /* parts of a batch whose sums are kept apart */
@@ -276,8 +277,11 @@ static void differentiate_sequence(struct backward_task *b)
     float *zeros = b->d_tile - floats_before_tile(t);
     memset(zeros, 0, (floats_before_tile(t) + floats_from_tile(t)) * sizeof *zeros);
     size_t tiles = (queries + t->tile_rows - 1) / t->tile_rows, rows = (queries + tiles - 1) / tiles;
-    for (size_t first = 0; first < queries; first += rows)
+    for (size_t first = 0; first < queries; first += rows) {
+        if (first > 0 && watch_check() != DEBERTA_OK)
+            return;
         differentiate_tile(b, first, min_size(rows, queries - first));
+    }
 }
 
 /* The sequences [begin, end) of a lane, and the length of its longest. */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "base/watch.h"
 
 static const struct linear_path *const paths[] = {&linear_packed, &linear_onednn};
 static const struct linear_path *const fastest[ISA_COUNT] = {/* benchmarks/results/ISA/linear.json */
@@ -110,7 +111,10 @@ enum deberta_status linear_apply(const struct linear *linear, const float *in, s
 enum deberta_status linear_apply_with(const struct linear *linear, const float *in, size_t rows, enum activation act,
                                       float *out, void *scratch)
 {
-    return rows == 0 ? DEBERTA_OK : linear->path->apply(linear, in, rows, act, out, scratch);
+    if (rows == 0)
+        return DEBERTA_OK;
+    TRY(linear->path->apply(linear, in, rows, act, out, scratch));
+    return watch_check();
 }
 
 size_t linear_apply_scratch(const struct linear *linear, size_t rows)

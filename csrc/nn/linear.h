@@ -62,7 +62,7 @@ struct linear linear_part(const struct linear *linear, size_t first, size_t colu
 size_t linear_bytes(const struct linear *linear);
 
 /* out[rows][out_stride] = act(in[rows][in_stride] . weights^T + bias), shared among the threads when not called by one
- * of theirs; for layers in float32. */
+ * of theirs; for layers in float32. DEBERTA_STOPPED when the caller cancels. */
 MUST_USE enum deberta_status linear_apply(const struct linear *linear, const float *in, size_t rows,
                                           enum activation act, float *out);
 /* The same for a layer in any type; `scratch` are linear_apply_scratch(linear, rows) bytes, aligned to 64. */

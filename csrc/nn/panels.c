@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Packing weights into panels, and products that walk through them block by block. */
 #include "nn/panels.h"
 
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "base/watch.h"
 
 #define ROW_BLOCK 192 /* rows at a time, so that their activations stay in the cache */
 #define PANEL_GROUP 4 /* panels at a time: the activation runs while their output is in the cache */
@@ -99,14 +101,17 @@ static void apply_panels(const struct task *task, size_t row, size_t first, size
                       (last - first) * width);
 }
 
-/* One block of rows times one slice of the panels. A worker that keeps its slice walks through memory from end to end,
- * and at the end fetches the beginning of the same slice of the next linear layer, so that memory is never idle. */
+/* One block of rows times one slice of the panels; nothing when the caller cancels. A worker that keeps its slice walks
+ * through memory from end to end, and at the end fetches the beginning of the same slice of the next linear layer, so
+ * that memory is never idle. */
 static void apply_slice(size_t index, int worker, void *context)
 {
     (void)worker;
     const struct task *task = context;
     const struct linear *m = task->product.linear, *next = m->next;
     size_t slices = task->product.slices, slice = index % slices, row = index / slices * task->product.row_block;
+    if (row > 0 && watch_check() != DEBERTA_OK)
+        return;
     size_t begin = slice_begin(m, slice, slices), end = slice_begin(m, slice + 1, slices);
     const float *after = next && next->steps ? panels_at(next, slice_begin(next, slice, slices), 0) : NULL;
     for (size_t panel = begin; panel < end; panel += PANEL_GROUP) {

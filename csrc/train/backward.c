@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/threads.h"
+#include "base/watch.h"
 #include "model/convolution.h"
 #include "model/encoder.h"
 #include "model/shapes.h"
@@ -521,7 +522,7 @@ enum deberta_status backward_run(const struct backward *b)
     choice_backward(b, chunk);
     for (size_t i = layers; i-- > frozen;) {
         bool last = i + 1 == layers;
-        TRY(encode_check_cancelled(pass->context));
+        TRY(watch_check());
         if (pass->tape->inputs_only && i + 1 < tape_whole_layers(pass->tape, &pass->model->config))
             TRY(run_again(b, chunk, i));
         if (i == 0 && g->d_input)

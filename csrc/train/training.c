@@ -385,7 +385,7 @@ static enum deberta_status run_forward(struct deberta_training *t, const struct 
     struct pass pass = pass_of(t, &outputs);
     pass.given = given;
     pass.layers_given = layers_given;
-    TRY(encode_chunk(&pass, &plan->chunks[0], context_workspace(t->context, 0), true));
+    TRY(encode_chunk(&pass, &plan->chunks[0], context_workspace(t->context, 0)));
     t->taped = true;
     return DEBERTA_OK;
 }
@@ -393,7 +393,8 @@ static enum deberta_status run_forward(struct deberta_training *t, const struct 
 enum deberta_status deberta_training_forward(struct deberta_training *t, const struct deberta_batch *batch,
                                              const float *given, uint64_t seed, float *logits)
 {
-    return run_forward(t, batch, &t->options.dropout, given, seed, logits);
+    struct watching before = watch_begin(&t->context->watch);
+    return watch_end(&t->context->watch, before, run_forward(t, batch, &t->options.dropout, given, seed, logits));
 }
 
 static enum deberta_status check_targets(const struct vocabulary *v)
@@ -405,9 +406,8 @@ static enum deberta_status check_targets(const struct vocabulary *v)
     return DEBERTA_OK;
 }
 
-enum deberta_status deberta_training_masked_lm(struct deberta_training *t, const struct deberta_batch *batch,
-                                               const struct deberta_targets *targets, bool drops, uint64_t seed,
-                                               double *loss)
+static enum deberta_status run_masked_lm(struct deberta_training *t, const struct deberta_batch *batch,
+                                         const struct deberta_targets *targets, bool drops, uint64_t seed, double *loss)
 {
     static const struct deberta_dropout none = {0};
     struct vocabulary *v = &t->vocabulary;
@@ -423,6 +423,14 @@ enum deberta_status deberta_training_masked_lm(struct deberta_training *t, const
     return DEBERTA_OK;
 }
 
+enum deberta_status deberta_training_masked_lm(struct deberta_training *t, const struct deberta_batch *batch,
+                                               const struct deberta_targets *targets, bool drops, uint64_t seed,
+                                               double *loss)
+{
+    struct watching before = watch_begin(&t->context->watch);
+    return watch_end(&t->context->watch, before, run_masked_lm(t, batch, targets, drops, seed, loss));
+}
+
 enum deberta_status deberta_training_sample(struct deberta_training *t, uint64_t seed, int32_t *ids)
 {
     if (!t->taped || !t->masked)
@@ -436,7 +444,6 @@ struct deberta_shapes deberta_training_shapes(const struct deberta_training *t)
     return t->batch.count ? deberta_output_shapes(&t->model->config, &t->batch) : (struct deberta_shapes){0};
 }
 
-/* d_logits NULL: of scale * the loss over the vocabulary. */
 static enum deberta_status run_backward(struct deberta_training *t, const float *d_logits, float scale)
 {
     if (!t->taped || t->masked != !d_logits)
@@ -463,14 +470,21 @@ static enum deberta_status run_backward(struct deberta_training *t, const float 
     return DEBERTA_OK;
 }
 
+/* d_logits NULL: of scale * the loss over the vocabulary. */
+static enum deberta_status watched_backward(struct deberta_training *t, const float *d_logits, float scale)
+{
+    struct watching before = watch_begin(&t->context->watch);
+    return watch_end(&t->context->watch, before, run_backward(t, d_logits, scale));
+}
+
 enum deberta_status deberta_training_backward(struct deberta_training *t, const float *d_logits)
 {
-    return run_backward(t, d_logits, 1.0f);
+    return watched_backward(t, d_logits, 1.0f);
 }
 
 enum deberta_status deberta_training_masked_lm_backward(struct deberta_training *t, double scale)
 {
-    return run_backward(t, NULL, (float)scale);
+    return watched_backward(t, NULL, (float)scale);
 }
 
 static size_t longest(const struct deberta_batch *batch)
@@ -525,7 +539,8 @@ enum deberta_status deberta_training_frozen_output(struct deberta_training *t, c
     TRY(project_plain(t, longest(batch)));
     struct pass pass = {.model = t->model, .context = t->context, .batch = batch, .outputs = &none};
     struct workspace w = context_workspace(t->context, 0);
-    TRY(encode_layers(&pass, &t->context->plan.chunks[0], &w, frozen_layers(t), true));
+    struct watching before = watch_begin(&t->context->watch);
+    TRY(watch_end(&t->context->watch, before, encode_layers(&pass, &t->context->plan.chunks[0], &w, frozen_layers(t))));
     for (int64_t i = 0; i < batch->offsets[batch->count]; i++)
         memcpy(out + (size_t)i * h, w.x + (size_t)i * ld, h * sizeof *out);
     return DEBERTA_OK;

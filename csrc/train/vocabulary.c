@@ -17,7 +17,7 @@ void vocabulary_lay_out(struct vocabulary *v, const struct deberta_context *cont
 {
     const struct linear *out = &context->model->head_out;
     size_t blocks = (out->out_stride + BLOCK - 1) / BLOCK, fit = CHUNK_FLOATS / max_size(rows, 1) / BLOCK;
-    *v = (struct vocabulary){.context = context, .out = out, .size = context->model->config.num_labels, .rows = rows};
+    *v = (struct vocabulary){.out = out, .size = context->model->config.num_labels, .rows = rows};
     v->blocks = blocks;
     v->chunk = min_size(max_size(fit, 1), blocks) * BLOCK;
     v->targets = (int32_t *)(void *)arena_floats(arena, rows);
@@ -44,7 +44,6 @@ static float *sums_of(const struct vocabulary *v, size_t row, size_t block)
 /* The step of the chunk that begins at a column; its logits are computed. */
 static enum deberta_status begin_chunk(const struct vocabulary *v, const float *in, size_t first, struct step *step)
 {
-    TRY(encode_check_cancelled(v->context));
     size_t columns = min_size(v->chunk, v->out->out_stride - first);
     *step = (struct step){.v = v, .first = first, .columns = columns, .valid = min_size(columns, v->size - first)};
     struct linear part = linear_part(v->out, first, columns);

@@ -11,7 +11,6 @@
 #include "model/context.h"
 
 struct vocabulary {
-    const struct deberta_context *context; /* asked before each chunk whether to stop */
     const struct linear *out;
     size_t size;          /* V: outputs of the layer without padding */
     size_t rows;          /* K */

@@ -1,7 +1,6 @@
 """`check-precision`: whether a model answers in int8 or bfloat16 as in float32, and which layers to keep."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 from deberta_c._base.about import default_model
 from deberta_c._base.extras import require
 from deberta_c._cli.columns import require_columns, text_cells
+from deberta_c._cli.results import add_json_option, check_json, write_json
 from deberta_c._cli.training import check_file
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
 from deberta_c._models import auto
@@ -53,9 +53,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "(default: 0.1 for the sample, any with --texts)",
     )  # fmt: skip
     command.add_argument("--costs", action="store_true", help="measure what each layer costs, also if the type passes")
-    command.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the results as JSON; - prints them instead of the tables"
-    )
+    add_json_option(command)
     command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture, such as check.png or check.svg")
     command.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
     command.add_argument("--delimiter", help="the delimiter of the columns: one character, or tab")
@@ -65,13 +63,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Compares, prints and writes what was asked for; ValueError if the type does not pass."""
-    if options.json != STANDARD:
-        check_file("--json", options.json)
+    check_json(options.json)
     check_file("--plot", options.plot)
     if options.plot is not None:
         require("matplotlib", "--plot")
     texts, pairs = (None, None) if options.texts is None else _read(options)
-    result = _open(options.name or default_model()).check_precision(
+    result = _open(options.name or options.model or default_model()).check_precision(
         texts,
         pairs,
         dtype=options.dtype,
@@ -83,12 +80,7 @@ def run(options: argparse.Namespace) -> None:
     )
     if options.json != STANDARD:
         print(result)
-    if options.json is not None:
-        text = json.dumps(result.to_dict(), indent=1, ensure_ascii=False) + "\n"
-        if options.json == STANDARD:
-            print(text, end="")
-        else:
-            options.json.write_text(text, encoding="utf-8")
+    write_json(result.to_dict(), options.json)
     if options.plot is not None:
         result.plot().savefig(options.plot)
         print(f"wrote {str(options.plot)!r}", file=sys.stderr)

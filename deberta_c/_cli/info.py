@@ -35,7 +35,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Prints what is known."""
-    found = info(options.name or default_model())
+    found = info(options.name or options.model or default_model())
     if options.json:
         print(json.dumps(found, indent=1, ensure_ascii=False))
         return

@@ -148,10 +148,12 @@ def _run(words: list[str]) -> int:
         else:
             words = [word, *words[:at], *words[at + 1 :]]
     parser = _parser()
-    options = parser.parse_args(words)
+    options, unknown = parser.parse_known_args(words)
     if options.command is None:
         parser.print_help()
         return 2
+    if unknown:
+        options.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         count = getattr(options, "threads", None)
         if count is not None and count < 1:
@@ -245,6 +247,8 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=module.run)
         if module in (evaluate, tokenize):
             command.add_argument("--model", help="a model directory or a name of the hub (default: the default model)")
+        elif module in (info, check_precision):
+            command.add_argument("--model", metavar="DIR", help="the same as MODEL")
         if module in (evaluate, check_precision):
             command.add_argument("--threads", type=int, help="threads to use")
 
@@ -285,6 +289,7 @@ def _parser() -> argparse.ArgumentParser:
         command.epilog = examples
     for command in commands.choices.values():
         command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.set_defaults(error=command.error)
     text.add_argument("--json", action="store_true", help="print a JSON object for each text: text, label and score")
     for command in (classify, zero_shot):
         command.add_argument("--json", action="store_true", help="write a JSON object for each row")

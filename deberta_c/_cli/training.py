@@ -36,7 +36,7 @@ class Labelled(NamedTuple):
 def add_data_options(command: argparse.ArgumentParser) -> None:
     """The options that say what is read, and for which model."""
     command.add_argument("input", type=Path, metavar="TRAIN", help=f"{_FILES} of labelled texts, or one with .gz")
-    command.add_argument("--text-column", default="text", help="the column of texts (default: text)")
+    command.add_argument("--text-column", "--column", default="text", help="the column of texts (default: text)")
     command.add_argument("--pair-column", help="the column of second texts, for models of pairs")
     command.add_argument("--label-column", default="label", help="the column of labels (default: label)")
     command.add_argument("--regression", action="store_true", help="the labels are numbers to predict")

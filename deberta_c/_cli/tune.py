@@ -83,7 +83,7 @@ def run(options: argparse.Namespace) -> None:
         space=space,
         trials=options.trials,
         validation=validation_rows(options),
-        on_trial=lambda done, total: print(f"\r{done} of {total} trials ", end="", file=sys.stderr, flush=True),
+        on_trial=lambda done, total: print(f"{done} of {total} trials", file=sys.stderr, flush=True),
         **fixed_options(options),
     )
     with signals_wait():
@@ -93,7 +93,6 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _write(result: Any, options: argparse.Namespace, form: Format | None) -> None:
-    print(file=sys.stderr)
     if options.json != STANDARD:
         print(result, flush=True)
     write_json({"metric": result.metric, "trials": list(map(dict, result.rows))}, options.json)

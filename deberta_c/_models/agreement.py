@@ -12,13 +12,13 @@ from deberta_c._models.packing import offsets_of
 from deberta_c._models.predict import BATCH_TOKENS, run_batches
 from deberta_c._tokenizers.rows import Rows
 
-LEAST_AGREEMENT = 0.99  # the share of equal labels below which a type does not hold
-MOST_DIFFERENCE = 0.1  # the difference of a probability above which a type does not hold
+LEAST_AGREEMENT = 0.99  # the share of equal labels below which a type does not pass
+MOST_DIFFERENCE = 0.1  # the difference of a probability above which a type does not pass
 
-_TOKENS = 48  # of a text of the sample at most
-_TIE = 0.1  # difference of two logits in float32 up to which the self-test takes either label
-_NEAR = 0.95  # cosine of two states, from which on they are equal
-_SPREAD = 0.05  # relative difference of two scores, up to which they are equal
+_TOKENS = 48  # the most tokens of a text of the sample
+_TIE = 0.1  # the difference of two logits in float32 up to which the self-test accepts either label
+_NEAR = 0.95  # the cosine from which two states count as equal
+_SPREAD = 0.05  # the relative difference up to which two scores count as equal
 _SAMPLE = (
     "See you at home",
     "Congratulations, you have won a free holiday! Call 0800 123 456 now to claim your prize.",
@@ -82,7 +82,7 @@ def kind_of(model: Any) -> str:
 
 
 def answers(model: Any, core: _core.Model, rows: Rows) -> list[NDArray[np.float32]]:
-    """What a network says of each row: logits (C) or (S, C), or for "states" the hidden states (S, H)."""
+    """The answers of a network to each row: logits (C) or (S, C), or for "states" the hidden states (S, H)."""
     states = kind_of(model) == "states"
     selected = _one_of_each(rows) if model._head == "masked_lm" and not states else None
     counts = np.diff(rows.offsets) if selected is None else np.ones(len(rows.offsets) - 1, np.int64)
@@ -107,7 +107,7 @@ def compare(kind: str, first: list[NDArray[np.float32]], second: list[NDArray[np
 
 
 def sample_of(model: Any) -> tuple[Rows, tuple[str, ...]]:
-    """The texts that deberta_c brings for its self-test as rows, and as they are; drawn ids without a tokenizer."""
+    """The texts of the self-test as rows, and as they are; without a tokenizer random ids."""
     settings, limit = model._settings, _TOKENS
     if settings["position_biased_input"] or settings["enhanced_mask_decoder"]:
         limit = min(limit, settings["max_positions"])

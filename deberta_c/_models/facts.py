@@ -1,9 +1,9 @@
-"""What is said of a model in a notebook and by the command `info`."""
+"""What notebooks and the command `info` show of a model."""
 
 from collections.abc import Sequence
 from typing import Any
 
-_LABELS = 20  # that are named
+_LABELS = 20  # the most that are named
 
 
 def tokenizer_facts(tokenizer: Any) -> dict[str, Any]:

@@ -194,15 +194,16 @@ class OpenedModel:
 
         "float32" is exact. "int8": each output of a layer has a scale, and each token a scale and a zero, found while
         running; sums are exact. "bfloat16": weights and inputs are rounded, sums are float32; only with AVX512_BF16.
-        Everything else (scores, softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that stay in
-        float32, too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of config.json,
-        which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
+        With AVX512_BF16 attention multiplies bfloat16 in both types, except in layers whose queries, keys or values
+        stay in float32. Everything else (softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that
+        stay in float32, too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of
+        config.json, which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
 
-        A self-test, well under a second, multiplies known numbers and runs a few texts in both types; PrecisionWarning
-        says if labels differ (unless their logits in float32 do by at most 0.1) or a probability by more than 0.1;
-        `check_precision` tells more. "auto" is the fastest type of this CPU that passes, with a warning if that is not
-        the first. What `precision` of another model says is taken as it is, without a test. For float32 the result may
-        be the model itself.
+        A self-test, well under a second, multiplies known numbers and runs a few texts in both types. It warns
+        (PrecisionWarning) if labels differ, except where float32 prefers its label by at most 0.1 in logits, or if a
+        probability differs by more than 0.1; `check_precision` compares texts of your own. "auto" is the fastest type
+        of this CPU that passes, with a warning if that is not the first. The `precision` of another model is taken
+        without a test. For float32 the result may be the model itself.
 
         Errors: ValueError for a type that is unknown or that the CPU lacks, or a name in `keep` that no layer has.
 
@@ -254,9 +255,10 @@ class OpenedModel:
         scores, values within 5 % count as equal; of an encoder, hidden states whose means have a cosine of 0.95.
 
         Unless it passes, or with `costs=True`, each linear layer is measured: the difference of the logits if it alone
-        multiplies in the type, on the 64 texts that differ most. The most expensive ones that must stay in float32,
-        less those that need not, are the list `keep` of the result. For each layer that takes a pass over these texts
-        and the time of `to_dtype`, and for each layer of the list about one pass over all texts.
+        multiplies in the type, on the 64 texts that differ most. The list `keep` of the result names layers with which
+        the type passes if they stay in float32: the most expensive ones, without those that it passes without.
+        Measuring a layer takes a pass over these texts and the time of `to_dtype`, and the search about one pass over
+        all texts for each layer of the list.
 
         Returns a `deberta_c.evaluation.PrecisionCheck`: shares, intervals of `confidence`, the texts that differ most,
         costs. Errors: those of `to_dtype` and of `predict`; RuntimeError if the head is missing.

@@ -219,6 +219,8 @@ def _array(name: str, value: Any) -> NDArray[Any]:
         array = np.asarray(value)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{name} has rows of different lengths; tokenize with padding=True") from error
+    if name == "input_ids" and isinstance(next(array.flat, None), str):
+        raise TypeError("input_ids contains texts; call model(**tokenizer(texts)), or model.predict(texts)")
     if array.dtype.kind == "O":
         _raise_if_huge(name, value)
         raise ValueError(f"{name} contains Python objects; give integers, as the tokenizer returns them")

@@ -1,4 +1,4 @@
-"""The type in which the linear layers of a network multiply, and the layers that stay in float32."""
+"""The type in which the linear layers of an encoder multiply, and the layers that stay in float32."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -23,8 +23,8 @@ _FUSED = re.compile(r"\.(key|value)_proj\.weight$")  # multiplied as one weight
 class Precision(NamedTuple):
     """How the linear layers of an encoder multiply: what the attribute `precision` of a model says.
 
-    `dtype` is "float32", "bfloat16" or "int8", `keep` names the layers that stay in float32, and `kernels` says who
-    multiplies and with which instructions. A model opened with `dtype=model.precision` computes in the same way,
+    `dtype` is "float32", "bfloat16" or "int8", `keep` names the layers that stay in float32, and `kernels` names the
+    library that multiplies and its instructions. A model opened with `dtype=model.precision` computes in the same way,
     without the self-test.
 
     >>> import deberta_c
@@ -37,7 +37,7 @@ class Precision(NamedTuple):
 
     @property
     def kernels(self) -> str:
-        """Who multiplies, and with which instructions, such as "own avx512_vnni"."""
+        """The library that multiplies, "own" or "onednn", and its instructions, such as "own avx512_vnni"."""
         return _core.multiplier(self.dtype)
 
     def __str__(self) -> str:
@@ -126,7 +126,7 @@ def checked_keep(keep: Any, among: Iterable[Unit]) -> tuple[str, ...]:
             near = get_close_matches(str(bare), known, n=1)
             raise ValueError(
                 f"keep contains {describe(name)}, which names no linear layer of the encoder; give names such as "
-                f"{(near or known[:1] or ['encoder.layer.0'])[0]!r}, or 'encoder.layer.0' for all of a layer"
+                f"{(near or known[:1] or ['encoder.layer.0'])[0]!r}, or 'encoder.layer.0' for all linear layers in it"
             )
         chosen.update(found)
     return tuple(layer for layer in known if layer in chosen)

@@ -206,7 +206,8 @@ def _require(settings: Settings, kind: str, *names: str) -> Path:
         if not (folder / name).is_file():
             raise FileNotFoundError(
                 f"{str(folder)!r} has no {name}, which holds the vocabulary; a {kind} is made of {_FILES[kind]}: copy "
-                "that there, from the model that this one was trained from if need be"
+                "that there, from the model that this one was trained from if need be, or save it there with "
+                "tokenizer.save_pretrained"
             )
     return folder / names[0]
 

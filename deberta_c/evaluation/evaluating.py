@@ -76,6 +76,8 @@ class Evaluation:
         return len(self.texts)
 
     def __getitem__(self, name: str) -> float:
+        if name not in self.metrics:
+            raise KeyError(f"there is no metric {name!r}; there are {', '.join(self.metrics)}")
         return self.metrics[name].value
 
     @property

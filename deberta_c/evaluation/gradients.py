@@ -19,7 +19,7 @@ class Gradients:
 
     A training of the core has the gradient of each row of its word table. Here the table has a row for each token of
     a batch instead of one for each word, so that every token has a vector, and a gradient, of its own. `longest` is
-    the number of tokens of the longest row, `baseline` the token that stands for nothing.
+    the number of tokens of the longest row, `baseline` the token of the text where the path begins.
     """
 
     def __init__(self, model: Any, baseline: str | None, longest: int) -> None:
@@ -89,7 +89,7 @@ class Gradients:
         return found
 
     def _open(self) -> _core.Training:
-        """The network with a word table of its own, of which alone there are gradients."""
+        """The network with a separate word table, the only weights that get gradients."""
         width = self._table.shape[1]
         empty = np.zeros(4 * self._size * width, np.uint8)
         words = (_WORDS, "F32", (self._size, width), empty, None, self._tensors[_WORDS][5])

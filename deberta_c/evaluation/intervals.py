@@ -61,5 +61,10 @@ def check_bootstrap(resamples: int, confidence: float) -> None:
     """ValueError for options that give no interval."""
     if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 0:
         raise ValueError(f"resamples is {resamples!r}; give the number of draws, such as 1000, or 0 for no intervals")
-    if not 0 < confidence < 1:
+    check_confidence(confidence)
+
+
+def check_confidence(confidence: float) -> None:
+    """ValueError unless it is above 0 and below 1."""
+    if not isinstance(confidence, (int, float, np.number)) or not 0 < confidence < 1:
         raise ValueError(f"confidence is {confidence!r}; it must be between 0 and 1, such as 0.95")

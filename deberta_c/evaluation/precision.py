@@ -19,7 +19,7 @@ from deberta_c._models.precision import FLOAT32, Precision, Unit, checked_dtype,
 from deberta_c._models.predict import check_rows
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
-from deberta_c.evaluation.intervals import wilson
+from deberta_c.evaluation.intervals import check_confidence, wilson
 
 Answers = list[NDArray[np.float32]]
 _MEASURED = 64  # texts that the costs of layers are measured on: those that differ most
@@ -222,9 +222,9 @@ def check_precision(
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> PrecisionCheck:
     """Compares the answers of a model in bfloat16 or int8 with those in float32: see the method of the same name."""
-    for name, value in (("at_least", at_least), ("confidence", confidence)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= 1:
-            raise ValueError(f"{name} is {value!r}; it is a share between 0 and 1, such as 0.99")
+    if isinstance(at_least, bool) or not isinstance(at_least, (int, float)) or not 0 < at_least <= 1:
+        raise ValueError(f"at_least is {at_least!r}; it is a share between 0 and 1, such as 0.99")
+    check_confidence(confidence)
     exact = model._in(FLOAT32)
     exact._require_head()
     precision = _wanted(model, dtype, keep)

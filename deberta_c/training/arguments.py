@@ -156,8 +156,9 @@ class TrainingArguments:
     activation_checkpointing: bool | None = None
     """Keep only the input of each layer, and compute the layer again in the backward pass: less memory, more time."""
     freeze_layers: int = 0
-    """The first so many layers do not change, nor do the embeddings, the convolution, and the position table with its
-    LayerNorm, which all layers read. Their output is computed once for each row, without dropout, and kept."""
+    """The number of layers, from the first, that do not change. Nor do the embeddings, the convolution, and the
+    position table with its LayerNorm, which all layers read. The output of these layers is computed once for each row,
+    without dropout, and kept."""
     freeze_embeddings: bool = False
     """The embeddings do not change."""
     frozen_outputs_gb: float = 2.0
@@ -267,7 +268,7 @@ class TrainingArguments:
         return int(self.per_device_eval_batch_size)
 
     def get_warmup_steps(self, num_training_steps: int) -> int:
-        """The steps in which the learning rate rises, of a training of so many steps."""
+        """The steps in which the learning rate rises, in a training of `num_training_steps` steps."""
         share = self.warmup_steps < 1
         return math.ceil(num_training_steps * self.warmup_steps) if share else int(self.warmup_steps)
 

@@ -232,7 +232,7 @@ class DefaultFlowCallback(TrainerCallback):
 
 
 class EarlyStoppingCallback(TrainerCallback):
-    """Stops a training when `metric_for_best_model` got no better in so many evaluations in a row.
+    """Stops a training when `metric_for_best_model` got no better in a number of evaluations in a row.
 
     Getting better by `early_stopping_threshold` or less does not count. It needs `metric_for_best_model` and an
     `eval_strategy` in the arguments, and with `load_best_model_at_end` the model ends with its best weights.
@@ -249,7 +249,7 @@ class EarlyStoppingCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any
     ) -> None:
-        """Refuses arguments with which it could not work; begins to count, or goes on as the checkpoint did."""
+        """Checks the arguments; begins to count, or continues the count of a checkpoint."""
         if args.metric_for_best_model is None:
             raise ValueError('EarlyStoppingCallback needs metric_for_best_model, such as "loss", in the arguments')
         if args.eval_strategy == "no":

@@ -84,7 +84,7 @@ class NGramMasking:
         )
 
     def _taken(self, count: int, random: np.random.Generator) -> NDArray[np.int64]:
-        """The numbers of the words of all n-grams, of so many words."""
+        """Which of `count` words are in the drawn n-grams, by their numbers."""
         grams = random.choice(self._grams, size=count // self._window + 1, p=self._chances)
         shares = random.random(len(grams))
         taken, offset = np.zeros(count, bool), 0

@@ -151,7 +151,7 @@ class SequenceObjective(Objective):
             found = np.asarray(given if hasattr(given, "dtype") and given.dtype != object else list(given), np.float32)
         except (TypeError, ValueError) as error:
             raise ValueError(
-                f"{name} teacher_logits are no array ({error}); give {self.classes} finite numbers for each row"
+                f"{name} teacher_logits are not an array ({error}); give {self.classes} finite numbers for each row"
             ) from error
         if found.ndim != 2 or found.shape[1] != self.classes or not np.isfinite(found).all():
             raise ValueError(

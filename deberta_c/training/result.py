@@ -7,6 +7,7 @@ from typing import Any
 
 from deberta_c._base.tables import Row, html_table, text_table
 
+_FIRST = ("epoch", "loss", "grad_norm", "learning_rate", "validation_loss")  # checkpoints sort the names
 _SKIPPED = frozenset({"step", "runtime", "samples_per_second", "steps_per_second", "train_loss", "total_flos"})
 
 
@@ -75,4 +76,4 @@ def history_of(log: Iterable[Row]) -> list[dict[str, Any]]:
             plain = name.removeprefix("eval_")
             if plain not in _SKIPPED and name != "epoch":
                 row[name if plain == name else f"validation_{plain}"] = value
-    return list(rows.values())
+    return [{name: row[name] for name in (*(name for name in _FIRST if name in row), *row)} for row in rows.values()]

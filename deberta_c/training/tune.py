@@ -41,10 +41,20 @@ class TuneResult:
         return trials(self.rows, self.metric, list(self.searched) or ["learning_rate"])
 
     def __repr__(self) -> str:
-        return text_table(self.rows)
+        return text_table(self._shown())
 
     def _repr_html_(self) -> str:
-        return html_table(self.rows)
+        return html_table(self._shown())
+
+    def _shown(self) -> list[dict[str, Any]]:
+        """The rows with hyperparameters as they are written: 2 epochs, not 2.0000."""
+        return [
+            {
+                name: f"{value:g}" if isinstance(value, float) and not name.startswith("validation_") else value
+                for name, value in row.items()
+            }
+            for row in self.rows
+        ]
 
 
 def tune(
@@ -69,9 +79,15 @@ def tune(
     loss becomes NaN or infinite is one of the worst. Ctrl-C and SIGTERM end the search: it warns and returns the
     trials that are finished, or raises KeyboardInterrupt where none is.
 
-    Errors: those of `fit`; ValueError for an empty space, fewer than one trial, or no validation set;
+    Errors: those of `fit`; TypeError if `open_model` is a model or no function; ValueError for an empty space, fewer
+    than one trial, or no validation set;
     FloatingPointError when the loss of every trial becomes NaN or infinite.
     """
+    if not callable(open_model) or (hasattr(open_model, "fit") and not isinstance(open_model, type)):
+        raise TypeError(
+            f"open_model is of type {type(open_model).__name__}; give a function that opens a model, such as "
+            "lambda: AutoModelForSequenceClassification.from_pretrained(DIR), because each trial trains a new one"
+        )
     chosen = combinations(space, trials, seed)
     searched = [name for name in chosen[0] if any(values[name] != chosen[0][name] for values in chosen)]
     if options.get("validation", 0.1) is None:

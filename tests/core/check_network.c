@@ -84,24 +84,43 @@ static void check_after_infinity(struct network *n, struct deberta_context *cont
     }
 }
 
-static bool third_time(void *data)
+/* Counts the calls, and stops at one of them. */
+struct stop {
+    int calls, at;
+};
+
+static bool count_and_stop(void *data)
 {
-    return ++*(int *)data == 3;
+    struct stop *stop = data;
+    return ++stop->calls == stop->at;
 }
 
-/* Called before each layer except the last, which is short: two chunks of L - 1 layers, then stopped. */
-static void check_stop(const struct deberta_model *model, struct deberta_context *context)
+/* A pass can be stopped at every check, also within a layer, and leaves nothing behind: with several threads, the
+ * callback is asked while the caller waits, so that the number of checks varies. */
+static void check_stop(const struct deberta_model *model, struct deberta_context *context, int threads)
 {
-    float logits[4 * C];
+    enum { T = 200 }; /* two tiles, and two blocks of rows */
+    static int32_t long_ids[T];
+    struct deberta_batch one = {.ids = long_ids, .offsets = (const int64_t[]){0, T}, .count = 1};
+    float whole[C], logits[C];
     struct deberta_outputs outputs = {.logits = logits};
-    int calls = 0;
-    deberta_set_threads(1);
-    deberta_context_set_cancel(context, third_time, &calls);
-    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && calls == L - 1);
-    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && calls == 2 * (L - 1));
-    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_STOPPED && calls == 3);
+    struct stop stop = {0};
+    deberta_set_threads(threads);
+    CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = whole}) == DEBERTA_OK);
+    deberta_context_set_cancel(context, count_and_stop, &stop);
+    CHECK(deberta_model_forward(model, context, &one, &outputs) == DEBERTA_OK);
+    int checks = stop.calls;
+    CHECK(checks > L * 6);
+    for (int at = 1; at <= checks; at++) {
+        stop = (struct stop){.at = at};
+        enum deberta_status status = deberta_model_forward(model, context, &one, &outputs);
+        CHECK(stop.calls >= at ? status == DEBERTA_STOPPED && stop.calls == at : status == DEBERTA_OK);
+        CHECK(stop.calls == at || threads > 1);
+        stop = (struct stop){0};
+        CHECK(deberta_model_forward(model, context, &one, &outputs) == DEBERTA_OK);
+        CHECK(memcmp(logits, whole, sizeof whole) == 0 || linear_chosen() == &linear_onednn);
+    }
     deberta_context_set_cancel(context, NULL, NULL);
-    CHECK(deberta_model_forward(model, context, &batch, &outputs) == DEBERTA_OK && calls == 3);
 }
 
 static bool set_four_threads(void *data)
@@ -111,8 +130,7 @@ static bool set_four_threads(void *data)
     return threads_count() != 4;
 }
 
-/* The callback between layers may set the number of threads: the call goes on with the number it started with. With
- * hidden states it is called before all L layers. */
+/* The callback may set the number of threads: the call goes on with the number it started with. */
 static void check_threads_set_by_the_callback(const struct deberta_model *model, struct deberta_context *context)
 {
     enum { T = 17 };
@@ -194,7 +212,8 @@ static void check_network(bool own)
     }
     check_after_infinity(&n, context);
     check_wrong_batches(model, context);
-    check_stop(model, context);
+    for (int threads = 1; threads <= 2; threads++)
+        check_stop(model, context, threads);
     check_threads_set_by_the_callback(model, context);
     deberta_context_free(context);
     deberta_model_free(model);

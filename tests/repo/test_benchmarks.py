@@ -461,12 +461,14 @@ def test_the_table_of_precision_shows_what_was_lost():
     }
     outlying = {
         "plain": figures | {"agreement": 0.5}, "kept": figures, "keep": ["a", "b"], "linear_layers": 36,
-        "self_test_warns": True,
+        "self_test_warns": True, "searched": 200, "rows": 672,
     }  # fmt: skip
     result = {"machine": MACHINE, "rows": 1234, "types": {"int8": figures | {"self_test_warns": False}}}
     text = agreement.table({"ag_news, MiniLM": result | {"outliers": {"60": outlying}}})
     assert "| ag_news, MiniLM | 1,234 | int8 | 90.00% | 89.50% | -0.50 | 99.00% | 0.100 | passes |" in text
-    assert "| ag_news, MiniLM | x 60 | warns | 90.00% | 50.00% (89.50%) | 2 of 36 | 99.00% (89.50%) |" in text
+    assert (
+        "| ag_news, MiniLM | 200 / 672 | x 60 | warns | 90.00% | 50.00% (89.50%) | 2 of 36 | 99.00% (89.50%) |" in text
+    )
 
 
 @pytest.mark.parametrize(("dtype", "points", "share"), [("bfloat16", 0.1, 0.999), ("int8", 0.5, 0.99)])

@@ -137,12 +137,11 @@ def test_readme_is_short():
 
 def test_tables_and_figures_are_printed_from_the_results():
     from benchmarks import readme
-    from benchmarks.peers.report import figures
 
     texts = [path.read_text(encoding="utf-8") for path in readme.DOCUMENTS]
     for name in readme.TABLES:
         assert sum(f"<!-- table: {name} -->\n**" in text for text in texts) == 1
-    for name in figures(readme.stated()):
+    for name in readme.figures():
         assert any(f"<!-- figure: {name} -->" in text for text in texts)
     assert [readme.printed(text) for text in texts] == texts
 

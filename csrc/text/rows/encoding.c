@@ -343,11 +343,8 @@ enum deberta_status deberta_tokenizer_encode(const struct deberta_tokenizer *tok
     TRY(truncation_init(&run.truncation, options, pair, special));
     size_t workers = (size_t)threads_count();
     struct watch watch = {.stop = options->stop, .data = options->stop_data};
-    struct watching before = watch_set((struct watching){.watch = &watch, .calls_stop = options->stop != NULL});
-    enum deberta_status status = run_all(&run, workers);
-    watch_set(before);
-    if (watch.stopped) /* cancelling takes precedence over other failures */
-        status = fail(DEBERTA_STOPPED, "stopped");
+    struct watching before = watch_begin(&watch);
+    enum deberta_status status = watch_end(&watch, before, run_all(&run, workers));
     run_release(&run, workers);
     if (status != DEBERTA_OK)
         deberta_encodings_release(out);

@@ -37,6 +37,21 @@ def test_the_sample_and_the_default_model(capsys):
     assert "texts of the sample that differ most (the first 5 of 16)" in shown
 
 
+@pytest.mark.parametrize("command", ["check-precision", "info"])
+def test_the_model_may_be_an_option(command, tmp_path, capsys):
+    """As in the other commands."""
+    assert main([command, "--model", str(tmp_path / "missing")]) == 1
+    assert "missing" in capsys.readouterr().err
+
+
+def test_unknown_options_show_the_usage_of_the_command(capsys):
+    with pytest.raises(SystemExit):
+        main(["check-precision", "--textt", "a"])
+    shown = capsys.readouterr().err
+    assert shown.startswith("usage: python -m deberta_c check-precision [-h]")
+    assert shown.endswith("check-precision: error: unrecognized arguments: --textt\n")
+
+
 def test_files_and_json(table, tmp_path, capsys, monkeypatch):
     assert main(["check-precision", "--texts", table, "--column", "message", "--json", "-"]) == 0
     made = json.loads(capsys.readouterr().out)

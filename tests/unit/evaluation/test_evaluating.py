@@ -34,6 +34,8 @@ def test_it_agrees_with_predict(model, result):
     assert figure.low <= figure.value <= figure.high
     assert result.confusion.sum() == len(result) == 8
     assert np.trace(result.confusion) == sum(right)
+    with pytest.raises(KeyError, match="there is no metric 'f1'; there are accuracy, f1_macro, f1_weighted"):
+        result["f1"]
 
 
 def test_tables(result):

@@ -43,7 +43,7 @@ def test_every_option_reaches_the_training(tmp_path):
         path.write_text(path.read_text().replace("text,label", "message,kind"))
     given = [word for option, (value, _, _) in OPTIONS.items() for word in (option, value)]
     files = ["--validation", str(held_out), "--checkpoints", str(tmp_path / "kept"), "--out", str(tmp_path / "out")]
-    columns = ["--text-column", "message", "--label-column", "kind", "--max-length", "6", "--checkpointing"]
+    columns = ["--column", "message", "--label-column", "kind", "--max-length", "6", "--checkpointing"]
     assert main(["train", str(source), *columns, *files, *given, "--freeze-embeddings", "--quiet"]) == 0
     kept = next((tmp_path / "kept").glob("checkpoint-*"))
     found = json.loads((kept / "training_args.json").read_text())

@@ -98,6 +98,20 @@ def test_wrong_searches(options, error, message):
         tune(new_model, TEXTS, LABELS, **options)
 
 
+def test_tune_needs_a_function_that_opens_a_model():
+    for given in (new_model(), "CHECKPOINT"):
+        name = type(given).__name__
+        with pytest.raises(TypeError, match=f"open_model is of type {name}; give a function that opens a model"):
+            tune(given, TEXTS, LABELS, space={"epochs": [1]})
+
+
+def test_tune_shows_hyperparameters_as_they_are_written():
+    rows = [{"learning_rate": 1e-5, "epochs": 2.0, "best_epoch": 2, "validation_f1": 1.0}]
+    shown = TuneResult(rows, "validation_f1", [], None)
+    assert repr(shown).splitlines()[1].split() == ["1e-05", "2", "2", "1.0000"]
+    assert ">2<" in shown._repr_html_()
+
+
 def test_pictures():
     """PNG for a notebook, a panel for the loss and one for the metrics, whatever values were searched."""
     pytest.importorskip("matplotlib")

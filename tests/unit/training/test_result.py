@@ -22,6 +22,12 @@ def test_a_row_for_each_epoch():
     assert result().best == first
 
 
+def test_the_columns_of_a_resumed_training_are_in_the_same_order():
+    """A checkpoint sorts the names of its log."""
+    resumed = history_of([dict(sorted(entry.items())) for entry in LOG])
+    assert list(map(list, resumed)) == list(map(list, history_of(LOG)))
+
+
 def test_it_shows_itself():
     text = repr(result())
     assert text.splitlines()[0].split() == list(history_of(LOG)[0])

@@ -151,8 +151,12 @@ def test_a_signal_within_a_step_takes_effect_at_its_end(tokenizer, tmp_path, eve
     options = {"save_strategy": "steps", "save_steps": 100}
     whole = trainer_of(tokenizer, tmp_path / "whole", **options)
     whole.train()
-    with pytest.raises(KeyboardInterrupt):
-        trainer_of(tokenizer, tmp_path / "broken", callbacks=[sender], **options).train()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job of a shell ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            trainer_of(tokenizer, tmp_path / "broken", callbacks=[sender], **options).train()
+    finally:
+        signal.signal(signal.SIGINT, before)
     resumed = trainer_of(tokenizer, tmp_path / "broken", **options)
     resumed.train(resume_from_checkpoint=True)
     assert same(weights(whole.model), weights(resumed.model))
@@ -287,7 +291,8 @@ import deberta_c
 tokenizer = deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
 trainer = trainer_of(tokenizer, sys.argv[1], num_train_epochs=1000, save_strategy="steps", save_steps=1,
                      save_total_limit=2)
-print("begins", flush=True)
+trainer.add_callback(type("Says", (deberta_c.TrainerCallback,), {"on_step_begin": lambda *_, **__: print(flush=True)}))
+print(flush=True)
 trainer.train(resume_from_checkpoint=True if len(sys.argv) > 2 else None)
 """
 
@@ -301,8 +306,9 @@ def test_killed_at_any_moment_the_last_checkpoint_is_whole(tokenizer, tmp_path):
             command, stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path.cwd())}
         ) as run:
             assert run.stdout is not None
-            assert run.stdout.readline() == b"begins\n"
-            time.sleep(draw.uniform(0.0, 0.25))
+            for _ in range(draw.randrange(1, 5)):  # it begins, and begins up to three steps
+                assert run.stdout.readline() == b"\n"
+            time.sleep(draw.uniform(0.0, 0.1))
             run.send_signal(signal.SIGKILL)
         for path in checkpoints.found_in(tmp_path):
             deberta_c.AutoModelForSequenceClassification.from_pretrained(path)

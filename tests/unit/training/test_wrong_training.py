@@ -93,7 +93,7 @@ def test_fit_that_fails_leaves_the_names_of_the_labels(options, error, message):
         ({"input_ids": [[1, 2]] * 2, "attention_mask": [[1, 1]]}, ValueError, "attention_mask has 1 rows, .* 2"),
         ({"text": ["a", "b"], "label": [1, None]}, ValueError, r"train_dataset labels\[1\] is missing"),
         ({"text": ["a", "b"], "teacher_logits": np.ones((3, 2))}, ValueError, "2 rows, but 3 teacher_logits"),
-        ({"text": ["a", "b"], "teacher_logits": [[1, 2], [1]]}, ValueError, "teacher_logits are no array"),
+        ({"text": ["a", "b"], "teacher_logits": [[1, 2], [1]]}, ValueError, "teacher_logits are not an array"),
         ({"text": ["a", None]}, ValueError, r"^train_dataset: text\[1\] is missing"),
         ({"sentence1": ["a", "b"], "sentence2": ["a", 3]}, TypeError, r"^train_dataset: sentence2\[1\] is 3"),
         ({"text": ["a", "\ud800"]}, ValueError, r"^train_dataset: text\[1\] "),
