@@ -84,7 +84,7 @@ _MASK_NORMALIZED = {
 # Classes that give their flags, none, to the other special tokens, too.
 _ALL_FLAGGED = frozenset(("BigBirdTokenizer", "MPNetTokenizer", "MarkupLMTokenizer", "MvpTokenizer"))
 _SLOW_FLAGS: dict[str, dict[str, dict[str, bool]]] = {
-    V1: {**{key: {} for key in SPECIAL_NAMES}, "mask_token": {"lstrip": True, "normalized": True}},
+    V1: {**{key: {"normalized": False} for key in SPECIAL_NAMES}, "mask_token": {"lstrip": True, "normalized": True}},
     V2: {"unk_token": {"normalized": True}},
 }
 _PADDED_LEFT = frozenset(

@@ -206,7 +206,7 @@ class Settings:
         named, extra = self.named(), self.extra()
         contents = [content_of(token) for token in (*named.values(), *extra)]
         # The special tokens of added_tokens.json; transformers 5 does not see those that tokenizer_config.json flags.
-        seen = contents if rule != "HF5" else [content for content in contents if content not in self._flagged(named)]
+        seen = contents if rule != "HF5" else [*self._unflagged(named), *map(content_of, extra)]
         found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(seen)))
         of_file = dict(found)
         if "added_tokens_decoder" in self.file:
@@ -229,18 +229,18 @@ class Settings:
             if isinstance(token, dict) and content not in contents[: len(named)]:
                 found[content] = _read_added(self.path, token)._replace(special=True)
             elif rule == "HF5":
-                if content not in known:
+                if content not in known and token not in named.values():
                     found[content] = AddedToken(content, special=True)
-                elif content not in contents[: len(named)]:
+                elif content in known and content not in contents[: len(named)]:
                     found[content] = known[content]
             else:
                 found[content] = found.get(content, AddedToken(content))._replace(special=True)
         return list(found.values())
 
-    def _flagged(self, named: Mapping[str, Any]) -> set[str]:
-        """The contents of special tokens to which tokenizer_config.json gives flags."""
+    def _unflagged(self, named: Mapping[str, Any]) -> list[str]:
+        """The contents of special tokens to which tokenizer_config.json gives no flags."""
         others = (*self.given, *self.legacy)
-        return {content_of(token) for name, token in named.items() if isinstance(token, dict) and name not in others}
+        return [content_of(token) for name, token in named.items() if isinstance(token, str) or name in others]
 
     def _special(
         self,

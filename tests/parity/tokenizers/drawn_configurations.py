@@ -40,6 +40,7 @@ WORDS = [
     "!",
 ]
 LETTERS = [*map(chr, (*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x144))), "中"]  # every byte, and one more
+CONTROL = ["[PAD]", "[CLS]", "[SEP]", "[MASK]"]  # pieces of the spm.model
 MERGES = [["h", "e"], ["Ġ", "hello"]]
 PARTS = [
     "hello", "HELLO", "world", "héllo", "he\u0301llo", "café", "CAFÉ", "中文", "x中y", "[MASK]", "[mask]", "[SEP]",
@@ -320,12 +321,21 @@ def contradict(files: dict[str, Any], added: list[list[Any]]) -> bool:
 
     A token that is listed with and without `normalized` is found both ways, one that was special once is left out when
     ids are decoded, and what a class replaces in a BertNormalizer does not concern the tokens that are normalized: see
-    docs/differences.md.
+    docs/differences.md. added_tokens.json lists a token that has flags elsewhere as normalized, an spm.model its
+    control pieces as not normalized.
     """
     content, config = files.get("tokenizer.json", {}), files["tokenizer_config.json"]
     listed = [*content.get("added_tokens", []), *config.get("added_tokens_decoder", {}).values()]
     tables = [file for file in files.values() if isinstance(file, dict)]
     listed += [token for file in tables for token in file.values() if isinstance(token, dict) and FLAGS[1] in token]
+    flagged = {token["content"] for token in listed}
+    listed += [
+        {"content": content, "normalized": True, "special": False}
+        for content in files.get("added_tokens.json", {})
+        if content in flagged
+    ]
+    if "spm.model" in files:
+        listed += [{"content": content, "normalized": False, "special": False} for content in CONTROL]
     normalized = {token[1]: token[5] for token in added}
     special = {token[1]: token[6] for token in added}
     replaced = (content.get("normalizer") or {}).get("type") == "BertNormalizer" and any(normalized.values())

@@ -330,6 +330,33 @@ def test_classes_flag_tokens_that_no_file_names(tmp_path):
         (tmp_path / "tokenizer_config.json").unlink()
 
 
+def test_a_claim_that_a_token_is_normalized_does_not_reach_a_default_token_of_deberta(tmp_path):
+    """transformers 4 adds the token of its class after the claimed one, which is not special."""
+    id = AutoTokenizer.from_pretrained(v1(tmp_path)).convert_tokens_to_ids("[SEP]")
+    claim = {"content": "[SEP]", "normalized": True, "special": False}
+    write(tmp_path, tokenizer_config_json={"added_tokens_decoder": {str(id): claim}})
+    assert AutoTokenizer.from_pretrained(tmp_path).added_tokens_decoder[id] == AddedToken("[SEP]", special=True)
+
+
+def test_transformers_5_adds_a_token_with_flags_after_the_same_str(tmp_path):
+    """The extra <x> is the str that eos_token has already added; without eos_token it is added last."""
+    sep = {"__type": "AddedToken", "content": "<x>", "lstrip": True, "normalized": False, "special": False}
+    for more, strips in (({"eos_token": "<x>"}, True), ({}, False)):
+        config = {"sep_token": sep, "additional_special_tokens": ["<x>"], **more}
+        tokenizer = AutoTokenizer.from_pretrained(bert_json(tmp_path, config), compatibility="transformers5")
+        id = tokenizer.convert_tokens_to_ids("<x>")
+        assert tokenizer.added_tokens_decoder[id] == AddedToken("<x>", lstrip=strips, special=True)
+
+
+def test_transformers_5_sees_a_token_of_added_tokens_json_that_a_name_gives_as_a_str(tmp_path):
+    bert(tmp_path)
+    token = {"__type": "AddedToken", "content": "<x>", "normalized": True, "special": False}
+    for config, normalized in (({"eos_token": "<x>", "sep_token": token}, False), ({"sep_token": token}, True)):
+        write(tmp_path, added_tokens_json={"<x>": len(BERT_TOKENS)}, tokenizer_config_json=config)
+        tokenizer = AutoTokenizer.from_pretrained(tmp_path, compatibility="transformers5")
+        assert tokenizer.added_tokens_decoder[len(BERT_TOKENS)].normalized is normalized
+
+
 def test_flags_of_a_named_token_win_over_added_tokens_json(tmp_path):
     bert(tmp_path)
     size = len(BERT_TOKENS)
