@@ -48,4 +48,5 @@ def test_a_signal_ends_a_layer(path: str) -> None:
     done = subprocess.run([sys.executable, "-c", RUN], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     times = [float(line) for line in done.stdout.split()]
-    assert len(times) == 2 and max(times) < LIMIT
+    assert len(times) == 2
+    assert max(times) < LIMIT
