@@ -121,7 +121,7 @@ def test_wrong_calls(texts, tokenizer, tmp_path):
         run(texts, tokenizer, tmp_path, objective="clm")
     with pytest.raises(ValueError, match="set vocab_size of the configuration"):
         run(texts, tokenizer, tmp_path, model=config_of(tokenizer, vocab_size=500))
-    with pytest.raises(ValueError, match="max_length is 65; .* max_position_embeddings allows 64: give max_length=64"):
+    with pytest.raises(ValueError, match=r"max_length is 65; .* max_position_embeddings allows 64: give max_length=64"):
         run(texts, tokenizer, tmp_path, max_length=65)
     with pytest.raises(TypeError, match="model is dict"):
         run(texts, tokenizer, tmp_path, model={})
