@@ -49,11 +49,14 @@ class Row(NamedTuple):
 
 
 def ours(tokenizer: Any, texts: list[str], pairs: list[str] | None = None) -> list[Row]:
-    """The rows of a tokenizer of deberta_c."""
+    """The rows of a tokenizer of deberta_c; texts are decoded without cleaning up, as by the library `tokenizers`."""
     batch = tokenizer(
         texts, pairs, return_token_type_ids=True, return_offsets_mapping=True, return_special_tokens_mask=True
     )
-    decoded = (tokenizer.batch_decode(batch.input_ids, skip_special_tokens=skip) for skip in (False, True))
+    decoded = (
+        tokenizer.batch_decode(batch.input_ids, skip_special_tokens=skip, clean_up_tokenization_spaces=False)
+        for skip in (False, True)
+    )
     columns = (batch.input_ids, batch.offset_mapping, batch.special_tokens_mask, batch.token_type_ids, *decoded)
     return [
         Row(ids, offsets, batch.word_ids(row), special, types, batch.tokens(row), *strings)
