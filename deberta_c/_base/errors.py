@@ -5,6 +5,7 @@ import sys
 import warnings
 from pathlib import Path
 from reprlib import Repr
+from types import FrameType
 from typing import Any
 
 _HERE = str(Path(__file__).parents[1]) + os.sep  # of the package
@@ -82,11 +83,20 @@ class PrecisionWarning(UserWarning):
 
 
 def warn_caller(warning: Warning) -> None:
-    """Issues a warning that points to the line which called the package, however deep this is called."""
+    """Issues a warning that points to the line which called the package, however deep this is called.
+
+    Where scikit-learn calls the package, it is the line that called scikit-learn.
+    """
     level, frame = 1, sys._getframe()
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_HERE):
+    while frame.f_back is not None and _is_between(frame):
         level, frame = level + 1, frame.f_back
     warnings.warn(warning, stacklevel=level)
+
+
+def _is_between(frame: FrameType) -> bool:
+    """Whether a frame is one of the package, or of a library that calls it for a user."""
+    library = str(frame.f_globals.get("__name__")).partition(".")[0]
+    return frame.f_code.co_filename.startswith(_HERE) or library in ("sklearn", "joblib")
 
 
 def import_error(error: ImportError) -> ImportError:

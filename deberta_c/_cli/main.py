@@ -205,8 +205,10 @@ def _problem_with_word(word: str) -> str | None:
 
 
 def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
-    """Prints a warning without its place in the code."""
-    print(f"deberta_c: warning: {message}", file=sys.stderr)
+    """Prints a warning without its place in the code, on a line of its own beside a bar of tqdm."""
+    bars: Any = sys.modules.get("tqdm")
+    write = print if bars is None else bars.tqdm.write
+    write(f"deberta_c: warning: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -41,7 +41,15 @@ from deberta_c._models.precision import (
     units,
     wanted_dtype,
 )
-from deberta_c._models.tensor_names import DECODER, MatchedWeights, by_current_name, match_weights, sources, tie
+from deberta_c._models.tensor_names import (
+    DECODER,
+    PREFIXES,
+    MatchedWeights,
+    by_current_name,
+    match_weights,
+    sources,
+    tie,
+)
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast
 
 M = TypeVar("M", bound="OpenedModel")
@@ -64,6 +72,10 @@ _TASKS = frozenset(
         "NextSentencePrediction",
     }
 )
+_SAME_SHAPES = frozenset({"SequenceClassification", "TokenClassification", "MultipleChoice"})
+"""Tasks whose heads may have tensors of the same names and shapes."""
+_NEW_HEAD = frozenset({"num_labels", "id2label", "label2id", "problem_type", "ignore_mismatched_sizes"})
+"""Options of who opens a checkpoint to fine-tune it."""
 _NAN = re.compile(r"tensor '(?P<name>[^']*)' holds (?P<value>\S+) at index (?P<index>\d+)")
 
 
@@ -473,12 +485,21 @@ class OpenedModel:
                 model.__dict__.pop("_core", None)
 
     def _warn(self, matched: MatchedWeights) -> None:
-        where = repr(self.name_or_path)
+        where, unexpected = repr(self.name_or_path), self._unexpected(matched)
+        others, trains = self._other_task(), not self._options.keys().isdisjoint(_NEW_HEAD)
         if self._missing:
-            missing = ", ".join(map(describe, self._missing))
-            text = f"{where} lacks {missing}: {self._missing_head_text}{self._other_task()}"
+            text = f"{where} {self._lacking(matched)}: {self._missing_head_text}{others}"
+            if trains:
+                text = (
+                    f"{where} {self._lacking(matched)}: the head is newly initialized; train it, with fit or a "
+                    "Trainer, because running it raises an error before"
+                )
+                prefix = PREFIXES[self.config.model_type]
+                body = f"{prefix}embeddings.", f"{prefix}encoder."
+                unexpected = tuple(name for name in unexpected if name.startswith(body))  # not those of another head
             warn_caller(MissingHeadWarning(text, tensors=self._missing))
-        unexpected = self._unexpected(matched)
+        elif not trains and others and {self._task(), type(self).__name__.partition("For")[2]} <= _SAME_SHAPES:
+            warn_caller(MissingHeadWarning(f"{where} has a head that was trained for another task{others}"))
         if unexpected:
             more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
             shown = ", ".join(map(describe, unexpected[:8] if more else unexpected)) + more
@@ -490,6 +511,15 @@ class OpenedModel:
                 "tie_word_embeddings ties them; both are used as they are stored"
             )
             warn_caller(UntiedWeightsWarning(text, tensors=self._untied))
+
+    def _lacking(self, matched: MatchedWeights) -> str:
+        """What a message says of the missing tensors of the head, and of those that have another size."""
+        lacks = [f"lacks {', '.join(describe(self._transformers_name(name)) for name in matched.missing)}"]
+        others = [
+            f"has {describe(self._transformers_name(name))} of shape {found}, not {wanted}"
+            for name, found, wanted in matched.mismatched
+        ]
+        return " and ".join([*(lacks if matched.missing else []), *others])
 
     def _warn_of_precision(self, failures: Mapping[str, str], model: "OpenedModel") -> None:
         """Warns that types failed the self-test; `model` is the one that is returned nevertheless."""
@@ -529,12 +559,19 @@ class OpenedModel:
 
     def _other_task(self) -> str:
         """The end of a message if config.json names another task: the class that opens the files."""
-        classes = self.config.get("architectures")
-        name = classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
-        _, found, task = name.partition("For")
-        if not found or task not in _TASKS or name == type(self).__name__:
+        task = self._task()
+        if task not in _TASKS or self._architecture() == type(self).__name__:
             return ""
-        return f"; this checkpoint is a {name[:80]}: open it with AutoModelFor{task}"
+        return f"; this checkpoint is a {self._architecture()[:80]}: open it with AutoModelFor{task}"
+
+    def _task(self) -> str:
+        """The task of the files as config.json names it, such as "MaskedLM"; empty if it names none."""
+        return self._architecture().partition("For")[2]
+
+    def _architecture(self) -> str:
+        """The class of transformers that config.json names; empty if it names none."""
+        classes = self.config.get("architectures")
+        return classes[0] if isinstance(classes, list) and classes and isinstance(classes[0], str) else ""
 
 
 def untrained_head_text(what: str) -> str:

@@ -298,6 +298,7 @@ _SHARES = {
     "eval_delay": math.inf, "adam_beta1": 1, "adam_beta2": 1, "label_smoothing_factor": 1,
     "frozen_outputs_gb": math.inf,
 }  # fmt: skip
+_SHORT = {"lr": "learning_rate", "bs": "per_device_train_batch_size"}  # what some call an argument
 _WHY = {"batch_rebalance": '; one process has nothing to balance, give "group_by_length"'}
 
 
@@ -372,7 +373,7 @@ def _known_options(options: dict[str, Any]) -> dict[str, Any]:
             if (value and value != default) or (value is False and default):
                 raise ValueError(f"{name} is {value!r}; {why}")
         else:
-            near = nearest(name, [*known, *_HARMLESS, *_REFUSED])
+            near = nearest(_SHORT.get(name, name), [*known, *_HARMLESS, *_REFUSED])
             hint = f"; did you mean {near[0]!r}?" if near else "; see help(deberta_c.TrainingArguments)"
             raise TypeError(f"TrainingArguments has no argument {name!r}{hint}")
     if idle:

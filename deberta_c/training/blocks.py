@@ -92,7 +92,7 @@ def read_blocks(
     if max_length < 3:
         raise ValueError(f"max_length is {max_length}; it must be at least 3, because two tokens frame each row")
     ends = (_id_of(tokenizer, "cls_token"), _id_of(tokenizer, "sep_token"))
-    paths = [Path(files)] if isinstance(files, (str, os.PathLike)) else [Path(path) for path in files]
+    paths = checked_paths(files)
     with tempfile.TemporaryFile(dir=folder) as store:
         for batch in _batches(text for path in paths for text in _documents(path, documents)):
             found = tokenizer(batch, add_special_tokens=False, return_attention_mask=False, verbose=False)["input_ids"]
@@ -103,6 +103,17 @@ def read_blocks(
             raise ValueError(f"{', '.join(map(str, paths)) or 'files'} has no text; give files with text")
         store.flush()
         return Blocks(np.memmap(store, np.int32, "r", shape=(count,)), max_length, ends)
+
+
+def checked_paths(files: Iterable[str | Path] | str | Path) -> list[Path]:
+    """The paths of text files.
+
+    Errors: OSError for the first one that cannot be opened.
+    """
+    paths = [Path(files)] if isinstance(files, (str, os.PathLike)) else [Path(path) for path in files]
+    for path in paths:
+        path.open("rb").close()
+    return paths
 
 
 def _id_of(tokenizer: Any, name: str) -> int:

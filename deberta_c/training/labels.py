@@ -6,12 +6,15 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._base.errors import short
+from deberta_c._base.errors import short, warn_caller
 from deberta_c._columns.texts import RowName, is_missing, rows_of, values_of
 from deberta_c._models.config import PreTrainedConfig
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 
 _ROW = rows_of("labels")
+_NUMBERS = (
+    "is this the column of labels? Numbers to predict need a regression: num_labels=1, or --regression of a command"
+)
 ClassWeight = Mapping[Any, float] | Sequence[float] | str | None
 
 
@@ -82,6 +85,10 @@ def split_rows(
     most = np.maximum(sizes - 1, 0)
     wanted = max(1, round(share * count))
     if most.sum() < wanted:
+        if classes is not None and sizes.max() == 1:
+            raise ValueError(
+                f"each of {count} rows has a label of its own, and none is left to validate with; {_NUMBERS}"
+            )
         raise ValueError(
             f"validation is {share}, which is {wanted} of {count} rows, but every label needs a row to train on; give "
             "validation=None, or more rows"
@@ -100,7 +107,7 @@ def class_weights(given: ClassWeight, labels: EncodedLabels) -> NDArray[np.float
     """The weights (C) of the classes: "balanced", a number for each name, or for each class in the order of the logits.
 
     "balanced" is N / (C * rows of the class), as in scikit-learn; for independent labels the rows without a label over
-    those with it.
+    those with it, and 1 for a label without rows.
 
     Errors: ValueError for a regression, an unknown name, and a label that no row has.
 
@@ -116,8 +123,10 @@ def class_weights(given: ClassWeight, labels: EncodedLabels) -> NDArray[np.float
         if given != "balanced":
             raise ValueError(f"class_weight is {given!r}; it must be 'balanced', a weight for each label, or None")
         rows, counts = len(labels.values), label_counts(labels)
-        require_examples(labels)
-        return rows / (len(names) * counts) if labels.problem == SINGLE else (rows - counts) / counts
+        if labels.problem == SINGLE:
+            require_examples(labels)
+            return rows / (len(names) * counts)
+        return np.where(counts > 0, (rows - counts) / np.maximum(counts, 1), 1.0)
     if isinstance(given, Mapping):
         weights = {str(name): weight for name, weight in given.items()}
         if unknown := [name for name in weights if name not in names]:
@@ -146,11 +155,15 @@ def label_counts(labels: EncodedLabels) -> NDArray[np.float64]:
 
 
 def require_examples(labels: EncodedLabels) -> None:
-    """Raises ValueError when a label of the model has no row to learn from."""
+    """Raises ValueError when a class has no row to learn from; warns when an independent label has none."""
     if labels.problem == REGRESSION:
         return
     without = [name for name, count in zip(labels.names, label_counts(labels), strict=True) if not count]
-    if without:
+    if without and labels.problem == MULTIPLE:
+        warn_caller(
+            UserWarning(f"no row to train on has the label {short(without)[1:-1]}; the model learns that it is absent")
+        )
+    elif without:
         raise ValueError(
             f"no row has the label {without[0]!r}; give examples of it, or, if there are several labels, open the "
             "model with those that there are"
@@ -217,9 +230,10 @@ def _numbered(labels: list[Any], config: PreTrainedConfig) -> tuple[dict[Any, in
             f"labels has {min(twice)!r} as a number and as a str; convert the column, for instance with .astype(str)"
         )
     if len(found) != len(names):
+        hint = f"; each row has a label of its own: {_NUMBERS}" if len(found) == len(labels) > len(names) else ""
         raise ValueError(
             f"labels has {len(found)} different labels, {short(found)}, but the model {len(names)}, {short(names)}; "
-            f"open it with num_labels={len(found)} and, if it has a head already, ignore_mismatched_sizes=True"
+            f"open it with num_labels={len(found)} and, if it has a head already, ignore_mismatched_sizes=True{hint}"
         )
     if len(unknown) < len(found) or (isinstance(unknown[0], int) and not generic):
         raise ValueError(

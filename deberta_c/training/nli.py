@@ -53,7 +53,10 @@ def nli_pairs(
         raise ValueError(f"texts has {len(premises)} rows, but labels {len(named)}; give two of equal length")
     known = list(dict.fromkeys(named))
     if len(known) < 2:
-        raise ValueError(f"labels has {len(known)} different labels; pairs need at least 2")
+        what = f"is {known[0]!r} in all rows" if known else "is empty"
+        raise ValueError(
+            f"labels {what}; give texts of two labels at least, so that there are pairs which do not agree"
+        )
     _check_counts(negatives, max_per_label, label_names)
     hypotheses = _hypotheses(hypothesis_template, known)
     random = np.random.default_rng(seed)

@@ -85,7 +85,7 @@ def check_predictions(logits: NDArray[Any], labels: NDArray[Any], names: Mapping
     found = one_class(logits, labels)
     if found is not None:
         name = names.get(found, found)
-        warn_caller(UserWarning(f"the model gives all of {len(labels)} rows that it learnt from {name!r}; {ADVICE}"))
+        warn_caller(UserWarning(f"the model gives all rows that it learnt from one label, {name!r}; {ADVICE}"))
 
 
 def _loss(logits: NDArray[Any], labels: NDArray[Any]) -> float:

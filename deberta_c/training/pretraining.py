@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.extras import require
+from deberta_c._base.tables import html_table, text_table
 from deberta_c._files.atomic import require_writable
 from deberta_c._models.auto import AutoModelForMaskedLM
 from deberta_c._models.config import DebertaV2Config, PreTrainedConfig
@@ -17,7 +19,7 @@ from deberta_c._models.heads import MaskedLanguageModel, ReplacedTokenDetector
 from deberta_c._models.losses import IGNORED, REPLACED, loss_and_gradient
 from deberta_c._tokenizers.tokenizer import as_tokenizer
 from deberta_c.training.arguments import TrainingArguments, integer
-from deberta_c.training.blocks import Blocks, read_blocks
+from deberta_c.training.blocks import Blocks, checked_paths, read_blocks
 from deberta_c.training.callbacks import PrinterCallback
 from deberta_c.training.fit import training_arguments
 from deberta_c.training.masking import NGramMasking
@@ -29,6 +31,8 @@ from deberta_c.training.trainer import Trainer
 OBJECTIVES = ("masked_lm", "replaced_tokens")
 _WORDS = "deberta.embeddings.word_embeddings.weight"
 _OF_GENERATOR = "generator:"
+_SHOWN = ("step", "epoch", "loss", "eval_loss", "train_loss", "learning_rate")  # of the logs, in a table
+_MOST_SHOWN = 20  # rows of it
 
 
 class PretrainResult(NamedTuple):
@@ -44,6 +48,31 @@ class PretrainResult(NamedTuple):
     """Updates of the weights."""
     seconds: float
     """How long the training took."""
+
+    def to_frame(self) -> Any:
+        """The history as a DataFrame of pandas. Errors: ImportError without pandas."""
+        return require("pandas", "to_frame").DataFrame(self.history)
+
+    def __repr__(self) -> str:
+        return "\n".join([text_table(self._shown()), self._summary()])
+
+    def _repr_html_(self) -> str:
+        return f"{html_table(self._shown())}<p>{self._summary()}</p>"
+
+    def _shown(self) -> list[dict[str, Any]]:
+        """A row for each step with logs, at most 20 of them, evenly spaced."""
+        steps: dict[int, dict[str, Any]] = {}
+        for entry in self.history:
+            found = {name: entry[name] for name in _SHOWN if name in entry}
+            if len(found) > 1:
+                steps.setdefault(entry["step"], {}).update(found)
+        chosen = np.unique(np.linspace(0, len(steps) - 1, min(len(steps), _MOST_SHOWN)).round().astype(np.int64))
+        rows = list(steps.values())
+        return [rows[place] for place in chosen.tolist()]
+
+    def _summary(self) -> str:
+        count = f"{self.steps:,} steps" if self.steps != 1 else "1 step"
+        return f"{count} in {self.seconds:.1f} s; {type(self.model).__name__}"
 
 
 def pretrain(
@@ -116,6 +145,9 @@ def pretrain(
     seed = integer("seed", seed, 0)
     if not 0 <= detection_weight < math.inf:
         raise ValueError(f"detection_weight is {detection_weight!r}; it must be a number of at least 0")
+    files = checked_paths(files)
+    if validation is not None and not isinstance(validation, (int, float)):
+        validation = checked_paths(validation)
     require_writable("output_dir", output)
     output.mkdir(parents=True, exist_ok=True)
     if detects:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from deberta_c._base.extras import require
 from deberta_c._base.tables import Row, html_table, text_table
 
 _FIRST = ("epoch", "loss", "grad_norm", "learning_rate", "validation_loss")  # checkpoints sort the names
@@ -41,6 +42,10 @@ class FitResult:
     def best(self) -> Row:
         """The entry of `history` for the weights that the model has."""
         return next((row for row in self.history if row["epoch"] == self.best_epoch), {"epoch": self.best_epoch})
+
+    def to_frame(self) -> Any:
+        """The history as a DataFrame of pandas, a row for each epoch. Errors: ImportError without pandas."""
+        return require("pandas", "to_frame").DataFrame(self.history)
 
     def plot(self) -> Any:
         """A figure of matplotlib: the losses of each epoch, and the metrics of the validation set."""

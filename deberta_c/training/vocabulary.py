@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,11 @@ def train_tokenizer(
                     **settings,
                 )  # fmt: skip
         except RuntimeError as error:
+            if most := re.search(r"Vocabulary size too high .*<= (\d+)", str(error)):
+                raise ValueError(
+                    f"vocab_size is {vocab_size}, but the texts have pieces for {int(most[1]) + 1} tokens; give that, "
+                    "more text, or hard_vocab_limit=False for as many tokens as there are"
+                ) from error
             raise ValueError(f"sentencepiece refuses vocab_size={vocab_size} or the texts: {error}") from error
         config = {
             "tokenizer_class": "DebertaV2Tokenizer", "vocab_type": "spm", "do_lower_case": lower_case,

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import tracemalloc
 import warnings
 
@@ -386,3 +387,37 @@ def test_tied_weights_are_compared_where_they_lie(copied):
     if copied:
         other[-1] ^= 1
         assert not _equal(*found.values())
+
+
+@pytest.mark.parametrize("base", [TINY, BERT])
+def test_one_warning_for_who_trains_a_new_head(tmp_path, base):
+    """Tensors of the head that the files have are not named besides."""
+    directory = write_model(tmp_path / "lm", base=base, head="legacy_lm", architectures=["XForMaskedLM"])
+    with pytest.warns() as caught:
+        model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory, num_labels=5)
+    (warning,) = caught
+    assert warning.category is MissingHeadWarning
+    message = str(warning.message)
+    assert re.search("'classifier.weight'.*: the head is newly initialized; train it, with fit or a Trainer", message)
+    assert "open it with" not in message
+    assert model.num_labels == 5
+    directory = write_model(tmp_path / "head", base=base)
+    with pytest.warns() as caught:
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(
+            directory, num_labels=5, ignore_mismatched_sizes=True
+        )
+    (warning,) = caught
+    assert "has 'classifier.weight' of shape (3, 16), not (5, 16) and has" in str(warning.message)
+    assert "lacks" not in str(warning.message)
+
+
+def test_a_head_of_another_task_with_the_same_shapes(tmp_path):
+    """transformers opens it without a word; the labels are those of whole texts."""
+    directory = write_model(tmp_path / "model", head="tokens", architectures=["DebertaV2ForSequenceClassification"])
+    message = "has a head that was trained for another task; .* open it with AutoModelForSequenceClassification"
+    with pytest.warns(MissingHeadWarning, match=message):
+        tag = deberta_c.pipeline("ner", str(directory))
+    assert isinstance(tag("hello world"), list)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        deberta_c.AutoModelForTokenClassification.from_pretrained(directory, num_labels=3)  # to be trained

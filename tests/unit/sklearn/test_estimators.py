@@ -15,7 +15,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
@@ -407,3 +407,27 @@ def test_without_scikit_learn():
     code += "except ImportError as error: print(error)"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "pip install 'deberta_c[sklearn]'" in ran.stdout
+
+
+def test_a_label_that_no_row_of_a_fold_has(tiny):
+    """As OneVsRestClassifier does, it warns, where scikit-learn was called, and goes on."""
+    y = np.zeros((24, 3), np.int64)
+    y[:, 0] = INDICATORS[:, 0]
+    y[:12, 1] = 1
+    estimator = DebertaClassifier(tiny, **QUICK, class_weight="balanced")
+    with pytest.warns(UserWarning, match="no row to train on has the label '2'") as caught:
+        scores = cross_val_score(estimator, TEXTS, y, cv=KFold(2), scoring="f1_micro", error_score="raise")
+    assert len(scores) == 2
+    assert {warning.filename for warning in caught} == {__file__}
+
+
+def test_one_warning_for_all_folds(tiny):
+    """Python shows a warning of one line and one text once."""
+    estimator = DebertaClassifier(tiny, epochs=1, learning_rate=1e-12)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("default")
+        found = [set(clone(estimator).fit(TEXTS, LABELS).predict(TEXTS)) for _ in range(2)]
+        GridSearchCV(estimator, {"batch_size": [4, 8]}, cv=2, scoring="f1_micro").fit(TEXTS, LABELS)
+    assert list(map(len, found)) == [1, 1]
+    shown = [warning for warning in caught if "the model gives all rows that it learnt from one label" in str(warning)]
+    assert [warning.filename for warning in shown] == [__file__] * 2

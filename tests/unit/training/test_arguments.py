@@ -60,6 +60,7 @@ def test_a_name_that_would_change_the_result_is_refused(name):
         ("learning_rat", "learning_rate"),
         ("num_epochs", "num_train_epochs"),
         ("batch_size", "batch_size"),
+        ("lr", "learning_rate"),
         ("qqq", None),
     ],
 )

@@ -77,7 +77,7 @@ def test_columns_of_pandas():
         ({}, ["a", None], ValueError, r"labels\[1\] is missing"),
         ({}, ["a", "b", "c"], ValueError, "3 different labels, .* but the model 2, .* num_labels=3"),
         ({}, ["a", "a"], ValueError, "one label only, .a."),
-        ({}, [0, 1, 2], ValueError, "3 different labels"),
+        ({}, [0, 1, 2], ValueError, "3 different labels.*; each row has a label of its own: is this the column"),
         (HAM, ["ham", "Spam"], ValueError, "has the label 'Spam'; the labels of the model are"),
         (HAM, [1, 2], ValueError, "has the label 1; .* or their numbers"),
         ({}, [0.5, 1], TypeError, r"labels\[0\] is 0.5 of type float"),
@@ -108,6 +108,11 @@ def test_a_split_leaves_every_class_a_row_to_train_on(share):
     assert len(validation) == max(1, round(11 * share))
     with pytest.raises(ValueError, match="10 of 11 rows, but every label needs a row to train on"):
         split_rows(11, 0.9, 0, classes)
+
+
+def test_a_split_of_labels_that_are_all_different():
+    with pytest.raises(ValueError, match=r"each of 9 rows has a label of its own.*is this the column.*--regression"):
+        split_rows(9, 0.1, 0, np.arange(9))
 
 
 def test_a_split_without_classes():
@@ -152,6 +157,10 @@ def test_a_label_without_a_row():
     with pytest.raises(ValueError, match="no row has the label 'ham'"):
         require_examples(labels)
     require_examples(encode_labels([1, 0.5], config(num_labels=1)))
+    several = encode_labels([["spam"], []], config(**HAM))
+    with pytest.warns(UserWarning, match="no row to train on has the label 'ham'; the model learns"):
+        require_examples(several)
+    np.testing.assert_allclose(class_weights("balanced", several), [1, 1])
 
 
 def test_metrics_beside_scikit_learn():

@@ -90,8 +90,8 @@ def test_columns_of_pandas():
     ("arguments", "options", "error", "message"),
     [
         ((TEXTS, LABELS[:5]), {}, ValueError, "texts has 6 rows, but labels 5"),
-        ((TEXTS[:3], LABELS[:3]), {}, ValueError, "labels has 1 different labels"),
-        (([], []), {}, ValueError, "labels has 0 different labels"),
+        ((TEXTS[:3], LABELS[:3]), {}, ValueError, "labels is 'alpha' in all rows; give texts of two labels"),
+        (([], []), {}, ValueError, "labels is empty; give texts of two labels"),
         ((["a", None], ["x", "y"]), {}, ValueError, r"texts\[1\] is missing"),
         ((["a", "b"], ["x", None]), {}, ValueError, r"labels\[1\] is missing"),
         ((["a", "b"], [0, 1]), {}, ValueError, r"labels\[0\] is 0, a number without a name; give names"),

@@ -11,7 +11,7 @@ import pytest
 
 import deberta_c
 
-pytestmark = pytest.mark.filterwarnings("ignore:the model gives all of")  # after one epoch
+pytestmark = pytest.mark.filterwarnings("ignore:the model gives all")  # after one epoch
 TEXTS = ["free entry now", "call now free", "see you home", "you at home"] * 3
 LABELS = ["spam", "spam", "ham", "other"] * 3
 

@@ -1,12 +1,13 @@
 """`pretrain`: both objectives, resuming, sharing of the word table, wrong calls."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c.training.pretraining import PairedSession, pretrain
+from deberta_c.training.pretraining import PairedSession, PretrainResult, pretrain
 from tests.golden.draw import tiny
 
 WORDS = "deberta.embeddings.word_embeddings.weight"
@@ -121,6 +122,10 @@ def test_wrong_calls(texts, tokenizer, tmp_path):
         run(texts, tokenizer, tmp_path, objective="clm")
     with pytest.raises(ValueError, match="set vocab_size of the configuration"):
         run(texts, tokenizer, tmp_path, model=config_of(tokenizer, vocab_size=500))
+    for options in ({}, {"validation": [texts, tmp_path / "none.txt"]}):  # before anything else
+        with pytest.raises(FileNotFoundError, match=r"none\.txt"):
+            run(texts if options else tmp_path / "none.txt", tokenizer, tmp_path / "new", max_length=65, **options)
+    assert not (tmp_path / "new").exists()
     with pytest.raises(ValueError, match=r"max_length is 65; .* max_position_embeddings allows 64: give max_length=64"):
         run(texts, tokenizer, tmp_path, max_length=65)
     with pytest.raises(TypeError, match="model is dict"):
@@ -145,3 +150,25 @@ def test_checkpoints_of_one_objective_are_not_the_others(texts, tokenizer, tmp_p
     assert state["global_step"] == 2
     with pytest.raises(ValueError, match="checkpoint"):
         run(texts, tokenizer, tmp_path, objective="replaced_tokens", resume=True)
+
+
+def test_it_shows_itself():
+    history = [{"step": step, "epoch": step / 50, "loss": 5 / step, "learning_rate": 1e-4} for step in range(1, 51)]
+    result = PretrainResult(None, None, [*history, {"eval_loss": 0.25, "step": 50}, {"step": 51}], 50, 1.5)
+    lines = repr(result).splitlines()
+    assert lines[0].split() == ["step", "epoch", "loss", "learning_rate", "eval_loss"]
+    assert len(lines) == 22
+    assert lines[-2].split() == ["50", "1.0000", "0.1000", "1e-04", "0.2500"]
+    assert lines[-1] == "50 steps in 1.5 s; NoneType"
+    assert result._repr_html_().count("<tr>") == 21
+    assert len(pytest.importorskip("pandas") and result.to_frame()) == 52
+
+
+def test_a_vocabulary_that_is_too_large_names_the_remedy(texts, tmp_path):
+    pytest.importorskip("sentencepiece")
+    with pytest.raises(
+        ValueError, match=r"vocab_size is 3000, but .* for (\d+) tokens; .*hard_vocab_limit=False"
+    ) as caught:
+        deberta_c.train_tokenizer(texts, 3000, tmp_path / "new")
+    most = int(re.search(r"for (\d+) tokens", str(caught.value))[1])
+    assert len(deberta_c.train_tokenizer(texts, most, tmp_path / "new")) == most
