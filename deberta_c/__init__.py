@@ -119,11 +119,19 @@ if _typing.TYPE_CHECKING:
     from deberta_c.evaluation.comparing import compare
     from deberta_c.evaluation.evaluating import evaluate
     from deberta_c.training.arguments import TrainingArguments
-    from deberta_c.training.callbacks import EarlyStoppingCallback, TrainerCallback, TrainerControl, TrainerState
+    from deberta_c.training.callbacks import (
+        EarlyStoppingCallback,
+        PrinterCallback,
+        ProgressCallback,
+        TrainerCallback,
+        TrainerControl,
+        TrainerState,
+    )
     from deberta_c.training.nli import nli_pairs
     from deberta_c.training.pretraining import pretrain
     from deberta_c.training.scope import LoraConfig
     from deberta_c.training.trainer import EvalPrediction, Trainer
+    from deberta_c.training.tune import tune
     from deberta_c.training.vocabulary import train_tokenizer
 
 __all__ = [
@@ -194,6 +202,8 @@ __all__ = [
     "Precision",
     "PrecisionWarning",
     "PretrainedConfig",
+    "PrinterCallback",
+    "ProgressCallback",
     "QuestionAnsweringModelOutput",
     "QuestionAnsweringPipeline",
     "SequenceClassifierOutput",
@@ -230,12 +240,15 @@ __all__ = [
     "softmax",
     "threads",
     "train_tokenizer",
+    "tune",
 ]
 
 # Names that are imported when they are used, and their modules.
 _LAZY = {
     "EarlyStoppingCallback": "deberta_c.training.callbacks",
     "EvalPrediction": "deberta_c.training.trainer",
+    "PrinterCallback": "deberta_c.training.callbacks",
+    "ProgressCallback": "deberta_c.training.callbacks",
     "Trainer": "deberta_c.training.trainer",
     "TrainerCallback": "deberta_c.training.callbacks",
     "TrainerControl": "deberta_c.training.callbacks",
@@ -250,6 +263,7 @@ _LAZY = {
     "nli_pairs": "deberta_c.training.nli",
     "pretrain": "deberta_c.training.pretraining",
     "train_tokenizer": "deberta_c.training.vocabulary",
+    "tune": "deberta_c.training.tune",
 }
 
 if not _typing.TYPE_CHECKING:  # to a type checker, what is not listed is an error

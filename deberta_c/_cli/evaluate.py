@@ -1,6 +1,7 @@
 """`evaluate`: how good a model is on a column of labelled texts."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from deberta_c._cli.results import add_json_option, check_json, write_json
 from deberta_c._cli.training import check_file, read_labelled
 from deberta_c._columns.tables import STANDARD
 from deberta_c._models.auto import AutoModelForSequenceClassification
+from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import REGRESSION
 
 EXAMPLES = """\
@@ -19,7 +21,6 @@ examples:
   %(prog)s test.csv --model DIR --at-least 0.9 --metric f1_macro     exit status 1 if F1 is lower
   %(prog)s - --delimiter ";" --label-column class < test.txt
   %(prog)s test.jsonl --model DIR --json - | jq .metrics.accuracy.value"""
-_LOWER = ("rmse", "mae", "calibration_error")
 
 
 def add_options(command: argparse.ArgumentParser) -> None:
@@ -70,23 +71,30 @@ def run(options: argparse.Namespace) -> None:
     options.regression = False
     rows = read_labelled(options.input, options, options.by)
     model = AutoModelForSequenceClassification.from_pretrained(options.model or default_model())
+    metric = None if options.at_least is None else _checked_metric(model, options)
     labels = rows.labels
     if options.label_separator:
         labels = [_several(label, options.label_separator) for label in labels]
-    result = evaluate(
-        model,
-        rows.texts,
-        labels,
-        pair=rows.pairs,
-        by={name: _numbers(values) for name, values in rows.others.items()},
-        resamples=options.resamples,
-        seed=options.seed,
-        max_length=options.max_length,
-    )
+    try:
+        result = evaluate(
+            model,
+            rows.texts,
+            labels,
+            pair=rows.pairs,
+            by={name: _numbers(values) for name, values in rows.others.items()},
+            resamples=options.resamples,
+            seed=options.seed,
+            max_length=options.max_length,
+        )
+    except (TypeError, ValueError) as error:
+        if options.model is None:
+            raise ValueError(f"{error}; this is the default model, --model DIR names another") from error
+        raise
     if options.json != STANDARD:
         print(result)
     _write(result, options)
-    _check(result, options)
+    if metric is not None:
+        _check(result, metric, options.at_least)
 
 
 def _write(result: Any, options: argparse.Namespace) -> None:
@@ -96,19 +104,33 @@ def _write(result: Any, options: argparse.Namespace) -> None:
         print(f"wrote {str(options.report)!r}", file=sys.stderr)
 
 
-def _check(result: Any, options: argparse.Namespace) -> None:
-    """ValueError if the metric is worse than `--at-least`, or does not exist."""
-    if options.at_least is None:
-        return
-    name = options.metric
+def _checked_metric(model: SequenceClassifier, options: argparse.Namespace) -> str:
+    """The metric of `--at-least`; ValueError if the model has no such one, or it never has that value."""
+    from deberta_c.evaluation.metrics import OF_LABELS, OF_NUMBERS, figure_name
+    from deberta_c.evaluation.scoring import problem_of
+
+    problem, name = problem_of(model), figure_name(options.metric)
+    known = OF_NUMBERS if problem == REGRESSION else OF_LABELS if problem else OF_LABELS | OF_NUMBERS
+    if name not in known:
+        hint = "; give --metric rmse or r2" if problem == REGRESSION else ""
+        raise ValueError(f"--metric is {options.metric!r}; it must be one of {', '.join(known)}{hint}")
+    least, most = known[name]
+    if not least <= options.at_least <= most:
+        limits = f"at least {least:g}" if most == math.inf else f"at most {most:g}"
+        limits = limits if math.inf in (-least, most) else f"between {least:g} and {most:g}"
+        raise ValueError(f"--at-least is {options.at_least:g}, but {name} is a number {limits}")
+    return name
+
+
+def _check(result: Any, name: str, limit: float) -> None:
+    """ValueError if a figure is worse than its limit, or there is none, because the labels are of another kind."""
+    from deberta_c.evaluation.metrics import LOWER_IS_BETTER
+
     if name not in result.metrics:
-        hint = "; give --metric rmse or r2" if result.problem == REGRESSION else ""
-        raise ValueError(f"--metric is {name!r}; it must be one of {', '.join(result.metrics)}{hint}")
-    value = result[name]
-    good = value <= options.at_least if name in _LOWER else value >= options.at_least
-    if not good:
-        limit = "most" if name in _LOWER else "least"
-        raise ValueError(f"{name} is {value:.4f}, but should be at {limit} {options.at_least:g}")
+        raise ValueError(f"--metric is {name!r}; it must be one of {', '.join(result.metrics)}")
+    value, lower = result[name], name in LOWER_IS_BETTER
+    if not (value <= limit if lower else value >= limit):
+        raise ValueError(f"{name} is {value:.4f}, but should be at {'most' if lower else 'least'} {limit:g}")
 
 
 def _several(label: Any, separator: str) -> list[str]:

@@ -11,11 +11,12 @@ from deberta_c._base.errors import MissingHeadWarning, short
 from deberta_c._cli.columns import cells_of, require_columns, text_cells
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
 from deberta_c._columns.texts import is_missing
-from deberta_c._files.atomic import require_writable
+from deberta_c._files.atomic import require_file, require_writable
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import REGRESSION
+from deberta_c.training.metrics import metric_name
 
 _FILES = "a .csv, .tsv, .jsonl, .json or .parquet file"
 
@@ -78,6 +79,7 @@ def add_fixed_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--metric",
+        type=metric_name,
         choices=("loss", "accuracy", "f1", "rmse", "r2"),
         default="loss",
         help="what chooses the best epoch on the validation set (default: loss)",
@@ -251,11 +253,5 @@ def check_directory(option: str, path: Path | None) -> None:
 
 def check_file(option: str, path: Path | None) -> None:
     """Refuses a file that cannot be written, before the work begins."""
-    if path is None:
-        return
-    if not path.parent.is_dir():
-        folder = str(path.parent)
-        raise FileNotFoundError(f"{option} is {str(path)!r}, but there is no folder {folder!r}; create it first")
-    if path.is_dir():
-        raise IsADirectoryError(f"{option} is {str(path)!r}, which is a directory; give a file in it")
-    require_writable(option, path.parent)
+    if path is not None:
+        require_file(option, path)

@@ -1,4 +1,4 @@
-"""Tables of pandas, polars and Arrow: a column out of one, and new columns beside those that it has."""
+"""Tables of pandas, polars and Arrow, and dicts of columns: a column out of one, and new columns beside them."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from deberta_c._base.errors import short
+from deberta_c._base.suggest import nearest
 
 
 class Labels(NamedTuple):
@@ -25,7 +28,8 @@ _CLASSES = {
 
 
 def as_frame(frame: Any) -> Any:
-    """A table or column of pandas, polars or pyarrow as it is; one of Arrow's C interface as a table of pyarrow.
+    """A table or column of pandas, polars or pyarrow, or a dict of columns, as it is; another table that has Arrow's C
+    interface as one of pyarrow.
 
     Errors: TypeError for anything else; ImportError when pyarrow is needed and missing.
     """
@@ -34,8 +38,8 @@ def as_frame(frame: Any) -> Any:
     if not hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "__arrow_c_array__"):
         more = "; call .collect() first" if type(frame).__name__ == "LazyFrame" else ""
         raise TypeError(
-            f"frame is of type {type(frame).__name__}; give a table of pandas, polars or pyarrow, or of another "
-            f"library that has Arrow's C interface{more}"
+            f"frame is of type {type(frame).__name__}; give a table of pandas, polars or pyarrow, of another "
+            f"library that has Arrow's C interface, or a dict of columns{more}"
         )
     try:
         import pyarrow as pa
@@ -46,7 +50,7 @@ def as_frame(frame: Any) -> Any:
 
 def is_table(frame: Any) -> bool:
     """Whether the result of `as_frame` is a table; otherwise it is a column."""
-    return len(getattr(frame, "shape", ())) == 2
+    return isinstance(frame, Mapping) or len(getattr(frame, "shape", ())) == 2
 
 
 def is_reader(frame: Any) -> bool:
@@ -62,15 +66,37 @@ def scored_stream(reader: Any, score: Callable[[Any], Any]) -> Any:
     return pa.RecordBatchReader.from_batches(schema, map(score, reader))
 
 
-def column_of(frame: Any, name: str, argument: str) -> Any:
+def table_of(data: Any) -> Any:
+    """The table that `data` is, which `column_of` reads; None for a column.
+
+    A table is one of `as_frame`, a datasets.Dataset, or a list of dicts, one for each row.
+
+    Errors: TypeError for a LazyFrame.
+
+    >>> table_of([{"a": 1}, {"a": 2}]), table_of(["a"])
+    ({'a': [1, 2]}, None)
+    """
+    if isinstance(data, (list, tuple)) and data and isinstance(data[0], Mapping):
+        return {name: [row.get(name) for row in data] for name in data[0]}
+    if type(data).__name__ == "LazyFrame" or (not _library(data) and hasattr(data, "__arrow_c_stream__")):
+        data = as_frame(data)
+    if is_reader(data):
+        return data.read_all()
+    named = is_table(data) if _library(data) else hasattr(data, "column_names") or hasattr(data, "columns")
+    return data if named else None
+
+
+def column_of(table: Any, name: str, argument: str) -> Any:
     """The column of this name, which `argument` gave.
 
     Errors: ValueError lists the columns that there are.
     """
-    names = _names(frame)
+    names = _names(table)
     if name not in names:
-        raise ValueError(f"frame has no column {name!r}, but {names}; give {argument}= the name of one")
-    return frame.column(name) if _library(frame) == "pyarrow" else frame[name]
+        near = nearest(str(name), map(str, names))
+        hint = f"did you mean {near[0]!r}?" if near else f"give {argument}= the name of one"
+        raise ValueError(f"the table has no column {name!r}, it has {short(names)}; {hint}")
+    return table.column(name) if _library(table) == "pyarrow" else table[name]
 
 
 def require_new(frame: Any, new: NewColumns) -> None:
@@ -87,11 +113,13 @@ def with_columns(frame: Any, new: NewColumns) -> Any:
     >>> with_columns(pd.DataFrame({"a": [1]}, index=[7]), {"b": Labels(np.array([0]), ["x"])}).to_dict()
     {'a': {7: 1}, 'b': {7: 'x'}}
     """
-    return {"pandas": _pandas, "polars": _polars, "pyarrow": _pyarrow}[_library(frame)](frame, new)
+    return {"pandas": _pandas, "polars": _polars, "pyarrow": _pyarrow, "dict": _dict}[_library(frame)](frame, new)
 
 
 def _library(frame: object) -> str:
-    """The library of a table or a column, "" for another; nothing is imported."""
+    """The library of a table or a column, "dict" for a dict of columns, "" for another; nothing is imported."""
+    if isinstance(frame, Mapping):
+        return "dict"
     for library, names in _CLASSES.items():
         module = sys.modules.get(library)
         if module is not None and isinstance(frame, tuple(getattr(module, name) for name in names)):
@@ -100,7 +128,22 @@ def _library(frame: object) -> str:
 
 
 def _names(frame: Any) -> list[Any]:
-    return list(frame.schema.names if _library(frame) == "pyarrow" else frame.columns)
+    library = _library(frame)
+    if library == "dict":
+        return list(frame)
+    if library == "pyarrow":
+        return list(frame.schema.names)
+    return list(frame.columns if library else getattr(frame, "column_names", None) or frame.columns)
+
+
+def _dict(frame: Mapping[Any, Any], new: NewColumns) -> dict[Any, Any]:
+    made = {
+        name: [column.names[code] if code >= 0 else None for code in column.codes.tolist()]
+        if isinstance(column, Labels)
+        else column
+        for name, column in new.items()
+    }
+    return {**frame, **made}
 
 
 def _pandas(frame: Any, new: NewColumns) -> Any:

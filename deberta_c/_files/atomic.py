@@ -75,6 +75,21 @@ def require_writable(name: str, directory: str | Path) -> None:
         ) from error
 
 
+def require_file(name: str, path: str | Path) -> None:
+    """Raises the OSError that writing to a file would raise, before the work begins; `name` is the argument.
+
+    >>> import tempfile
+    >>> require_file("path", Path(tempfile.gettempdir(), "report.html"))
+    """
+    path = Path(path).expanduser()
+    if not path.parent.is_dir():
+        folder = str(path.parent)
+        raise FileNotFoundError(f"{name} is {str(path)!r}, but there is no folder {folder!r}; create it first")
+    if path.is_dir():
+        raise IsADirectoryError(f"{name} is {str(path)!r}, which is a directory; give a file in it")
+    require_writable(name, path.parent)
+
+
 def _new_name(home: Path) -> Path:
     return home / f".deberta_c.{os.urandom(8).hex()}"
 

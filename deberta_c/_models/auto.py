@@ -218,3 +218,27 @@ class AutoModelForPreTraining(_Auto[MaskedLanguageModel | ReplacedTokenDetector]
     """
 
     _classes = (DebertaForMaskedLM, DebertaV2ForPreTraining, BertForPreTraining)
+
+
+def opened(model: Any, auto: type[_Auto[Any]]) -> Any:
+    """A model as it is; a directory or a name of the hub opened by an Auto class."""
+    return auto.from_pretrained(model) if isinstance(model, (str, Path)) else model
+
+
+def auto_of(model: PreTrainedModel) -> type[_Auto[Any]]:
+    """The Auto class of the head of a model.
+
+    >>> auto_of(BertForTokenClassification.__new__(BertForTokenClassification)).__name__
+    'AutoModelForTokenClassification'
+    """
+    return next(auto for auto in _Auto.__subclasses__() if isinstance(model, auto._classes))
+
+
+def auto_of_classifier(config: PreTrainedConfig) -> type[_Auto[Any]]:
+    """The Auto class of a classifier, of tokens if that is what `architectures` of a configuration says, else of texts.
+
+    >>> auto_of_classifier(AutoConfig.from_dict({"model_type": "bert"})).__name__
+    'AutoModelForSequenceClassification'
+    """
+    of_tokens = "ForTokenClassification" in str(config.get("architectures"))
+    return AutoModelForTokenClassification if of_tokens else AutoModelForSequenceClassification

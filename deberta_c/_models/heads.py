@@ -182,10 +182,13 @@ class SequenceClassifier(_Labelled):
 
     def fit(
         self,
-        texts: Iterable[Any],
-        labels: Iterable[Any],
+        texts: Any,
+        labels: Iterable[Any] | None = None,
         text_pairs: Iterable[Any] | None = None,
         *,
+        text: str = "text",
+        label: str = "label",
+        text_pair: str | None = None,
         validation: Any = 0.1,
         epochs: float = 3,
         batch_size: int = 16,
@@ -207,17 +210,21 @@ class SequenceClassifier(_Labelled):
     ) -> Any:
         """Fine-tunes the model on a column of texts (or of pairs) and one of labels, and keeps its best epoch.
 
+        Or give a table alone: its columns `text`, `label` and, for pairs, `text_pair` are read. A table is a DataFrame
+        of pandas or polars, a Table of pyarrow, a datasets.Dataset, a dict of columns, or a list of dicts.
+
         Labels are str or numbers, one a row; lists of them are independent labels, and a model with one label takes
         numbers to predict. The names of new labels become `config.id2label`; the model must have as many labels: open
         it with `num_labels=`. `validation` is the share of rows that is drawn to compare the epochs, with the same
-        share of each label, or (texts, labels) of their own, or None. The epoch with the best `metric`, "loss",
-        "accuracy", "f1", "rmse" or "r2", is kept; `patience` epochs without a better one end the training. By default
-        the learning rate is 5e-5 for a small model and 2e-5 or 1e-5 for wider ones; `warmup` is a share of the steps.
-        `class_weight="balanced"` lets rare labels count as much as frequent ones; `sample_weight` (N), numbers of at
-        least 0, says how much each row counts in the loss. A `teacher`, a classifier of the same labels with its own
-        tokenizer, adds to the loss how far the logits are from its own (`distillation_alpha`). With `output_dir`,
-        checkpoints stay there and `resume=True` continues from the last one. Further arguments are those of
-        `deberta_c.TrainingArguments`. Returns a `FitResult`: the history as a table.
+        share of each label, or a table or (texts, labels) of their own, or None. The epoch with the best `metric`,
+        "loss", "accuracy", "f1" (or "f1_macro"), "rmse" or "r2", is kept; `patience` epochs without a better one end
+        the training. By default the learning rate is 5e-5 for a small model and 2e-5 or 1e-5 for wider ones; `warmup`
+        is a share of the steps. `class_weight="balanced"` lets rare labels count as much as frequent ones;
+        `sample_weight` (N), numbers of at least 0, says how much each row counts in the loss. A `teacher`, a classifier
+        of the same labels with its own tokenizer, or its directory or name, adds to the loss how far the logits are
+        from its own (`distillation_alpha`). With `output_dir`, checkpoints stay there and `resume=True` continues from
+        the last one. Further arguments are those of `deberta_c.TrainingArguments`. Returns a `FitResult`: the history
+        as a table.
 
         Errors: ValueError and TypeError name the row and the remedy; FloatingPointError for a loss that is not finite.
 
@@ -378,7 +385,8 @@ class SequenceClassifier(_Labelled):
         """A table with the columns `label` and `score` at its end, and with `proba` the probability of each label.
 
         `frame` is a table of pandas, polars or pyarrow, and the result is one of the same library, with the same index
-        and the same other columns, which are not copied. A table of another library that has Arrow's C interface
+        and the same other columns, which are not copied. A dict of columns gives another dict, with a list of labels
+        and arrays of scores. A table of another library that has Arrow's C interface
         (`__arrow_c_stream__`), such as a relation of DuckDB, gives a table of pyarrow. A RecordBatchReader of pyarrow
         gives another, which reads and computes a batch at a time. `text` names the column of
         texts, and `text_pair` that of the second texts of pairs. A Series or an array of Arrow may take the place of

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from deberta_c.evaluation.examples import encode_targets, read_examples
+from deberta_c.evaluation.examples import encode_targets
 from deberta_c.evaluation.metrics import IndependentLabels, measure_of
 from deberta_c.evaluation.scoring import scorer_of
+from deberta_c.training.examples import read_examples
 
 _SHOWN = 10
 
@@ -76,7 +77,7 @@ def assert_accuracy(
     """
     if not 0 <= at_least <= 1:
         raise ValueError(f"at_least is {at_least!r}; it is a share between 0 and 1, such as 0.9")
-    examples = read_examples(data, labels, text, label, pair, ())
+    examples = read_examples(data, labels, pair, text=text, label=label)
     scorer = scorer_of(model, options)
     problem, targets = encode_targets(examples.labels, scorer.names, scorer.problem, examples.label_name)
     measure: Any = measure_of(problem, targets, scorer.of(problem, examples.texts, examples.pairs), 10)

@@ -4,12 +4,15 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._columns.texts import rows_of, texts_of
+from deberta_c._models.auto import auto_of_classifier
+from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier, TokenClassifier
 from deberta_c._models.outputs import scores_of
 from deberta_c._tokenizers.rows import Rows
@@ -108,7 +111,7 @@ def _coloured(
 
 
 def explain(
-    model: SequenceClassifier | TokenClassifier,
+    model: SequenceClassifier | TokenClassifier | str | Path,
     texts: str | Iterable[Any],
     label: str | None = None,
     *,
@@ -121,8 +124,9 @@ def explain(
 ) -> Any:
     """By how much each word raises the logit of a label: that of `label`, or of the most likely one of each text.
 
-    `model` classifies texts, pairs of them (`text_pairs`), or tokens. A classifier of tokens explains the label of the
-    first token of one `word` of each text: its number from 0, or the word as it is written.
+    `model` classifies texts, pairs of them (`text_pairs`), or tokens, or is the directory or the name of such a model.
+    A classifier of tokens explains the label of the first token of one `word` of each text: its number from 0, or the
+    word as it is written.
 
     "integrated_gradients" (Sundararajan and others, 2017) follows the gradient of the logit from a text of `baseline`
     tokens, by default the padding token, to the text, at `steps` points; the values of a text sum to the difference of
@@ -139,10 +143,12 @@ def explain(
     >>> [word for word, _ in found.words]
     ['Free', 'entry!', 'Call', 'now']
     """
+    if isinstance(model, (str, Path)):
+        model = auto_of_classifier(AutoConfig.from_pretrained(model)).from_pretrained(model)
     if not isinstance(model, (SequenceClassifier, TokenClassifier)):
         raise TypeError(
-            f"model is of type {type(model).__name__}; give a classifier of texts or of tokens, which "
-            "AutoModelForSequenceClassification and AutoModelForTokenClassification open"
+            f"model is of type {type(model).__name__}; give a classifier of texts or of tokens, or its "
+            "directory, which AutoModelForSequenceClassification and AutoModelForTokenClassification open"
         )
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")

@@ -1,7 +1,7 @@
 """`compare`: whether one model is better than another on the same labelled texts."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,10 +12,10 @@ import numpy as np
 from deberta_c._base.extras import require
 from deberta_c._files.json import plain
 from deberta_c._models.losses import REGRESSION
-from deberta_c.evaluation.evaluating import Evaluation, evaluate
-from deberta_c.evaluation.examples import By
+from deberta_c.evaluation.evaluating import Evaluation, check_figures, evaluation_of
 from deberta_c.evaluation.intervals import draws, interval
 from deberta_c.evaluation.metrics import Measure
+from deberta_c.training.examples import By, read_examples
 
 FRAMES = ("metrics", "classes", "slices", "differences")
 _NONE = float("nan"), float("nan")
@@ -208,12 +208,12 @@ def compare(
     >>> deberta_c.compare(model, model, texts, ["ham", "spam"]).p_value
     1.0
     """
-    shared: dict[str, Any] = {"text": text, "label": label, "pair": pair, "by": by, "resamples": resamples}
-    shared |= {"confidence": confidence, "bins": bins, "seed": seed, **options}
-    data, labels = (list(part) if isinstance(part, Iterator) else part for part in (data, labels))
-    shared |= {name: list(part) for name, part in shared.items() if isinstance(part, Iterator)}
-    first = evaluate(model_a, data, labels, **shared)
-    second = evaluate(model_b, data, labels, **shared)
+    check_figures(resamples, confidence, bins, seed)
+    examples = read_examples(data, labels, pair, by, text=text, label=label)
+    first, second = (
+        evaluation_of(model, examples, resamples, confidence, bins, seed, options, called)
+        for model, called in ((model_a, "model_a"), (model_b, "model_b"))
+    )
     if first.problem != second.problem or set(first.labels) != set(second.labels):
         raise ValueError(
             f"model_a predicts {first.labels} ({first.problem}), but model_b {second.labels} ({second.problem}); give "

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from deberta_c._base.extras import require
 from deberta_c._files.json import plain
 from deberta_c._models.losses import MULTIPLE, REGRESSION
-from deberta_c.evaluation.examples import By, encode_targets, read_examples
+from deberta_c.evaluation.examples import encode_targets
 from deberta_c.evaluation.intervals import Floats, check_bootstrap, draws, interval
-from deberta_c.evaluation.metrics import Measure, measure_of
+from deberta_c.evaluation.metrics import Measure, figure_name, measure_of
 from deberta_c.evaluation.scoring import scorer_of
 from deberta_c.evaluation.slices import by_column, by_length
+from deberta_c.training.examples import By, Examples, read_examples
 
 FRAMES = ("metrics", "classes", "confusions", "slices", "mistakes", "rows")
 
@@ -37,7 +38,7 @@ class Evaluation:
     """How good a model is on labelled texts; it shows itself as a table, in notebooks as HTML.
 
     `evaluate` makes it. `result["accuracy"]` is the value of a figure, `result.metrics["accuracy"].low` the lower end
-    of its interval.
+    of its interval; `result["f1"]` is that of f1_macro, which `fit` calls f1.
     """
 
     title: str
@@ -76,6 +77,7 @@ class Evaluation:
         return len(self.texts)
 
     def __getitem__(self, name: str) -> float:
+        name = figure_name(name)
         if name not in self.metrics:
             raise KeyError(f"there is no metric {name!r}; there are {', '.join(self.metrics)}")
         return self.metrics[name].value
@@ -373,13 +375,32 @@ def evaluate(
     >>> result["accuracy"], len(result.mistakes)
     (1.0, 0)
     """
+    check_figures(resamples, confidence, bins, seed)
+    examples = read_examples(data, labels, pair, by, text=text, label=label)
+    return evaluation_of(model, examples, resamples, confidence, bins, seed, options)
+
+
+def check_figures(resamples: Any, confidence: Any, bins: Any, seed: Any) -> None:
+    """Raises the ValueError of an argument of `evaluate` that says how figures are made, or ImportError."""
     check_bootstrap(resamples, confidence, seed)
     if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
         raise ValueError(f"bins is {bins!r}; it must be an integer of at least 1, such as 10")
     require("sklearn.metrics", "evaluate")
-    examples = read_examples(data, labels, text, label, pair, by)
+
+
+def evaluation_of(
+    model: Any,
+    examples: Examples,
+    resamples: int,
+    confidence: float,
+    bins: int,
+    seed: int,
+    options: dict[str, Any],
+    called: str = "the model",
+) -> Evaluation:
+    """The result of `evaluate` for checked arguments; messages about labels call the model `called`."""
     scorer = scorer_of(model, options)
-    problem, targets = encode_targets(examples.labels, scorer.names, scorer.problem, examples.label_name)
+    problem, targets = encode_targets(examples.labels, scorer.names, scorer.problem, examples.label_name, called)
     scores = scorer.of(problem, examples.texts, examples.pairs)
     measure = measure_of(problem, targets, scores, bins)
     intervals = intervals_of(measure, None, resamples, confidence, seed)

@@ -4,6 +4,7 @@ scikit-learn computes one set of rows at a time; a thousand draws would take min
 from how often each row is drawn, and a test compares it with scikit-learn.
 """
 
+import math
 import warnings
 from abc import ABC, abstractmethod
 from typing import Any
@@ -16,6 +17,13 @@ from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.intervals import Floats
 
 LOWER_IS_BETTER = frozenset({"calibration_error", "rmse", "mae"})
+_SHARE, _ERROR, _CORRELATION = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0)
+OF_LABELS = dict.fromkeys(("accuracy", "f1_macro", "f1_weighted", "roc_auc", "calibration_error"), _SHARE)
+"""The figures of classes and independent labels: the lowest and the highest value of each."""
+OF_NUMBERS = {
+    "rmse": _ERROR, "mae": _ERROR, "r2": (-math.inf, 1.0), "pearson": _CORRELATION, "spearman": _CORRELATION,
+}  # fmt: skip
+"""Those of a regression."""
 
 
 class Measure(ABC):
@@ -39,6 +47,15 @@ class Measure(ABC):
     @abstractmethod
     def of_draws(self, counts: Floats, names: tuple[str, ...] | None = None) -> dict[str, Floats]:
         """The figures (R) of draws (R, N), those in `names` or all."""
+
+
+def figure_name(name: str) -> str:
+    """The name of a figure, which `fit` may call otherwise.
+
+    >>> figure_name("f1"), figure_name("accuracy")
+    ('f1_macro', 'accuracy')
+    """
+    return "f1_macro" if name == "f1" else name
 
 
 def measure_of(problem: str, targets: NDArray[Any], scores: Floats, bins: int) -> Measure:
@@ -78,7 +95,7 @@ class _Labels(Measure):
 
     def values(self) -> dict[str, float]:
         if not len(self.scores):
-            return dict.fromkeys(("accuracy", "f1_macro", "f1_weighted", "roc_auc", "calibration_error"), float("nan"))
+            return dict.fromkeys(OF_LABELS, float("nan"))
         sklearn = require("sklearn.metrics", "evaluate")
         _, _, scores, have = self.by_label()
         present = (self.wanted | self.found).any(axis=0)
@@ -178,7 +195,7 @@ class Values(Measure):
         sklearn, stats = require("sklearn.metrics", "evaluate"), require("scipy.stats", "evaluate")
         wanted, found = self.targets, self.scores
         if not len(wanted):
-            return dict.fromkeys(("rmse", "mae", "r2", "pearson", "spearman"), float("nan"))
+            return dict.fromkeys(OF_NUMBERS, float("nan"))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of figures that are not defined, which are NaN
             columns = range(wanted.shape[1])

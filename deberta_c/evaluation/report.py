@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deberta_c._files.atomic import require_file
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.attributions import attributions, coloured
 from deberta_c.evaluation.comparison_pictures import draw_all
@@ -45,6 +46,7 @@ def write_report(result: Any, path: Path, explain: bool) -> None:
 
     Errors: ValueError for `explain` without a model that can be explained.
     """
+    require_file("path", path)
     coloured_texts = _explained(result) if explain else {}
     wrong = "Largest errors" if result.problem == REGRESSION else "Most confident mistakes"
     rows = mistake_rows(result, _MISTAKES, _WIDTH)
@@ -65,6 +67,7 @@ def write_report(result: Any, path: Path, explain: bool) -> None:
 
 def write_comparison(result: Any, path: Path) -> None:
     """Writes the page of a comparison."""
+    require_file("path", path)
     first, second = result.first, result.second
     about = f"first: {escape(first.title)}<br>second: {escape(second.title)}<br>{_about(first)}"
     parts = [

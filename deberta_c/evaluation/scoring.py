@@ -1,7 +1,6 @@
 """The scores that a model, a pipeline or an estimator of scikit-learn gives to texts."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import describe, short
 from deberta_c._columns.texts import rows_of
-from deberta_c._models.auto import AutoModelForSequenceClassification
+from deberta_c._models.auto import AutoModelForSequenceClassification, opened
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 from deberta_c._models.outputs import sigmoid
@@ -53,8 +52,7 @@ def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:
 
     Errors: TypeError for anything else.
     """
-    if isinstance(model, (str, Path)):
-        model = AutoModelForSequenceClassification.from_pretrained(model)
+    model = opened(model, AutoModelForSequenceClassification)
     if isinstance(model, SequenceClassifier):
         return _of_model(model, options)
     if isinstance(model, TextClassificationPipeline):

@@ -6,33 +6,34 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
-from deberta_c._columns.texts import rows_of, texts_of
+from deberta_c._columns.frames import table_of
+from deberta_c._models.auto import AutoModelForSequenceClassification, opened
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE, weights_of
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.training.arguments import TrainingArguments, integer
 from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback, TrainerCallback
+from deberta_c.training.examples import Examples, read_examples
 from deberta_c.training.labels import (
     ClassWeight,
     EncodedLabels,
     class_weights,
     encode_labels,
-    label_rows,
     require_examples,
     split_rows,
 )
-from deberta_c.training.metrics import metrics_of
+from deberta_c.training.metrics import metric_name, metrics_of
 from deberta_c.training.one_class import OneClassCallback
 from deberta_c.training.result import FitResult, history_of
 from deberta_c.training.trainer import Trainer
 
-Validation = float | tuple[Iterable[Any], ...] | None
+Validation = Any  # a share, (texts, labels), (texts, text_pairs, labels), a table, or None
 LOWER_IS_BETTER = ("loss", "rmse")
 _OWN_NAMES = {
     "per_device_train_batch_size": "batch_size", "num_train_epochs": "epochs", "warmup_steps": "warmup",
@@ -41,10 +42,13 @@ _OWN_NAMES = {
 
 def fit(
     model: Any,
-    texts: Iterable[Any],
-    labels: Iterable[Any],
+    texts: Any,
+    labels: Iterable[Any] | None = None,
     text_pairs: Iterable[Any] | None = None,
     *,
+    text: str = "text",
+    label: str = "label",
+    text_pair: str | None = None,
     validation: Validation = 0.1,
     epochs: float = 3,
     batch_size: int = 16,
@@ -66,26 +70,24 @@ def fit(
 ) -> FitResult:
     """What `fit` of a `SequenceClassifier` does; see that method."""
     own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-    _check_choices(validation, patience)
+    if patience is not None and (not isinstance(patience, int) or patience < 1):
+        raise ValueError(f"patience is {patience!r}; it must be at least 1 epoch, or None to train all epochs")
     seed = integer("seed", seed, 0)
     if resume and output_dir is None:
         raise ValueError(f"resume is {resume!r}, but output_dir is None; give the directory that has the checkpoints")
-    columns = _columns("", texts, text_pairs, labels)
+    columns, validation = read_columns(texts, labels, text_pairs, text, label, text_pair, validation)
     count = len(columns.labels)
-    if isinstance(validation, tuple):
-        columns = columns.followed_by(_validation_columns(validation))
-    _check_seen(encode_labels(columns.labels[:count], model.config), columns.labels, count)
-    encoded = encode_labels(
-        columns.labels,
-        model.config,
-        lambda row: f"labels[{row}]" if row < count else f"validation labels[{row - count}]",
-    )
+    if isinstance(validation, Examples):
+        columns = _followed_by(columns, validation)
+    _check_seen(encode_labels(columns.labels[:count], model.config, columns.label_name), columns, count)
+    encoded = encode_labels(columns.labels, model.config, columns.label_name)
     learned, held_out = _divided(encoded, count, validation, seed)
     seen = encoded._replace(values=encoded.values[learned])
     require_examples(seen)
     weights = class_weights(class_weight, seen)
+    metric = metric_name(metric)
     _check_metric(metric, encoded.problem)
-    table = columns.encoded(own, max_length) | {"labels": encoded.values.tolist()}
+    table = _encoded(columns, own, max_length) | {"labels": encoded.values.tolist()}
     if sample_weight is not None:
         table["sample_weight"] = _row_weights(sample_weight, count, len(encoded.values) - count)
     train: dict[str, Any] = _chosen(table, learned)
@@ -145,37 +147,48 @@ def _stops(patience: int) -> list[TrainerCallback]:
     return [EarlyStoppingCallback(early_stopping_patience=patience), OneClassCallback(patience + 1)]
 
 
-class _Columns(NamedTuple):
-    """Columns of one length."""
-
-    texts: list[str]
-    pairs: list[str] | None
-    labels: list[Any]
-
-    def followed_by(self, other: "_Columns") -> "_Columns":
-        """The rows of both."""
-        if (self.pairs is None) != (other.pairs is None):
-            raise ValueError("validation has second texts, or text_pairs are given, but not both; give none or both")
-        pairs = None if self.pairs is None or other.pairs is None else self.pairs + other.pairs
-        return _Columns(self.texts + other.texts, pairs, self.labels + other.labels)
-
-    def encoded(self, tokenizer: PreTrainedTokenizerFast, max_length: int | None) -> dict[str, list[Any]]:
-        """Columns of ids and, where the tokenizer returns them, types."""
-        rows = tokenizer(self.texts, self.pairs, truncation=True, max_length=max_length)
-        return {key: rows[key] for key in ("input_ids", "token_type_ids") if key in rows}
-
-
-def _columns(of: str, texts: Iterable[Any], pairs: Iterable[Any] | None, labels: Iterable[Any]) -> _Columns:
-    """The columns as lists, checked; messages call them texts, text_pairs and labels `of` something."""
-    firsts, _ = texts_of(texts, f"{of}texts")
-    seconds = None if pairs is None else texts_of(pairs, f"{of}text_pairs")[0]
-    rows = label_rows(labels, rows_of(f"{of}labels"))
-    for name, column in (("labels", rows), ("text_pairs", seconds)):
-        if column is not None and len(column) != len(firsts):
+def read_columns(
+    texts: Any, labels: Any, pairs: Any, text: str, label: str, text_pair: str | None, validation: Validation
+) -> tuple[Examples, Validation]:
+    """The rows to train on, and those to validate with, which may also be a share of the former, or None."""
+    if pairs is not None and text_pair is not None:
+        raise ValueError("text_pairs and text_pair are both given; give the column, or its name in the table")
+    names: dict[str, Any] = {"text": text, "label": label, "pair_argument": "text_pairs"}
+    rows = read_examples(texts, labels, pairs if text_pair is None else text_pair, **names)
+    if isinstance(validation, tuple):
+        if len(validation) not in (2, 3):
             raise ValueError(
-                f"{of}texts has {len(firsts)} rows, but {of}{name} {len(column)}; give columns of equal length"
+                f"validation is a tuple of {len(validation)}; give (texts, labels) or (texts, text_pairs, labels)"
             )
-    return _Columns(firsts, seconds, rows)
+        first, *second, last = validation
+        validation = read_examples(first, last, *second, of="validation ", **names)
+    elif (table := table_of(validation)) is not None:
+        validation = read_examples(table, None, text_pair, of="validation ", **names)
+    elif validation is not None and not isinstance(validation, (int, float)):
+        raise TypeError(
+            f"validation is a {type(validation).__name__}; give a share such as 0.1, a table, a tuple (texts, labels), "
+            "or None"
+        )
+    return rows, validation
+
+
+def _followed_by(rows: Examples, others: Examples) -> Examples:
+    """The rows of both."""
+    if (rows.pairs is None) != (others.pairs is None):
+        raise ValueError("validation has second texts, or text_pairs are given, but not both; give none or both")
+    pairs = None if rows.pairs is None or others.pairs is None else rows.pairs + others.pairs
+    count = len(rows.labels)
+
+    def label_name(row: int) -> str:
+        return rows.label_name(row) if row < count else others.label_name(row - count)
+
+    return Examples(rows.texts + others.texts, pairs, rows.labels + others.labels, {}, label_name)
+
+
+def _encoded(rows: Examples, tokenizer: PreTrainedTokenizerFast, max_length: int | None) -> dict[str, list[Any]]:
+    """Columns of ids and, where the tokenizer returns them, types."""
+    found = tokenizer(rows.texts, rows.pairs, truncation=True, max_length=max_length)
+    return {key: found[key] for key in ("input_ids", "token_type_ids") if key in found}
 
 
 def _row_weights(given: Iterable[float], count: int, more: int) -> list[float]:
@@ -188,11 +201,15 @@ def _row_weights(given: Iterable[float], count: int, more: int) -> list[float]:
 
 
 def _teacher_logits(
-    teacher: Any, columns: "_Columns", rows: NDArray[np.int64], encoded: EncodedLabels, max_length: int | None
+    teacher: Any, columns: Examples, rows: NDArray[np.int64], encoded: EncodedLabels, max_length: int | None
 ) -> NDArray[np.float32]:
     """The logits (N, C) that a teacher, with a tokenizer of its own, gives the texts of these rows."""
+    teacher = opened(teacher, AutoModelForSequenceClassification)
     if not isinstance(teacher, SequenceClassifier):
-        raise TypeError(f"teacher is a {type(teacher).__name__}; give a model of AutoModelForSequenceClassification")
+        raise TypeError(
+            f"teacher is a {type(teacher).__name__}; give a model of AutoModelForSequenceClassification, or its "
+            "directory"
+        )
     names = teacher.labels()
     if encoded.problem != REGRESSION and sorted(names) != sorted(encoded.names):
         raise ValueError(
@@ -203,44 +220,29 @@ def _teacher_logits(
     return logits if encoded.problem == REGRESSION else logits[:, [names.index(name) for name in encoded.names]]
 
 
-def _validation_columns(given: tuple[Iterable[Any], ...]) -> _Columns:
-    if len(given) not in (2, 3):
-        raise ValueError(f"validation is a tuple of {len(given)}; give (texts, labels) or (texts, text_pairs, labels)")
-    texts, *pairs, labels = given
-    return _columns("validation ", texts, pairs[0] if pairs else None, labels)
-
-
 def _divided(
     encoded: EncodedLabels, count: int, validation: Validation, seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """The rows to train on, among the first `count`, and those to validate with."""
     everything = np.arange(len(encoded.values))
-    if validation is None or isinstance(validation, tuple):
+    if validation is None or isinstance(validation, Examples):
         return everything[:count], everything[count:]
     return split_rows(count, validation, seed, encoded.classes())
 
 
-def _check_seen(seen: EncodedLabels, labels: list[Any], count: int) -> None:
+def _check_seen(seen: EncodedLabels, columns: Examples, count: int) -> None:
     """Raises ValueError for a class that the validation set has, but none of the first `count` rows."""
-    known = set(labels[:count]) if seen.problem == SINGLE else set()
-    for row, label in enumerate(labels[count:] if known else []):
+    known = set(columns.labels[:count]) if seen.problem == SINGLE else set()
+    for row, label in enumerate(columns.labels[count:] if known else [], count):
         if label not in known:
             raise ValueError(
-                f"validation labels[{row}] is {label!r}, a label that no row to train on has; mend it, or add such rows"
+                f"{columns.label_name(row)} is {label!r}, a label that no row to train on has; mend it, or add such "
+                "rows"
             )
 
 
 def _chosen(table: dict[str, list[Any]], rows: NDArray[np.int64]) -> dict[str, list[Any]]:
     return {name: [column[row] for row in rows.tolist()] for name, column in table.items()}
-
-
-def _check_choices(validation: Validation, patience: int | None) -> None:
-    if not isinstance(validation, (tuple, float, int)) and validation is not None:
-        raise TypeError(
-            f"validation is a {type(validation).__name__}; give a share such as 0.1, a tuple (texts, labels), or None"
-        )
-    if patience is not None and (not isinstance(patience, int) or patience < 1):
-        raise ValueError(f"patience is {patience!r}; it must be at least 1 epoch, or None to train all epochs")
 
 
 def _check_metric(metric: str, problem: str) -> None:

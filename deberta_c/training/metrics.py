@@ -9,6 +9,15 @@ from numpy.typing import NDArray
 from deberta_c._models.losses import IGNORED, MULTIPLE, REGRESSION
 
 
+def metric_name(name: str) -> str:
+    """The name of a metric of a validation set, which `evaluate` may call otherwise.
+
+    >>> metric_name("f1_macro"), metric_name("loss")
+    ('f1', 'loss')
+    """
+    return "f1" if name == "f1_macro" else name
+
+
 def metrics_of(problem: str) -> Callable[[Any], dict[str, float]]:
     """A `compute_metrics` for a `problem_type`; it takes predictions (N, C) and labels as a `Trainer` gives them.
 

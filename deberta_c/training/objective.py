@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
+from deberta_c._models.auto import auto_of, opened
 from deberta_c._models.losses import IGNORED, distillation_loss_and_gradient
 from deberta_c.training.data import Rows, batches, encoded_rows, tokenized
 from deberta_c.training.session import Session
@@ -78,11 +79,12 @@ class Objective:
     """The model whose logits this one follows, or None."""
 
     def take_teacher(self, teacher: Any) -> None:
-        """Takes a model of the same head, labels and vocabulary as a teacher.
+        """Takes a model of the same head, labels and vocabulary, or its directory or name, as a teacher.
 
         Errors: TypeError or ValueError for another one, and where class_weights or a function change the loss.
         """
         self._refuse_class_weights("with a teacher the loss has no weights")
+        teacher = opened(teacher, auto_of(self.model))
         if not hasattr(teacher, "_core") or not isinstance(teacher, self.head):
             raise TypeError(
                 f"teacher is a {type(teacher).__name__}; give a model of deberta_c with the head of the model"

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from deberta_c._base.errors import warn_caller
+from deberta_c._base.extras import require
 from deberta_c._base.tables import html_table, text_table
-from deberta_c._columns.texts import can_be_read_twice
-from deberta_c.training.fit import LOWER_IS_BETTER
+from deberta_c.training.examples import Examples
+from deberta_c.training.fit import LOWER_IS_BETTER, read_columns
+from deberta_c.training.metrics import metric_name
 from deberta_c.training.signals import signals_wait, sigterm_stops
 
 
@@ -33,6 +35,10 @@ class TuneResult:
     def best(self) -> Mapping[str, Any]:
         """The row of the best trial."""
         return self.rows[0]
+
+    def to_frame(self) -> Any:
+        """The trials as a DataFrame of pandas, the best first. Errors: ImportError without pandas."""
+        return require("pandas", "to_frame").DataFrame(self.rows)
 
     def plot(self) -> Any:
         """A figure of matplotlib: the metric of all trials against each hyperparameter that was searched."""
@@ -59,11 +65,15 @@ class TuneResult:
 
 def tune(
     open_model: Callable[[], Any],
-    texts: Iterable[Any],
-    labels: Iterable[Any],
+    texts: Any,
+    labels: Iterable[Any] | None = None,
     text_pairs: Iterable[Any] | None = None,
     *,
     space: Mapping[str, Sequence[Any]],
+    text: str = "text",
+    label: str = "label",
+    text_pair: str | None = None,
+    validation: Any = 0.1,
     trials: int | None = None,
     metric: str = "loss",
     seed: int = 42,
@@ -72,12 +82,12 @@ def tune(
 ) -> TuneResult:
     """Trains a model for each combination of the values in `space` and compares them on the validation set.
 
-    `open_model` opens the model for each trial. The keys of `space` are arguments of `fit`, such as
-    `learning_rate`, `batch_size`, `epochs`, `warmup` and `weight_decay`; `options` are further arguments, the same for
-    all trials. With `trials` that many different combinations are drawn. All trials have the same `seed`, and so the
-    same validation set. `on_trial` is called with the number of trials that are done and of all trials. A trial whose
-    loss becomes NaN or infinite is one of the worst. Ctrl-C and SIGTERM end the search: it warns and returns the
-    trials that are finished, or raises KeyboardInterrupt where none is.
+    `open_model` opens the model for each trial; the rows are columns or a table, as `fit` takes them. The keys of
+    `space` are arguments of `fit`, such as `learning_rate`, `batch_size`, `epochs`, `warmup` and `weight_decay`;
+    `options` are further arguments, the same for all trials. With `trials` that many different combinations are drawn.
+    All trials have the same `seed`, and so the same validation set. `on_trial` is called with the number of trials that
+    are done and of all trials. A trial whose loss becomes NaN or infinite is one of the worst. Ctrl-C and SIGTERM end
+    the search: it warns and returns the trials that are finished, or raises KeyboardInterrupt where none is.
 
     Errors: those of `fit`; TypeError if `open_model` is a model or no function; ValueError for an empty space, fewer
     than one trial, or no validation set;
@@ -90,9 +100,13 @@ def tune(
         )
     chosen = combinations(space, trials, seed)
     searched = [name for name in chosen[0] if any(values[name] != chosen[0][name] for values in chosen)]
-    if options.get("validation", 0.1) is None:
+    if validation is None:
         raise ValueError("validation is None, but tune compares on a validation set; give a share or (texts, labels)")
-    columns = [_kept(column) for column in (texts, labels, text_pairs)]
+    examples, validation = read_columns(texts, labels, text_pairs, text, label, text_pair, validation)
+    columns = examples.texts, examples.labels, examples.pairs
+    if isinstance(validation, Examples):
+        validation = validation.as_validation()
+    metric = metric_name(metric)
     sign = 1 if metric in LOWER_IS_BETTER else -1
     name = f"validation_{metric}"
     rows: list[dict[str, Any]] = []
@@ -102,16 +116,18 @@ def tune(
             for done, values in enumerate(chosen, 1):
                 candidate = open_model()
                 try:
-                    found = candidate.fit(
-                        *columns, metric=metric, **{"seed": seed, "progress": False, **options, **values}
+                    trained = candidate.fit(
+                        *columns,
+                        metric=metric,
+                        **{"seed": seed, "validation": validation, "progress": False, **options, **values},
                     ).best
                 except FloatingPointError:
-                    found = {"epoch": 0, name: np.nan}
-                scores = {key: found[key] for key in found if key.startswith("validation_")}
-                score = _order(sign * found[name])
+                    trained = {"epoch": 0, name: np.nan}
+                scores = {key: trained[key] for key in trained if key.startswith("validation_")}
+                score = _order(sign * trained[name])
                 with signals_wait():
-                    rows.append({**values, "best_epoch": found["epoch"], **scores})
-                    if found["epoch"] and (model is None or score < best):
+                    rows.append({**values, "best_epoch": trained["epoch"], **scores})
+                    if trained["epoch"] and (model is None or score < best):
                         best, model = score, candidate
                 on_trial(done, len(chosen))
     except KeyboardInterrupt as error:
@@ -130,11 +146,6 @@ def tune(
 def _order(score: float) -> float:
     """What trials are sorted by: NaN comes last."""
     return np.inf if np.isnan(score) else score
-
-
-def _kept(column: Any) -> Any:
-    """A column that every trial can read."""
-    return column if column is None or can_be_read_twice(column) or getattr(column, "ndim", 1) == 2 else list(column)
 
 
 def combinations(space: Mapping[str, Sequence[Any]], trials: int | None, seed: int) -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
         (["--at-least", "0.8"], 1, "deberta_c: accuracy is 0.7500, but should be at least 0.8\n"),
         (["--at-least", "1", "--metric", "calibration_error"], 0, ""),
         (["--at-least", "0", "--metric", "calibration_error"], 1, "but should be at most 0\n"),
-        (["--at-least", "0.5", "--metric", "recall"], 1, "--metric is 'recall'; it must be one of accuracy, f1_macro"),
+        (["--at-least", "0.1", "--metric", "f1"], 0, ""),
+        (["--at-least", "1", "--metric", "f1"], 1, "deberta_c: f1_macro is 0.5556, but should be at least 1\n"),
         (["--by", "week"], 1, "there is no column 'week'; there are text, label, day: give --by"),
         (["--label-column", "day"], 1, "the label is missing"),
         (["--label-column", "text"], 1, "is 'hello world', which is not a label of the model"),
@@ -164,3 +165,41 @@ def test_help_has_examples(command, capsys):
     with pytest.raises(SystemExit):
         main([command, "--help"])
     assert f"examples:\n  python -m deberta_c {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--at-least", "0.5", "--metric", "recall"], "--metric is 'recall'; it must be one of accuracy, f1_macro"),
+        (["--at-least", "99"], "--at-least is 99, but accuracy is a number between 0 and 1"),
+        (["--at-least", "nan"], "--at-least is nan, but accuracy is a number between 0 and 1"),
+        (["--at-least", "-1", "--metric", "roc_auc"], "--at-least is -1, but roc_auc is a number between 0 and 1"),
+    ],
+)
+def test_limits_are_checked_before_the_evaluation(table, tiny, capsys, monkeypatch, options, message):
+    monkeypatch.setattr("deberta_c.evaluation.evaluating.evaluate", None)
+    assert evaluate(table, tiny, *options) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--at-least", "0.5"], "--metric is 'accuracy'; it must be one of rmse, mae, .*; give --metric rmse or r2"),
+        (["--at-least", "1.5", "--metric", "r2"], "--at-least is 1.5, but r2 is a number at most 1"),
+        (["--at-least", "-1", "--metric", "mae"], "--at-least is -1, but mae is a number at least 0"),
+    ],
+)
+def test_limits_of_a_regression(table, make_model, capsys, options, message):
+    model = make_model(id2label={"0": "value"}, problem_type="regression")
+    assert evaluate(table, model, *options) == 1
+    assert re.search(message, capsys.readouterr().err)
+
+
+def test_labels_that_the_default_model_lacks(table, capsys):
+    """A model may have been forgotten."""
+    pytest.importorskip("sklearn.metrics")
+    table.write_text("text,label\nhello,happy\n")
+    assert main(["evaluate", str(table)]) == 1
+    assert "which is not a label of the model" in (shown := capsys.readouterr().err)
+    assert shown.endswith("; this is the default model, --model DIR names another\n")

@@ -91,7 +91,7 @@ def test_a_stream_is_read_batch_by_batch(model):
     classifier = deberta_c.pipeline("text-classification", model, na="skip")
     again = classifier.predict_frame(pyarrow.RecordBatchReader.from_batches(schema, batches()))
     assert again.read_all().column("label").to_pylist() == labels[:3]
-    with pytest.raises(ValueError, match="frame has no column 'texts'"):
+    with pytest.raises(ValueError, match="the table has no column 'texts'"):
         model.predict_frame(pyarrow.RecordBatchReader.from_batches(schema, []), text="texts")
 
 
@@ -189,7 +189,7 @@ def test_independent_labels_and_numbers(make_model):
     ("frame", "options", "error", "message"),
     [
         ({"text": ["a"], "label": ["x"]}, {}, ValueError, r"has a column 'label' already; give a prefix"),
-        ({"body": ["a"]}, {}, ValueError, r"no column 'text', but \['body'\]; give text= the name"),
+        ({"body": ["a"]}, {}, ValueError, r"no column 'text', it has \['body'\]; give text= the name"),
         ({"text": ["a"]}, {"text_pair": "b"}, ValueError, r"no column 'b'.*give text_pair="),
         ({"text": ["a", None]}, {}, ValueError, r"frame\['text'\]\[1\] is missing"),
         ({"text": ["a"]}, {"probs": True}, TypeError, "'probs'"),
@@ -247,3 +247,17 @@ def test_the_namespace_of_polars(model, tiny):
     frame = KINDS["polars"]()
     assert frame["text"].deberta.classify(tiny, na="skip").to_list() == expected(model)[0]
     assert frame.deberta.classify(model, na="skip").columns == ["n", "text", "label", "score"]
+
+
+def test_a_dict_of_columns(model):
+    columns = {"n": range(4), "text": TEXTS}
+    labels, proba = expected(model)
+    for predictor in (model, deberta_c.pipeline("text-classification", model)):
+        found = predictor.predict_frame(columns, proba=True, na="skip")
+        assert list(found) == ["n", "text", "label", "score", *model.labels()]
+        assert (found["n"], found["text"], found["label"]) == (columns["n"], TEXTS, labels)
+        assert found["ham"].dtype == np.float32
+        assert [None if value != value else value for value in found["ham"].tolist()] == proba[0]
+    assert list(columns) == ["n", "text"]
+    with pytest.raises(ValueError, match=r"no column 'texts', it has .*; did you mean 'text'"):
+        model.predict_frame(columns, "texts")

@@ -5,6 +5,7 @@ import pytest
 
 import deberta_c
 from deberta_c.evaluation import plot_attention
+from tests.support.tiny_models import write_model
 
 TEXT = "hello world,  see you\nat home"
 WORDS = ["hello", "world,", "see", "you", "at", "home"]
@@ -91,7 +92,7 @@ def test_wrong_options(model, options, message):
 
 def test_a_model_without_labels_of_rows(tmp_path):
     with pytest.raises(TypeError, match="give a classifier of texts or of tokens"):
-        deberta_c.explain("a", TEXT)
+        deberta_c.explain(3, TEXT)
 
 
 def test_words_of_a_pair(model):
@@ -171,3 +172,10 @@ def test_plot_attention(model):
     expected = model(**inputs, output_attentions=True).attentions[0][0][1]
     drawn = plot_attention(model, "see you at home", layer=0, head=1).axes[0].images[0].get_array()
     assert np.asarray(drawn) == pytest.approx(expected)
+
+
+def test_a_directory_is_opened_for_its_task(model, tiny, tmp_path):
+    found = deberta_c.explain(tiny, TEXT, method="occlusion")
+    assert repr(found) == repr(deberta_c.explain(model, TEXT, method="occlusion"))
+    tagger = write_model(tmp_path / "tagger", head="tokens", architectures=["DebertaV2ForTokenClassification"])
+    assert deberta_c.explain(str(tagger), TEXT, word=0, steps=1).word == 0

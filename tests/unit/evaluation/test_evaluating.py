@@ -34,8 +34,9 @@ def test_it_agrees_with_predict(model, result):
     assert figure.low <= figure.value <= figure.high
     assert result.confusion.sum() == len(result) == 8
     assert np.trace(result.confusion) == sum(right)
-    with pytest.raises(KeyError, match="there is no metric 'f1'; there are accuracy, f1_macro, f1_weighted"):
-        result["f1"]
+    assert result["f1"] == result["f1_macro"]  # as `fit` calls it
+    with pytest.raises(KeyError, match="there is no metric 'recall'; there are accuracy, f1_macro, f1_weighted"):
+        result["recall"]
 
 
 def test_tables(result):
@@ -197,7 +198,10 @@ def test_names_of_labels_that_look_like_numbers(make_model):
         ),
         ((TEXTS, [0, 1, 2, 3, 0, 0, 0, 0]), r"labels\[\d\] is \d, which is not a label of the model"),
         ((TEXTS, [["ham"]] * 8), "the model has one label for each text"),
-        (({"texts": TEXTS, "label": LABELS},), r"data has no column 'text', it has \['texts', 'label'\]; did you mean"),
+        (
+            ({"texts": TEXTS, "label": LABELS},),
+            r"no column 'text', it has \['texts', 'label'\]; did you mean",
+        ),
         (({"text": [None, "a"], "label": ["ham", "ham"]},), r"column 'text'\[0\] is missing"),
         (({"text": ["a"], "label": [None]},), r"column 'label'\[0\] is missing"),
         ((TEXTS, [float("inf")] * 8), r"labels\[0\] is inf, which is not a label of the model"),
@@ -350,5 +354,26 @@ def test_compare(model, tmp_path):
     assert len(found.to_frame("slices")) == len(found.first.slices)
     json.dumps(found.to_dict(), allow_nan=False)
     other.config.id2label = {0: "a", 1: "b", 2: "ham"}
-    with pytest.raises(ValueError, match="is not a label of the model"):
+    with pytest.raises(ValueError, match="is not a label of model_b"):
         deberta_c.compare(model, other, TEXTS, LABELS)
+
+
+def test_compare_names_the_model_that_lacks_a_label(model, make_model):
+    other = make_model(id2label={"0": "ham", "1": "spam", "2": "odd"})
+    for models, name in (((model, other), "model_b"), ((other, model), "model_a")):
+        with pytest.raises(ValueError, match=f"labels.3. is 'other', which is not a label of {name}; its labels are"):
+            deberta_c.compare(*models, TEXTS, LABELS, resamples=0)
+
+
+@pytest.mark.parametrize("kind", ["Arrow stream", "dicts", "stranger"])
+def test_tables_of_other_kinds(model, kind):
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table({"message": TEXTS, "kind": LABELS})
+
+    class Stranger:
+        def __arrow_c_stream__(self, requested_schema=None):
+            return table.__arrow_c_stream__(requested_schema)
+
+    data = {"Arrow stream": table.to_reader(), "dicts": table.to_pylist(), "stranger": Stranger()}[kind]
+    found = deberta_c.evaluate(model, data, text="message", label="kind", resamples=0)
+    assert (found.texts, found.wanted) == (TEXTS, LABELS)

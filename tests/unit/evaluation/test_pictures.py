@@ -198,3 +198,17 @@ def test_without_matplotlib(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
     with pytest.raises(ImportError, match="plot_roc needs matplotlib: `pip install matplotlib`"):
         result.plot_roc()
+
+
+@pytest.mark.parametrize("compares", [False, True])
+def test_a_report_needs_a_folder_that_exists(tmp_path, compares, monkeypatch):
+    """As the command does; nothing is drawn before."""
+    monkeypatch.setattr("deberta_c.evaluation.report.draw", None)
+    monkeypatch.setattr("deberta_c.evaluation.report.draw_all", None)
+    result = evaluated(["a", "b"])
+    if compares:
+        result = deberta_c.compare(Guess(["a", "b"]), Guess(["a", "b"], 1), ["x", "y"], ["a", "b"], resamples=0)
+    with pytest.raises(FileNotFoundError, match=r"path is '.*no.report.html', but there is no folder '.*no'; create"):
+        result.report(tmp_path / "no" / "report.html")
+    with pytest.raises(IsADirectoryError, match="which is a directory; give a file in it"):
+        result.report(tmp_path)

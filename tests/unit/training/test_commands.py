@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c._cli.main import main
+from deberta_c._cli.main import _show_warning, main
 from deberta_c._files.checkpoint import Tensor, read_checkpoint
 from deberta_c._files.shards import write_weights
 from deberta_c._models.word_table import as_array
@@ -28,7 +29,7 @@ OPTIONS = {
     "--clip": ("0.5", "max_grad_norm", 0.5),
     "--accumulation": ("2", "gradient_accumulation_steps", 2),
     "--label-smoothing": ("0.25", "label_smoothing_factor", 0.25),
-    "--metric": ("f1", "metric_for_best_model", "f1"),
+    "--metric": ("f1_macro", "metric_for_best_model", "f1"),
     "--freeze-layers": ("1", "freeze_layers", 1),
     "--layerwise-decay": ("0.75", "layerwise_lr_decay", 0.75),
     "--seed": ("7", "seed", 7),
@@ -137,3 +138,45 @@ def test_real_pairs_become_a_zero_shot_classifier(tmp_path):
     answer = classifier(["They won the match.", "The vote was close."], candidate_labels=["sport", "politics"])
     assert [sorted(row["labels"]) for row in answer] == [["politics", "sport"]] * 2
     assert all(sum(row["scores"]) == pytest.approx(1) for row in answer)
+
+
+def test_train_with_a_teacher(tmp_path):
+    """A student that learns from its teacher alone does so with labels that are wrong."""
+    source, wrong = write_csv(tmp_path / "train.csv", 40), tmp_path / "wrong.csv"
+    swapped = {"ham": "spam", "spam": "ham"}
+    head, *lines = source.read_text().splitlines()
+    lines = [f"{text},{swapped[label]}" for text, label in (line.rsplit(",", 1) for line in lines)]
+    wrong.write_text("\n".join([head, *lines]) + "\n")
+    quick = ["--learning-rate", "1e-3", "--validation", "0", "--quiet", "--epochs"]
+    teacher, student = tmp_path / "teacher", tmp_path / "student"
+    assert main(["train", str(source), "--out", str(teacher), *quick, "6"]) == 0
+    distilled = ["--teacher", str(teacher), "--distillation-alpha", "0", "--distillation-temperature", "1"]
+    assert main(["train", str(wrong), "--out", str(student), *distilled, *quick, "6"]) == 0
+    texts = [line.rsplit(",", 1)[0] for line in lines]
+    found = [
+        deberta_c.AutoModelForSequenceClassification.from_pretrained(place).predict_labels(texts).tolist()
+        for place in (teacher, student)
+    ]
+    assert len(set(found[0])) == 2
+    assert found[0] == found[1]
+
+
+def test_a_label_for_each_row_may_be_a_number(tmp_path, capsys):
+    source = tmp_path / "scores.csv"
+    source.write_text("text,label\n" + "".join(f"text {row},{row / 10}\n" for row in range(20)))
+    assert main(["train", str(source), "--out", str(tmp_path / "out"), "--quiet"]) == 1
+    assert "each of 20 rows has a label of its own" in (shown := capsys.readouterr().err)
+    assert "--regression of a command" in shown
+
+
+def test_a_warning_beside_a_bar(capsys, monkeypatch):
+    """It gets a line of its own, and the bar is drawn again below it."""
+    tqdm = pytest.importorskip("tqdm")
+    with tqdm.tqdm(total=3, file=sys.stderr, ascii=True) as bar:
+        bar.update(1)
+        _show_warning("look")
+    lines = re.split(r"[\r\n]+", capsys.readouterr().err)
+    assert "deberta_c: warning: look" in lines
+    monkeypatch.delitem(sys.modules, "tqdm")
+    _show_warning("look")
+    assert capsys.readouterr().err == "deberta_c: warning: look\n"

@@ -1,5 +1,7 @@
 """`fit` and `tune` from columns: what they refuse, what they return, and their pictures."""
 
+from contextlib import suppress
+from importlib import import_module
 from types import SimpleNamespace
 
 import numpy as np
@@ -28,7 +30,11 @@ def new_model(**keys):
         ({"batch_size": 0}, ValueError, r"^batch_size is 0; it must be an integer of at least 1"),
         ({"warmup": -1}, ValueError, r"^warmup is -1; it must be"),
         ({"patience": 0}, ValueError, r"patience is 0; it must be at least 1 epoch, or None"),
-        ({"validation": [TEXTS, LABELS]}, TypeError, r"validation is a list; give a share such as 0.1, a tuple"),
+        (
+            {"validation": [TEXTS, LABELS]},
+            TypeError,
+            r"validation is a list; give a share such as 0.1, a table",
+        ),
         ({"validation": 1.5}, ValueError, r"validation is 1.5; it must be a share between 0 and 1"),
         ({"learning_rates": 1e-3}, TypeError, r"has no argument 'learning_rates'; did you mean 'learning_rate'"),
         ({"class_weight": [1.0, float("nan")]}, ValueError, r"is nan; it must be a finite number"),
@@ -135,3 +141,89 @@ def test_learning_rates_by_width():
         model = SimpleNamespace(config=SimpleNamespace(hidden_size=width))
         rates.append(_learning_rate(model))
     assert rates == [5e-5, 5e-5, 2e-5, 2e-5, 1e-5, 1e-5]
+
+
+def tables(columns):
+    """The kinds of tables of which `fit` and `evaluate` take the columns by their names."""
+    pandas, pyarrow = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    found = {
+        "dict": dict(columns),
+        "dicts": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)],
+        "pandas": pandas.DataFrame(columns),
+        "Arrow": pyarrow.table(columns),
+        "Arrow stream": pyarrow.table(columns).to_reader(),
+    }
+    for name, kind in (("polars", "DataFrame"), ("datasets", "Dataset")):
+        with suppress(ImportError):
+            found[name] = getattr(import_module(name), kind)
+    if "polars" in found:
+        found["polars"] = found["polars"](columns)
+    if "datasets" in found:
+        found["datasets"] = found["datasets"].from_dict(columns)
+    return found
+
+
+def test_a_table_with_the_names_of_its_columns():
+    """For the rows to train on and for those to validate with; the same weights as of columns."""
+    columns = {"message": TEXTS, "kind": LABELS, "more": TEXTS[::-1]}
+    names = {"text": "message", "label": "kind"}
+    expected = new_model()
+    history = expected.fit(TEXTS, LABELS, epochs=1, validation=(TEXTS, LABELS), **SHORT).history
+    held_out = tables(columns)
+    for kind, table in tables(columns).items():
+        model = new_model()
+        result = model.fit(table, epochs=1, validation=held_out[kind], **names, **SHORT)
+        assert result.history == history, kind
+        assert np.array_equal(model.predict(TEXTS[:2]), expected.predict(TEXTS[:2])), kind
+    pairs = new_model()
+    pairs.fit(columns, epochs=1, text_pair="more", validation=columns, **names, **SHORT)
+    expected.fit(TEXTS, LABELS, TEXTS[::-1], epochs=1, validation=(TEXTS, TEXTS[::-1], LABELS), **SHORT)
+    assert pairs.labels() == ["ham", "spam"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        (
+            ({"texts": TEXTS, "label": LABELS},),
+            {},
+            r"no column 'text', it has .*; did you mean 'texts'",
+        ),
+        (({"text": TEXTS, "y": LABELS},), {}, r"no column 'label', it has \['text', 'y'\]; give label= the name"),
+        (({"text": TEXTS, "label": LABELS},), {"text_pair": "b"}, r"no column 'b'.*; give text_pairs?="),
+        (({"text": TEXTS, "label": ["a", None, *LABELS[2:]]},), {}, r"column 'label'\[1\] is missing"),
+        ((TEXTS,), {}, "labels is missing; give a label for each text, or a table"),
+        ((TEXTS, LABELS), {"text_pair": "b"}, "text_pairs names a column, but data is a column of texts"),
+        ((TEXTS, LABELS, TEXTS), {"text_pair": "b"}, "text_pairs and text_pair are both given"),
+        ((TEXTS, LABELS), {"validation": {"text": ["a"]}}, "no column 'label'"),
+        ((TEXTS, LABELS), {"validation": {"text": ["a"], "label": ["x"]}}, r"validation column 'label'\[0\] is 'x', a"),
+    ],
+)
+def test_wrong_tables(arguments, options, message):
+    with pytest.raises(ValueError, match=message):
+        new_model().fit(*arguments, **SHORT, **options)
+
+
+def test_tune_reads_a_table_once():
+    """A stream of Arrow and an iterator serve all trials; f1_macro, as `evaluate` calls it, is f1."""
+    pyarrow = pytest.importorskip("pyarrow")
+    table = pyarrow.table({"message": TEXTS, "kind": LABELS})
+    names = {"text": "message", "label": "kind", "validation": (iter(TEXTS), iter(LABELS))}
+    options = {"space": {"seed": [1, 2]}, "epochs": 1, "metric": "f1_macro", **SHORT}
+    result = deberta_c.tune(new_model, table.to_reader(), **names, **options)
+    assert result.metric == "validation_f1"
+    assert [row["best_epoch"] for row in result.rows] == [1, 1]
+    frame = result.to_frame()
+    assert list(frame.columns[:2]) == ["seed", "best_epoch"]
+    assert len(frame) == 2
+
+
+def test_the_history_as_a_frame():
+    pytest.importorskip("pandas")
+    result = FitResult([{"epoch": 1, "loss": 0.5}, {"epoch": 2, "loss": 0.25}], 2, ["a", "b"], 1.0, False)
+    assert result.to_frame()["loss"].tolist() == [0.5, 0.25]
+
+
+def test_the_name_that_evaluate_gives_a_metric():
+    result = new_model().fit(TEXTS, LABELS, epochs=1, metric="f1_macro", **SHORT)
+    assert "validation_f1" in result.best

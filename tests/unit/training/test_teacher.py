@@ -107,7 +107,7 @@ def test_a_teacher_is_a_column_of_its_logits(tokenizer, tmp_path):
 
 
 @pytest.mark.filterwarnings("ignore:the model gives all")
-def test_fit_with_a_teacher_of_another_order():
+def test_fit_with_a_teacher_of_another_order(tmp_path):
     teacher = new_model(id2label={0: "spam", 1: "ham"})
     teacher.fit(TEXTS, LABELS, epochs=20, validation=None, **SHORT)
     assert teacher.labels() == ["spam", "ham"]
@@ -117,6 +117,11 @@ def test_fit_with_a_teacher_of_another_order():
     assert len(set(student.predict_labels(TEXTS))) == 2
     with pytest.raises(ValueError, match=r"teacher has the labels .*'spam', 'ham'.*, but the rows .*'x', 'y'"):
         new_model().fit(TEXTS, ["x", "y"] * 10, teacher=teacher, **SHORT)
+    teacher.save_pretrained(tmp_path)
+    teacher.tokenizer.save_pretrained(tmp_path)
+    again = new_model(id2label={0: "ham", 1: "spam"})
+    again.fit(TEXTS, LABELS, epochs=4, validation=None, teacher=str(tmp_path), distillation_alpha=0.0, **SHORT)
+    np.testing.assert_array_equal(again.predict(TEXTS), student.predict(TEXTS))
     with pytest.raises(TypeError, match="teacher is a int"):
         new_model().fit(TEXTS, LABELS, teacher=3, **SHORT)
 
@@ -139,3 +144,10 @@ def test_wrong_teachers(teacher, options, error, message):
     model = model_of("TokenClassification", 2, id2label={0: "a", 1: "b", 2: "c"})
     with pytest.raises(error, match=message):
         deberta_c.Trainer(model, teacher=teacher, **options)
+
+
+def test_a_directory_is_a_teacher(tmp_path):
+    for head in ("TokenClassification", "MaskedLM"):
+        model_of(head, 1).save_pretrained(tmp_path / head)
+        trainer = deberta_c.Trainer(model_of(head, 2), teacher=tmp_path / head)
+        assert type(trainer.objective.teacher) is type(trainer.model)
