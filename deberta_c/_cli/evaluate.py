@@ -94,7 +94,7 @@ def run(options: argparse.Namespace) -> None:
         print(result)
     _write(result, options)
     if metric is not None:
-        _check(result, metric, options.at_least)
+        _check(result, metric, options)
 
 
 def _write(result: Any, options: argparse.Namespace) -> None:
@@ -122,13 +122,13 @@ def _checked_metric(model: SequenceClassifier, options: argparse.Namespace) -> s
     return name
 
 
-def _check(result: Any, name: str, limit: float) -> None:
-    """ValueError if a figure is worse than its limit, or there is none, because the labels are of another kind."""
+def _check(result: Any, name: str, options: argparse.Namespace) -> None:
+    """ValueError if a figure is worse than `--at-least`, or there is none, because the labels are of another kind."""
     from deberta_c.evaluation.metrics import LOWER_IS_BETTER
 
     if name not in result.metrics:
         raise ValueError(f"--metric is {name!r}; it must be one of {', '.join(result.metrics)}")
-    value, lower = result[name], name in LOWER_IS_BETTER
+    value, limit, lower = result[name], options.at_least, name in LOWER_IS_BETTER
     if not (value <= limit if lower else value >= limit):
         raise ValueError(f"{name} is {value:.4f}, but should be at {'most' if lower else 'least'} {limit:g}")
 

@@ -78,12 +78,12 @@ def table_of(data: Any) -> Any:
     """
     if isinstance(data, (list, tuple)) and data and isinstance(data[0], Mapping):
         return {name: [row.get(name) for row in data] for name in data[0]}
-    if type(data).__name__ == "LazyFrame" or (not _library(data) and hasattr(data, "__arrow_c_stream__")):
-        data = as_frame(data)
-    if is_reader(data):
-        return data.read_all()
-    named = is_table(data) if _library(data) else hasattr(data, "column_names") or hasattr(data, "columns")
-    return data if named else None
+    foreign = not _library(data) and hasattr(data, "__arrow_c_stream__")
+    table: Any = as_frame(data) if foreign or type(data).__name__ == "LazyFrame" else data
+    if is_reader(table):
+        return table.read_all()
+    named = is_table(table) if _library(table) else hasattr(table, "column_names") or hasattr(table, "columns")
+    return table if named else None
 
 
 def column_of(table: Any, name: str, argument: str) -> Any:

@@ -18,9 +18,11 @@ from deberta_c.evaluation.intervals import Floats
 
 LOWER_IS_BETTER = frozenset({"calibration_error", "rmse", "mae"})
 _SHARE, _ERROR, _CORRELATION = (0.0, 1.0), (0.0, math.inf), (-1.0, 1.0)
-OF_LABELS = dict.fromkeys(("accuracy", "f1_macro", "f1_weighted", "roc_auc", "calibration_error"), _SHARE)
+OF_LABELS: dict[str, tuple[float, float]] = dict.fromkeys(
+    ("accuracy", "f1_macro", "f1_weighted", "roc_auc", "calibration_error"), _SHARE
+)
 """The figures of classes and independent labels: the lowest and the highest value of each."""
-OF_NUMBERS = {
+OF_NUMBERS: dict[str, tuple[float, float]] = {
     "rmse": _ERROR, "mae": _ERROR, "r2": (-math.inf, 1.0), "pearson": _CORRELATION, "spearman": _CORRELATION,
 }  # fmt: skip
 """Those of a regression."""
