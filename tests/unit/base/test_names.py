@@ -10,7 +10,7 @@ import deberta_c
     ("name", "message"),
     [
         ("Seq2SeqTrainer", "deberta_c has no Seq2SeqTrainer; fine-tune with model.fit"),
-        ("PrinterCallback", r"deberta_c\.training\.callbacks has the callbacks"),
+        ("DefaultFlowCallback", r"deberta_c\.training\.callbacks has the callbacks"),
         ("get_linear_schedule_with_warmup", "Trainer and TrainingArguments"),
         ("DataCollatorForSeq2Seq", "DataCollatorWithPadding pads rows"),
         ("AutoModelForCausalLM", "use transformers for models that generate text"),

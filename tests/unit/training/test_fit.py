@@ -163,6 +163,7 @@ def tables(columns):
     return found
 
 
+@pytest.mark.filterwarnings("ignore:the model gives all")
 def test_a_table_with_the_names_of_its_columns():
     """For the rows to train on and for those to validate with; the same weights as of columns."""
     columns = {"message": TEXTS, "kind": LABELS, "more": TEXTS[::-1]}
