@@ -17,6 +17,7 @@ from deberta_c.evaluation.intervals import Floats, check_bootstrap, draws, inter
 from deberta_c.evaluation.metrics import Measure, measure_of
 from deberta_c.evaluation.scoring import scorer_of
 from deberta_c.evaluation.slices import by_column, by_length
+from deberta_c.evaluation.tables import as_frame
 
 FRAMES = ("metrics", "classes", "confusions", "slices", "mistakes", "rows")
 
@@ -224,12 +225,7 @@ class Evaluation:
 
         Errors: ImportError without pandas, ValueError for another name.
         """
-        if of not in FRAMES:
-            raise ValueError(f"of is {of!r}; it must be one of {', '.join(FRAMES)}")
-        pandas = require("pandas", "to_frame")
-        if of == "metrics":
-            return pandas.DataFrame([{"metric": name, **figure._asdict()} for name, figure in self.metrics.items()])
-        return pandas.DataFrame(self._rows() if of == "rows" else getattr(self, of))
+        return as_frame(self, of, FRAMES)
 
     def report(self, path: str | Path, *, explain: bool = False) -> None:
         """Writes an HTML page with all figures, tables and pictures, in one file that needs no other.

@@ -20,6 +20,7 @@ from deberta_c._models.predict import check_rows
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.evaluation.intervals import check_confidence, is_number, wilson
+from deberta_c.evaluation.tables import as_frame
 
 Answers = list[NDArray[np.float32]]
 _MEASURED = 64  # texts that the costs of layers are measured on: those that differ most
@@ -159,9 +160,7 @@ class PrecisionCheck:
 
         Errors: ImportError without pandas, ValueError for another name.
         """
-        if of not in ("differences", "costs"):
-            raise ValueError(f"of is {of!r}; it must be one of differences, costs")
-        return require("pandas", "to_frame").DataFrame(getattr(self, of))
+        return as_frame(self, of, ("differences", "costs"))
 
     def plot(self) -> Any:
         """A figure of matplotlib: the difference of each text, and what each layer costs if that was measured.

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from deberta_c._base.extras import require
 from deberta_c._base.tables import html_table, text_table
 
 _MOST = 20  # rows of a table
@@ -34,6 +35,19 @@ def as_html(result: Any) -> str:
     parts = [f"<p><b>{escape(result.title)}</b>: {counted(len(result), 'text')}</p>", html_table(metric_rows(result))]
     parts += [f"<p>{escape(title)}</p>{html_table(rows)}" for title, rows in _tables(result)]
     return "".join(parts)
+
+
+def as_frame(result: Any, of: str, names: Sequence[str]) -> Any:
+    """A DataFrame of one of the tables `names` of a result.
+
+    Errors: ImportError without pandas, ValueError for another name.
+    """
+    if of not in names:
+        raise ValueError(f"of is {of!r}; it must be one of {', '.join(names)}")
+    frame = require("pandas", "to_frame").DataFrame
+    if of == "metrics":
+        return frame([{"metric": name, **figure._asdict()} for name, figure in result.metrics.items()])
+    return frame(result._rows() if of == "rows" else getattr(result, of))
 
 
 def metric_rows(result: Any) -> list[dict[str, Any]]:
