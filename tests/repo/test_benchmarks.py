@@ -9,7 +9,7 @@ import pytest
 
 import deberta_c
 from benchmarks import cases, common, many_cores
-from benchmarks.peers import peers, precision, report, run
+from benchmarks.peers import low_precision, peers, report, run
 from benchmarks.peers.models import CONFIGS
 from benchmarks.precision import agreement
 from benchmarks.process import builds, scheduling
@@ -433,7 +433,7 @@ def precision_results(**more):
 
 
 def test_the_table_of_precisions_shows_ratios_of_rounds_and_what_is_missing():
-    text = precision.table(precision_results(lacks={"deberta_c bfloat16": "this CPU has no AVX512_BF16"}))
+    text = low_precision.table(precision_results(lacks={"deberta_c bfloat16": "this CPU has no AVX512_BF16"}))
     row = next(line for line in text.splitlines() if line.startswith("| 1x16"))
     assert row.startswith("| 1x16 | 950.0 (0.013) | - | 350.0 (0.013) | - | 700.0 (0.013) | - | 2,000.0 (0.013) | - |")
     assert row.endswith("| 2.00x (2.5x, missed) | 2.75x (2.2x, met) |")
@@ -441,10 +441,10 @@ def test_the_table_of_precisions_shows_ratios_of_rounds_and_what_is_missing():
 
 
 def test_precisions_alternate_and_differ_by_so_much(monkeypatch):
-    monkeypatch.setattr(precision, "PAUSE", 0.0)
+    monkeypatch.setattr(low_precision, "PAUSE", 0.0)
     log = []
     workers = {name: FakeWorker(name, 60.0, log, error) for name, error in (("deberta_c", 0.0), ("other", 0.5))}
-    found = precision.time_work(cases.case("1x16"), workers, 100)
+    found = low_precision.time_work(cases.case("1x16"), workers, 100)
     assert found == {"seconds": {"deberta_c": [60.0], "other": [60.0]}, "difference": {"deberta_c": 0.0, "other": 0.5}}
     assert [name for name, _, _ in log] == ["deberta_c", "other"] * 2  # the first warms up
 
