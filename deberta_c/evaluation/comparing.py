@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deberta_c._files.json import plain
+from deberta_c._files.json import json_object
 from deberta_c._models.losses import REGRESSION
 from deberta_c.evaluation.evaluating import Evaluation, evaluate
 from deberta_c.evaluation.examples import By
@@ -109,7 +109,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Figures and the test, of plain values for JSON; NaN is None."""
-        made: dict[str, Any] = plain(
+        return json_object(
             {
                 "first": self.first.title,
                 "second": self.second.title,
@@ -122,7 +122,6 @@ class Comparison:
                 "slices": self.slices,
             }
         )
-        return made
 
     def to_frame(self, of: str = "metrics") -> Any:
         """A DataFrame of pandas: "metrics" (default), "classes", "slices", or "differences", a row for each text.

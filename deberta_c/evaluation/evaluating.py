@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.extras import require
-from deberta_c._files.json import plain
+from deberta_c._files.json import json_object
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.examples import By, encode_targets, read_examples
 from deberta_c.evaluation.intervals import Floats, check_bootstrap, draws, interval
@@ -204,7 +204,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Figures, the table of labels, slices and the confusion matrix, of plain values for JSON; NaN is None."""
-        made: dict[str, Any] = plain(
+        return json_object(
             {
                 "model": self.title,
                 "problem_type": self.problem,
@@ -218,7 +218,6 @@ class Evaluation:
                 "slices": self.slices,
             }
         )
-        return made
 
     def to_frame(self, of: str = "metrics") -> Any:
         """A DataFrame: "metrics" (default), "classes", "confusions", "slices", "mistakes", or "rows", one a text.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from deberta_c import _core
 from deberta_c._base.extras import require
 from deberta_c._columns.texts import rows_of, texts_of
-from deberta_c._files.json import plain
+from deberta_c._files.json import json_object
 from deberta_c._models.agreement import MOST_DIFFERENCE, Compared, answers, compare, kind_of, sample_of
 from deberta_c._models.outputs import sigmoid
 from deberta_c._models.packing import stretches
@@ -127,7 +127,7 @@ class PrecisionCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, of plain values for JSON."""
-        made: dict[str, Any] = plain(
+        return json_object(
             {
                 "model": self.title,
                 "dtype": self.precision.dtype,
@@ -153,7 +153,6 @@ class PrecisionCheck:
                 "differences": self.differences,
             }
         )
-        return made
 
     def to_frame(self, of: str = "differences") -> Any:
         """A DataFrame of pandas: "differences", a row for each text, or "costs", a row for each layer.
