@@ -8,7 +8,7 @@ import numpy as np
 
 from deberta_c._base.tables import html_table, text_table
 from deberta_c.evaluation.metrics import LOWER_IS_BETTER
-from deberta_c.evaluation.tables import counted, cut, number, spoken, words
+from deberta_c.evaluation.tables import counted, number, spoken, texts_of_row, words
 
 _SHOWN = 5  # texts
 _WIDTH = 70  # characters of a text
@@ -123,7 +123,7 @@ def changed_rows(differences: Sequence[Mapping[str, Any]], width: int) -> list[d
         {
             "row": found["row"],
             **{name: words(found[name]) for name in ("label", "first", "second")},
-            "text": " | ".join(cut(found[name], width) for name in ("text", "pair") if name in found),
+            "text": texts_of_row(found, width),
         }
         for found in differences
     ]

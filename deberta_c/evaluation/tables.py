@@ -92,10 +92,9 @@ def mistake_rows(result: Any, most: int, width: int = _WIDTH) -> list[dict[str, 
     """A row for each of the most confident mistakes, with its text cut to `width` characters."""
     rows = []
     for found in result.mistakes[:most]:
-        texts = [cut(found[name], width) for name in ("text", "pair") if name in found]
         score = "error" if result.problem == "regression" else "score"
         values = {name: words(found[name]) for name in ("label", "predicted")}
-        rows.append({"row": found["row"], **values, score: number(found["score"]), "text": " | ".join(texts)})
+        rows.append({"row": found["row"], **values, score: number(found["score"]), "text": texts_of_row(found, width)})
     return rows
 
 
@@ -150,6 +149,15 @@ def span(low: float, high: float) -> str:
     '0.2500 to 0.5000'
     """
     return "" if np.isnan(low) else f"{number(low)} to {number(high)}"
+
+
+def texts_of_row(found: Mapping[str, Any], width: int) -> str:
+    """The text of a row and, of a pair, the second one, each cut to a width.
+
+    >>> texts_of_row({"row": 3, "text": "a", "pair": "b"}, 9)
+    'a | b'
+    """
+    return " | ".join(cut(found[name], width) for name in ("text", "pair") if name in found)
 
 
 def cut(text: str, width: int) -> str:
@@ -235,7 +243,7 @@ def _precision_tables(result: Any) -> list[tuple[str, list[dict[str, Any]]]]:
             "row": found["row"],
             **{name: words(found[name]) for name in names},
             "difference": number(found["difference"]),
-            "text": " | ".join(cut(found[name], _WIDTH) for name in ("text", "pair") if name in found),
+            "text": texts_of_row(found, _WIDTH),
         }
         for found in result.differences[:_MISTAKES]
     ]
