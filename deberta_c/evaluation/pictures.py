@@ -1,11 +1,11 @@
 """The pictures of an evaluation, drawn by matplotlib."""
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from deberta_c._base.extras import require
+from deberta_c._base.figures import new_figure
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.metrics import bin_of
 from deberta_c.evaluation.tables import layer_name, spoken
@@ -32,19 +32,6 @@ def draw(result: Any, name: str, ax: Any = None, **options: Any) -> Any:
     figure = ax.figure if ax is not None else new_figure(*_size(result, name))
     function(result, ax if ax is not None else figure.subplots(), **options)
     return figure
-
-
-def new_figure(width: float, height: float) -> Any:
-    """A figure of matplotlib that a notebook shows also where pyplot is not imported."""
-    from matplotlib.figure import Figure
-
-    class Picture(Figure):
-        def _repr_png_(self) -> bytes:
-            buffer = BytesIO()
-            self.savefig(buffer, format="png", dpi=100)
-            return buffer.getvalue()
-
-    return Picture(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def is_wide(result: Any, name: str) -> bool:

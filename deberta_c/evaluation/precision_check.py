@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._base.extras import require
 from deberta_c._columns.texts import rows_of, texts_of
 from deberta_c._files.json import json_object
 from deberta_c._models.agreement import MOST_DIFFERENCE, Compared, answers, compare, kind_of, sample_of
@@ -166,7 +165,6 @@ class PrecisionCheck:
 
         Errors: ImportError without matplotlib.
         """
-        require("matplotlib", "plot")
         from deberta_c.evaluation.pictures import draw_precision
 
         return draw_precision(self)
