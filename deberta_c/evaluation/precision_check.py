@@ -165,17 +165,17 @@ class PrecisionCheck:
 
         Errors: ImportError without matplotlib.
         """
-        from deberta_c.evaluation.pictures import draw_precision
+        from deberta_c.evaluation.precision_pictures import draw_precision
 
         return draw_precision(self)
 
     def __repr__(self) -> str:
-        from deberta_c.evaluation.tables import precision_text
+        from deberta_c.evaluation.precision_tables import precision_text
 
         return precision_text(self)
 
     def _repr_html_(self) -> str:
-        from deberta_c.evaluation.tables import precision_html
+        from deberta_c.evaluation.precision_tables import precision_html
 
         return precision_html(self)
 
