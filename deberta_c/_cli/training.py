@@ -1,4 +1,4 @@
-"""What `train` and `tune` share: their options, the labelled rows of a file, and a model with the labels of these."""
+"""What commands of labelled rows share: options, the rows of a file, a model with their labels, checks of outputs."""
 
 import argparse
 import warnings
