@@ -365,3 +365,7 @@ def test_compare(model, tmp_path):
     other.config.id2label = {0: "a", 1: "b", 2: "ham"}
     with pytest.raises(ValueError, match="is not a label of the model"):
         deberta_c.compare(model, other, TEXTS, LABELS)
+    with pytest.raises(
+        ValueError, match=r"model_a predicts \['ham', 'spam', 'other'\] .*, but model_b \['a', 'b', 'ham'\]"
+    ):
+        deberta_c.compare(model, other, TEXTS, ["ham"] * 8, resamples=0)
