@@ -21,6 +21,7 @@ def encode_targets(
 
     Errors: ValueError and TypeError name the first row with an unknown label.
 
+    >>> from deberta_c._columns.texts import rows_of
     >>> encode_targets(["b", "a"], ["a", "b"], "single_label_classification", rows_of("labels"))
     ('single_label_classification', array([1, 0]))
     """

@@ -92,6 +92,14 @@ def tune(
     Errors: those of `fit`; TypeError if `open_model` is a model or no function; ValueError for an empty space, fewer
     than one trial, or no validation set;
     FloatingPointError when the loss of every trial becomes NaN or infinite.
+
+    >>> import deberta_c
+    >>> def open_model():
+    ...     return deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+    >>> table = {"text": ["win a prize", "see you at home"] * 10, "label": ["spam", "ham"] * 10}
+    >>> found = tune(open_model, table, space={"learning_rate": [1e-4, 1e-5]}, epochs=1)
+    >>> len(found.rows), found.searched
+    (2, ['learning_rate'])
     """
     if not callable(open_model) or (hasattr(open_model, "fit") and not isinstance(open_model, type)):
         raise TypeError(

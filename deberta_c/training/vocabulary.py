@@ -74,7 +74,7 @@ def train_tokenizer(
             if most := re.search(r"Vocabulary size too high .*<= (\d+)", str(error)):
                 raise ValueError(
                     f"vocab_size is {vocab_size}, but the texts have pieces for {int(most[1]) + 1} tokens; give that, "
-                    "more text, or hard_vocab_limit=False for as many tokens as there are"
+                    "more text, or hard_vocab_limit=False for fewer tokens"
                 ) from error
             raise ValueError(f"sentencepiece refuses vocab_size={vocab_size} or the texts: {error}") from error
         config = {

@@ -421,13 +421,10 @@ def test_a_label_that_no_row_of_a_fold_has(tiny):
     assert {warning.filename for warning in caught} == {__file__}
 
 
-def test_one_warning_for_all_folds(tiny):
-    """Python shows a warning of one line and one text once."""
+def test_warnings_of_folds_point_to_the_caller(tiny):
     estimator = DebertaClassifier(tiny, epochs=1, learning_rate=1e-12)
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("default")
-        found = [set(clone(estimator).fit(TEXTS, LABELS).predict(TEXTS)) for _ in range(2)]
+        warnings.simplefilter("always")
         GridSearchCV(estimator, {"batch_size": [4, 8]}, cv=2, scoring="f1_micro").fit(TEXTS, LABELS)
-    assert list(map(len, found)) == [1, 1]
     shown = [warning for warning in caught if "the model gives all rows that it learnt from one label" in str(warning)]
-    assert [warning.filename for warning in shown] == [__file__] * 2
+    assert {warning.filename for warning in shown} == {__file__}

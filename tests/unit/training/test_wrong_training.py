@@ -189,7 +189,7 @@ def test_wrong_labels(keys, labels, message):
 def test_a_model_that_predicts_one_class_only():
     """It stops after as many validations as `patience` says, and one more, and says what may help."""
     texts = ["the same words"] * 20
-    with pytest.warns(UserWarning, match=r"gives all of 18 rows .* 'ham|'spam'; give a lower learning_rate"):
+    with pytest.warns(UserWarning, match=r"gives all rows .* '(ham|spam)'; give a lower learning_rate"):
         result = new_model().fit(texts, LABELS, **{**SHORT, "learning_rate": 1e-3}, epochs=12)
     assert result.stopped_early
     assert len(result.history) < 12
@@ -207,7 +207,7 @@ def test_a_trainer_looks_for_one_class(tokenizer, tmp_path):
         trainer = trainer_of(tokenizer, tmp_path, train=constant(16), num_train_epochs=1)
         if not checked:
             trainer._check_classes = lambda rows, session: None
-        with pytest.warns(UserWarning, match="gives all of 16 rows") if checked else nullcontext() as found:
+        with pytest.warns(UserWarning, match="gives all rows") if checked else nullcontext() as found:
             trainer.train()
         assert not checked or len(found) == 1
         bits.append(weights(trainer.model))
@@ -220,7 +220,7 @@ def test_a_trainer_looks_for_one_class(tokenizer, tmp_path):
 
 
 def test_fit_warns_once_of_one_class():
-    with pytest.warns(UserWarning, match="gives all of 20 rows") as found:
+    with pytest.warns(UserWarning, match="gives all rows") as found:
         new_model().fit(["the same words"] * 20, LABELS, **SHORT, epochs=1, validation=None)
     assert len(found) == 1
 
