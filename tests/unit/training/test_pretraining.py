@@ -158,7 +158,7 @@ def test_it_shows_itself():
     lines = repr(result).splitlines()
     assert lines[0].split() == ["step", "epoch", "loss", "learning_rate", "eval_loss"]
     assert len(lines) == 22
-    assert lines[-2].split() == ["50", "1.0000", "0.1000", "1e-04", "0.2500"]
+    assert lines[-2].split() == ["50", "1.0000", "0.1000", "0.0001", "0.2500"]
     assert lines[-1] == "50 steps in 1.5 s; NoneType"
     assert result._repr_html_().count("<tr>") == 21
     assert len(pytest.importorskip("pandas") and result.to_frame()) == 52
