@@ -22,6 +22,10 @@ _INSTEAD = {
     "apply_chat_template": "DeBERTa and BERT have no chats; call the tokenizer with the text",
     "as_target_tokenizer": "give the labels as text_target= of a call",
     "prepare_seq2seq_batch": "call the tokenizer with text= and text_target=",
+    "truncate_sequences": "prepare_for_model(ids, pair_ids, truncation=..., max_length=...) cuts ids",
+    "special_tokens_map_extended": "special_tokens_map has the tokens, added_tokens_decoder their flags",
+    "all_special_tokens_extended": "all_special_tokens has the tokens, added_tokens_decoder their flags",
+    "vocab_files_names": "save_vocabulary(DIR) writes the vocabulary and returns its files",
     "vocab_file": "save_vocabulary(DIR) writes the vocabulary",
 }
 

@@ -175,8 +175,14 @@ def test_attributes_of_a_tokenizer(tiny):
         AttributeError, match="no attribute 'convert_token_to_ids'; did you mean 'convert_tokens_to_ids'"
     ):
         _ = tokenizer.convert_token_to_ids
-    with pytest.raises(AttributeError, match="does not use the tokenizers library"):
-        _ = tokenizer.backend_tokenizer
+    for name, hint in (
+        ("backend_tokenizer", "does not use the tokenizers library"),
+        ("special_tokens_map_extended", "added_tokens_decoder their flags"),
+        ("truncate_sequences", "prepare_for_model"),
+        ("vocab_files_names", "save_vocabulary"),
+    ):
+        with pytest.raises(AttributeError, match=hint):
+            getattr(tokenizer, name)
 
 
 def test_extra_special_tokens_can_be_set(tiny):
