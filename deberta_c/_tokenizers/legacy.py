@@ -256,7 +256,7 @@ class LegacyCalls:
             for name, value in self.init_kwargs.items()
             if name in files.options and value is not None and (files.kind != FAST or name in CALL_OPTIONS)
         }
-        options |= {name: names.get(token, token) for name, token in self.special_tokens_map.items()}
+        options |= {name: names.get(token, token) for name, token in self._named_special().items()}
         extra = [names.get(token, token) for token in self.additional_special_tokens]
         extra += [token if isinstance(token, str) else token.content for token in new]
         return type(self)(

@@ -187,7 +187,11 @@ def test_attributes_of_a_tokenizer(tiny):
 
 def test_extra_special_tokens_can_be_set(tiny):
     tokenizer = DebertaV2Tokenizer.from_pretrained(tiny)
+    assert "additional_special_tokens" not in tokenizer.special_tokens_map
     tokenizer.additional_special_tokens = ["[MASK]"]
+    assert tokenizer.special_tokens_map["additional_special_tokens"] == ["[MASK]"]
+    newer = DebertaV2Tokenizer.from_pretrained(tiny, compatibility="transformers5", extra_special_tokens=["[MASK]"])
+    assert "additional_special_tokens" not in newer.special_tokens_map
     assert tokenizer.extra_special_tokens == ["[MASK]"]
     assert tokenizer.additional_special_tokens_ids == [tokenizer.mask_token_id]
     with pytest.raises(ValueError, match=r"add_special_tokens\({'extra_special_tokens': \['<q>'\]}\)"):
