@@ -54,7 +54,7 @@ def token_section(value: Any) -> dict[str, Any] | None:
 
 
 def _chosen_normalized(token: Any) -> bool | None:
-    """`normalized` of an AddedToken of any library; None if nobody chose it, so that it follows `special`."""
+    """`normalized` of an AddedToken of any library; None if it was not given and follows `special`."""
     normalized: bool | None = getattr(token, "_chosen", getattr(token, "normalized", None))
     special = getattr(token, "special", None)
     if special is None or normalized is None or isinstance(token, AddedToken):
