@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Sequence
+from difflib import get_close_matches
 from importlib.util import find_spec
 
 from deberta_c._base.suggest import nearest
@@ -16,7 +17,7 @@ _INSTEAD = (
     (r"\w+Callback|CallbackHandler", "deberta_c.training.callbacks has the callbacks"),
     (r"Seq2Seq(Trainer|TrainingArguments)|IntervalStrategy|SchedulerType|HfArgumentParser", _TRAINING),
     (r"AdamW|Adafactor|get_(\w+_)?schedule(r|_with_\w+)?", _TRAINING),
-    (r"DataCollator\w*|default_data_collator", f"DataCollatorWithPadding pads rows; {_TRAINING}"),
+    (r"(Default)?DataCollator\w*|default_data_collator", f"DataCollatorWithPadding pads rows; {_TRAINING}"),
     (r"BitsAndBytesConfig|\w*(Quant|GPTQ|Awq)\w*Config", 'open a checkpoint of floats with dtype="int8"'),
     (r"(TF|Flax)[A-Z]\w+", "use the class without this prefix: inputs may be lists, arrays or tensors of torch"),
     (r"\w*(CausalLM|Seq2SeqLM|ConditionalGeneration|LMHeadModel)|GenerationConfig|Text\w*Streamer", _DECODERS),
@@ -70,8 +71,9 @@ def missing_name_error(name: str, known: Sequence[str]) -> Exception:
     message = f"module 'deberta_c' has no attribute {name!r}"
     if name.startswith("_"):
         return AttributeError(message)
+    mistyped = get_close_matches(name, known, n=1, cutoff=0.95)
     hint = next((hint for pattern, hint in _INSTEAD if re.fullmatch(pattern, name)), None)
-    if hint is None and (near := nearest(name, known)):
+    if near := mistyped or (nearest(name, known) if hint is None else []):
         hint = f"did you mean {near[0]}?"
     if hint is None or find_spec(f"deberta_c.{name}") is not None:
         return AttributeError(message)

@@ -186,14 +186,19 @@ def _check_column(column: Any, name: str) -> None:
         raise TypeError(f"{name} is a {type(column).__name__}; give one column of texts")
     if isinstance(column, (set, frozenset)):
         raise TypeError(f"{name} is a {type(column).__name__}, which has no order; give a list")
-    if type(column).__name__ == "LazyFrame":
-        raise TypeError(f'{name} is a LazyFrame, which holds no rows yet; give a column: frame.collect()["text"]')
+    raise_for_lazy_frame(column, name)
     dimensions = getattr(column, "ndim", 1)
     if dimensions != 1 or hasattr(column, "columns") or hasattr(column, "column_names"):
         shape = getattr(column, "shape", None)
         raise ValueError(f'{name} has shape {shape}, not that of a single column; give one, such as frame["text"]')
     if not isinstance(column, Iterable) and not is_dataset(column) and not _to_list(column):
         raise TypeError(f"{name} is {_shown(column)} of type {type(column).__name__}; give a column of texts")
+
+
+def raise_for_lazy_frame(value: object, name: str) -> None:
+    """TypeError for a LazyFrame of polars, the argument `name`."""
+    if type(value).__name__ == "LazyFrame":
+        raise TypeError(f'{name} is a LazyFrame, which holds no rows yet; give a column: frame.collect()["text"]')
 
 
 def _remedy(value: object) -> str:

@@ -6,6 +6,9 @@ from math import inf
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from deberta_c._base.errors import short
 from deberta_c._files.adapters import refuse_adapter
 from deberta_c._files.atomic import new_files
@@ -152,6 +155,12 @@ class PreTrainedConfig:
     def num_labels(self) -> int:
         """The number of labels."""
         return len(self._values["id2label"])
+
+    @property
+    def classes_(self) -> NDArray[np.object_]:
+        """The names of the labels, an array (num_labels) in the order of their ids, under the name of scikit-learn."""
+        names = self._values["id2label"]
+        return np.array([names[id] for id in sorted(names)], np.object_)
 
     def get(self, name: str, default: Any = None) -> Any:
         """The value of a key, or `default`."""

@@ -852,6 +852,8 @@ class ReplacedTokenDetector(PreTrainedModel):
 
 def _raise_for_unknown(method: Callable[..., Any], unknown: Mapping[str, Any]) -> None:
     """TypeError for an argument that a method does not have."""
+    if unknown == {"labels": True}:
+        raise TypeError(f"{method.__name__} has no option 'labels'; predict_labels returns the label of each row")
     if unknown:
         raise unknown_option(method.__name__, unknown, list(signature(method).parameters)[:-1])
 

@@ -503,7 +503,8 @@ class OpenedModel:
         if unexpected:
             more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
             shown = ", ".join(map(describe, unexpected[:8] if more else unexpected)) + more
-            text = f"{where} contains tensors that {type(self).__name__} does not use: {shown}"
+            other = self._other_task() if self._needs_head and not self._missing else ""
+            text = f"{where} contains tensors that {type(self).__name__} does not use: {shown}{other}"
             warn_caller(UnexpectedWeightsWarning(text, tensors=unexpected))
         if self._untied and self.config.tie_word_embeddings:
             text = (

@@ -21,6 +21,7 @@ from deberta_c._columns.texts import (
     is_missing,
     items_of,
     pieces_of,
+    raise_for_lazy_frame,
     rows_of,
     single_name,
     texts_of,
@@ -159,6 +160,7 @@ class Pipeline(ABC, Generic[M]):
                     'or give na="empty" to treat them as empty texts or na="skip" to return None'
                 )
             return plan.one("") if na == "empty" else None
+        raise_for_lazy_frame(inputs, "inputs")
         if not is_column(inputs):
             raise ValueError(f"inputs is of type {type(inputs).__name__}; give {self._kinds}")
         return plan.column(inputs, progress=progress)

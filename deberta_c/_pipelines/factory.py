@@ -153,9 +153,8 @@ class _Plan:
         self.max_length: Any = options.get("max_length")
         if self.truncation is None:  # as in a call of the tokenizer: a limit without padding truncates
             self.truncation = self.max_length is not None and padding is False
-        self.tokenizer._encode_options(
-            self.truncation, self.max_length
-        )  # raises for invalid options before any text is read
+        # Raises for invalid options before any text is read; the rows decide whether there are second texts.
+        self.tokenizer._encode_options(self.truncation, self.max_length, empty_second=True)
         self.windows = Windows.of(tokenizer, options)
 
     def one(self, inputs: Any) -> Any:

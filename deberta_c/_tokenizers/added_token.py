@@ -29,6 +29,7 @@ class AddedToken:
     special: bool = False
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "_chosen", self.normalized)
         if self.normalized is None:
             object.__setattr__(self, "normalized", not self.special)
 
@@ -46,5 +47,22 @@ def token_section(value: Any) -> dict[str, Any] | None:
     content = found.get("content")
     if not isinstance(content, str):
         return None
+    if not isinstance(value, Mapping):
+        found = {**found, "normalized": _chosen_normalized(value)}
     flags = {name: found[name] for name in FLAGS if found.get(name) is not None}
     return {"content": content_of_str(content), **flags}
+
+
+def _chosen_normalized(token: Any) -> bool | None:
+    """`normalized` of an AddedToken of any library; None if it was not given and follows `special`."""
+    normalized: bool | None = getattr(token, "_chosen", getattr(token, "normalized", None))
+    special = getattr(token, "special", None)
+    if special is None or normalized is None or isinstance(token, AddedToken):
+        return normalized
+    try:
+        token.special = not special  # tokenizers says only in this way whether it follows
+    except AttributeError:
+        return normalized
+    follows = token.normalized != normalized
+    token.special = special
+    return None if follows else normalized

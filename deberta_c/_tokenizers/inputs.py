@@ -15,6 +15,7 @@ from deberta_c._columns.texts import (
     content_of_str,
     is_column,
     is_missing,
+    raise_for_lazy_frame,
     raise_for_surrogate,
     rows_of,
     single_name,
@@ -61,6 +62,7 @@ def read_inputs(text: Any, text_pair: Any, name: str = "text") -> Inputs:
             seconds = [content_of_str(text_pair)] if text_pair else None
             return Inputs([content_of_str(text)], seconds, True, (single_name(name), single_name("text_pair")))
         raise TypeError(f"{name} is a str, but text_pair a {type(text_pair).__name__}; give two of a kind")
+    raise_for_lazy_frame(text, name)
     if not is_column(text):
         raise TypeError(f"{name} is of type {type(text).__name__}; give a str or a column of them")
     if text_pair is None:

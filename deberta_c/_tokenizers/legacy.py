@@ -22,6 +22,10 @@ _INSTEAD = {
     "apply_chat_template": "DeBERTa and BERT have no chats; call the tokenizer with the text",
     "as_target_tokenizer": "give the labels as text_target= of a call",
     "prepare_seq2seq_batch": "call the tokenizer with text= and text_target=",
+    "truncate_sequences": "prepare_for_model(ids, pair_ids, truncation=..., max_length=...) cuts ids",
+    "special_tokens_map_extended": "special_tokens_map has the tokens, added_tokens_decoder their flags",
+    "all_special_tokens_extended": "all_special_tokens has the tokens, added_tokens_decoder their flags",
+    "vocab_files_names": "save_vocabulary(DIR) writes the vocabulary and returns its files",
     "vocab_file": "save_vocabulary(DIR) writes the vocabulary",
 }
 
@@ -252,7 +256,7 @@ class LegacyCalls:
             for name, value in self.init_kwargs.items()
             if name in files.options and value is not None and (files.kind != FAST or name in CALL_OPTIONS)
         }
-        options |= {name: names.get(token, token) for name, token in self.special_tokens_map.items()}
+        options |= {name: names.get(token, token) for name, token in self._named_special().items()}
         extra = [names.get(token, token) for token in self.additional_special_tokens]
         extra += [token if isinstance(token, str) else token.content for token in new]
         return type(self)(

@@ -55,7 +55,7 @@ class Settings:
                 raise unknown_option("a tokenizer", self.given, _KNOWN)
         self.legacy: dict[str, Any] = {}
         if "added_tokens_decoder" not in self.file and (path := directory / "special_tokens_map.json").is_file():
-            self.legacy = read_json(path)
+            self.legacy = {name: _flagged_special(value) for name, value in read_json(path).items()}
         self.fallback: dict[str, Any] = {}
         self.class_name = FAST
         """The class of transformers without "Fast": one of KINDS, or one that is read like one of them."""
@@ -182,15 +182,17 @@ class Settings:
 
     def claimed(self, special: Iterable[str]) -> list[AddedToken]:
         """The tokens of added_tokens_decoder, or of added_tokens.json, in the order of the ids that they claim."""
-        path = self.directory / "added_tokens.json"
+        path, named = self.directory / "added_tokens.json", set(special)
         tokens: list[AddedToken] = []
         if "added_tokens_decoder" in self.file:
             section = self.file["added_tokens_decoder"] or {}
             if not isinstance(section, dict) or not all(key.isdecimal() and key.isascii() for key in section):
                 raise ValueError(f"{str(self.path)!r}: added_tokens_decoder does not map ids to tokens; copy it again")
-            tokens = [_read_added(self.path, token, int(key)) for key, token in section.items()]
+            for key, token in section.items():
+                read = _read_added(self.path, token, int(key))
+                follows = read.content in named and "normalized" not in token
+                tokens.append(read._replace(normalized=False) if follows else read)
         elif path.is_file():
-            named = set(special)
             for content, id in read_json(path).items():
                 if type(id) is not int or id < 0:
                     raise ValueError(f"{str(path)!r}: the token {content!r} has the id {id!r}; it must be an integer")
@@ -205,17 +207,19 @@ class Settings:
         """
         named, extra = self.named(), self.extra()
         contents = [content_of(token) for token in (*named.values(), *extra)]
-        # The special tokens of added_tokens.json; transformers 5 does not see those that tokenizer_config.json flags.
-        seen = contents if rule != "HF5" else [*self._unflagged(named), *map(content_of, extra)]
-        found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(seen)))
-        of_file = dict(found)
-        if "added_tokens_decoder" in self.file:
-            known, found = claimed, found | claimed
-        else:
-            known = found = found | claimed | found
-        known = dict(known) if from_json else claimed
         old = "added_tokens_decoder" not in self.file  # then the flags of a named token win over added_tokens.json
+        special_ones = contents
+        if rule == "HF5":  # it does not see those of added_tokens.json that tokenizer_config.json flags
+            special_ones = [*self._unflagged(named), *map(content_of, extra)] if old else contents[: len(named)]
+        found, claimed = ({token.content: token for token in tokens} for tokens in (own, self.claimed(special_ones)))
+        of_file = dict(found)
+        if old:
+            known = found = found | claimed | found
+        else:
+            known, found = claimed, found | claimed
+        known = dict(known) if from_json else claimed
         for content, (name, token) in _deciding(named, rule).items():
+            token = _flagged_special(token) if rule == "HF5" else token
             flagged = old and not from_json and rule == "HF4" and isinstance(token, dict)
             claim = None if flagged else known.get(content)
             flags = special_flags(self.class_name, rule, name, from_json)
@@ -297,6 +301,13 @@ def _with_compatibility(options: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"pipeline is {former!r}; give compatibility, one of {', '.join(map(repr, RULES))}")
     warn_caller(FutureWarning(f'pipeline="{former}" has become compatibility="{name}"; give that'))
     return {"compatibility": name, **options}
+
+
+def _flagged_special(value: Any) -> Any:
+    """The value of a name of special tokens, whose objects are special: then `normalized` is false if they lack it."""
+    if isinstance(value, list):
+        return [_flagged_special(token) for token in value]
+    return {**value, "special": True} if isinstance(value, dict) and "content" in value else value
 
 
 def content_of(token: Any) -> str:

@@ -296,7 +296,11 @@ class PreTrainedTokenizerFast(Vocabulary):
         inputs = (read_words if request.words else read_inputs)(text, text_pair, name)
         overflow = request.options["overflow"]
         options = self._encode_options(
-            request.truncation, request.max_length, pairs=inputs.seconds is not None, **request.options
+            request.truncation,
+            request.max_length,
+            pairs=inputs.seconds is not None,
+            empty_second=isinstance(text_pair, str),
+            **request.options,
         )
         limit = options.get("max_length")
         if limit and request.padding and request.multiple and limit % request.multiple:
@@ -347,6 +351,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         add_special_tokens: bool = True,
         pairs: bool = False,
         *,
+        empty_second: bool = False,
         stride: int = 0,
         overflow: bool = False,
         split_special_tokens: bool | None = None,
@@ -367,7 +372,7 @@ class PreTrainedTokenizerFast(Vocabulary):
         specials = self.num_special_tokens_to_add(pairs) if add_special_tokens else 0
         if limit < specials:
             raise ValueError(f"max_length is {limit}; it must hold at least the {specials} special tokens of a row")
-        if strategy == "only_second" and not pairs:
+        if strategy == "only_second" and not pairs and not empty_second:
             raise ValueError('truncation is "only_second", but there is no second text; give text_pair')
         if overflow and stride:
             if stride >= limit - specials:
@@ -533,6 +538,9 @@ _CLASSES = {cls._kind: cls for cls in (DebertaV2Tokenizer, DebertaTokenizer, Ber
 
 class AutoTokenizer:
     """Opens the tokenizer of a model directory in its own class."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise TypeError("AutoTokenizer has no instances; call AutoTokenizer.from_pretrained(DIR)")
 
     @staticmethod
     def from_pretrained(pretrained_model_name_or_path: str | Path, **options: Any) -> PreTrainedTokenizerFast:

@@ -268,8 +268,14 @@ class Vocabulary(LegacyCalls):
         return content
 
     @property
-    def special_tokens_map(self) -> dict[str, str]:
-        """The special tokens by their names."""
+    def special_tokens_map(self) -> dict[str, Any]:
+        """The special tokens by their names; as in transformers 4 also the list additional_special_tokens, if any."""
+        named: dict[str, Any] = self._named_special()
+        if self._extra and self._files.rule != "HF5":
+            named["additional_special_tokens"] = list(self._extra)
+        return named
+
+    def _named_special(self) -> dict[str, str]:
         return {name: token for name in SPECIAL_NAMES if (token := self._special.get(name)) is not None}
 
     @property
@@ -296,7 +302,7 @@ class Vocabulary(LegacyCalls):
     @property
     def all_special_tokens(self) -> list[str]:
         """The special tokens, each once."""
-        return list(dict.fromkeys((*self.special_tokens_map.values(), *self._extra)))
+        return list(dict.fromkeys((*self._named_special().values(), *self._extra)))
 
     @property
     def all_special_ids(self) -> list[int]:

@@ -37,6 +37,7 @@ MODEL = [
 ]
 CLASSIFIER = ["classes_", "fit", "predict", "predict_frame", "predict_labels", "predict_proba", "probability_function"]
 CONFIG = [
+    "classes_",
     "from_dict",
     "from_json_file",
     "from_pretrained",

@@ -136,10 +136,13 @@ def test_padding_and_truncation(both, inputs):
     compare(both, cases)
 
 
-@pytest.mark.parametrize("inputs", ["pair", "pairs", "list of pairs", "one"])
+@pytest.mark.parametrize("inputs", ["pair", "pairs", "list of pairs", "one", "empty second"])
 def test_only_second(both, inputs):
     cases = [
-        (INPUTS[inputs], {"truncation": "only_second", "max_length": limit, "padding": padding})
+        (
+            INPUTS.get(inputs, ("see you at home tonight", "")),
+            {"truncation": "only_second", "max_length": limit, "padding": padding},
+        )
         for limit in (None, 6, 9, 12, 40)
         for padding in (False, True, "max_length")
     ]

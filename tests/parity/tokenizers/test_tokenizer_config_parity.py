@@ -138,3 +138,46 @@ def test_as_transformers_5(tmp_path: Path, peer5: Peer, name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         compare(peer5, tmp_path, name, compatibility="transformers5")
+
+
+FLAGS: list[dict[str, Any]] = [
+    {}, {"lstrip": True}, {"special": False}, {"special": True}, {"normalized": True}, {"normalized": False},
+    {"special": True, "normalized": True},
+]  # fmt: skip
+
+
+def flagged(size: int) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Where files say the flags of a special token: a name, tokenizer_config.json and special_tokens_map.json."""
+    for flags in FLAGS:
+        token = {"content": "[New]", **flags}
+        typed = {"__type": "AddedToken", **token}
+        decoder = {"added_tokens_decoder": {str(size): token}}
+        yield f"config {flags}", {"eos_token": typed}, {}
+        yield f"map {flags}", {}, {"eos_token": token}
+        yield f"extra {flags}", {"additional_special_tokens": [typed]}, {}
+        yield f"extra of map {flags}", {}, {"additional_special_tokens": [token]}
+        yield f"decoder {flags}", decoder, {}
+        yield f"named decoder {flags}", {**decoder, "eos_token": "[New]"}, {}
+        yield f"extra of decoder {flags}", {**decoder, "additional_special_tokens": ["[New]"]}, {}
+
+
+@pytest.mark.parametrize("library", [4, 5])
+@pytest.mark.parametrize("kind", MAKERS)
+def test_flags_that_files_leave_out(tmp_path: Path, kind: str, library: int, request: pytest.FixtureRequest) -> None:
+    """`normalized` then follows `special`, which transformers sets before or after it reads the token."""
+    peer = request.getfixturevalue(f"peer{library}")
+    texts = ["hello [New] [new]world [NEW]", " [New] hello"]
+    size = len(AutoTokenizer.from_pretrained(MAKERS[kind](tmp_path)))
+    different = []
+    for name, config, names in flagged(size):
+        if library == 5 and name.startswith("extra"):
+            continue  # transformers 5 leaves such tokens not special, or does not read them
+        for file, content in (("tokenizer_config", {"tokenizer_class": kind, **config}), ("special_tokens_map", names)):
+            (tmp_path / f"{file}.json").write_text(json.dumps(content))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            ours = AutoTokenizer.from_pretrained(tmp_path, compatibility=f"transformers{library}")
+            found = json.loads(json.dumps(described(ours, texts, texts)))
+        theirs = peer.ask(tmp_path, texts, texts)
+        different += [(name, key) for key in ("added", "single", "single tokens") if found[key] != theirs[key]]
+    assert not different

@@ -193,6 +193,26 @@ def test_growing_saving_and_opening(kind, folder, tmp_path):
             assert facts(again) == facts(ours), name
 
 
+@pytest.mark.parametrize("flags", [{}, {"lstrip": True}, {"normalized": True}, {"special": False}, {"special": True}])
+@pytest.mark.parametrize("make", [deberta_c.AddedToken, tokenizers.AddedToken])
+def test_flags_of_added_tokens(kind, folder, make, flags):
+    """A token that a call makes special is normalized only if it says so."""
+    calls = (
+        lambda tokenizer, token: tokenizer.add_special_tokens({"eos_token": token}),
+        lambda tokenizer, token: tokenizer.add_special_tokens({"additional_special_tokens": [token]}),
+        lambda tokenizer, token: tokenizer.add_tokens([token], special_tokens=True),
+        lambda tokenizer, token: tokenizer.add_tokens([token]),
+    )
+    for call in calls:
+        found = []
+        for tokenizer, token in zip(opened(kind, folder), (make, tokenizers.AddedToken), strict=True):
+            call(tokenizer, token("[New]", **flags))
+            last = tokenizer.added_tokens_decoder[len(tokenizer) - 1]
+            names = ("content", "single_word", "lstrip", "rstrip", "normalized", "special")
+            found.append((tokenizer("hello [New] [new]").input_ids, [getattr(last, name) for name in names]))
+        assert found[0] == found[1]
+
+
 def decoded(tokenizer, ids, options):
     return quietly(lambda: tokenizer.batch_decode(ids, **options))
 

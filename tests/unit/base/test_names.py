@@ -21,6 +21,9 @@ import deberta_c
         ("AutoProcessor", "use AutoTokenizer"),
         ("AutoTokeniser", "did you mean AutoTokenizer?"),
         ("Pipeline", "did you mean pipeline"),
+        ("BertForSequenceClasification", "did you mean BertForSequenceClassification?"),
+        ("DebertaV3ForMaskedLM", "did you mean DebertaV2ForMaskedLM?"),
+        ("DefaultDataCollator", "DataCollatorWithPadding pads rows"),
     ],
 )
 def test_names_of_transformers_say_what_to_use_instead(name, message):

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from deberta_c import AutoModelForSequenceClassification, MissingHeadWarning, TruncationWarning
+from deberta_c import AutoModelForSequenceClassification, MissingHeadWarning, TruncationWarning, pipeline
 from deberta_c._models import predict as predict_module
 from tests.support.data_sets import Texts
 
@@ -327,7 +327,9 @@ def test_labels_of_rows(model, make_model):
     assert all(type(label) is str for label in found)
     assert model.predict_labels([TEXTS[0], None], na="skip").tolist() == [found[0], None]
     assert model.predict_labels([]).shape == (0,)
-    assert model.classes_.tolist() == ["ham", "spam", "other"]
+    assert model.classes_.tolist() == model.config.classes_.tolist() == ["ham", "spam", "other"]
+    with pytest.raises(TypeError, match="predict has no option 'labels'; predict_labels returns the label of each row"):
+        model.predict(TEXTS, labels=True)
     load = AutoModelForSequenceClassification.from_pretrained
     directory = make_model()
     several = load(directory, problem_type="multi_label_classification")
@@ -377,8 +379,10 @@ def test_a_lazy_frame_is_named_as_such(model):
     class LazyFrame:
         columns = ("text",)
 
-    with pytest.raises(TypeError, match=r"texts is a LazyFrame, .*: frame.collect\(\)\[\"text\"\]"):
-        model.predict(LazyFrame())
+    calls = {"texts": model.predict, "text": model.tokenizer, "inputs": pipeline("text-classification", model)}
+    for name, call in calls.items():
+        with pytest.raises(TypeError, match=rf"{name} is a LazyFrame, .*: frame.collect\(\)\[\"text\"\]"):
+            call(LazyFrame())
 
 
 def test_advice_is_never_the_default(make_model):

@@ -38,6 +38,7 @@ def test_two_readings_of_a_configuration_are_equal(tiny, tmp_path):
     second.to_json_file(tmp_path / "c.json")
     again = type(second).from_json_file(tmp_path / "c.json")
     assert again == second
+    assert second.classes_.tolist() == ["x", "y", "z"]
     assert first.name_or_path == str(tiny)
     assert again.name_or_path == ""
     assert deberta_c.PretrainedConfig is deberta_c.PreTrainedConfig
@@ -261,7 +262,7 @@ def test_added_tokens(tmp_path, tiny):
 
 
 def test_constructors_of_auto_classes(tiny):
-    for name in ("AutoConfig", "AutoModel", "AutoModelForSequenceClassification"):
+    for name in ("AutoConfig", "AutoTokenizer", "AutoModel", "AutoModelForSequenceClassification"):
         with pytest.raises(TypeError, match=rf"{name} has no instances; call {name}\.from_pretrained\(DIR\)"):
             getattr(deberta_c, name)(tiny)
     with pytest.raises(TypeError, match=r"to open a directory call DebertaV2Model\.from_pretrained\('x'\)"):
@@ -275,6 +276,15 @@ def test_another_task_is_named(tmp_path):
         model = deberta_c.AutoModelForSequenceClassification.from_pretrained(home)
     with pytest.raises(RuntimeError, match=message):
         model(IDS)
+
+
+def test_another_task_with_weights_of_the_same_names_is_named(tmp_path):
+    home = write_model(tmp_path / "m", architectures=["DebertaV2ForSequenceClassification"])
+    message = r"pooler\.dense\.weight'; this checkpoint is a .*: open it with AutoModelForSequenceClassification"
+    with pytest.warns(deberta_c.UnexpectedWeightsWarning, match=message):
+        deberta_c.AutoModelForTokenClassification.from_pretrained(home)
+    with pytest.warns(deberta_c.UnexpectedWeightsWarning, match="pooler.dense.weight'$"):
+        deberta_c.AutoModel.from_pretrained(home)
 
 
 def test_names_of_arguments(tiny):

@@ -86,6 +86,11 @@ def test_pairs(classifier, model):
     mixed = classifier([{"text": TEXT, "text_pair": OTHER}, {"text": OTHER}, OTHER])
     single = best(model.predict([OTHER])[0])
     assert mixed == [expected, single, single]
+    cut = {"truncation": "only_second", "max_length": 12}
+    answer = classifier({"text": "hello", "text_pair": "hello world " * 9}, **cut)
+    assert answer == best(model.predict(["hello"], ["hello world " * 9], **cut)[0])
+    with pytest.raises(ValueError, match="there is no second text"):
+        classifier("hello", **cut)
 
 
 def test_iterators_stream(classifier, model):

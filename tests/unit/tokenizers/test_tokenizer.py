@@ -111,6 +111,8 @@ def test_truncation(tokenizer):
         assert tokenizer(LONG, truncation="longest_first", max_length=5).input_ids == cut
         first = tokenizer(LONG, SHORT, truncation="only_first", max_length=8).input_ids
         second = tokenizer(SHORT, LONG, truncation="only_second", max_length=8).input_ids
+        empty = tokenizer(SHORT, "", truncation="only_second", max_length=8).input_ids
+        assert empty == tokenizer(SHORT).input_ids  # as in transformers, no second text
     assert len(first) == len(second) == 8
     assert first[-3:] == tokenizer(SHORT).input_ids[1:]
     assert second[:4] == tokenizer(SHORT).input_ids

@@ -357,6 +357,59 @@ def test_transformers_5_sees_a_token_of_added_tokens_json_that_a_name_gives_as_a
         assert tokenizer.added_tokens_decoder[len(BERT_TOKENS)].normalized is normalized
 
 
+def test_a_special_token_whose_file_does_not_say_normalized(tmp_path):
+    """It follows `special`, which a name sets: in tokenizer_config.json by transformers 5 alone."""
+    token, size = {"content": "<x>", "lstrip": True}, len(BERT_TOKENS)
+    flagged = {"__type": "AddedToken", **token}
+    decoder = {"added_tokens_decoder": {str(size): token}}
+    for config, names, normalized in (
+        ({"eos_token": flagged}, None, (True, False)),
+        ({}, {"eos_token": token}, (False, False)),
+        ({}, {"additional_special_tokens": [token]}, (False,)),
+        ({**decoder, "eos_token": "<x>"}, None, (False, False)),
+        ({**decoder, "additional_special_tokens": ["<x>"]}, None, (False, True)),
+        (decoder, None, (True, True)),
+    ):
+        bert(tmp_path, tokenizer_config_json=config, special_tokens_map_json=names or {})
+        for rule, expected in zip(("transformers4", "transformers5"), normalized, strict=False):
+            tokenizer = AutoTokenizer.from_pretrained(tmp_path, compatibility=rule)
+            assert tokenizer.added_tokens_decoder[size].normalized is expected, (rule, config, names)
+
+
+class LibraryToken:
+    """An AddedToken as that of tokenizers, whose `normalized` follows `special` unless it is given."""
+
+    single_word = lstrip = rstrip = special = False
+
+    def __init__(self, content, normalized=None):
+        self.content, self._chosen_by_caller = content, normalized
+
+    @property
+    def normalized(self):
+        return not self.special if self._chosen_by_caller is None else self._chosen_by_caller
+
+
+@pytest.mark.parametrize("make", [AddedToken, LibraryToken])
+def test_a_token_that_is_added_as_special_without_normalized(tmp_path, make):
+    """transformers 4 makes a token among the options of from_pretrained special later, when it is normalized."""
+    bert(tmp_path)
+    id = len(BERT_TOKENS)
+    for chosen in (None, False, True):
+        token = make("<x>", normalized=chosen)
+        added = [AutoTokenizer.from_pretrained(tmp_path) for _ in range(4)]
+        added[0].add_special_tokens({"eos_token": token})
+        added[1].add_special_tokens({"additional_special_tokens": [token]})
+        added[2].add_tokens([token], special_tokens=True)
+        added[3] = AutoTokenizer.from_pretrained(tmp_path, eos_token=token, compatibility="transformers5")
+        found = [tokenizer.added_tokens_decoder[id] for tokenizer in added]
+        assert found == [AddedToken("<x>", normalized=bool(chosen), special=True)] * 4
+        plain = AutoTokenizer.from_pretrained(tmp_path)
+        plain.add_tokens([token])
+        for tokenizer in (plain, AutoTokenizer.from_pretrained(tmp_path, eos_token=token)):
+            assert tokenizer.added_tokens_decoder[id].normalized is (chosen is not False)
+        assert not token.special
+
+
 def test_flags_of_a_named_token_win_over_added_tokens_json(tmp_path):
     bert(tmp_path)
     size = len(BERT_TOKENS)

@@ -175,13 +175,23 @@ def test_attributes_of_a_tokenizer(tiny):
         AttributeError, match="no attribute 'convert_token_to_ids'; did you mean 'convert_tokens_to_ids'"
     ):
         _ = tokenizer.convert_token_to_ids
-    with pytest.raises(AttributeError, match="does not use the tokenizers library"):
-        _ = tokenizer.backend_tokenizer
+    for name, hint in (
+        ("backend_tokenizer", "does not use the tokenizers library"),
+        ("special_tokens_map_extended", "added_tokens_decoder their flags"),
+        ("truncate_sequences", "prepare_for_model"),
+        ("vocab_files_names", "save_vocabulary"),
+    ):
+        with pytest.raises(AttributeError, match=hint):
+            getattr(tokenizer, name)
 
 
 def test_extra_special_tokens_can_be_set(tiny):
     tokenizer = DebertaV2Tokenizer.from_pretrained(tiny)
+    assert "additional_special_tokens" not in tokenizer.special_tokens_map
     tokenizer.additional_special_tokens = ["[MASK]"]
+    assert tokenizer.special_tokens_map["additional_special_tokens"] == ["[MASK]"]
+    newer = DebertaV2Tokenizer.from_pretrained(tiny, compatibility="transformers5", extra_special_tokens=["[MASK]"])
+    assert "additional_special_tokens" not in newer.special_tokens_map
     assert tokenizer.extra_special_tokens == ["[MASK]"]
     assert tokenizer.additional_special_tokens_ids == [tokenizer.mask_token_id]
     with pytest.raises(ValueError, match=r"add_special_tokens\({'extra_special_tokens': \['<q>'\]}\)"):
