@@ -252,6 +252,12 @@ def test_a_label_that_is_no_number_of_a_label(tmp_path):
         deberta_c.evaluate(model, TEXTS[:1], [True])
 
 
+def test_lengths_are_those_before_texts_are_cut(model):
+    found = deberta_c.evaluate(model, ["hello " * 100, "now"], ["ham", "spam"], resamples=0, max_length=8)
+    assert found.lengths.tolist() == [102, 3]
+    assert [row["slice"] for row in found.slices] == ["1 to 16", "65 to 128"]
+
+
 def test_slices_of_many_values():
     groups = list(by_column([f"{day:02}" for day in range(25)] + ["24"] * 3))
     assert [name for name, _ in groups] == [*(f"{day:02}" for day in range(18)), "24", "6 others"]
