@@ -285,10 +285,11 @@ def _logits(model: Any, rows: Rows, places: list[int] | None) -> NDArray[np.floa
 
 
 def _words_of_tokens(rows: Rows, row: int, sequence: int, spans: Spans) -> NDArray[np.intp]:
-    """For each token (T) of a row the word of a text in which it ends, -1 for none."""
+    """For each token (T) of a row the word of a text in which it ends, or which follows the space that it is; -1 for
+    none."""
     begin, end = rows.offsets[row : row + 2]
     starts = np.array([start for start, _ in spans], np.int64)
-    found = np.searchsorted(starts, rows.extras["spans"][begin:end, 1], side="left") - 1
+    found = np.searchsorted(starts, rows.extras["spans"][begin:end, 1], side="right") - 1
     return np.where(rows.extras["sequences"][begin:end] == sequence, found, -1)
 
 

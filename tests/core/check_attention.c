@@ -156,6 +156,8 @@ static void check_attentions(bool own)
     check_attention(&s, ragged, 10);
     s = (struct setting){.heads = 1, .depth = 32, .buckets = 256, .max_relative = 512, .c2p = true, .p2c = true};
     check_attention(&s, lengthy, 3); /* several tiles of queries, repeated rows */
+    CHECK(!attention_has_bf16(8) && !attention_has_bf16(48)); /* a head would end within a panel */
+    CHECK(attention_has_bf16(32) == (kernels->product_bf16 != NULL));
     if (!attention_has_bf16(32))
         return;
     s = (struct setting){.heads = 3, .depth = 32, .buckets = 8, .max_relative = 40, .bf16 = true};

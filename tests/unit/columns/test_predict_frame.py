@@ -77,10 +77,11 @@ def test_a_stream_is_read_batch_by_batch(model):
             read.append(place)
             yield pyarrow.RecordBatch.from_pylist([{"n": place, "text": TEXTS[place]}], schema=schema)
 
-    schema = pyarrow.schema({"n": pyarrow.int64(), "text": pyarrow.string()})
+    schema = pyarrow.schema({"n": pyarrow.int64(), "text": pyarrow.string()}, metadata={"from": "a test"})
     reader = pyarrow.RecordBatchReader.from_batches(schema, batches())
     found = model.predict_frame(reader, proba=True, na="skip")
     assert isinstance(found, pyarrow.RecordBatchReader)
+    assert found.schema.metadata == {b"from": b"a test"}
     assert (found.schema.names, read) == (["n", "text", "label", "score", *model.labels()], [])
     first = found.read_next_batch()
     assert (first.column("n").to_pylist(), read) == ([0], [0])

@@ -1,10 +1,12 @@
 """Attributions: which words speak for a label."""
 
+import re
+
 import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c.evaluation import plot_attention
+from deberta_c.evaluation import attributions, plot_attention
 from tests.support.tiny_models import write_model
 
 TEXT = "hello world,  see you\nat home"
@@ -52,6 +54,16 @@ def test_words_that_are_cut_have_no_value(model):
     found = deberta_c.explain(model, TEXT, max_length=4)
     assert found.values[-1] == 0
     assert found.values[0] != 0
+
+
+def test_a_space_that_is_a_token_belongs_to_the_word_after_it():
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
+    text = "\u65e5 hello  \u672c now"
+    encoding = model.tokenizer(text)
+    assert encoding.tokens()[4:6] == ["\u2581", "\u672c"]
+    rows, _ = attributions._encoded(model, [[text]], None)
+    words = attributions._words_of_tokens(rows, 0, 0, [word.span() for word in re.finditer(r"\S+", text)])
+    assert words.tolist() == [-1 if word is None else word for word in encoding.word_ids()]
 
 
 def test_another_baseline(model):

@@ -157,6 +157,11 @@ def test_independent_labels(make_model):
     assert found.confusion.shape == (3, 2, 2)
     assert list(found.metrics)[:2] == ["accuracy", "f1_macro"]
     zeros = np.array([[name in row for name in NAMES] for row in labels], int)
+    worst = abs(zeros - found.scores).max(axis=1)  # of the decision that is most wrong
+    assert [row["score"] for row in found.mistakes] == sorted(
+        (worst[row["row"]] for row in found.mistakes), reverse=True
+    )
+    assert {row["row"] for row in found.mistakes} == set(np.flatnonzero(worst > 0.5))
     assert deberta_c.evaluate(model, TEXTS, zeros, resamples=0)["f1_macro"] == found["f1_macro"]
 
 
@@ -182,6 +187,10 @@ def test_one_score_is_a_probability_if_labels_are_0_and_1(make_model):
     opened = deberta_c.AutoModelForSequenceClassification.from_pretrained(model)
     assert found.problem == "multi_label_classification"
     assert found.scores == pytest.approx(opened.predict_proba(TEXTS), abs=1e-6)
+    classifier = deberta_c.pipeline("text-classification", str(model))
+    by_pipeline = deberta_c.evaluate(classifier, TEXTS, [1, 0, 1, 1, 0, 0, 1, 0], resamples=0)
+    assert by_pipeline.problem == "multi_label_classification"
+    assert by_pipeline.scores == pytest.approx(found.scores, abs=1e-6)
     assert deberta_c.evaluate(model, TEXTS, [0.5, 2, 1, 1, 0, 0, 1, 0], resamples=0).problem == "regression"
 
 
@@ -245,6 +254,12 @@ def test_a_label_that_is_no_number_of_a_label(tmp_path):
     model = write_model(tmp_path, id2label={"0": "a"}, problem_type="single_label_classification")
     with pytest.raises(ValueError, match=r"labels\[0\] is True, which is not a label of the model"):
         deberta_c.evaluate(model, TEXTS[:1], [True])
+
+
+def test_lengths_are_those_before_texts_are_cut(model):
+    found = deberta_c.evaluate(model, ["hello " * 100, "now"], ["ham", "spam"], resamples=0, max_length=8)
+    assert found.lengths.tolist() == [102, 3]
+    assert [row["slice"] for row in found.slices] == ["1 to 16", "65 to 128"]
 
 
 def test_slices_of_many_values():

@@ -152,6 +152,14 @@ def test_a_report_colours_the_words_of_the_mistakes(model, tmp_path):
     assert f'title="{value:+.3f}"' in page
 
 
+def test_words_that_the_model_did_not_read_are_not_coloured(model, tmp_path):
+    labels = [next(name for name in model.labels() if name != model.predict_labels(["see you"], max_length=4)[0])]
+    result = deberta_c.evaluate(model, ["see you at home"], labels, resamples=0, max_length=4)
+    result.report(tmp_path / "report.html", explain=True)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert re.findall(r'title="([-+.0-9]+)"', page)[2:] == ["+0.000", "+0.000"]
+
+
 def test_explaining_stops_when_its_time_is_over(model, tmp_path, monkeypatch):
     monkeypatch.setattr("deberta_c.evaluation.report._SECONDS", -1.0)
     mistaken(model, ["free now", "see you", "hello"]).report(tmp_path / "report.html", explain=True)

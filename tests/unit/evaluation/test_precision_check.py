@@ -10,6 +10,7 @@ import deberta_c
 from benchmarks.precision import outliers
 from deberta_c import AutoModelForSequenceClassification, Precision, PrecisionWarning, _core
 from deberta_c._models import agreement
+from deberta_c.evaluation import precision_check
 from deberta_c.evaluation.intervals import wilson
 from tests.support.tiny_models import BERT, TINY, V1, write_model
 
@@ -82,6 +83,23 @@ def test_outliers_are_found_and_kept(spam, hard, tmp_path):
     assert (half.passed, half.keep) == (False, check.keep)
 
 
+def test_layers_that_the_type_does_without_are_not_proposed(spam, monkeypatch):
+    """Of the most expensive layers, only the second one must stay."""
+    right = agreement.Compared(np.ones(1, np.bool_), np.zeros(1), np.zeros(1, np.bool_), np.zeros(1, np.intp))
+
+    def compared(judge, kept):
+        tried.append(len(kept))
+        return right if judge.units[1] in kept else right._replace(equal=~right.equal)
+
+    tried = []
+    monkeypatch.setattr(precision_check._Judge, "costs", lambda judge, _: [(unit, 1.0) for unit in judge.units])
+    monkeypatch.setattr(precision_check._Judge, "_compared", compared)
+    check = spam.check_precision(TEXTS, dtype="int8", at_most=0.0)
+    assert check.keep == tuple(check.costs[1]["layers"])
+    assert check.kept is right
+    assert len(tried) < 3 + len(check.costs)
+
+
 def test_a_saturating_machine(spam, monkeypatch):
     monkeypatch.setattr(_core, "known_products", lambda dtype: dtype != "int8")
     check = spam.check_precision(TEXTS, dtype="int8")
@@ -105,6 +123,10 @@ def test_every_family_and_head(tmp_path, tokenizer, base):
         answers = {"ForTokenClassification": tokens, "ForQuestionAnswering": 2 * len(TEXTS)}.get(name, len(TEXTS))
         assert len(check.compared.equal) == answers
         assert len(check.differences) == len(TEXTS)
+        for row in check.differences:  # of the answer that differs most
+            own = check.compared.rows == row["row"]
+            assert row["difference"] == check.compared.difference[own].max()
+            assert row["equal"] == check.compared.equal[own].all()
         assert len(check.costs) == (8 if base is V1 else 10)  # v1 has one layer for query, key and value
         assert check.title in repr(check)
         json.dumps(check.to_dict(), allow_nan=False)

@@ -131,6 +131,12 @@ def test_what_x_may_be(kind, fitted):
         assert (found.n_features_in_, found.feature_names_in_.tolist()) == (1, ["text"])
 
 
+def test_a_column_after_a_table(tiny):
+    embedder = DebertaEmbedder(tiny).fit([[text] for text in TEXTS])
+    assert embedder.n_features_in_ == 1
+    assert not hasattr(embedder.fit(TEXTS), "n_features_in_")
+
+
 def test_pairs(tiny):
     X = list(zip(TEXTS, TEXTS[::-1], strict=True))
     found = DebertaClassifier(tiny, **QUICK).fit(X, LABELS)

@@ -123,8 +123,14 @@ def test_killed_while_a_checkpoint_is_replaced(tokenizer, whole, tmp_path, new_i
     if new_is_whole:
         shutil.copytree(old, place)
     (place.parent / ".deberta_c.checkpoint-8.0123").mkdir()
-    out = resume(tokenizer, place.parent, num_train_epochs=2)
-    assert out.global_step == 16
+    begun = []
+
+    class Begins(TrainerCallback):
+        def on_train_begin(self, args, state, control, **others):
+            begun.append(state.global_step)
+
+    out = resume(tokenizer, place.parent, num_train_epochs=2, callbacks=[Begins()])
+    assert (begun, out.global_step) == ([8], 16)
     assert not [path for path in place.parent.iterdir() if path.name.startswith(".")]
 
 

@@ -104,6 +104,11 @@ def test_wrong_searches(options, error, message):
         tune(new_model, TEXTS, LABELS, **options)
 
 
+def test_a_label_of_the_validation_set_that_no_row_to_train_on_has():
+    with pytest.raises(ValueError, match=r"validation labels\[1\] is 'new', a label that no row to train on has"):
+        new_model().fit(TEXTS, LABELS, validation=(TEXTS[:2], ["ham", "new"]), **SHORT)
+
+
 def test_tune_needs_a_function_that_opens_a_model():
     for given in (new_model(), "CHECKPOINT"):
         name = type(given).__name__

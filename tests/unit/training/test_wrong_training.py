@@ -29,6 +29,7 @@ __all__ = ["tokenizer"]
         ({"max_steps": 2.5}, ValueError, "max_steps is 2.5; it must be an integer"),
         ({"save_total_limit": "2"}, ValueError, "save_total_limit is '2'; it must be an integer, or None"),
         ({"eval_delay": "x"}, TypeError, "eval_delay is 'x' of type str"),
+        ({"eval_delay": -1}, ValueError, "eval_delay is -1"),
         ({"adam_epsilon": 0}, ValueError, "adam_epsilon is 0.*; it must be above 0"),
         ({"gradient_accumulation_steps": 1.5}, ValueError, "gradient_accumulation_steps is 1.5"),
         ({"logging_steps": float("inf")}, ValueError, "logging_steps is inf"),
@@ -239,13 +240,34 @@ def test_one_class_is_no_fault_where_the_loss_falls():
     for _ in range(5):
         callback.on_evaluate(None, None, control, predictions=[(logits, labels)])
     assert not control.should_training_stop
+    callback.count = 1
+    for step, kept in ((3, 1), (0, 0)):  # a training that goes on, and a new one
+        callback.on_train_begin(None, deberta_c.TrainerState(global_step=step), control)
+        assert callback.count == kept
     with pytest.raises(FloatingPointError, match="NaN"):
         check_predictions(np.full((4, 2), np.nan), labels, {})
+
+
+def test_any_metric_is_better_than_nan():
+    callback, control = deberta_c.EarlyStoppingCallback(1), deberta_c.TrainerControl()
+    arguments = deberta_c.TrainingArguments(metric_for_best_model="f1", greater_is_better=True)
+    for best, stops in ((float("nan"), False), (0.75, True)):
+        state = deberta_c.TrainerState(best_metric=best)
+        callback.on_evaluate(arguments, state, control, metrics={"eval_f1": 0.5})
+        assert control.should_training_stop == stops
 
 
 def test_tune_of_trials_that_all_diverge():
     with pytest.raises(FloatingPointError, match="all 2 trials is NaN or infinite; give lower values"):
         tune(new_model, TEXTS, LABELS, space={"learning_rate": [1e10, 1e11]}, epochs=1, max_length=8)
+
+
+def test_tune_that_is_stopped_before_a_trial_has_weights():
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        tune(new_model, TEXTS, LABELS, space={"learning_rate": [1e10, 1e-3]}, epochs=1, max_length=8, on_trial=stop)
 
 
 def test_tune_over_values_of_any_kind():
