@@ -42,6 +42,7 @@ struct product {
     const float *a;   /* (rows, k): element (r, k) at r * lda + k * step */
     size_t lda, step; /* step 0: 1; a transposed matrix has lda 1 and its row stride as step */
     const float *panel; /* (k, panel_width) */
+    size_t ld_panel;    /* its row stride; 0: panel_width */
     size_t k;
     float *c; /* (rows, columns) with row stride ldc */
     size_t ldc;

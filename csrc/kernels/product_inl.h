@@ -23,7 +23,7 @@ INLINE void product_group(const int rows, const struct product *p, const float *
             sum[r][0] = sum[r][1] = (vf){0};
     }
 
-    const size_t lda = p->lda, step = p->step ? p->step : 1;
+    const size_t lda = p->lda, step = p->step ? p->step : 1, ld_panel = p->ld_panel ? p->ld_panel : PANEL;
     const float *panel = p->panel;
     const float *base[BASES];
 #pragma GCC unroll 4
@@ -34,7 +34,7 @@ INLINE void product_group(const int rows, const struct product *p, const float *
         __builtin_prefetch(next, 0, 2);
         if (PANEL * sizeof(float) > 64)
             __builtin_prefetch(next + pace - 1, 0, 2);
-        panel += PANEL;
+        panel += ld_panel;
         next += pace;
 #pragma GCC unroll 16
         for (int r = 0; r < rows; r++) {

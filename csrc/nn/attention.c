@@ -10,8 +10,9 @@
 /* A task and the panels of its values. */
 struct forward_task {
     struct attention_task task;
-    float *values;     // (ceil(depth / width), value_rows, width)
-    size_t value_rows; /* S; in bfloat16 a row for two tokens */
+    float *values; // (ceil(depth / width), value_rows, width) in bfloat16, else a copy of the rows, if they need one
+    size_t value_rows;     /* S; in bfloat16 a row for two tokens */
+    struct head_rows rows; // (S, depth) in float32
 };
 
 static void lay_out(struct forward_task *f, struct arena *arena)
@@ -19,7 +20,8 @@ static void lay_out(struct forward_task *f, struct arena *arena)
     struct attention_task *t = &f->task;
     task_lay_out(t, TILE_FLOATS, arena);
     f->value_rows = t->attention->bf16 ? (t->length + 1) / 2 : t->length;
-    f->values = arena_floats(arena, round_up(t->depth, t->width) * f->value_rows);
+    size_t copied = task_copy_floats(t, t->length);
+    f->values = arena_floats(arena, t->attention->bf16 ? round_up(t->depth, t->width) * f->value_rows : copied);
 }
 
 bool attention_has_bf16(size_t head_size)
@@ -76,17 +78,19 @@ static void mix_values(const struct forward_task *f, size_t first, size_t rows)
 {
     const struct attention_task *t = &f->task;
     size_t ld = t->attention->ld_context;
+    bool bf16 = t->attention->bf16;
     struct product product = {
         .a = t->tile,
         .lda = t->ld_tile,
-        .panel = f->values,
+        .panel = bf16 ? f->values : f->rows.rows,
+        .ld_panel = bf16 ? 0 : f->rows.ld,
         .k = f->value_rows,
         .c = t->sequence->context + first * ld + t->head * t->depth,
         .ldc = ld,
         .rows = rows,
         .row_scale = t->inverse_sum,
     };
-    task_multiply_rows(t, product, f->value_rows);
+    task_multiply_rows(t, product, bf16 ? f->value_rows : 1);
 }
 
 /* Packs the values as words of two tokens. */
@@ -156,7 +160,7 @@ static void attend(size_t index, int worker, void *context)
     if (a->bf16)
         pack_pairs(&f);
     else
-        task_pack_rows(t, sequence->value, a->ld_value, t->length, f.values);
+        f.rows = task_rows(t, sequence->value, a->ld_value, t->length, f.values);
     for (size_t first = 0; first < sequence->queries; first += t->tile_rows) {
         if (first > 0 && watch_check() != DEBERTA_OK)
             return;

@@ -35,13 +35,13 @@ struct backward_task {
     struct attention_task task;
     const struct attention_gradients *gradients;
     size_t lags;
-    float *lag_rows[2]; // (ceil(depth / width), lags, width): position keys and queries
-    float *lag_sums[2]; // (lags, depth): their gradients
-    float *values;      // (ceil(S / width), depth, width)
-    float *key_rows;    // (ceil(depth / width), S, width)
-    float *query_rows;  // (ceil(depth / width), queries, width)
-    float *d_context;   // (ceil(depth / width), queries, width)
-    float *d_tile;      // (tile_rows, ld_tile): gradients at the scores, with zeros around
+    float *lag_rows[2];                               // (lags, ld_lag): position keys and queries
+    size_t ld_lag;                                    /* depth up to a multiple of the panel width */
+    float *lag_sums[2];                               // (lags, depth): their gradients
+    float *values;                                    // (ceil(S / width), depth, width)
+    float *copies[3];                                 // of the three that follow, if they need one
+    struct head_rows key_rows, query_rows, d_context; // (S, depth), (queries, depth), (queries, depth)
+    float *d_tile; // (tile_rows, ld_tile): gradients at the scores, with zeros around
 };
 
 static size_t lags_of(size_t length)
@@ -69,20 +69,19 @@ static size_t floats_from_tile(const struct attention_task *t)
 
 static void lay_out_lags(struct backward_task *b, struct arena *arena)
 {
+    b->ld_lag = round_up(b->task.depth, b->task.width);
     for (int side = 0; side < 2; side++)
         if (attention_table(b->task.attention, side))
-            b->lag_rows[side] = arena_floats(arena, round_up(b->task.depth, b->task.width) * b->lags);
+            b->lag_rows[side] = arena_floats(arena, b->lags * b->ld_lag);
 }
 
 static void lay_out(struct backward_task *b, struct arena *arena)
 {
     struct attention_task *t = &b->task;
-    size_t floats = round_up(t->depth, t->width) * t->length;
     task_lay_out(t, TILE_FLOATS, arena);
     b->values = arena_floats(arena, round_up(t->length, t->width) * t->depth);
-    b->key_rows = arena_floats(arena, floats);
-    b->query_rows = arena_floats(arena, floats);
-    b->d_context = arena_floats(arena, floats);
+    for (int i = 0; i < 3; i++)
+        b->copies[i] = arena_floats(arena, task_copy_floats(t, t->length));
     b->d_tile = task_floats_after(arena, floats_before_tile(t), floats_from_tile(t));
 }
 
@@ -155,20 +154,21 @@ static void add_rows_of_lags(const struct backward_task *b, enum side side, cons
             .a = view_at(v, from, from + lag),
             .lda = (size_t)(v->token_step + v->other_step),
             .step = (size_t)v->other_step,
-            .panel = b->lag_rows[side] + (size_t)(lag + middle) * b->task.width,
+            .panel = b->lag_rows[side] + (size_t)(lag + middle) * b->ld_lag,
+            .ld_panel = b->ld_lag,
             .k = (size_t)(end - lag),
             .c = out + (size_t)from * ld,
             .ldc = ld,
             .rows = (size_t)(to - from),
             .accumulate = true,
         };
-        task_multiply_rows(&b->task, product, b->lags);
+        task_multiply_rows(&b->task, product, 1);
     }
 }
 
 /* lag_sums[lag] += sum over tokens of dS(token, token + lag) * rows[token] */
-static void add_sums_of_lags(const struct backward_task *b, enum side side, const struct view *v, const float *rows,
-                             size_t panel_rows)
+static void add_sums_of_lags(const struct backward_task *b, enum side side, const struct view *v,
+                             const struct head_rows *rows)
 {
     ptrdiff_t first_lag = v->other - (v->token_end - 1), lags = v->other_end - v->token - first_lag;
     ptrdiff_t groups = groups_of(lags), middle = (ptrdiff_t)b->lags / 2;
@@ -179,14 +179,15 @@ static void add_sums_of_lags(const struct backward_task *b, enum side side, cons
             .a = view_at(v, token, token + from),
             .lda = (size_t)v->other_step,
             .step = (size_t)(v->token_step + v->other_step),
-            .panel = rows + (size_t)token * b->task.width,
+            .panel = rows->rows + (size_t)token * rows->ld,
+            .ld_panel = rows->ld,
             .k = (size_t)(end - token),
             .c = b->lag_sums[side] + (size_t)(from + middle) * b->task.depth,
             .ldc = b->task.depth,
             .rows = (size_t)(to - from),
             .accumulate = true,
         };
-        task_multiply_rows(&b->task, product, panel_rows);
+        task_multiply_rows(&b->task, product, 1);
     }
 }
 
@@ -207,22 +208,23 @@ static void differentiate_scores(const struct backward_task *b, size_t first, si
 }
 
 /* out[key] (+)= sum over the tile's queries of tile[query][key] * rows[query] */
-static void sum_over_queries(const struct backward_task *b, const float *tile, const float *query_rows, size_t first,
-                             size_t rows, float *out, size_t ld)
+static void sum_over_queries(const struct backward_task *b, const float *tile, const struct head_rows *query_rows,
+                             size_t first, size_t rows, float *out, size_t ld)
 {
     const struct attention_task *t = &b->task;
     struct product product = {
         .a = tile,
         .lda = 1,
         .step = t->ld_tile,
-        .panel = query_rows + first * t->width,
+        .panel = query_rows->rows + first * query_rows->ld,
+        .ld_panel = query_rows->ld,
         .k = rows,
         .c = out,
         .ldc = ld,
         .rows = t->length,
         .accumulate = first > 0,
     };
-    task_multiply_rows(t, product, t->sequence->queries);
+    task_multiply_rows(t, product, 1);
 }
 
 static void sum_over_keys(const struct backward_task *b, size_t rows, float *out, size_t ld)
@@ -231,13 +233,14 @@ static void sum_over_keys(const struct backward_task *b, size_t rows, float *out
     struct product product = {
         .a = b->d_tile,
         .lda = t->ld_tile,
-        .panel = b->key_rows,
+        .panel = b->key_rows.rows,
+        .ld_panel = b->key_rows.ld,
         .k = t->length,
         .c = out,
         .ldc = ld,
         .rows = rows,
     };
-    task_multiply_rows(t, product, t->length);
+    task_multiply_rows(t, product, 1);
 }
 
 static void differentiate_tile(const struct backward_task *b, size_t first, size_t rows)
@@ -247,18 +250,18 @@ static void differentiate_tile(const struct backward_task *b, size_t first, size
     size_t column = t->head * t->depth;
     float *d_query = b->gradients->d_query + column, *d_key = b->gradients->d_key + column;
     differentiate_scores(b, first, rows);
-    sum_over_queries(b, t->tile, b->d_context, first, rows, b->gradients->d_value + column, a->ld_value);
-    sum_over_queries(b, b->d_tile, b->query_rows, first, rows, d_key, a->ld_key);
+    sum_over_queries(b, t->tile, &b->d_context, first, rows, b->gradients->d_value + column, a->ld_value);
+    sum_over_queries(b, b->d_tile, &b->query_rows, first, rows, d_key, a->ld_key);
     sum_over_keys(b, rows, d_query + first * a->ld_query, a->ld_query);
     if (attention_table(a, BY_KEY)) {
         struct view view = view_of(b, BY_KEY, first, rows);
         add_rows_of_lags(b, BY_KEY, &view, d_query, a->ld_query);
-        add_sums_of_lags(b, BY_KEY, &view, b->query_rows, t->sequence->queries);
+        add_sums_of_lags(b, BY_KEY, &view, &b->query_rows);
     }
     if (attention_table(a, BY_QUERY)) {
         struct view view = view_of(b, BY_QUERY, first, rows);
         add_rows_of_lags(b, BY_QUERY, &view, d_key, a->ld_key);
-        add_sums_of_lags(b, BY_QUERY, &view, b->key_rows, t->length);
+        add_sums_of_lags(b, BY_QUERY, &view, &b->key_rows);
     }
 }
 
@@ -271,9 +274,9 @@ static void differentiate_sequence(struct backward_task *b)
     size_t queries = t->sequence->queries;
     task_begin(t);
     task_pack_columns(t, t->sequence->value, a->ld_value, b->values);
-    task_pack_rows(t, t->sequence->key, a->ld_key, t->length, b->key_rows);
-    task_pack_rows(t, t->sequence->query, a->ld_query, queries, b->query_rows);
-    task_pack_rows(t, b->gradients->d_context, a->ld_context, queries, b->d_context);
+    b->key_rows = task_rows(t, t->sequence->key, a->ld_key, t->length, b->copies[0]);
+    b->query_rows = task_rows(t, t->sequence->query, a->ld_query, queries, b->copies[1]);
+    b->d_context = task_rows(t, b->gradients->d_context, a->ld_context, queries, b->copies[2]);
     float *zeros = b->d_tile - floats_before_tile(t);
     memset(zeros, 0, (floats_before_tile(t) + floats_from_tile(t)) * sizeof *zeros);
     size_t tiles = (queries + t->tile_rows - 1) / t->tile_rows, rows = (queries + tiles - 1) / tiles;
@@ -310,8 +313,8 @@ static void begin_side(struct backward_task *b, const struct call *call, size_t 
     const struct attention_positions *p = call->positions;
     const float *rows = (side == BY_KEY ? p->keys : p->queries) + head * b->task.depth;
     for (size_t i = 0; i < b->lags; i++)
-        task_put_row(&b->task, rows + row_of_lag(call->attention, side, i, b->lags) * p->ld, i, b->lags,
-                     b->lag_rows[side]);
+        memcpy(b->lag_rows[side] + i * b->ld_lag, rows + row_of_lag(call->attention, side, i, b->lags) * p->ld,
+               b->task.depth * sizeof(float));
     b->lag_sums[side] = sums_of(call, lane, head, side);
     memset(b->lag_sums[side], 0, b->lags * b->task.depth * sizeof(float));
 }

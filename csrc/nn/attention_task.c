@@ -81,21 +81,22 @@ void task_pack_columns(const struct attention_task *t, const float *rows, size_t
     pack_columns(t, rows + t->head * t->depth, ld, t->depth, panels);
 }
 
-void task_put_row(const struct attention_task *t, const float *row, size_t index, size_t panel_rows, float *panels)
+size_t task_copy_floats(const struct attention_task *t, size_t count)
 {
-    for (size_t d = 0; d < t->depth; d += t->width) {
-        size_t n = min_size(t->width, t->depth - d);
-        float *to = panels + d * panel_rows + index * t->width;
-        memcpy(to, row + d, n * sizeof *to);
-        if (n < t->width)
-            memset(to + n, 0, (t->width - n) * sizeof *to);
-    }
+    return t->depth % t->width ? count * round_up(t->depth, t->width) : 0;
 }
 
-void task_pack_rows(const struct attention_task *t, const float *rows, size_t ld, size_t count, float *panels)
+struct head_rows task_rows(const struct attention_task *t, const float *rows, size_t ld, size_t count, float *copy)
 {
-    for (size_t i = 0; i < count; i++)
-        task_put_row(t, rows + i * ld + t->head * t->depth, i, count, panels);
+    size_t padded = round_up(t->depth, t->width);
+    rows += t->head * t->depth;
+    if (padded == t->depth)
+        return (struct head_rows){rows, ld};
+    for (size_t i = 0; i < count; i++) {
+        memcpy(copy + i * padded, rows + i * ld, t->depth * sizeof *copy);
+        memset(copy + i * padded + t->depth, 0, (padded - t->depth) * sizeof *copy);
+    }
+    return (struct head_rows){copy, padded};
 }
 
 /* Copies the columns that serve the lags from `lag` on: each is the table's column of its distance's row. */
@@ -203,13 +204,13 @@ void task_multiply_columns(const struct attention_task *t, const float *left, si
     }
 }
 
-void task_multiply_rows(const struct attention_task *t, struct product whole, size_t panel_rows)
+void task_multiply_rows(const struct attention_task *t, struct product whole, size_t step)
 {
     for (size_t d = 0; d < t->depth; d += t->width) {
         for (size_t k = 0; k < whole.k; k += ROW_BLOCK) {
             struct product product = whole;
             product.a += k * (whole.step ? whole.step : 1);
-            product.panel += d * panel_rows + k * t->width;
+            product.panel += d * step + k * (whole.ld_panel ? whole.ld_panel : t->width);
             product.k = min_size(ROW_BLOCK, whole.k - k);
             product.c += d;
             product.columns = min_size(t->width, t->depth - d);

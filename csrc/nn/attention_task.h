@@ -74,16 +74,23 @@ void task_drop(const struct attention_task *task, size_t first, size_t rows, flo
 
 /* Packs the rows [S][depth] of the task's head as columns of panels: (ceil(S / width), depth, width). */
 void task_pack_columns(const struct attention_task *task, const float *rows, size_t ld, float *panels);
-/* Copies a row [depth] to row `index` of panels: (ceil(depth / width), panel_rows, width). */
-void task_put_row(const struct attention_task *task, const float *row, size_t index, size_t panel_rows, float *panels);
-/* Copies the rows [count][depth] of the task's head to panels: (ceil(depth / width), count, width). */
-void task_pack_rows(const struct attention_task *task, const float *rows, size_t ld, size_t count, float *panels);
+
+/* Rows of a head as the right operand of products, which read whole panels of each row. */
+struct head_rows {
+    const float *rows; // (count, depth up to a multiple of the panel width)
+    size_t ld;
+};
+
+/* The rows [count][depth] of the task's head: in place, or copied if a panel would reach into another head. */
+struct head_rows task_rows(const struct attention_task *task, const float *rows, size_t ld, size_t count, float *copy);
+/* Floats for a copy; 0 for rows that stay in place. */
+size_t task_copy_floats(const struct attention_task *task, size_t count);
 
 /* tile[rows][S] (+)= left[rows][steps] . packed columns */
 void task_multiply_columns(const struct attention_task *task, const float *left, size_t ld, size_t rows,
                            const float *panels, float *tile, bool accumulate);
-/* The product with [k][depth] rows in panels (ceil(depth / width), panel_rows, width); `product` describes the whole,
- * its panel is that of the first columns. */
-void task_multiply_rows(const struct attention_task *task, struct product product, size_t panel_rows);
+/* The product with rows [k][depth], of which `product` describes the first panel; a panel of columns after it begins
+ * `step` floats later for each column. */
+void task_multiply_rows(const struct attention_task *task, struct product product, size_t step);
 
 #endif

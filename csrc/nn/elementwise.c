@@ -13,22 +13,29 @@ struct job {
     enum activation act;
     const float *x;
     float *out, *d;
-    size_t stride;
+    size_t rows, stride, slices; /* of the columns */
 };
 
-static void apply_row(size_t row, int worker, void *context)
+/* A slice of the columns is that which the thread has computed in the product before, so that it is in its cache. */
+static void apply_slice(size_t index, int worker, void *context)
 {
     (void)worker;
     const struct job *job = context;
-    float *out = job->out + row * job->stride;
-    memcpy(out, job->x + row * job->stride, job->stride * sizeof *out);
-    kernels->activate(job->act, out, job->stride, 1, job->stride);
+    size_t width = kernels->panel_width, panels = job->stride / width;
+    size_t begin = index * panels / job->slices * width, end = (index + 1) * panels / job->slices * width;
+    for (size_t row = 0; row < job->rows; row++) {
+        float *out = job->out + row * job->stride + begin;
+        memcpy(out, job->x + row * job->stride + begin, (end - begin) * sizeof *out);
+        kernels->activate(job->act, out, job->stride, 1, end - begin);
+    }
 }
 
 void activation_apply(enum activation act, const float *x, size_t rows, size_t stride, float *out)
 {
-    struct job job = {.act = act, .x = x, .out = out, .stride = stride};
-    parallel_for(rows, threads_grain((double)(OPERATIONS * stride)), apply_row, &job);
+    struct job job = {
+        .act = act, .x = x, .out = out, .rows = rows, .stride = stride, .slices = (size_t)threads_of_call()};
+    double operations = (double)(OPERATIONS * rows * stride) / (double)job.slices;
+    parallel_for(job.slices, threads_grain(operations), apply_slice, &job);
 }
 
 static void differentiate_row(size_t row, int worker, void *context)

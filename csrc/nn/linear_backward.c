@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The backward pass of linear layers, by the same kernel as the forward pass: each operand that does not lie as the
- * kernel reads it is copied block by block, into a block that stays in L2. Every element is one sum in ascending order.
- */
+/* The backward pass of linear layers, by the same kernel as the forward pass: for the gradients of weights it reads
+ * both operands in place; for those of inputs weights are transposed block by block, into a block that stays in L2.
+ * Every element is one sum in ascending order. */
 #include <assert.h>
-#include <string.h>
 
 #include "base/memory.h"
 #include "base/threads.h"
@@ -13,16 +12,14 @@
 #define INPUT_DEPTH 768   /* of their rows, outputs of the layer, at a time */
 #define INPUT_ROWS 192    /* rows of d_out at a time */
 
-#define TOKENS 96          /* rows of `in` and d_out that one product sums */
+#define TOKENS 128         /* rows of `in` and d_out that one product sums */
 #define WEIGHT_INPUTS 384  /* columns of `in` of a task, at most */
 #define WEIGHT_OUTPUTS 512 /* columns of d_out of a task, at most */
 #define LEAST_INPUTS 24    /* columns of `in` of a task, if the layer has as many */
-#define LEFT_STRIDE 400    /* of the copied rows of `in`: an odd number of cache lines uses all sets of L1 */
 
 size_t linear_backward_scratch(const struct linear *linear)
 {
-    size_t input = INPUT_COLUMNS * min_size(INPUT_DEPTH, linear->out_stride);
-    return max_size(input, TOKENS * (LEFT_STRIDE + WEIGHT_OUTPUTS));
+    return INPUT_COLUMNS * min_size(INPUT_DEPTH, linear->out_stride);
 }
 
 static size_t pieces(size_t n, size_t most)
@@ -137,47 +134,37 @@ void linear_backward_activated(const struct linear *linear, const float *d_out, 
         .linear = linear, .d_out = d_out, .rows = rows, .d_in = d_x, .act = act, .x = x, .scratch = scratch});
 }
 
-/* to[panels][n][width] = from[n][panels * width] */
-static void copy_panels(const float *from, size_t ld, size_t n, size_t panels, size_t width, float *to)
-{
-    for (size_t r = 0; r < n; r++)
-        for (size_t panel = 0; panel < panels; panel++)
-            memcpy(to + (panel * n + r) * width, from + r * ld + panel * width, width * sizeof(float));
-}
-
-static void add_rows(const float *rows, size_t n, size_t columns, float *sum)
+static void add_rows(const float *rows, size_t ld, size_t n, size_t columns, float *sum)
 {
     for (size_t r = 0; r < n; r++)
         for (size_t c = 0; c < columns; c++)
-            sum[c] += rows[r * columns + c];
+            sum[c] += rows[r * ld + c];
 }
 
 /* Some panels of the gradient, for some inputs: the sum over all rows. */
 static void weights_block(size_t index, int worker, void *context)
 {
+    (void)worker;
     const struct backward *b = context;
     const struct linear *m = b->linear;
     size_t width = kernels->panel_width, panels = m->out_stride / width;
     size_t slice = index / b->others, other = index % b->others;
     size_t first = slice * panels / b->slices, last = (slice + 1) * panels / b->slices;
     size_t i = other * m->in / b->others, inputs = (other + 1) * m->in / b->others - i;
-    float *left = scratch_of(b, worker), *right = left + TOKENS * LEFT_STRIDE;
     for (size_t row = 0; row < b->rows; row += TOKENS) {
         size_t tokens = min_size(TOKENS, b->rows - row);
-        for (size_t t = 0; t < tokens; t++)
-            memcpy(left + t * LEFT_STRIDE, b->in + (row + t) * m->in_stride + i, inputs * sizeof *left);
-        copy_panels(b->d_out + row * m->out_stride + first * width, m->out_stride, tokens, last - first, width, right);
         for (size_t panel = first; panel < last; panel++) {
-            const float *d = right + (panel - first) * tokens * width;
+            const float *d = b->d_out + row * m->out_stride + panel * width;
             if (i == 0 && b->d_bias)
-                add_rows(d, tokens, width, b->d_bias + panel * width);
+                add_rows(d, m->out_stride, tokens, width, b->d_bias + panel * width);
             if (!b->d_packed)
                 continue;
             struct product product = {
-                .a = left,
+                .a = b->in + row * m->in_stride + i,
                 .lda = 1,
-                .step = LEFT_STRIDE,
+                .step = m->in_stride,
                 .panel = d,
+                .ld_panel = m->out_stride,
                 .k = tokens,
                 .c = b->d_packed + (panel * m->in + i) * width,
                 .ldc = width,

@@ -12,20 +12,21 @@
 
 #include "kernels/kernels.h"
 
-/* A transposed left operand lies as (depth, rows). */
+/* A transposed left operand lies as (depth, rows); the panel beside it is a part of wider rows. */
 static void check_product(const struct kernels *k, size_t rows, size_t depth, size_t columns, int init, bool scaled,
                           bool transposed)
 {
     size_t lda = transposed ? 1 : depth + 5, step = transposed ? rows + 5 : 1;
     size_t ldc = columns + 3, width = k->panel_width, size_a = transposed ? depth * step : rows * lda;
-    float *a = floats(size_a), *panel = floats(depth * width), *bias = floats(width);
+    size_t ld_panel = transposed ? width + 3 : width;
+    float *a = floats(size_a), *panel = floats(depth * ld_panel), *bias = floats(width);
     float *c = floats(rows * ldc), *scale = floats(rows);
     double *wanted = malloc(rows * ldc * sizeof *wanted);
     for (size_t r = 0; r < rows; r++) {
         for (size_t j = 0; j < ldc; j++) {
             double sum = init == 1 ? (double)bias[j] : init == 2 ? (double)c[r * ldc + j] : 0.0;
             for (size_t i = 0; j < columns && i < depth; i++)
-                sum += (double)a[r * lda + i * step] * (double)panel[i * width + j];
+                sum += (double)a[r * lda + i * step] * (double)panel[i * ld_panel + j];
             wanted[r * ldc + j] = j >= columns ? (double)c[r * ldc + j] : scaled ? sum * (double)scale[r] : sum;
         }
     }
@@ -33,6 +34,7 @@ static void check_product(const struct kernels *k, size_t rows, size_t depth, si
                         .lda = lda,
                         .step = transposed ? step : 0,
                         .panel = panel,
+                        .ld_panel = transposed ? ld_panel : 0,
                         .k = depth,
                         .c = c,
                         .ldc = ldc,
@@ -45,7 +47,7 @@ static void check_product(const struct kernels *k, size_t rows, size_t depth, si
     for (size_t i = 0; i < rows * ldc; i++)
         CHECK(fabs((double)c[i] - wanted[i]) < 1e-6 * sqrt((double)depth) + 1e-6);
     free(wanted);
-    release(a, size_a), release(panel, depth * width), release(bias, width);
+    release(a, size_a), release(panel, depth * ld_panel), release(bias, width);
     release(c, rows * ldc), release(scale, rows);
 }
 
