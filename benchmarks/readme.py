@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from benchmarks import common
 from benchmarks.core import attention, linear
-from benchmarks.peers import precision, report
+from benchmarks.peers import low_precision, report
 from benchmarks.precision import agreement
 from benchmarks.process import columns, loading, scheduling
 from benchmarks.tokenization import run as tokenization
@@ -28,7 +28,7 @@ STATED = "avx2"  # the instruction set of the figures in sentences and of the pl
 LOW_PRECISION = "avx512"  # that of the figures of bfloat16 and int8
 TABLES: dict[str, Callable[[dict], str]] = {
     "peers": report.tables,
-    "low_precision": precision.table,
+    "low_precision": low_precision.table,
     "scheduling": scheduling.table,
     "loading": loading.table,
     "columns": columns.table,
@@ -50,7 +50,7 @@ def stated() -> dict:
 
 def figures() -> dict[str, str]:
     """The figures in sentences, by name."""
-    return report.figures(stated()) | precision.figures(common.read("low_precision", LOW_PRECISION))
+    return report.figures(stated()) | low_precision.figures(common.read("low_precision", LOW_PRECISION))
 
 
 def printed(text: str) -> str:

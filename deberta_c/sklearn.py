@@ -57,7 +57,7 @@ Texts = tuple[list[str], list[str] | None]  # of each row, and the second texts 
 
 
 class _Estimator(BaseEstimator):  # type: ignore[misc]
-    """What both estimators share: how they read X, and how many threads they use."""
+    """What all estimators share: how they read X, and how many threads they use."""
 
     n_threads: int | None
     n_features_in_: int

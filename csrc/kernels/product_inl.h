@@ -1,17 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The micro-kernel: a group of rows times one panel, all sums in registers.
+/* The micro-kernel of floats: a group of rows times one panel, all sums in registers.
  * Rows of `a` are read in place; four base pointers and one stride address twelve of them. */
 
-#define ROWS_PER_BASE 3
-#define PREFETCHERS 4 /* row groups that share the prefetching of the next panel, so that memory is never idle */
-#define BASES ((GROUP + ROWS_PER_BASE - 1) / ROWS_PER_BASE)
-
-/* Advances a pointer; the assembly keeps the compiler from holding the address of every row. */
-#define STEP(pointer, by)                                                                                              \
-    do {                                                                                                               \
-        (pointer) += (by);                                                                                             \
-        __asm__("" : "+r"(pointer));                                                                                   \
-    } while (0)
+#include "kernels/groups_inl.h"
 
 INLINE void product_group(const int rows, const struct product *p, const float *a, float *c, size_t ldc,
                           const float *row_scale, const float *next, size_t pace)
@@ -77,63 +68,38 @@ INLINE void product_group(const int rows, const struct product *p, const float *
     {                                                                                                                  \
         product_group(n, p, a, c, ldc, row_scale, next, pace);                                                         \
     }
-GROUP_OF(1)
-GROUP_OF(2)
-GROUP_OF(3)
-GROUP_OF(4)
-#if GROUP > 4
-GROUP_OF(5)
-GROUP_OF(6)
-#endif
-#if GROUP > 6
-GROUP_OF(7)
-GROUP_OF(8)
-GROUP_OF(9)
-GROUP_OF(10)
-GROUP_OF(11)
-GROUP_OF(12)
-#endif
+GROUP_SIZES(GROUP_OF)
 #undef GROUP_OF
 
 static void (*const product_groups[])(const struct product *, const float *, float *, size_t, const float *,
                                       const float *, size_t) = {
-    NULL,      product_1, product_2, product_3,  product_4,
-#if GROUP > 4
-    product_5, product_6,
-#endif
-#if GROUP > 6
-    product_7, product_8, product_9, product_10, product_11, product_12,
-#endif
+#define GROUP_OF(n) [n] = product_##n,
+    GROUP_SIZES(GROUP_OF)
+#undef GROUP_OF
 };
 
 static void product(const struct product *p)
 {
     if (p->rows == 0)
         return;
-    size_t groups = (p->rows + GROUP - 1) / GROUP;
-    size_t small = p->rows / groups, larger = p->rows % groups; /* this many groups take one row more */
-    size_t sharers = groups < PREFETCHERS ? groups : PREFETCHERS, pace = (PANEL + sharers - 1) / sharers, row = 0;
-    for (size_t g = 0; g < groups; g++) {
-        size_t rows = small + (g < larger);
+    struct groups groups = groups_of(p->rows, p->next != NULL);
+    for (size_t g = 0, row = 0; g < groups.count; g++) {
+        size_t rows = groups.rows + (g < groups.larger);
         const float *a = p->a + row * p->lda;
         float *c = p->c + row * p->ldc;
         const float *row_scale = p->row_scale ? p->row_scale + row : NULL;
-        bool fetches = p->next && g < sharers;
-        const float *next = fetches ? p->next + g * p->k * pace : p->panel;
+        bool fetches = g < groups.fetchers;
+        const float *next = fetches ? p->next + g * p->k * groups.pace : p->panel;
         if (p->columns == PANEL) {
-            product_groups[rows](p, a, c, p->ldc, row_scale, next, fetches ? pace : 0);
+            product_groups[rows](p, a, c, p->ldc, row_scale, next, fetches ? groups.pace : 0);
         } else { /* the columns after these must not be written */
             float narrow[GROUP * PANEL] = {0};
             for (size_t r = 0; p->accumulate && r < rows; r++)
                 memcpy(narrow + r * PANEL, c + r * p->ldc, p->columns * sizeof(float));
-            product_groups[rows](p, a, narrow, PANEL, row_scale, next, fetches ? pace : 0);
+            product_groups[rows](p, a, narrow, PANEL, row_scale, next, fetches ? groups.pace : 0);
             for (size_t r = 0; r < rows; r++)
                 memcpy(c + r * p->ldc, narrow + r * PANEL, p->columns * sizeof(float));
         }
         row += rows;
     }
 }
-#undef STEP
-#undef BASES
-#undef ROWS_PER_BASE
-#undef PREFETCHERS

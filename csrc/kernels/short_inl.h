@@ -8,14 +8,7 @@
  *   short_dot     (sum, left, right)
  *   short_end     (product, row, half, sum): the values of c */
 
-#define ROWS_PER_BASE 3
-#define PREFETCHERS 4
-#define BASES ((GROUP + ROWS_PER_BASE - 1) / ROWS_PER_BASE)
-#define STEP(pointer, by)                                                                                              \
-    do {                                                                                                               \
-        (pointer) += (by);                                                                                             \
-        __asm__("" : "+r"(pointer));                                                                                   \
-    } while (0)
+#include "kernels/groups_inl.h"
 
 INLINE void short_group(const int rows, const struct short_product *p, size_t row, const int32_t *next, size_t pace)
 {
@@ -64,49 +57,25 @@ INLINE void short_group(const int rows, const struct short_product *p, size_t ro
     {                                                                                                                  \
         short_group(n, p, row, next, pace);                                                                            \
     }
-GROUP_OF(1)
-GROUP_OF(2)
-GROUP_OF(3)
-GROUP_OF(4)
-#if GROUP > 4
-GROUP_OF(5)
-GROUP_OF(6)
-#endif
-#if GROUP > 6
-GROUP_OF(7)
-GROUP_OF(8)
-GROUP_OF(9)
-GROUP_OF(10)
-GROUP_OF(11)
-GROUP_OF(12)
-#endif
+GROUP_SIZES(GROUP_OF)
 #undef GROUP_OF
 
 static void (*const short_groups[])(const struct short_product *, size_t, const int32_t *, size_t) = {
-    NULL,    short_1, short_2, short_3,  short_4,
-#if GROUP > 4
-    short_5, short_6,
-#endif
-#if GROUP > 6
-    short_7, short_8, short_9, short_10, short_11, short_12,
-#endif
+#define GROUP_OF(n) [n] = short_##n,
+    GROUP_SIZES(GROUP_OF)
+#undef GROUP_OF
 };
 
 static void short_product(const struct short_product *p)
 {
     if (p->rows == 0)
         return;
-    size_t groups = (p->rows + GROUP - 1) / GROUP;
-    size_t small = p->rows / groups, larger = p->rows % groups; /* this many groups take one row more */
-    size_t sharers = groups < PREFETCHERS ? groups : PREFETCHERS, pace = (PANEL + sharers - 1) / sharers, row = 0;
-    for (size_t g = 0; g < groups; g++) {
-        size_t rows = small + (g < larger);
-        bool fetches = p->next && g < sharers;
-        short_groups[rows](p, row, fetches ? p->next + g * p->steps * pace : p->panel, fetches ? pace : 0);
+    struct groups groups = groups_of(p->rows, p->next != NULL);
+    for (size_t g = 0, row = 0; g < groups.count; g++) {
+        size_t rows = groups.rows + (g < groups.larger);
+        bool fetches = g < groups.fetchers;
+        short_groups[rows](p, row, fetches ? p->next + g * p->steps * groups.pace : p->panel,
+                           fetches ? groups.pace : 0);
         row += rows;
     }
 }
-#undef STEP
-#undef BASES
-#undef ROWS_PER_BASE
-#undef PREFETCHERS

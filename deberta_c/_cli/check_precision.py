@@ -7,7 +7,7 @@ from typing import Any
 
 from deberta_c._base.about import default_model
 from deberta_c._base.extras import require
-from deberta_c._cli.columns import require_columns, text_cells
+from deberta_c._cli.columns import add_table_options, require_columns, text_cells
 from deberta_c._cli.results import add_json_option, check_json, write_json
 from deberta_c._cli.training import check_file
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
@@ -56,9 +56,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     add_json_option(command)
     command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture, such as check.png or check.svg")
     command.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
-    command.add_argument("--delimiter", help="the delimiter of the columns: one character, or tab")
-    command.add_argument("--no-quotes", action="store_true", help="read quotation marks in csv and tsv as plain text")
-    command.add_argument("--encoding", default="utf-8-sig", help="the encoding of the file (default: utf-8)")
+    add_table_options(command)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -1,10 +1,18 @@
-"""The columns of a table that a command reads."""
+"""The columns of a table that a command reads, and the options that say how it is written."""
 
+import argparse
 from collections.abc import Mapping
 from typing import Any
 
 from deberta_c._columns.tables import Chunk, Format, delimiter_hint
 from deberta_c._columns.texts import raise_for_surrogate, texts_of
+
+
+def add_table_options(command: argparse.ArgumentParser) -> None:
+    """The options that say how a table in a file is written."""
+    command.add_argument("--delimiter", help="the delimiter of the columns: one character, or tab")
+    command.add_argument("--no-quotes", action="store_true", help="read quotation marks in csv and tsv as plain text")
+    command.add_argument("--encoding", default="utf-8-sig", help="the encoding of a file (default: utf-8)")
 
 
 def require_columns(chunk: Chunk, reads: Format, columns: Mapping[str, str | None]) -> None:

@@ -43,15 +43,15 @@ def run(options: argparse.Namespace) -> None:
         subfolder=options.subfolder,
         force_download=options.force,
     )
-    names: list[str] = []
+    names: dict[str, None] = {}
     for wanted in files:
         found = next((name for name in wanted.names if (folder / name).is_file()), None)
         if found is not None:
-            names += [found, *(shard_names(folder / found) if ".index." in found else [])]
-    names += [name for name in _MORE if (folder / name).is_file()]
+            names |= dict.fromkeys([found, *(shard_names(folder / found) if ".index." in found else [])])
+    names |= dict.fromkeys(name for name in _MORE if (folder / name).is_file())
     with new_files(out) as place:
-        for name in dict.fromkeys(names):
+        for name in names:
             shutil.copyfile(folder / name, place(name))
     if options.json:
-        print(json.dumps({"directory": str(out), "files": list(dict.fromkeys(names))}))
-    print(f"wrote {str(out)!r}: {', '.join(dict.fromkeys(names))}", file=sys.stderr)
+        print(json.dumps({"directory": str(out), "files": list(names)}))
+    print(f"wrote {str(out)!r}: {', '.join(names)}", file=sys.stderr)

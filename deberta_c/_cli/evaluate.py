@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deberta_c._base.about import default_model
+from deberta_c._cli.columns import add_table_options
 from deberta_c._cli.results import add_json_option, check_json, write_json
 from deberta_c._cli.training import check_file, read_labelled
 from deberta_c._columns.tables import STANDARD
@@ -52,9 +53,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
     command.add_argument("--resamples", type=int, default=1000, help="draws for intervals (default: 1000; 0: none)")
     command.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
-    command.add_argument("--delimiter", help="the delimiter of the columns: one character, or tab")
-    command.add_argument("--no-quotes", action="store_true", help="read quotation marks in csv and tsv as plain text")
-    command.add_argument("--encoding", default="utf-8-sig", help="the encoding of the file (default: utf-8)")
+    add_table_options(command)
 
 
 def run(options: argparse.Namespace) -> None:

@@ -2,12 +2,13 @@
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from deberta_c._cli.training import check_file
 from deberta_c._columns.tables import STANDARD
-from deberta_c._files.json import plain
+from deberta_c._files.json import json_object
 
 
 def add_json_option(command: argparse.ArgumentParser) -> None:
@@ -23,11 +24,11 @@ def check_json(path: Path | None) -> None:
         check_file("--json", path)
 
 
-def write_json(value: Any, path: Path | None) -> None:
+def write_json(value: Mapping[str, Any], path: Path | None) -> None:
     """Writes a result where `--json` says, NaN as null; nothing without it."""
     if path is None:
         return
-    text = json.dumps(plain(value), indent=1, ensure_ascii=False) + "\n"
+    text = json.dumps(json_object(value), indent=1, ensure_ascii=False) + "\n"
     if path == STANDARD:
         print(text, end="", flush=True)
     else:

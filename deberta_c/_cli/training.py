@@ -1,4 +1,4 @@
-"""What `train` and `tune` share: their options, the labelled rows of a file, and a model with the labels of these."""
+"""What commands of labelled rows share: options, the rows of a file, a model with their labels, checks of outputs."""
 
 import argparse
 import warnings
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from deberta_c._base.about import default_model
 from deberta_c._base.errors import MissingHeadWarning, short
-from deberta_c._cli.columns import cells_of, require_columns, text_cells
+from deberta_c._cli.columns import add_table_options, cells_of, require_columns, text_cells
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
 from deberta_c._columns.texts import is_missing
 from deberta_c._files.atomic import require_writable
@@ -48,9 +48,7 @@ def add_data_options(command: argparse.ArgumentParser) -> None:
         help="the file of the validation set, or the share of TRAIN that is drawn for it, with the same share of every "
         "label (default: 0.1); 0 for none",
     )
-    command.add_argument("--delimiter", help="the delimiter of the columns: one character, or tab")
-    command.add_argument("--no-quotes", action="store_true", help="read quotation marks in csv and tsv as plain text")
-    command.add_argument("--encoding", default="utf-8-sig", help="the encoding of the files (default: utf-8)")
+    add_table_options(command)
 
 
 def add_fixed_options(command: argparse.ArgumentParser) -> None:

@@ -37,14 +37,22 @@ def read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def plain(value: Any) -> Any:
-    """A value for JSON: NaN and infinity are None."""
+def json_object(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Names and values for JSON: arrays are lists, NaN and infinity None.
+
+    >>> json_object({"a": np.arange(2), "b": float("nan")})
+    {'a': [0, 1], 'b': None}
+    """
+    return {str(name): _json_value(value) for name, value in values.items()}
+
+
+def _json_value(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(name): plain(part) for name, part in value.items()}
+        return json_object(value)
     if isinstance(value, (list, tuple)):
-        return [plain(part) for part in value]
+        return [_json_value(part) for part in value]
     if isinstance(value, (np.generic, np.ndarray)):
-        return plain(value.tolist())
+        return _json_value(value.tolist())
     if isinstance(value, float) and not np.isfinite(value):
         return None
     return value

@@ -69,16 +69,10 @@ def kind_of(model: Any) -> str:
         return "states"
     if hasattr(model, "probability_function"):
         return str(model.probability_function() or "scores")
-    head = str(model._head)
-    if head == "tokens":
-        return (
-            "softmax"
-            if hasattr(type(model), "classes_")
-            else "sigmoid"
-            if model._settings["num_labels"] == 1
-            else "spans"
-        )
-    return "scores" if head == "sequence" and model._settings["num_labels"] == 1 else "softmax"
+    single = model._settings["num_labels"] == 1
+    if model._head == "tokens" and not hasattr(type(model), "classes_"):
+        return "sigmoid" if single else "spans"
+    return "scores" if model._head == "sequence" and single else "softmax"
 
 
 def answers(model: Any, core: _core.Model, rows: Rows) -> list[NDArray[np.float32]]:

@@ -271,7 +271,7 @@ class OpenedModel:
         (True, 1.0, ())
         """
         given = {name: value for name, value in locals().items() if name != "self"}
-        return import_module("deberta_c.evaluation.precision").check_precision(self, **given)
+        return import_module("deberta_c.evaluation.precision_check").check_precision(self, **given)
 
     @property
     def num_labels(self) -> int:

@@ -33,7 +33,7 @@ class EncodedColumns:
         if main not in columns:
             raise ValueError(f"encoded_inputs has the columns {list(columns)}; {main} must be among them")
         tensors = _tensors_of(columns[main])
-        columns = {name: plain(column) for name, column in columns.items()}
+        columns = {name: as_lists(column) for name, column in columns.items()}
         ids = columns[main]
         single = bool(ids) and not isinstance(ids[0], list)
         counted = {name: column for name, column in columns.items() if name in (main, *_PADDED)}
@@ -61,11 +61,15 @@ class EncodedColumns:
         return columns
 
 
-def plain(values: Any) -> Any:
-    """Numbers, in lists, of arrays, tensors and lists of them."""
+def as_lists(values: Any) -> Any:
+    """Numbers of NumPy and torch, arrays and tensors, also those in lists, as numbers and lists of Python.
+
+    >>> as_lists(np.float32(0.5)), as_lists([np.array([1, 2])])
+    (0.5, [[1, 2]])
+    """
     if hasattr(values, "tolist"):
         return values.tolist()
-    return [plain(value) for value in values] if isinstance(values, (list, tuple, range)) else values
+    return [as_lists(value) for value in values] if isinstance(values, (list, tuple, range)) else values
 
 
 def _as_columns(encoded: Any) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from deberta_c._tokenizers.directory import (
     token_flags,
 )
 from deberta_c._tokenizers.legacy import LegacyCalls
-from deberta_c._tokenizers.padding import plain
+from deberta_c._tokenizers.padding import as_lists
 from deberta_c._tokenizers.rows import encode_trimmed
 from deberta_c._tokenizers.settings import EXTRA, errors_name_file
 
@@ -99,7 +99,7 @@ class Vocabulary(LegacyCalls):
 
         Errors: ValueError for a negative id, TypeError for a value that is not an id.
         """
-        ids = plain(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
+        ids = as_lists(token_ids["input_ids"] if isinstance(token_ids, Mapping) else token_ids)
         cleans = clean_up_tokenization_spaces
         if cleans is None:
             cleans = self.clean_up_tokenization_spaces
@@ -121,7 +121,7 @@ class Vocabulary(LegacyCalls):
         spaces_between_special_tokens: bool = True,
     ) -> list[str]:
         """The texts of rows of ids; see `decode`."""
-        sequences = plain(sequences)
+        sequences = as_lists(sequences)
         if sequences == []:
             return []
         texts = self.decode(sequences, skip_special_tokens, clean_up_tokenization_spaces)
@@ -147,7 +147,7 @@ class Vocabulary(LegacyCalls):
 
         Errors: ValueError for an id outside [0, len(tokenizer)), TypeError for a value that is not an id.
         """
-        ids = plain(ids)
+        ids = as_lists(ids)
         if isinstance(ids, int):
             if not 0 <= ids < len(self):
                 raise ValueError(f"id {ids} is not in [0, {len(self)}), the ids of this tokenizer")

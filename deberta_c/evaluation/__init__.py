@@ -12,13 +12,13 @@ if TYPE_CHECKING:
     from deberta_c.evaluation.comparing import compare as compare
     from deberta_c.evaluation.evaluating import Evaluation as Evaluation
     from deberta_c.evaluation.evaluating import evaluate as evaluate
-    from deberta_c.evaluation.precision import PrecisionCheck as PrecisionCheck
+    from deberta_c.evaluation.precision_check import PrecisionCheck as PrecisionCheck
 
 _MODULES = {
     "Attribution": "attributions",
     "Comparison": "comparing",
     "Evaluation": "evaluating",
-    "PrecisionCheck": "precision",
+    "PrecisionCheck": "precision_check",
     "assert_accuracy": "assertions",
     "assert_logits_close": "assertions",
     "compare": "comparing",

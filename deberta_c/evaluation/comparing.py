@@ -9,13 +9,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deberta_c._base.extras import require
-from deberta_c._files.json import plain
+from deberta_c._files.json import json_object
 from deberta_c._models.losses import REGRESSION
 from deberta_c.evaluation.evaluating import Evaluation, evaluate
 from deberta_c.evaluation.examples import By
 from deberta_c.evaluation.intervals import draws, interval
 from deberta_c.evaluation.metrics import Measure
+from deberta_c.evaluation.tables import as_frame
 
 FRAMES = ("metrics", "classes", "slices", "differences")
 _NONE = float("nan"), float("nan")
@@ -109,7 +109,7 @@ class Comparison:
 
     def to_dict(self) -> dict[str, Any]:
         """Figures and the test, of plain values for JSON; NaN is None."""
-        made: dict[str, Any] = plain(
+        return json_object(
             {
                 "first": self.first.title,
                 "second": self.second.title,
@@ -122,19 +122,13 @@ class Comparison:
                 "slices": self.slices,
             }
         )
-        return made
 
     def to_frame(self, of: str = "metrics") -> Any:
         """A DataFrame of pandas: "metrics" (default), "classes", "slices", or "differences", a row for each text.
 
         Errors: ImportError without pandas, ValueError for another name.
         """
-        if of not in FRAMES:
-            raise ValueError(f"of is {of!r}; it must be one of {', '.join(FRAMES)}")
-        pandas = require("pandas", "to_frame")
-        if of == "metrics":
-            return pandas.DataFrame([{"metric": name, **figure._asdict()} for name, figure in self.metrics.items()])
-        return pandas.DataFrame(getattr(self, of))
+        return as_frame(self, of, FRAMES)
 
     def report(self, path: str | Path) -> None:
         """Writes an HTML page with figures, tables, pictures and texts that differ, in one file that needs no other.

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 
 from deberta_c._base.extras import require
+from deberta_c._base.figures import new_figure
 from deberta_c._models.losses import REGRESSION
 from deberta_c.evaluation.comparison_tables import is_better
-from deberta_c.evaluation.pictures import BLUE, GREY, INK, RED, draw, is_wide, name_of, new_figure, style
+from deberta_c.evaluation.pictures import BLUE, GREY, INK, RED, draw, is_wide, name_of, style
 from deberta_c.evaluation.tables import spoken
 
 _GOOD, _BAD = "#3f9d74", RED

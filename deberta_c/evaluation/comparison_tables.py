@@ -8,17 +8,14 @@ import numpy as np
 
 from deberta_c._base.tables import html_table, text_table
 from deberta_c.evaluation.metrics import LOWER_IS_BETTER
-from deberta_c.evaluation.tables import counted, cut, number, spoken, words
-
-_SHOWN = 5  # texts
-_WIDTH = 70  # characters of a text
+from deberta_c.evaluation.tables import SHOWN, WIDTH, counted, number, spoken, texts_of_row, words
 
 
 def comparison_text(result: Any) -> str:
     """Figures of both models, what they say, and some of the texts that only one of them gets right."""
     head = f"first: {result.first.title}\nsecond: {result.second.title}\n{counted(len(result.first), 'text')}"
     parts = [head, text_table(metric_changes(result)), verdict(result)]
-    if rows := changed_rows(result.differences[:_SHOWN], _WIDTH):
+    if rows := changed_rows(result.differences[:SHOWN], WIDTH):
         parts.append(f"{_changed_title(result, len(rows))}\n{text_table(rows)}")
     return "\n\n".join(parts)
 
@@ -27,7 +24,7 @@ def comparison_html(result: Any) -> str:
     """The same as HTML."""
     head = f"<p>first: <b>{escape(result.first.title)}</b><br>second: <b>{escape(result.second.title)}</b></p>"
     parts = [head, html_table(metric_changes(result)), f"<p>{escape(verdict(result))}</p>"]
-    if rows := changed_rows(result.differences[:_SHOWN], _WIDTH):
+    if rows := changed_rows(result.differences[:SHOWN], WIDTH):
         parts.append(f"<p>{_changed_title(result, len(rows))}</p>{html_table(rows)}")
     return "".join(parts)
 
@@ -123,7 +120,7 @@ def changed_rows(differences: Sequence[Mapping[str, Any]], width: int) -> list[d
         {
             "row": found["row"],
             **{name: words(found[name]) for name in ("label", "first", "second")},
-            "text": " | ".join(cut(found[name], width) for name in ("text", "pair") if name in found),
+            "text": texts_of_row(found, width),
         }
         for found in differences
     ]

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.extras import require
-from deberta_c._files.json import plain
+from deberta_c._files.json import json_object
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.examples import By, encode_targets, read_examples
 from deberta_c.evaluation.intervals import Floats, check_bootstrap, draws, interval
 from deberta_c.evaluation.metrics import Measure, measure_of
 from deberta_c.evaluation.scoring import scorer_of
 from deberta_c.evaluation.slices import by_column, by_length
+from deberta_c.evaluation.tables import as_frame
 
 FRAMES = ("metrics", "classes", "confusions", "slices", "mistakes", "rows")
 
@@ -203,7 +204,7 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Figures, the table of labels, slices and the confusion matrix, of plain values for JSON; NaN is None."""
-        made: dict[str, Any] = plain(
+        return json_object(
             {
                 "model": self.title,
                 "problem_type": self.problem,
@@ -217,19 +218,13 @@ class Evaluation:
                 "slices": self.slices,
             }
         )
-        return made
 
     def to_frame(self, of: str = "metrics") -> Any:
         """A DataFrame: "metrics" (default), "classes", "confusions", "slices", "mistakes", or "rows", one a text.
 
         Errors: ImportError without pandas, ValueError for another name.
         """
-        if of not in FRAMES:
-            raise ValueError(f"of is {of!r}; it must be one of {', '.join(FRAMES)}")
-        pandas = require("pandas", "to_frame")
-        if of == "metrics":
-            return pandas.DataFrame([{"metric": name, **figure._asdict()} for name, figure in self.metrics.items()])
-        return pandas.DataFrame(self._rows() if of == "rows" else getattr(self, of))
+        return as_frame(self, of, FRAMES)
 
     def report(self, path: str | Path, *, explain: bool = False) -> None:
         """Writes an HTML page with all figures, tables and pictures, in one file that needs no other.

@@ -1,14 +1,14 @@
 """The pictures of an evaluation, drawn by matplotlib."""
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 
 from deberta_c._base.extras import require
+from deberta_c._base.figures import new_figure
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.metrics import bin_of
-from deberta_c.evaluation.tables import layer_name, spoken
+from deberta_c.evaluation.tables import spoken
 
 BLUE, RED, GREY, INK, LINE = "#2f6db3", "#c8553d", "#9aa3ad", "#2b2f36", "#d9dde2"
 _COLORS = ("#2f6db3", "#c8553d", "#3f9d74", "#8a63b8", "#d49a2a", "#3aa6b9", "#b8598f", "#6b7a3a", "#7d5a4f", "#5b6770")
@@ -18,7 +18,6 @@ _LONGEST = 28  # characters of a name
 _WIDE = 12  # labels beyond which a matrix needs a line of its own
 _SMALLEST = 5.5  # points of a label
 _POINTS = 400  # of a curve
-_LAYERS = 40  # of a picture of costs
 
 
 def draw(result: Any, name: str, ax: Any = None, **options: Any) -> Any:
@@ -32,19 +31,6 @@ def draw(result: Any, name: str, ax: Any = None, **options: Any) -> Any:
     figure = ax.figure if ax is not None else new_figure(*_size(result, name))
     function(result, ax if ax is not None else figure.subplots(), **options)
     return figure
-
-
-def new_figure(width: float, height: float) -> Any:
-    """A figure of matplotlib that a notebook shows also where pyplot is not imported."""
-    from matplotlib.figure import Figure
-
-    class Picture(Figure):
-        def _repr_png_(self) -> bytes:
-            buffer = BytesIO()
-            self.savefig(buffer, format="png", dpi=100)
-            return buffer.getvalue()
-
-    return Picture(figsize=(width, height), layout="constrained", facecolor="white")
 
 
 def is_wide(result: Any, name: str) -> bool:
@@ -292,34 +278,3 @@ _DRAWN = {
     "slices": _slices,
 }
 _OF_LABELS = ("confusion_matrix", "roc", "precision_recall", "reliability")
-
-
-def draw_precision(result: Any) -> Any:
-    """The difference of each text to float32, and what each layer costs if that was measured."""
-    shown = result.costs[:_LAYERS]
-    figure = new_figure(10.4 if shown else 5.2, max(3.8, 1.0 + 0.2 * len(shown)))
-    axes = figure.subplots(1, 2 if shown else 1, squeeze=False)[0]
-    dtype = result.precision.dtype
-    equal = np.array([found["equal"] for found in result.differences])
-    values = np.array([found["difference"] for found in result.differences])
-    places = np.arange(1, len(values) + 1)
-    for chosen, color, name in ((equal, BLUE, "equal labels"), (~equal, RED, "other labels")):
-        if chosen.any():
-            axes[0].scatter(places[chosen], values[chosen], s=9, color=color, label=name, linewidths=0)
-    if result.at_most is not None:
-        axes[0].axhline(result.at_most, color=GREY, linewidth=1, linestyle=":")
-    axes[0].set_ylim(bottom=0)
-    axes[0].legend(frameon=False, fontsize=8)
-    style(axes[0], f"{dtype} beside float32", "texts, the largest difference first", "difference")
-    if shown:
-        kept = set(result.keep or ())
-        layers = [found["layers"] for found in shown]
-        names = [layer_name(part).removeprefix("encoder.layer.") for part in layers]
-        colors = [RED if kept & set(parts) else BLUE for parts in layers]
-        axes[1].barh(range(len(shown)), [found["cost"] for found in shown], color=colors)
-        axes[1].set_yticks(range(len(shown)), names, fontsize=6.5)
-        axes[1].invert_yaxis()
-        title = "Cost of a layer in logits" + (" (red: keep)" if kept else "")
-        style(axes[1], title, f"alone in {dtype}", grid="x")
-        axes[1].tick_params(axis="y", labelsize=6.5)
-    return figure

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from deberta_c._base.extras import require
 from deberta_c._base.tables import html_table, text_table
 
 _MOST = 20  # rows of a table
-_MISTAKES = 5
-_WIDTH = 70  # characters of a text
+SHOWN = 5  # texts
+WIDTH = 70  # characters of a text
 _SPOKEN = {
     "f1_macro": "F1 macro",
     "f1_weighted": "F1 weighted",
@@ -19,7 +20,6 @@ _SPOKEN = {
     "mae": "MAE",
     "r2": "R²",
 }
-_LAYERS = 10  # of a table of costs
 
 
 def as_text(result: Any) -> str:
@@ -34,6 +34,19 @@ def as_html(result: Any) -> str:
     parts = [f"<p><b>{escape(result.title)}</b>: {counted(len(result), 'text')}</p>", html_table(metric_rows(result))]
     parts += [f"<p>{escape(title)}</p>{html_table(rows)}" for title, rows in _tables(result)]
     return "".join(parts)
+
+
+def as_frame(result: Any, of: str, names: Sequence[str]) -> Any:
+    """A DataFrame of one of the tables `names` of a result.
+
+    Errors: ImportError without pandas, ValueError for another name.
+    """
+    if of not in names:
+        raise ValueError(f"of is {of!r}; it must be one of {', '.join(names)}")
+    frame = require("pandas", "to_frame").DataFrame
+    if of == "metrics":
+        return frame([{"metric": name, **figure._asdict()} for name, figure in result.metrics.items()])
+    return frame(result._rows() if of == "rows" else getattr(result, of))
 
 
 def metric_rows(result: Any) -> list[dict[str, Any]]:
@@ -74,14 +87,13 @@ def slice_rows(result: Any) -> list[dict[str, Any]]:
     ]
 
 
-def mistake_rows(result: Any, most: int, width: int = _WIDTH) -> list[dict[str, Any]]:
+def mistake_rows(result: Any, most: int, width: int = WIDTH) -> list[dict[str, Any]]:
     """A row for each of the most confident mistakes, with its text cut to `width` characters."""
     rows = []
     for found in result.mistakes[:most]:
-        texts = [cut(found[name], width) for name in ("text", "pair") if name in found]
         score = "error" if result.problem == "regression" else "score"
         values = {name: words(found[name]) for name in ("label", "predicted")}
-        rows.append({"row": found["row"], **values, score: number(found["score"]), "text": " | ".join(texts)})
+        rows.append({"row": found["row"], **values, score: number(found["score"]), "text": texts_of_row(found, width)})
     return rows
 
 
@@ -89,8 +101,8 @@ def _tables(result: Any) -> list[tuple[str, Sequence[Mapping[str, Any]]]]:
     """Titles and rows of the further tables."""
     classes, slices = class_rows(result), slice_rows(result)
     wrong = "largest errors" if result.problem == "regression" else "most confident mistakes"
-    confused = ("most frequent confusions", confusion_rows(result, _MISTAKES))
-    tables = [("labels", classes), confused, ("slices", slices), (wrong, mistake_rows(result, _MISTAKES))]
+    confused = ("most frequent confusions", confusion_rows(result, SHOWN))
+    tables = [("labels", classes), confused, ("slices", slices), (wrong, mistake_rows(result, SHOWN))]
     found: list[tuple[str, Sequence[Mapping[str, Any]]]] = []
     for title, rows in tables:
         more = f" (the first {_MOST} of {len(rows)})" if len(rows) > _MOST else ""
@@ -138,6 +150,15 @@ def span(low: float, high: float) -> str:
     return "" if np.isnan(low) else f"{number(low)} to {number(high)}"
 
 
+def texts_of_row(found: Mapping[str, Any], width: int) -> str:
+    """The text of a row and, of a pair, the second one, each cut to a width.
+
+    >>> texts_of_row({"row": 3, "text": "a", "pair": "b"}, 9)
+    'a | b'
+    """
+    return " | ".join(cut(found[name], width) for name in ("text", "pair") if name in found)
+
+
 def cut(text: str, width: int) -> str:
     """A text on one line, cut to a width.
 
@@ -161,83 +182,3 @@ def words(value: Any) -> str:
 
 def counted(count: int, name: str) -> str:
     return f"{count:,} {name}" if count == 1 else f"{count:,} {name}s"
-
-
-def precision_text(result: Any) -> str:
-    """The figures, the texts that differ most, and the layers that cost most."""
-    head = f"{result.title}: {result.precision} beside float32"
-    return "\n\n".join(
-        [head, text_table(_precision_rows(result)), precision_verdict(result)]
-        + [f"{title}\n{text_table(rows)}" for title, rows in _precision_tables(result)]
-    )
-
-
-def precision_html(result: Any) -> str:
-    """The same as HTML."""
-    return (
-        f"<p><b>{escape(result.title)}</b>: {escape(str(result.precision))} beside float32</p>"
-        + html_table(_precision_rows(result))
-        + f"<p>{escape(precision_verdict(result))}</p>"
-        + "".join(f"<p>{escape(title)}</p>{html_table(rows)}" for title, rows in _precision_tables(result))
-    )
-
-
-def precision_verdict(result: Any) -> str:
-    """Whether the type passed, and what to do if it did not."""
-    dtype, wanted = result.precision.dtype, f"{result.at_least:.4g} of equal labels"
-    if result.at_most is not None:
-        wanted += f", no difference above {result.at_most:g}"
-    if not result.known_products:
-        return f"This CPU multiplies {dtype} wrongly: known products differ from their exact sums. Use float32."
-    if result.passed:
-        return f"{dtype} passes ({wanted})."
-    if result.keep is None:
-        return f"{dtype} does not pass ({wanted})."
-    return (
-        f"{dtype} does not pass ({wanted}). With {len(result.keep)} layers in float32 the share is "
-        f"{number(result.kept.agreement)} and the largest difference {number(result.kept.largest)}: "
-        f"keep={list(result.keep)!r}"
-    )
-
-
-def _precision_rows(result: Any) -> list[dict[str, Any]]:
-    values = result.kind in ("scores", "states")
-    of = {"scores": "value", "states": "hidden state"}.get(result.kind, "probability")
-    counts = f"{int(result.compared.equal.sum()):,} of {len(result.compared.equal):,}"
-    sizes = [f"{result.memory[name] / 2**20:.1f} MiB" for name in ("float32", result.precision.dtype)]
-    return [
-        {"": "nearly equal" if values else "equal labels", "value": number(result.agreement), "of": counts},
-        {"": f"{result.confidence:.0%} interval", "value": span(*result.interval), "of": ""},
-        {"": f"largest difference of a {of}", "value": number(result.largest), "of": ""},
-        {"": "mean difference", "value": number(result.mean), "of": ""},
-        {"": "network in memory", "value": sizes[1], "of": f"{sizes[0]} in float32"},
-    ]
-
-
-def _precision_tables(result: Any) -> list[tuple[str, list[dict[str, Any]]]]:
-    names = ["float32", result.precision.dtype] if result.kind != "states" else []
-    rows = [
-        {
-            "row": found["row"],
-            **{name: words(found[name]) for name in names},
-            "difference": number(found["difference"]),
-            "text": " | ".join(cut(found[name], _WIDTH) for name in ("text", "pair") if name in found),
-        }
-        for found in result.differences[:_MISTAKES]
-    ]
-    which = "texts of the sample" if result.sample else "texts"
-    tables = [(f"{which} that differ most (the first {len(rows)} of {len(result):,})", rows)]
-    if result.costs:
-        costs = [{"layer": layer_name(row["layers"]), "cost": f"{row['cost']:.2g}"} for row in result.costs[:_LAYERS]]
-        more = f" (the first {_LAYERS} of {len(result.costs)})" if len(result.costs) > _LAYERS else ""
-        tables.append((f"what each layer costs, alone in {result.precision.dtype}, in logits{more}", costs))
-    return tables
-
-
-def layer_name(layers: Sequence[str]) -> str:
-    """The name of layers that are multiplied together.
-
-    >>> layer_name(["layer.0.self.key_proj", "layer.0.self.value_proj"])
-    'layer.0.self.key_proj + value_proj'
-    """
-    return " + ".join([layers[0], *(name.rpartition(".")[2] for name in layers[1:])])

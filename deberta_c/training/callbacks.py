@@ -14,12 +14,6 @@ from typing import Any
 from deberta_c._base.errors import warn_caller
 from deberta_c.training.arguments import TrainingArguments
 
-EVENTS = (
-    "on_init_end", "on_train_begin", "on_train_end", "on_epoch_begin", "on_epoch_end", "on_step_begin",
-    "on_pre_optimizer_step", "on_optimizer_step", "on_substep_end", "on_step_end", "on_evaluate", "on_predict",
-    "on_save", "on_log", "on_prediction_step",
-)  # fmt: skip
-
 
 @dataclass
 class TrainerState:

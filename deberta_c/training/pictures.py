@@ -1,8 +1,9 @@
 """Pictures of trainings and searches, drawn by matplotlib."""
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import Any
+
+from deberta_c._base.figures import new_figure
 
 Row = Mapping[str, Any]
 _INK = {"training": "tab:gray", "validation": "tab:blue"}
@@ -48,17 +49,7 @@ def trials(rows: Sequence[Row], metric: str, searched: Sequence[str]) -> Any:
 
 
 def _panels(count: int, *, width: float, sharey: bool = False) -> tuple[Any, Sequence[Any]]:
-    from matplotlib.figure import Figure
-
-    class Picture(Figure):
-        """A figure that a notebook shows also where pyplot is not imported."""
-
-        def _repr_png_(self) -> bytes:
-            buffer = BytesIO()
-            self.savefig(buffer, format="png", dpi=100)
-            return buffer.getvalue()
-
-    picture = Picture(figsize=(width * count, 3), layout="constrained")
+    picture = new_figure(width * count, 3, facecolor=None)
     return picture, picture.subplots(1, count, squeeze=False, sharey=sharey)[0]
 
 

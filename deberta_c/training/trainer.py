@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deberta_c._base.errors import short, warn_caller
 from deberta_c._files.atomic import require_writable
 from deberta_c._models.losses import IGNORED
+from deberta_c._tokenizers.padding import as_lists
 from deberta_c.training import checkpoints
 from deberta_c.training.arguments import TrainingArguments
 from deberta_c.training.callbacks import (
@@ -521,7 +522,7 @@ class Trainer:
             if not isinstance(given, Mapping):
                 raise TypeError(f"compute_metrics returned {short(given)}; it must return a dict of numbers by name")
             for name, value in given.items():
-                metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = plain(value)
+                metrics[name if name.startswith(f"{prefix}_") else f"{prefix}_{name}"] = as_lists(value)
         seconds = time.perf_counter() - began
         metrics[f"{prefix}_runtime"] = round(seconds, 4)
         metrics[f"{prefix}_samples_per_second"] = round(len(rows) / seconds, 3)
@@ -613,15 +614,6 @@ def _refuse_torch(cls: type[Any], optimizers: tuple[Any, Any], optimizer_cls_and
             "optimizers holds an optimizer of torch; give optim, learning_rate, weight_decay and lr_scheduler_type in "
             "TrainingArguments"
         )
-
-
-def plain(value: Any) -> Any:
-    """A metric as JSON can hold it: a number of NumPy or torch as one of Python, an array as a list.
-
-    >>> plain(np.float32(0.5)), plain(np.array([1, 2]))
-    (0.5, [1, 2])
-    """
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 class _Predicted(NamedTuple):

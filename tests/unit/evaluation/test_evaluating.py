@@ -8,6 +8,7 @@ import pytest
 
 import deberta_c
 from deberta_c.evaluation.comparing import mcnemar
+from deberta_c.evaluation.slices import by_column
 from tests.support.tiny_models import write_model
 
 pytest.importorskip("sklearn.metrics")
@@ -133,6 +134,9 @@ def test_zero_shot(tmp_path):
     assert found.labels == ["call", "home"]
     answers = classifier(TEXTS[:3])
     assert found.predicted == [answer["labels"][0] for answer in answers]
+    several = deberta_c.evaluate(classifier, TEXTS[:3], [["home"], ["call"], []], resamples=0, multi_label=True)
+    assert several.problem == "multi_label_classification"
+    assert several.scores.sum(axis=1) != pytest.approx(np.ones(3), abs=1e-3)
 
 
 def test_pairs(model):
@@ -237,6 +241,15 @@ def test_a_label_that_is_no_number_of_a_label(tmp_path):
     model = write_model(tmp_path, id2label={"0": "a"}, problem_type="single_label_classification")
     with pytest.raises(ValueError, match=r"labels\[0\] is True, which is not a label of the model"):
         deberta_c.evaluate(model, TEXTS[:1], [True])
+
+
+def test_slices_of_many_values():
+    groups = list(by_column([f"{day:02}" for day in range(25)] + ["24"] * 3))
+    assert [name for name, _ in groups] == [*(f"{day:02}" for day in range(18)), "24", "6 others"]
+    assert groups[-2][1].tolist() == [24, 25, 26, 27]
+    assert groups[-1][1].tolist() == list(range(18, 24))
+    numbers = [(name, len(rows)) for name, rows in by_column([*range(100), float("nan")])]
+    assert numbers == [("0 to 24", 25), ("25 to 49", 25), ("50 to 74", 25), ("75 to 99", 25), ("missing", 1)]
 
 
 def test_slices_by_lists(model):
@@ -352,3 +365,7 @@ def test_compare(model, tmp_path):
     other.config.id2label = {0: "a", 1: "b", 2: "ham"}
     with pytest.raises(ValueError, match="is not a label of the model"):
         deberta_c.compare(model, other, TEXTS, LABELS)
+    with pytest.raises(
+        ValueError, match=r"model_a predicts \['ham', 'spam', 'other'\] .*, but model_b \['a', 'b', 'ham'\]"
+    ):
+        deberta_c.compare(model, other, TEXTS, ["ham"] * 8, resamples=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deberta_c.evaluation.intervals import draws, interval
+from deberta_c.evaluation.intervals import draws, interval, wilson
 from deberta_c.evaluation.metrics import Classes, IndependentLabels, Values
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -115,6 +115,12 @@ def test_intervals_beside_the_bootstrap_of_scipy():
     low, high = interval(drawn, 0.95)
     assert low == pytest.approx(found.confidence_interval.low, abs=0.01)
     assert high == pytest.approx(found.confidence_interval.high, abs=0.01)
+
+
+@pytest.mark.parametrize(("count", "total"), [(0, 5), (1, 5), (5, 5), (430, 500)])
+def test_the_interval_of_a_share_beside_scipy(count, total):
+    expected = stats.binomtest(count, total).proportion_ci(0.9, method="wilson")
+    assert wilson(count, total, 0.9) == pytest.approx((expected.low, expected.high), abs=1e-12)
 
 
 def test_parts_of_draws_are_the_same_as_all_of_them(monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 
 from deberta_c import AutoModelForSequenceClassification, MissingHeadWarning, TruncationWarning
 from deberta_c._models import predict as predict_module
+from tests.support.data_sets import Texts
 
 TEXTS = ["hello world", "free entry at home now call now", "", "now", "hello world", "see you at home", "now"] * 3
 TOLERANCE = 1e-5
@@ -352,19 +353,6 @@ def test_pairs_as_tuples(model):
         model.predict([pairs[0], ("hello", None)])
     with pytest.raises(TypeError, match=r"texts\[0\] is .* of type tuple; .*; give pairs as two columns"):
         model.predict(iter(pairs))
-
-
-class Texts:
-    """A data set like those of torch: a length and items, and no IndexError at its end."""
-
-    def __init__(self, texts):
-        self.texts = texts
-
-    def __len__(self):
-        return len(self.texts)
-
-    def __getitem__(self, index):
-        return self.texts[index % len(self.texts)]
 
 
 def test_data_sets(model, windows_of_two):

@@ -9,6 +9,7 @@ import pytest
 
 import deberta_c
 from deberta_c import pipeline
+from tests.support.data_sets import Texts
 from tests.support.tiny_models import TINY, write_model
 
 TEXTS = ["hello [MASK] world", "free [MASK]", "see you at [MASK]"]
@@ -18,19 +19,6 @@ HEADS = {
     "fill-mask": ("legacy_lm", deberta_c.FillMaskPipeline),
     "feature-extraction": ("none", deberta_c.FeatureExtractionPipeline),
 }
-
-
-class Texts:
-    """A data set like those of torch: a length and items, and no IndexError at its end."""
-
-    def __init__(self, texts):
-        self.texts = texts
-
-    def __len__(self):
-        return len(self.texts)
-
-    def __getitem__(self, index):
-        return self.texts[index % len(self.texts)]
 
 
 @pytest.fixture(scope="module", params=HEADS)

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -181,7 +180,11 @@ def test_metrics_of_numpy_are_saved(tokenizer, tmp_path):
     trainer = trainer_of(tokenizer, tmp_path, eval_strategy="steps", eval_steps=4, **STEPS)
     trainer.compute_metrics = lambda found: {"single": np.float32(0.5), "each": np.arange(2), "bad": float("nan")}
     trainer.train()
-    state = json.loads(Path(tmp_path, "checkpoint-8", "trainer_state.json").read_text())
+    trainer.save_state()
+    state, saved = (
+        json.loads((folder / "trainer_state.json").read_text()) for folder in (tmp_path / "checkpoint-8", tmp_path)
+    )
+    assert saved["global_step"] == state["global_step"] == 8
     logged = next(entry for entry in state["log_history"] if "eval_single" in entry)
     assert (logged["eval_single"], logged["eval_each"]) == (0.5, [0, 1])
 

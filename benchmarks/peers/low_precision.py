@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """bfloat16 and int8 beside the lower precision of other libraries: the same v3-base of random weights.
 
-    python -m benchmarks.peers.precision                    # everything, into benchmarks/results/ISA/low_precision.json
-    python -m benchmarks.peers.precision --only 1x16,4x512  # these works; the others are kept
-    python -m benchmarks.peers.precision --table            # prints the committed results
+    python -m benchmarks.peers.low_precision                    # everything, into results/ISA/low_precision.json
+    python -m benchmarks.peers.low_precision --only 1x16,4x512  # these works; the others are kept
+    python -m benchmarks.peers.low_precision --table            # prints the committed results
 
 Each library runs in a separate process (worker.py), one at a time, alternating. Rows of unequal length are sorted by
 length for the libraries with padded batches. A type that this CPU cannot compute is left out and named. The difference

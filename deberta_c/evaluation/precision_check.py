@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._base.extras import require
 from deberta_c._columns.texts import rows_of, texts_of
-from deberta_c._files.json import plain
+from deberta_c._files.json import json_object
 from deberta_c._models.agreement import MOST_DIFFERENCE, Compared, answers, compare, kind_of, sample_of
 from deberta_c._models.outputs import sigmoid
 from deberta_c._models.packing import stretches
@@ -20,6 +19,7 @@ from deberta_c._models.predict import check_rows
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
 from deberta_c.evaluation.intervals import check_confidence, is_number, wilson
+from deberta_c.evaluation.tables import as_frame
 
 Answers = list[NDArray[np.float32]]
 _MEASURED = 64  # texts that the costs of layers are measured on: those that differ most
@@ -126,7 +126,7 @@ class PrecisionCheck:
 
     def to_dict(self) -> dict[str, Any]:
         """All figures, of plain values for JSON."""
-        made: dict[str, Any] = plain(
+        return json_object(
             {
                 "model": self.title,
                 "dtype": self.precision.dtype,
@@ -152,34 +152,30 @@ class PrecisionCheck:
                 "differences": self.differences,
             }
         )
-        return made
 
     def to_frame(self, of: str = "differences") -> Any:
         """A DataFrame of pandas: "differences", a row for each text, or "costs", a row for each layer.
 
         Errors: ImportError without pandas, ValueError for another name.
         """
-        if of not in ("differences", "costs"):
-            raise ValueError(f"of is {of!r}; it must be one of differences, costs")
-        return require("pandas", "to_frame").DataFrame(getattr(self, of))
+        return as_frame(self, of, ("differences", "costs"))
 
     def plot(self) -> Any:
         """A figure of matplotlib: the difference of each text, and what each layer costs if that was measured.
 
         Errors: ImportError without matplotlib.
         """
-        require("matplotlib", "plot")
-        from deberta_c.evaluation.pictures import draw_precision
+        from deberta_c.evaluation.precision_pictures import draw_precision
 
         return draw_precision(self)
 
     def __repr__(self) -> str:
-        from deberta_c.evaluation.tables import precision_text
+        from deberta_c.evaluation.precision_tables import precision_text
 
         return precision_text(self)
 
     def _repr_html_(self) -> str:
-        from deberta_c.evaluation.tables import precision_html
+        from deberta_c.evaluation.precision_tables import precision_html
 
         return precision_html(self)
 
