@@ -17,7 +17,9 @@ INLINE vi short_right(const int32_t *panel, int word)
 
 INLINE vi short_dot(vi sum, vi left, vi right)
 {
-    return sum + vi_madd(left, right);
+    sum += vi_madd(left, right);
+    __asm__("" : "+v"(sum)); /* GCC would add the products of both words first, and keep the sums on the stack */
+    return sum;
 }
 
 INLINE void quantised_store(int32_t *words, vi integers)

@@ -116,8 +116,10 @@ static enum deberta_status apply(const struct linear *linear, const float *in, s
     rows.scale = (float *)(void *)(rows.words + count * rows.ld);
     rows.zero = (int32_t *)(void *)(rows.scale + count);
     parallel_for((count + ROWS - 1) / ROWS, threads_grain(4.0 * ROWS * (double)linear->in), quantise_rows, &rows);
-    panels_apply(&format,
-                 (struct panels_product){.linear = linear, .left = &rows, .rows = count, .act = act, .out = out});
+    panels_apply(
+        &format,
+        (struct panels_product){
+            .linear = linear, .left = &rows, .rows = count, .row_words = kernels->int8_words, .act = act, .out = out});
     return DEBERTA_OK;
 }
 

@@ -8,8 +8,9 @@
 #include "base/threads.h"
 #include "base/watch.h"
 
-#define ROW_BLOCK 192 /* rows at a time, so that their activations stay in the cache */
-#define PANEL_GROUP 4 /* panels at a time: the activation runs while their output is in the cache */
+#define ROW_BLOCK 192           /* rows at a time, so that their activations stay in the cache */
+#define BLOCK_WORDS (192 * 768) /* of those rows: 576 KB of L2 */
+#define PANEL_GROUP 4           /* panels at a time: the activation runs while their output is in the cache */
 
 /* ---- packing ---- */
 
@@ -122,7 +123,8 @@ static void apply_slice(size_t index, int worker, void *context)
 
 void panels_apply(const struct panels_format *format, struct panels_product product)
 {
-    size_t rows = product.rows, blocks = (rows + ROW_BLOCK - 1) / ROW_BLOCK;
+    size_t words = min_size(format->depth, product.linear->steps) * (product.row_words ? product.row_words : 1);
+    size_t most = min_size(ROW_BLOCK, BLOCK_WORDS / words + 1), rows = product.rows, blocks = (rows + most - 1) / most;
     product.slices = (size_t)threads_of_call();
     product.row_block = round_up((rows + blocks - 1) / blocks, kernels->row_group);
     struct task task = {.format = format, .product = product};

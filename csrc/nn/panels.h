@@ -12,6 +12,7 @@ struct panels_product {
     const struct linear *linear;
     const void *left; /* the rows, as the format wants them */
     size_t rows;
+    size_t row_words; /* that a row has for a step; 0: 1 */
     enum activation act;
     float *out;               // (rows, out_stride)
     size_t row_block, slices; /* rows of a task; slices of the panels */
