@@ -106,6 +106,7 @@ class Training:
         padding: int = ...,
         tied: bool = ...,
         checkpointing: bool = ...,
+        bf16: bool = ...,
         base: Training | None = ...,
     ) -> Training: ...
     @property

@@ -26,6 +26,7 @@ RATE, DECAY, MAX_NORM = 2e-5, 0.01, 1.0
 
 class Ours:
     name = "deberta_c"
+    bf16 = False
 
     def __init__(self, directory: Path, threads: int) -> None:
         import deberta_c
@@ -39,7 +40,7 @@ class Ours:
 
         config = self.model.config
         config.hidden_dropout_prob = config.attention_probs_dropout_prob = dropout
-        return Session(self.model)
+        return Session(self.model, bf16=self.bf16)
 
     def prepare(self, rows: list[list[int]]) -> None:
         ids = np.concatenate([np.asarray(row, np.int32) for row in rows])
@@ -65,6 +66,11 @@ class Ours:
         loss = self.gradients(self.session)
         self.session.update(RATE, weight_decay=DECAY, max_norm=MAX_NORM)
         return loss
+
+
+class OursBfloat16(Ours):
+    name = "deberta_c bf16"
+    bf16 = True
 
 
 class Eager:
@@ -120,7 +126,15 @@ class Compiled(Eager):
         self.forward = self.torch.compile(self.model)
 
 
-LIBRARIES: dict[str, type] = {library.name: library for library in (Ours, Eager, Compiled)}
+class Autocast(Eager):
+    name = "torch bf16 autocast"
+
+    def __init__(self, directory: Path, threads: int) -> None:
+        super().__init__(directory, threads)
+        self.model.forward = self.torch.autocast("cpu", dtype=self.torch.bfloat16)(self.model.forward)
+
+
+LIBRARIES: dict[str, type] = {library.name: library for library in (Ours, OursBfloat16, Eager, Compiled, Autocast)}
 
 
 def peak_mb() -> float:

@@ -38,6 +38,8 @@ struct deberta_training_options {
     struct deberta_dropout dropout;
     int32_t padding;    /* the id whose row of the word table gets no gradient where it is read, or -1 */
     bool checkpointing; /* keeps the inputs of layers alone, and computes the rest again in the backward pass */
+    bool bf16;          /* linear layers of the encoder that are trained round the operands of their products to
+                           bfloat16; weights, sums and evaluations are in float32 */
     bool tied;          /* "head.out.weight" is the word table: one parameter under two names */
     /* The words of another network, which must live longer: the network reads the sum of its own word table and that
      * one as it is then, and trains only its own (gradient-disentangled embedding sharing of DeBERTa v3). Or NULL. */

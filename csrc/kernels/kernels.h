@@ -58,6 +58,7 @@ struct product {
 struct short_product {
     const int32_t *a;     /* (rows, steps): words of bfloat16 or, from `quantise`, int8_words for each step */
     size_t lda;           /* words */
+    size_t step;          /* words from a step to the next in `a`, of bfloat16; 0: they lie one after the other */
     const int32_t *panel; /* (steps, panel_width) */
     size_t steps;
     float *c; /* (rows, panel_width) with row stride ldc */
@@ -134,8 +135,9 @@ struct adamw {
 #define FEATURE_KERNEL_LIST(K)                                                                                         \
     /* to[rows][n] = x, rounded to bfloat16; n up to the next multiple of MAX_PANEL is read and written. to may be x */ \
     K(round_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                       \
-    /* to[n] = words of even (low half) and odd, rounded to bfloat16: two rows of a panel; n is a multiple of the width */ \
-    K(pair_bf16, (const float *even, const float *odd, size_t n, int32_t *to))                                         \
+    /* to[(rows + 1) / 2][n] = words of two rows of x, the first one in the low half, rounded to bfloat16; a row of zeros \
+     * follows an odd number. n up to the next multiple of 16 is read and written. */                                   \
+    K(pair_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                        \
     K(product_bf16, (const struct short_product *product))
 
 struct kernels {

@@ -18,7 +18,7 @@ INLINE void short_group(const int rows, const struct short_product *p, size_t ro
         sum[r][0] = short_begin(p, row + (size_t)r, 0);
         sum[r][1] = short_begin(p, row + (size_t)r, 1);
     }
-    const size_t lda = p->lda;
+    const size_t lda = p->lda, stride = p->step ? p->step : SHORT_WORDS;
     const int32_t *panel = p->panel, *base[BASES];
 #pragma GCC unroll 4
     for (int g = 0; g < BASES; g++)
@@ -41,7 +41,7 @@ INLINE void short_group(const int rows, const struct short_product *p, size_t ro
         panel += PANEL;
 #pragma GCC unroll 4
         for (int g = 0; g < (rows + ROWS_PER_BASE - 1) / ROWS_PER_BASE; g++)
-            STEP(base[g], SHORT_WORDS);
+            STEP(base[g], stride);
     }
     float *c = p->c + row * p->ldc;
 #pragma GCC unroll 16

@@ -96,16 +96,12 @@ static void mix_values(const struct forward_task *f, size_t first, size_t rows)
 /* Packs the values as words of two tokens. */
 static void pack_pairs(const struct forward_task *f)
 {
-    static const float none[MAX_PANEL];
     const struct attention_task *t = &f->task;
     size_t ld = t->attention->ld_value;
     for (size_t d = 0; d < t->depth; d += t->width) {
         float *panel = f->values + d * f->value_rows;
-        for (size_t i = 0; i < t->length; i += 2) {
-            const float *row = t->sequence->value + i * ld + t->head * t->depth + d;
-            kernels->pair_bf16(row, i + 1 < t->length ? row + ld : none, t->width,
-                               (int32_t *)(void *)(panel + i / 2 * t->width));
-        }
+        kernels->pair_bf16(t->sequence->value + t->head * t->depth + d, ld, t->length, t->width,
+                           (int32_t *)(void *)panel, t->width);
     }
 }
 

@@ -41,6 +41,8 @@ struct linear_path {
  * too. */
 extern const struct linear_path linear_packed, linear_onednn;
 extern const struct linear_path linear_bf16, linear_int8;
+/* In training: the weights of linear_packed, products in bfloat16. A layer may change from one to the other. */
+extern const struct linear_path linear_mixed;
 
 /* Chooses the path of new linear layers: the one that DEBERTA_C_MATMUL (own, onednn) names, or the faster one on this
  * instruction set by benchmarks/results/ISA/linear.json. */
@@ -74,7 +76,8 @@ size_t linear_apply_scratch(const struct linear *linear, size_t rows);
  * their sums. */
 MUST_USE enum deberta_status linear_is_exact(const struct linear_path *path, bool *exact);
 
-/* The backward pass, of layers with the path `linear_packed`. Its bits do not depend on the number of threads. */
+/* The backward pass, of layers with the path `linear_packed` or `linear_mixed`. Its bits do not depend on the number of
+ * threads. */
 
 /* The floats that one worker needs; `scratch` below is (threads_count(), linear_backward_scratch()), 64-byte aligned.
  */

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 #include "nn/linear.h"
+#include "nn/linear_mixed.h"
 
 #define INPUT_COLUMNS 128 /* columns of d_in at a time, whose weights are transposed */
 #define INPUT_DEPTH 768   /* of their rows, outputs of the layer, at a time */
@@ -19,6 +20,8 @@
 
 size_t linear_backward_scratch(const struct linear *linear)
 {
+    if (linear->path == &linear_mixed)
+        return mixed_backward_scratch(linear);
     return INPUT_COLUMNS * min_size(INPUT_DEPTH, linear->out_stride);
 }
 
@@ -118,6 +121,10 @@ static void run_input(struct backward b)
 void linear_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate, float *d_in,
                            float *scratch)
 {
+    if (linear->path == &linear_mixed) {
+        mixed_backward_input(linear, d_out, rows, accumulate, ACT_LINEAR, NULL, d_in, scratch);
+        return;
+    }
     run_input((struct backward){.linear = linear,
                                 .d_out = d_out,
                                 .rows = rows,
@@ -130,6 +137,10 @@ void linear_backward_input(const struct linear *linear, const float *d_out, size
 void linear_backward_activated(const struct linear *linear, const float *d_out, size_t rows, enum activation act,
                                float *x, float *d_x, float *scratch)
 {
+    if (linear->path == &linear_mixed) {
+        mixed_backward_input(linear, d_out, rows, false, act, x, d_x, scratch);
+        return;
+    }
     run_input((struct backward){
         .linear = linear, .d_out = d_out, .rows = rows, .d_in = d_x, .act = act, .x = x, .scratch = scratch});
 }
@@ -191,6 +202,10 @@ static size_t balanced(size_t slices, size_t others, size_t in)
 void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
                              float *d_packed, float *d_bias, float *scratch)
 {
+    if (linear->path == &linear_mixed) {
+        mixed_backward_weights(linear, in, d_out, rows, d_packed, d_bias, scratch);
+        return;
+    }
     assert(linear->path == &linear_packed);
     size_t slices = pieces(linear->out_stride, WEIGHT_OUTPUTS);
     size_t others = balanced(slices, pieces(linear->in, WEIGHT_INPUTS), linear->in);

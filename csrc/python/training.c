@@ -14,27 +14,20 @@ struct training_object {
 
 static PyObject *training_new(PyTypeObject *type, PyObject *arguments, PyObject *keywords)
 {
-    static char *names[] = {"config",
-                            "tensors",
-                            "hidden_dropout",
-                            "attention_dropout",
-                            "pooler_dropout",
-                            "head_dropout",
-                            "padding",
-                            "tied",
-                            "base",
-                            "checkpointing",
-                            NULL};
+    static char *names[] = {"config",         "tensors",       "hidden_dropout", "attention_dropout",
+                            "pooler_dropout", "head_dropout",  "padding",        "tied",
+                            "base",           "checkpointing", "bf16",           NULL};
     PyObject *config, *tensors, *base = Py_None, *settings = NULL, *owner = NULL;
     struct deberta_training_options options = {.padding = -1};
     struct deberta_dropout *dropout = &options.dropout;
-    int tied = 0, checkpointing = 0;
-    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffipOp:Training", names, &config, &tensors,
+    int tied = 0, checkpointing = 0, bf16 = 0;
+    if (!PyArg_ParseTupleAndKeywords(arguments, keywords, "OO|$ffffipOpp:Training", names, &config, &tensors,
                                      &dropout->hidden, &dropout->attention, &dropout->pooler, &dropout->head,
-                                     &options.padding, &tied, &base, &checkpointing))
+                                     &options.padding, &tied, &base, &checkpointing, &bf16))
         return NULL;
     options.tied = tied;
     options.checkpointing = checkpointing;
+    options.bf16 = bf16;
     if (base != Py_None && !PyObject_TypeCheck(base, type))
         return PyErr_Format(PyExc_TypeError, "base must be a Training or None, not %.100s", Py_TYPE(base)->tp_name);
     if (base != Py_None)

@@ -13,6 +13,9 @@ void relative_lay_out(struct relative *r, const struct deberta_model *m, struct 
                         &r->d_keys, &r->d_queries,  &r->d_layer,  &r->d_normalised};
     for (size_t i = 0; rows > 0 && i < sizeof arrays / sizeof *arrays; i++)
         *arrays[i] = arena_floats(arena, floats);
+    const struct linear *projection =
+        &m->layers[m->config.layers - 1].query; /* trained if one is; all read H numbers */
+    r->scratch = arena_floats(arena, linear_apply_scratch(projection, rows) / sizeof(float));
 }
 
 void relative_begin(struct relative *r, const struct deberta_model *m, size_t length)
@@ -53,7 +56,7 @@ static enum deberta_status project_keys(const struct relative *r, const struct d
 {
     size_t ld = m->hidden_stride, first = r->first * ld;
     struct linear linear = layer->position_key.packed ? layer->position_key : linear_part(&layer->key_value, 0, ld);
-    TRY(linear_apply(&linear, rows + first, count, ACT_LINEAR, keys + first));
+    TRY(linear_apply_with(&linear, rows + first, count, ACT_LINEAR, keys + first, r->scratch));
     size_t begin = r->rows - r->first - count; /* the first row in the order from the last to the first */
     for (size_t i = 0; i < count; i++)
         memcpy(r->reversed + (begin + i) * ld, keys + (r->first + count - 1 - i) * ld, ld * sizeof(float));
@@ -66,7 +69,7 @@ static enum deberta_status project_queries(const struct relative *r, const struc
 {
     size_t ld = m->hidden_stride, first = r->first * ld;
     const struct linear *linear = layer->position_query.packed ? &layer->position_query : &layer->query;
-    TRY(linear_apply(linear, rows + first, count, ACT_LINEAR, queries + first));
+    TRY(linear_apply_with(linear, rows + first, count, ACT_LINEAR, queries + first, r->scratch));
     scale_apply(model_score_scale(&m->config), queries + first, count * ld);
     pack(m, queries, r->first, count,
          layer->position_tables + (layer->attention.position_queries - layer->position_tables));

@@ -14,6 +14,7 @@ struct relative {
     float *keys, *queries;               // (R, H): projections without a tape
     float *d_keys, *d_queries, *d_layer; // (R, H): gradients of a layer's projections and of its rows
     float *d_normalised;                 // (R, H): summed over the layers
+    float *scratch;                      /* of a projection */
     size_t first, count;                 /* rows that are in use */
     size_t ahead;                        /* the first of them, for distances from a token to itself or a later one */
 };

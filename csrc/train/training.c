@@ -87,6 +87,9 @@ enum deberta_status deberta_training_new(const struct deberta_config *config, co
         return fail(DEBERTA_ARGUMENT, "the output layer (%zu, %zu) cannot be the word table (%zu, %zu)",
                     config->num_labels, config->head_size, config->vocab_size, config->embedding_size);
     TRY(check_base(config, options));
+    if (options->bf16 && !deberta_has_precision(DEBERTA_BFLOAT16))
+        return fail(DEBERTA_ARGUMENT, "bf16 needs a CPU with AVX512_BF16; the instruction set in use is %s",
+                    isa_names[kernels->isa]);
     if (config->head == DEBERTA_NO_HEAD)
         return fail(DEBERTA_ARGUMENT, "a model without a head has no logits to train; open it with a head");
     void *block;
@@ -341,6 +344,25 @@ static struct pass pass_of(const struct deberta_training *t, const struct debert
         .model = t->model, .context = t->context, .batch = &t->batch, .outputs = outputs, .tape = &t->tape};
 }
 
+/* The linear layers of the network's layers from `first` on multiply bfloat16, the others float32. */
+static void choose_products(const struct deberta_training *t, size_t first)
+{
+    for (size_t i = 0; i < t->model->config.layers; i++) {
+        struct layer *l = &t->model->layers[i];
+        struct linear *linears[] = {&l->query, &l->key_value,    &l->output,        &l->up,
+                                    &l->down,  &l->position_key, &l->position_query};
+        for (size_t j = 0; j < sizeof linears / sizeof *linears; j++)
+            if (linears[j]->packed)
+                linears[j]->path = t->options.bf16 && i >= first ? &linear_mixed : &linear_packed;
+    }
+}
+
+/* Before a pass without a tape. */
+static void choose_float32(const struct deberta_training *t)
+{
+    choose_products(t, t->model->config.layers);
+}
+
 /* The sum with another table changes as that does. */
 static size_t frozen_layers(const struct deberta_training *t)
 {
@@ -369,6 +391,7 @@ static enum deberta_status run_forward(struct deberta_training *t, const struct 
     TRY(forward_check(t->model, batch, &outputs));
     TRY(count_given(t, given, &layers_given));
     TRY(parameters_reserve(&t->parameters));
+    choose_products(t, frozen_layers(t));
     TRY(context_prepare_whole(t->context, batch));
     TRY(copy_batch(t, batch));
     read_words(t, batch);
@@ -499,9 +522,9 @@ static size_t longest(const struct deberta_batch *batch)
 static enum deberta_status project_plain(struct deberta_training *t, size_t length)
 {
     threads_count();
+    t->taped = false; /* the position tables are overwritten, and products are in float32 */
     if (length <= t->projected)
         return DEBERTA_OK;
-    t->taped = false; /* the position tables are overwritten */
     TRY(prepare(t, &(struct plan){.max_length = 1}, 0));
     TRY(project_positions(t, length, 0, NULL));
     t->projected = length;
@@ -517,6 +540,7 @@ enum deberta_status deberta_training_evaluate(struct deberta_training *t, const 
     if (given && (outputs->hidden || outputs->attentions))
         return fail(DEBERTA_ARGUMENT,
                     "given is not None, so that hidden states and attentions of its layers are unknown");
+    choose_float32(t);
     read_words(t, batch);
     TRY(project_plain(t, longest(batch)));
     return forward_run(t->model, t->plain, batch, outputs, given, layers_given);
@@ -534,6 +558,7 @@ enum deberta_status deberta_training_frozen_output(struct deberta_training *t, c
     size_t h = t->model->config.hidden_size, ld = t->model->hidden_stride;
     TRY(forward_check(t->model, batch, &none));
     t->taped = false;
+    choose_float32(t);
     TRY(context_prepare_whole(t->context, batch));
     read_words(t, batch);
     TRY(project_plain(t, longest(batch)));

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deberta_c._cli.training import OPTIMIZERS, check_directory
+from deberta_c._cli.training import BF16, OPTIMIZERS, check_directory
 from deberta_c._files.json import read_json
 from deberta_c._models.auto import AutoModelForMaskedLM, AutoModelForPreTraining
 from deberta_c._models.config import AutoConfig
@@ -56,6 +56,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--optimizer", choices=tuple(OPTIMIZERS), default="adamw", help="xadam is that of the DeBERTa paper"
     )
+    command.add_argument("--bf16", action="store_true", help=BF16)
     command.add_argument("--save-steps", type=int, default=500, help="updates between checkpoints (default: 500)")
     command.add_argument("--save-limit", type=int, default=2, help="checkpoints that are kept (default: 2)")
     command.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --out")
@@ -90,6 +91,7 @@ def run(options: argparse.Namespace) -> None:
         resume=options.resume,
         optim=OPTIMIZERS[options.optimizer],
         gradient_accumulation_steps=options.accumulation,
+        bf16=options.bf16,
         save_steps=options.save_steps,
         save_total_limit=options.save_limit,
     )

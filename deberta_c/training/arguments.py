@@ -10,6 +10,7 @@ from numbers import Real
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deberta_c import _core
 from deberta_c._base.errors import warn_caller
 from deberta_c._base.suggest import nearest
 from deberta_c.training.scope import LoraConfig, lora_config
@@ -24,7 +25,7 @@ OPTIMIZERS = ("adamw_torch", "adamw_torch_fused", "xadam")
 # Options of transformers that change nothing in deberta_c, and their defaults there.
 _HARMLESS: dict[str, Any] = {
     "accelerator_config": None, "activation_checkpointing_kwargs": None,
-    "auto_find_batch_size": False, "average_tokens_across_devices": True, "bf16": False, "bf16_full_eval": False,
+    "auto_find_batch_size": False, "average_tokens_across_devices": True, "bf16_full_eval": False,
     "dataloader_in_order": True, "dataloader_multiprocessing_context": None, "dataloader_num_workers": 0,
     "dataloader_persistent_workers": False, "dataloader_pin_memory": True, "dataloader_prefetch_factor": None,
     "ddp_backend": None, "ddp_broadcast_buffers": None, "ddp_bucket_cap_mb": None, "ddp_find_unused_parameters": None,
@@ -95,8 +96,8 @@ class TrainingArguments:
     """What a `Trainer` does: names and defaults are those of transformers 5.24.
 
     An option of transformers that changes nothing in deberta_c, such as `fp16` or `dataloader_num_workers`, is accepted
-    with one UserWarning; training computes in float32. Older names (`warmup_ratio`, `evaluation_strategy`,
-    `group_by_length`, ...) work with one FutureWarning.
+    with one UserWarning. Training computes in float32 unless `bf16` is True. Older names (`warmup_ratio`,
+    `evaluation_strategy`, `group_by_length`, ...) work with one FutureWarning.
 
     Errors: TypeError for an unknown name, with the nearest one; ValueError for an invalid value, and for an
     option that deberta_c does not have.
@@ -153,6 +154,9 @@ class TrainingArguments:
     dataloader_drop_last: bool = False
     train_sampling_strategy: str = "random"
     """"random", "sequential" or "group_by_length"."""
+    bf16: bool = False
+    """The linear layers of the encoder that are trained multiply bfloat16, forward and backward; weights, moments,
+    sums, other operations and evaluations are in float32. Raises ValueError on a CPU without AVX512_BF16."""
     activation_checkpointing: bool | None = None
     """Keep only the input of each layer, and compute the layer again in the backward pass: less memory, more time."""
     freeze_layers: int = 0
@@ -184,6 +188,7 @@ class TrainingArguments:
         for name, known in _CHOICES.items():
             setattr(self, name, _choice(name, getattr(self, name), known))
         self.lr_scheduler_type = str(getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type))
+        self.bf16 = _multiplied("bf16", self.bf16)
         if self.optim == "xadam" and self.adam_epsilon == 1e-8:
             self.adam_epsilon = 1e-6
         if self.disable_tqdm is None:
@@ -314,6 +319,16 @@ def integer(name: str, value: Any, least: float, other: str = "") -> int:
     raise ValueError(f"{name} is {value!r}; it must be an integer{limit}{other}")
 
 
+def _multiplied(name: str, value: Any) -> bool:
+    """Whether products are in bfloat16."""
+    if value and "bfloat16" not in _core.dtypes():
+        raise ValueError(
+            f"{name} is {value!r}, which needs a CPU with AVX512_BF16 (instruction set in use: {_core.isa()}); leave "
+            "it out to train in float32"
+        )
+    return bool(value)
+
+
 def _options_of(given: Any) -> Any:
     """The `lr_scheduler_kwargs`: a mapping, or one as JSON."""
     found = given
@@ -377,7 +392,12 @@ def _known_options(options: dict[str, Any]) -> dict[str, Any]:
             hint = f"; did you mean {near[0]!r}?" if near else "; see help(deberta_c.TrainingArguments)"
             raise TypeError(f"TrainingArguments has no argument {name!r}{hint}")
     if idle:
-        warn_caller(UserWarning(f"{', '.join(idle)}: this changes nothing; deberta_c trains on the CPU, in float32"))
+        warn_caller(
+            UserWarning(
+                f"{', '.join(idle)}: this changes nothing; deberta_c trains on the CPU, in float32 or with bf16=True "
+                "in bfloat16, and evaluates in float32"
+            )
+        )
     return kept
 
 

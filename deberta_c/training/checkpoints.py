@@ -27,7 +27,7 @@ _LASTING = (
     "per_device_train_batch_size", "gradient_accumulation_steps", "train_sampling_strategy", "dataloader_drop_last",
     "seed", "data_seed", "learning_rate", "lr_scheduler_type", "warmup_steps", "weight_decay", "max_grad_norm", "optim",
     "adam_beta1", "adam_beta2", "adam_epsilon", "label_smoothing_factor", "freeze_layers", "freeze_embeddings",
-    "layerwise_lr_decay", "lora", "distillation_temperature", "distillation_alpha",
+    "layerwise_lr_decay", "lora", "bf16", "distillation_temperature", "distillation_alpha",
 )  # fmt: skip
 """Arguments that a training which is resumed should have as before."""
 STATE, OPTIMIZER, ARGUMENTS, WEIGHTS = "trainer_state.json", "optimizer.npz", "training_args.json", "model.safetensors"
@@ -85,6 +85,7 @@ def warn_of_changes(directory: Path, arguments: Any) -> None:
     except (OSError, ValueError):
         return
     now = json.loads(arguments.to_json_string())
+    before = {"bf16": False, **before}  # which older checkpoints lack
     changed = [f"{name} {now[name]!r}, before {before[name]!r}" for name in _LASTING if now[name] != before.get(name)]
     if changed:
         warn_caller(

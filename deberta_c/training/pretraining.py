@@ -275,9 +275,11 @@ class DetectionObjective(MaskingObjective):
 class PairedSession(Session):
     """The session of a detector, and of the generator whose word table it shares without gradient."""
 
-    def __init__(self, detector: Any, generator: Any, *, seed: int, checkpointing: bool = False) -> None:
-        self.generator = Session(generator, seed=seed, checkpointing=checkpointing)
-        super().__init__(detector, seed=seed, base=self.generator, checkpointing=checkpointing)
+    def __init__(
+        self, detector: Any, generator: Any, *, seed: int, checkpointing: bool = False, bf16: bool = False
+    ) -> None:
+        self.generator = Session(generator, seed=seed, checkpointing=checkpointing, bf16=bf16)
+        super().__init__(detector, seed=seed, base=self.generator, checkpointing=checkpointing, bf16=bf16)
 
     def prepare(self, args: TrainingArguments) -> None:
         """That of both."""
@@ -337,8 +339,7 @@ class _Pretrainer(Trainer):
     def _new_session(self) -> Session:
         if self._generator is None:
             return super()._new_session()
-        checkpointing = bool(self.args.activation_checkpointing)
-        return PairedSession(self.model, self._generator, seed=self.args.seed, checkpointing=checkpointing)
+        return PairedSession(self.model, self._generator, **self._session_options())
 
 
 def _masked(model: Any, enhanced: bool | None, seed: int) -> MaskedLanguageModel:

@@ -25,11 +25,18 @@ class Session:
     The model keeps the weights that it had until `write_back`; its own network is freed, and opened again when the
     model is called. A head that is missing in the model's files is drawn from `seed`. With `base`, the word table is
     that of another session plus one of its own, zero at first, which alone is trained. `checkpointing` saves memory:
-    the backward pass computes the activations of each layer again. One call at a time.
+    the backward pass computes the activations of each layer again. `bf16` trains the linear layers of the encoder in
+    bfloat16. One call at a time.
     """
 
     def __init__(
-        self, model: Any, *, seed: int = 42, base: "Session | None" = None, checkpointing: bool = False
+        self,
+        model: Any,
+        *,
+        seed: int = 42,
+        base: "Session | None" = None,
+        checkpointing: bool = False,
+        bf16: bool = False,
     ) -> None:
         self.model, self._seed = model, seed
         self._plan: Plan = model._opened
@@ -50,6 +57,7 @@ class Session:
             padding=_padding(model.config),
             tied=self._shares_words,
             checkpointing=checkpointing,
+            bf16=bf16,
             base=None if base is None else base.core,
             **dropout_of(model),
         )

@@ -451,7 +451,11 @@ class Trainer:
         return batch._replace(inputs={**batch.inputs, "given": self._kept.given(rows, batch.rows)})
 
     def _new_session(self) -> Session:
-        return Session(self.model, seed=self.args.seed, checkpointing=bool(self.args.activation_checkpointing))
+        return Session(self.model, **self._session_options())
+
+    def _session_options(self) -> dict[str, Any]:
+        args = self.args
+        return {"seed": args.seed, "checkpointing": bool(args.activation_checkpointing), "bf16": args.bf16}
 
     def _current(self) -> Session:
         if self._session is None:

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/threads.h"
 #include "floats.h"
 #include "kernels/kernels.h"
 #include "nn/linear.h"
@@ -228,6 +229,33 @@ static void check_layers(const struct linear_path *path, double tolerance)
     check_layer(path, 256, 300, 33, tolerance);
 }
 
+/* Weights that are rounded when they are multiplied give the bits of those that are rounded before. */
+static void check_mixed(size_t in, size_t out, size_t rows, int threads)
+{
+    float *weights = drawn(out * in), *bias = drawn(out);
+    struct weight part = {.data = weights, .bias = bias, .rows = out, .scale = 1.0f};
+    const struct linear_path *paths[] = {&linear_bf16, &linear_mixed};
+    float *x = NULL, *y[2];
+    size_t outputs = 0;
+    deberta_set_threads(threads);
+    CHECK(threads_count() == threads);
+    for (int i = 0; i < 2; i++) {
+        struct linear linear;
+        void *scratch;
+        CHECK(linear_init_on(&linear, paths[i], &part, 1, in) == DEBERTA_OK);
+        CHECK(memory_alloc(linear_apply_scratch(&linear, rows), 1, &scratch) == DEBERTA_OK);
+        x = x ? x : drawn(rows * linear.in_stride);
+        outputs = rows * linear.out_stride;
+        y[i] = drawn(outputs);
+        CHECK(linear_apply_with(&linear, x, rows, ACT_GELU, y[i], scratch) == DEBERTA_OK);
+        memory_free(scratch);
+        linear_release(&linear);
+    }
+    CHECK(memcmp(y[0], y[1], outputs * sizeof(float)) == 0);
+    memory_free(weights), memory_free(bias), memory_free(x), memory_free(y[0]), memory_free(y[1]);
+    deberta_set_threads(2);
+}
+
 static void check_failed_allocations(const struct linear_path *path)
 {
     float *weights = drawn(64);
@@ -289,6 +317,13 @@ static void check_level(bool own)
     for (size_t rows = 1; rows <= 26; rows++)
         check_bf16(kernels, rows, 1 + rows * 7 % 70);
     check_layers(&linear_bf16, 0.01);
+    check_layers(&linear_mixed, 0.01);
+    for (int threads = 1; threads <= 3; threads++) {
+        check_mixed(1, 1, 1, threads);
+        check_mixed(33, 70, 26, threads);
+        check_mixed(197, 300, 401, threads);
+        check_mixed(3333, 40, 5, threads);
+    }
     check_failed_allocations(&linear_bf16);
 }
 

@@ -264,6 +264,43 @@ static void check_adapters(const struct network *n, long fail_at)
     deberta_training_free(training);
 }
 
+/* In bfloat16: the gradients of float32 within its precision, steps that descend, evaluations in float32. */
+static void check_bf16(const struct network *n)
+{
+    enum { MOST = V * H * 4 };
+    static float gradients[2][MOST], d_logits[17 * H];
+    struct deberta_training_options options = {.padding = -1};
+    struct deberta_training *trainings[2] = {NULL, NULL};
+    bool has = deberta_has_precision(DEBERTA_BFLOAT16);
+    double wrong = 0.0, length = 0.0;
+    for (int i = 0; i < 2; i++) {
+        options.bf16 = i;
+        enum deberta_status status = deberta_training_new(&n->config, n->tensors, n->count, &options, &trainings[i]);
+        CHECK(status == (i && !has ? DEBERTA_ARGUMENT : DEBERTA_OK));
+        if (status != DEBERTA_OK)
+            continue;
+        check_evaluation(n, trainings[i]);
+        loss_of(trainings[i], &batch, 5, d_logits);
+        CHECK(deberta_training_backward(trainings[i], d_logits) == DEBERTA_OK);
+    }
+    for (size_t index = 0; trainings[1] && index < deberta_training_count(trainings[0]); index++) {
+        for (int i = 0; i < 2; i++)
+            CHECK(deberta_training_read(trainings[i], index, DEBERTA_GRADIENT, gradients[i]) == DEBERTA_OK);
+        for (size_t k = 0; k < floats_of(trainings[0], index); k++) {
+            wrong += pow((double)gradients[1][k] - (double)gradients[0][k], 2.0);
+            length += pow((double)gradients[0][k], 2.0);
+        }
+    }
+    CHECK(!has || (wrong > 0.0 && sqrt(wrong / length) < 0.06));
+    deberta_training_free(trainings[0]);
+    deberta_training_free(trainings[1]);
+    if (!has)
+        return;
+    CHECK(deberta_training_new(&n->config, n->tensors, n->count, &options, &trainings[1]) == DEBERTA_OK);
+    check_steps(trainings[1]);
+    deberta_training_free(trainings[1]);
+}
+
 static void check_training(bool own)
 {
     (void)own; /* training has one path */
@@ -287,6 +324,7 @@ static void check_training(bool own)
     check_failing_allocations(&n);
     check_frozen(&n);
     check_checkpointing(&n);
+    check_bf16(&n);
     for (long nth = 0; nth < 80; nth++)
         check_adapters(&n, nth);
     struct deberta_training_options tied = {.tied = true};

@@ -49,12 +49,17 @@ static void round_bf16(const float *x, size_t ld, size_t rows, size_t n, int32_t
     }
 }
 
-static void pair_bf16(const float *even, const float *odd, size_t n, int32_t *to)
+static void pair_bf16(const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to)
 {
-    for (size_t i = 0; i < n; i += VEC) {
-        __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(vf_load(even + i)));
-        __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh(vf_load(odd + i)));
-        _mm512_storeu_si512(to + i, _mm512_or_si512(low, _mm512_slli_epi32(high, 16)));
+    typedef int16_t halves __attribute__((vector_size(64)));
+    const halves interleaved = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    for (size_t r = 0; r < rows; r += 2, x += 2 * ld, to += ld_to) {
+        for (size_t i = 0; i < n; i += VEC) {
+            vf odd = r + 1 < rows ? vf_load(x + ld + i) : vf_set(0.0f);
+            __m512bh numbers = _mm512_cvtne2ps_pbh(odd, vf_load(x + i));
+            _mm512_storeu_si512(to + i, _mm512_permutexvar_epi16((__m512i)interleaved, (__m512i)numbers));
+        }
     }
 }
 

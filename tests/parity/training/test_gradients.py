@@ -48,12 +48,12 @@ CASES += [(name, head) for head in HEADS[1:] for name in ("v3", "everything", "o
 LENGTHS = [1, 5, 2, 33, 12, 70, 7, 17]
 
 
-def training_of(model):
+def training_of(model, **options):
     """The core's training of the network that a model runs."""
     plan, found = model._opened, dict(model._weights())
     adapted = match_weights(model._wanted(plan), found, plan.settings, model._tie(plan.config, found))
     tied = model._settings["head"] == "masked_lm"
-    return _core.Training(model._settings, adapted.tensors, padding=0, tied=tied), adapted.names
+    return _core.Training(model._settings, adapted.tensors, padding=0, tied=tied, **options), adapted.names
 
 
 def core_arguments(model, inputs):

@@ -42,7 +42,7 @@ def test_several_older_names_have_one_warning(tokenizer):
 
 
 def test_names_that_change_nothing_have_one_warning():
-    assert warned(fp16=True, dataloader_num_workers=4, bf16=True)[1] == [UserWarning]
+    assert warned(fp16=True, dataloader_num_workers=4, bf16_full_eval=True)[1] == [UserWarning]
     assert warned(fp16=False, use_cpu=True, dataloader_num_workers=0)[1] == []
 
 

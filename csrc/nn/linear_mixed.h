@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The backward pass of layers with the path `linear_mixed`; the arguments are those of the functions of linear.h. */
+#ifndef DEBERTA_NN_LINEAR_MIXED_H
+#define DEBERTA_NN_LINEAR_MIXED_H
+
+#include "nn/linear.h"
+
+/* The floats that one worker needs. */
+size_t mixed_backward_scratch(const struct linear *linear);
+
+/* Through the activation whose output the layer reads, unless `act` is ACT_LINEAR. */
+void mixed_backward_input(const struct linear *linear, const float *d_out, size_t rows, bool accumulate,
+                          enum activation act, float *x, float *d_in, float *scratch);
+
+void mixed_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
+                            float *d_packed, float *d_bias, float *scratch);
+
+#endif
