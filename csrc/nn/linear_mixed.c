@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The path of training in bfloat16: weights, gradients and sums are float32, and the operands of each product are
  * rounded to bfloat16 when it is computed, by the worker that multiplies them and into memory that stays in its cache.
- * No copy of the weights is kept: a copy would have to be written after each update and read again, which takes as much
- * time as rounding the weights themselves. For CPUs with AVX512_BF16. */
+ * No copy of the weights is kept. For CPUs with AVX512_BF16. */
 #include "nn/linear_mixed.h"
 
 #include <string.h>

@@ -110,7 +110,7 @@ def add_fixed_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--seed", type=int, default=42, help="of the split, a new head, the order and dropout")
 
 
-BF16 = "multiply in bfloat16, about 8 significant bits: less time for a step (needs AVX512_BF16)"
+BF16 = "multiply in bfloat16, about 8 significant bits (needs AVX512_BF16)"
 OPTIMIZERS = {"adamw": "adamw_torch", "xadam": "xadam"}
 
 
