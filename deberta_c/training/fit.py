@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,7 @@ def read_columns(
         validation = read_examples(first, last, *second, pair_argument="text_pairs", of="validation ", **names)
     elif (table := table_of(validation)) is not None:
         validation = read_examples(table, None, text_pair, pair_argument="text_pair", of="validation ", **names)
-    elif validation is not None and not isinstance(validation, (int, float)):
+    elif validation is not None and not isinstance(validation, Real):
         raise TypeError(
             f"validation is a {type(validation).__name__}; give a share such as 0.1, a table, a tuple (texts, labels), "
             "or None"

@@ -203,6 +203,7 @@ def test_a_table_with_the_names_of_its_columns():
         ((TEXTS,), {}, "labels is missing; give a label for each text, or a table"),
         ((TEXTS, LABELS), {"text_pair": "b"}, "text_pair is 'b', which names a column, but the texts are"),
         ((TEXTS, LABELS, TEXTS), {"text_pair": "b"}, "text_pairs and text_pair are both given"),
+        ((TEXTS, LABELS), {"validation": np.float32(2)}, r"validation is 2.0; it must be a share between 0 and 1"),
         ((TEXTS, LABELS), {"validation": {"text": ["a"]}}, "the validation table has no column 'label'"),
         ((TEXTS, LABELS), {"validation": {"text": ["a"], "label": ["x"]}}, r"validation column 'label'\[0\] is 'x', a"),
     ],
