@@ -561,7 +561,7 @@ class OpenedModel:
     def _other_task(self) -> str:
         """The end of a message if config.json names another task: the class that opens the files."""
         task = self._task()
-        if task not in _TASKS or self._architecture() == type(self).__name__:
+        if task not in _TASKS or task == type(self).__name__.partition("For")[2]:
             return ""
         return f"; this checkpoint is a {self._architecture()[:80]}: open it with AutoModelFor{task}"
 

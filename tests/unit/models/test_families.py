@@ -421,3 +421,6 @@ def test_a_head_of_another_task_with_the_same_shapes(tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         deberta_c.AutoModelForTokenClassification.from_pretrained(directory, num_labels=3)  # to be trained
+        for name in ("CustomForSequenceClassification", "DebertaForSequenceClassification"):
+            same = write_model(tmp_path / name, architectures=[name])
+            deberta_c.AutoModelForSequenceClassification.from_pretrained(same)
