@@ -50,7 +50,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         metavar="VALUE",
         help="exit with status 1 if the metric is lower (higher for rmse, mae and calibration_error)",
     )
-    command.add_argument("--metric", default="accuracy", help="the metric of --at-least (default: accuracy)")
+    command.add_argument("--metric", help="the metric of --at-least (default: accuracy)")
     command.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
     command.add_argument("--resamples", type=int, default=1000, help="draws for intervals (default: 1000; 0: none)")
     command.add_argument("--seed", type=int, default=0, help="of the draws (default: 0)")
@@ -67,6 +67,8 @@ def run(options: argparse.Namespace) -> None:
         _require_matplotlib()
     elif options.explain:
         raise ValueError("--explain is given without --report; name the page to write")
+    if options.metric is not None and options.at_least is None:
+        raise ValueError("--metric is given without --at-least; give the value that it must have")
     options.regression = False
     rows = read_labelled(options.input, options, options.by)
     model = AutoModelForSequenceClassification.from_pretrained(options.model or default_model())
@@ -108,11 +110,12 @@ def _checked_metric(model: SequenceClassifier, options: argparse.Namespace) -> s
     from deberta_c.evaluation.metrics import OF_LABELS, OF_NUMBERS, figure_name
     from deberta_c.evaluation.scoring import problem_of
 
-    problem, name = problem_of(model), figure_name(options.metric)
+    given = options.metric or "accuracy"
+    problem, name = problem_of(model), figure_name(given)
     known = OF_NUMBERS if problem == REGRESSION else OF_LABELS if problem else OF_LABELS | OF_NUMBERS
     if name not in known:
         hint = "; give --metric rmse or r2" if problem == REGRESSION else ""
-        raise ValueError(f"--metric is {options.metric!r}; it must be one of {', '.join(known)}{hint}")
+        raise ValueError(f"--metric is {given!r}; it must be one of {', '.join(known)}{hint}")
     least, most = known[name]
     if not least <= options.at_least <= most:
         limits = f"at least {least:g}" if most == math.inf else f"at most {most:g}"

@@ -86,16 +86,18 @@ def table_of(data: Any) -> Any:
     return table if named else None
 
 
-def column_of(table: Any, name: str, argument: str) -> Any:
-    """The column of this name, which `argument` gave.
+def column_of(table: Any, name: str, argument: str, of: str = "") -> Any:
+    """The column of this name, which `argument` gave; messages call the table `of` something.
 
-    Errors: ValueError lists the columns that there are.
+    Errors: ValueError lists the columns that there are, or says that several have this name.
     """
     names = _names(table)
     if name not in names:
         near = nearest(str(name), map(str, names))
         hint = f"did you mean {near[0]!r}?" if near else f"give {argument}= the name of one"
-        raise ValueError(f"the table has no column {name!r}, it has {short(names)}; {hint}")
+        raise ValueError(f"the {of}table has no column {name!r}, it has {short(names)}; {hint}")
+    if names.count(name) > 1:
+        raise ValueError(f"the {of}table has {names.count(name)} columns {name!r}; drop or rename all but one")
     return table.column(name) if _library(table) == "pyarrow" else table[name]
 
 

@@ -224,9 +224,10 @@ def match_weights(
         elif of_head and skip_mismatched:
             result.mismatched.append(Mismatch(name, tensor.shape, source.stored))
         else:
+            more = "; ignore_mismatched_sizes=True opens it with a new head, to be trained" if of_head else ""
             raise ValueError(
                 f"tensor {tensor.name!r} has shape {_written(tensor.shape)}, but config.json asks for "
-                f"{_written(source.stored)}"
+                f"{_written(source.stored)}{more}"
             )
     if missing:
         why = _quantized(found, quantizer) or "the files are incomplete, or config.json is another model's"

@@ -50,8 +50,10 @@ def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:
 
     `options` are those of `predict`, for a model, and of a call for a pipeline.
 
-    Errors: TypeError for anything else.
+    Errors: TypeError for anything else, and for second texts among the options.
     """
+    if seconds := [name for name in ("text_pairs", "text_pair") if name in options]:
+        raise TypeError(f"{seconds[0]} is no option here; give pair= the column of second texts, or its name")
     model = opened(model, AutoModelForSequenceClassification)
     if isinstance(model, SequenceClassifier):
         return _of_model(model, options)

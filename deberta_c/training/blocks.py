@@ -105,11 +105,13 @@ def read_blocks(
         return Blocks(np.memmap(store, np.int32, "r", shape=(count,)), max_length, ends)
 
 
-def checked_paths(files: Iterable[str | Path] | str | Path) -> list[Path]:
-    """The paths of text files.
+def checked_paths(files: Iterable[str | Path] | str | Path, name: str = "files") -> list[Path]:
+    """The paths of text files; messages call them `name`.
 
-    Errors: OSError for the first one that cannot be opened.
+    Errors: OSError for the first one that cannot be opened; TypeError for something else than paths.
     """
+    if not isinstance(files, (str, os.PathLike, Iterable)):
+        raise TypeError(f"{name} is of type {type(files).__name__}; give the path of a text file, or several")
     paths = [Path(files)] if isinstance(files, (str, os.PathLike)) else [Path(path) for path in files]
     for path in paths:
         path.open("rb").close()

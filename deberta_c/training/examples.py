@@ -48,17 +48,19 @@ def read_examples(
     """
     table = table_of(data)
     where = f"{of}texts" if table is None else f"{of}column {text!r}"
-    texts, _ = texts_of(data if table is None else column_of(table, text, "text"), where)
+    texts, _ = texts_of(data if table is None else column_of(table, text, "text", of), where)
     called = f"{of}labels"
     if labels is None:
         if table is None:
             raise ValueError(f"{called} is missing; give a label for each text, or a table with a column of labels")
-        labels, called = column_of(table, label, "label"), f"{of}column {label!r}"
+        labels, called = column_of(table, label, "label", of), f"{of}column {label!r}"
+    elif isinstance(labels, str) and table is not None:
+        raise TypeError(f"{called} is {labels!r}, not a column of labels; give label={labels!r} to name one")
     rows = label_rows(labels, rows_of(called))
     seconds = None
     if pair is not None:
         named = isinstance(pair, str)
-        values = _column(table, pair, pair_argument) if isinstance(pair, str) else pair
+        values = _column(table, pair, pair_argument, of) if isinstance(pair, str) else pair
         seconds, _ = texts_of(values, f"{of}column {pair!r}" if named else f"{of}{pair_argument}")
     columns = _slicing_columns(table, by)
     for name, column in ((called, rows), (f"{of}{pair_argument}", seconds), *columns.items()):
@@ -67,13 +69,14 @@ def read_examples(
     return Examples(texts, seconds, rows, columns, rows_of(called))
 
 
-def _column(table: Any, name: str, argument: str) -> Any:
+def _column(table: Any, name: str, argument: str, of: str = "") -> Any:
     """A column of the table, if there is one."""
     if table is None:
         raise ValueError(
-            f"{argument} names a column, but data is a column of texts; give a table, or {argument}=column"
+            f"{argument} is {name!r}, which names a column, but the {of}texts are a column without a table; give a "
+            "table, or a column in place of its name"
         )
-    return column_of(table, name, argument)
+    return column_of(table, name, argument, of)
 
 
 def _slicing_columns(table: Any, by: By) -> dict[str, list[Any]]:

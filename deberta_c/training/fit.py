@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -153,18 +154,21 @@ def read_columns(
     """The rows to train on, and those to validate with, which may also be a share of the former, or None."""
     if pairs is not None and text_pair is not None:
         raise ValueError("text_pairs and text_pair are both given; give the column, or its name in the table")
-    names: dict[str, Any] = {"text": text, "label": label, "pair_argument": "text_pairs"}
-    rows = read_examples(texts, labels, pairs if text_pair is None else text_pair, **names)
+    names = {"text": text, "label": label}
+    if text_pair is None:
+        rows = read_examples(texts, labels, pairs, pair_argument="text_pairs", **names)
+    else:
+        rows = read_examples(texts, labels, text_pair, pair_argument="text_pair", **names)
     if isinstance(validation, tuple):
         if len(validation) not in (2, 3):
             raise ValueError(
                 f"validation is a tuple of {len(validation)}; give (texts, labels) or (texts, text_pairs, labels)"
             )
         first, *second, last = validation
-        validation = read_examples(first, last, *second, of="validation ", **names)
+        validation = read_examples(first, last, *second, pair_argument="text_pairs", of="validation ", **names)
     elif (table := table_of(validation)) is not None:
-        validation = read_examples(table, None, text_pair, of="validation ", **names)
-    elif validation is not None and not isinstance(validation, (int, float)):
+        validation = read_examples(table, None, text_pair, pair_argument="text_pair", of="validation ", **names)
+    elif validation is not None and not isinstance(validation, Real):
         raise TypeError(
             f"validation is a {type(validation).__name__}; give a share such as 0.1, a table, a tuple (texts, labels), "
             "or None"
@@ -193,7 +197,10 @@ def _encoded(rows: Examples, tokenizer: PreTrainedTokenizerFast, max_length: int
 
 def _row_weights(given: Iterable[float], count: int, more: int) -> list[float]:
     """The weights of `count` rows, and 1 for each of `more` rows to validate with."""
-    values = np.asarray(list(given), np.float64)
+    try:
+        values = np.asarray(list(given), np.float64)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"sample_weight is {short(given)}; give a column of numbers, one for each row") from error
     found: list[float] = [*weights_of("sample_weight", values, count).tolist(), *[1.0] * more]
     if not values.any():
         raise ValueError("sample_weight is 0 for all rows; give some of them a weight above 0")

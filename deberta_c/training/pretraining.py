@@ -146,8 +146,8 @@ def pretrain(
     if not 0 <= detection_weight < math.inf:
         raise ValueError(f"detection_weight is {detection_weight!r}; it must be a number of at least 0")
     files = checked_paths(files)
-    if validation is not None and not isinstance(validation, (int, float)):
-        validation = checked_paths(validation)
+    if validation is not None and not isinstance(validation, (int, float, np.floating)):
+        validation = checked_paths(validation, "validation")
     require_writable("output_dir", output)
     output.mkdir(parents=True, exist_ok=True)
     if detects:
@@ -167,8 +167,8 @@ def pretrain(
     )
     rows = read_blocks(files, tokenizer, max_length, documents=documents, folder=output)
     held_out: Blocks | None = None
-    if isinstance(validation, (int, float)):
-        rows, held_out = rows.split(validation)
+    if isinstance(validation, (int, float, np.floating)):
+        rows, held_out = rows.split(float(validation))
     elif validation is not None:
         held_out = read_blocks(validation, tokenizer, max_length, documents=documents, folder=output)
     learns: Objective = DetectionObjective(model, masking, seed, detection_weight)

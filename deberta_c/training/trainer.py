@@ -91,7 +91,7 @@ class Trainer:
     labels and returns the mean loss of these rows and its gradient by the logits. `class_weights` (C) multiply the loss
     of each class. A `teacher`, a model with the same head, labels and vocabulary, adds to the loss of the training how
     far the logits are from its own: see `distillation_alpha` and `distillation_temperature` of the arguments. Training
-    computes in float32, whatever type the weights in the files have.
+    computes in float32, or with `bf16` of the arguments in bfloat16, whatever type the weights in the files have.
 
     During a training the model keeps the weights that it had; at its end it has the trained ones (or the best, with
     `load_best_model_at_end`). Ctrl-C and SIGTERM stop after the step, and write a checkpoint unless `save_strategy` is

@@ -15,6 +15,8 @@ from deberta_c.training.fit import LOWER_IS_BETTER, read_columns
 from deberta_c.training.metrics import metric_name
 from deberta_c.training.signals import signals_wait, sigterm_stops
 
+_SAME = ("text", "label", "text_pair", "validation", "metric")  # what trials are compared on
+
 
 @dataclass(frozen=True, repr=False)
 class TuneResult:
@@ -106,6 +108,8 @@ def tune(
             f"open_model is of type {type(open_model).__name__}; give a function that opens a model, such as "
             "lambda: AutoModelForSequenceClassification.from_pretrained(DIR), because each trial trains a new one"
         )
+    if fixed := [name for name in space if name in _SAME]:
+        raise ValueError(f"space has {fixed[0]!r}, which is the same for all trials; give it as an argument of tune")
     chosen = combinations(space, trials, seed)
     searched = [name for name in chosen[0] if any(values[name] != chosen[0][name] for values in chosen)]
     if validation is None:
@@ -114,6 +118,8 @@ def tune(
     columns = examples.texts, examples.labels, examples.pairs
     if isinstance(validation, Examples):
         validation = validation.as_validation()
+    if options.get("sample_weight") is not None:
+        options["sample_weight"] = list(options["sample_weight"])  # every trial reads it
     metric = metric_name(metric)
     sign = 1 if metric in LOWER_IS_BETTER else -1
     name = f"validation_{metric}"

@@ -65,6 +65,7 @@ def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
         (["--by", "week"], 1, "there is no column 'week'; there are text, label, day: give --by"),
         (["--label-column", "day"], 1, "the label is missing"),
         (["--label-column", "text"], 1, "is 'hello world', which is not a label of the model"),
+        (["--metric", "recall"], 1, "--metric is given without --at-least; give the value that it must have"),
         (["--explain"], 1, "--explain is given without --report; name the page to write"),
         (["--report", "no/report.html"], 1, "there is no folder 'no'; create it first"),
     ],

@@ -96,6 +96,13 @@ def test_a_stream_is_read_batch_by_batch(model):
         model.predict_frame(pyarrow.RecordBatchReader.from_batches(schema, []), text="texts")
 
 
+def test_two_columns_of_one_name(model):
+    twice = pyarrow.table([pyarrow.array(TEXTS), pyarrow.array(TEXTS)], names=["text", "text"])
+    for frame in (twice, twice.to_batches()[0], twice.to_pandas()):
+        with pytest.raises(ValueError, match="the table has 2 columns 'text'; drop or rename all but one"):
+            model.predict_frame(frame)
+
+
 class Stranger:
     """A table of a library that deberta_c does not know."""
 

@@ -233,8 +233,10 @@ def test_wrong_data(model, arguments, message):
         ({"bins": 0}, "bins is 0; it must be an integer"),
         ({"seed": -1}, "seed is -1; it must be an integer of at least 0"),
         ({"confidence": "0.9"}, "confidence is '0.9'; it must be between 0 and 1"),
-        ({"by": "day"}, "by names a column, but data is a column of texts"),
+        ({"by": "day"}, "by is 'day', which names a column, but the texts are"),
         ({"max_lenght": 5}, "max_lenght"),
+        ({"text_pairs": TEXTS}, "text_pairs is no option here; give pair= the column of second texts"),
+        ({"text_pair": "more"}, "text_pair is no option here; give pair="),
     ],
 )
 def test_wrong_options(model, options, message):

@@ -96,6 +96,8 @@ def test_tune_keeps_the_model_of_the_best_trial(monkeypatch):
         ({"space": {"lr_scheduler_type": "linear"}}, TypeError, r"give a list of the values to try: \['linear'\]"),
         ({"space": {"epochs": [1]}, "validation": None}, ValueError, r"tune compares on a validation set"),
         ({"space": {}}, ValueError, r"give values to try"),
+        ({"space": {"epochs": [1], "metric": ["loss", "f1"]}}, ValueError, "space has 'metric', which is the same for"),
+        ({"space": {"text": ["title", "body"]}}, ValueError, "space has 'text', which is the same for all trials"),
         ({"space": {"epochs": [1, 2]}, "trials": 0}, ValueError, r"trials is 0"),
     ],
 )
@@ -196,18 +198,33 @@ def test_a_table_with_the_names_of_its_columns():
             r"no column 'text', it has .*; did you mean 'texts'",
         ),
         (({"text": TEXTS, "y": LABELS},), {}, r"no column 'label', it has \['text', 'y'\]; give label= the name"),
-        (({"text": TEXTS, "label": LABELS},), {"text_pair": "b"}, r"no column 'b'.*; give text_pairs?="),
+        (({"text": TEXTS, "label": LABELS},), {"text_pair": "b"}, r"no column 'b'.*; give text_pair="),
         (({"text": TEXTS, "label": ["a", None, *LABELS[2:]]},), {}, r"column 'label'\[1\] is missing"),
         ((TEXTS,), {}, "labels is missing; give a label for each text, or a table"),
-        ((TEXTS, LABELS), {"text_pair": "b"}, "text_pairs names a column, but data is a column of texts"),
+        ((TEXTS, LABELS), {"text_pair": "b"}, "text_pair is 'b', which names a column, but the texts are"),
         ((TEXTS, LABELS, TEXTS), {"text_pair": "b"}, "text_pairs and text_pair are both given"),
-        ((TEXTS, LABELS), {"validation": {"text": ["a"]}}, "no column 'label'"),
+        ((TEXTS, LABELS), {"validation": np.float32(2)}, r"validation is 2.0; it must be a share between 0 and 1"),
+        ((TEXTS, LABELS), {"validation": {"text": ["a"]}}, "the validation table has no column 'label'"),
         ((TEXTS, LABELS), {"validation": {"text": ["a"], "label": ["x"]}}, r"validation column 'label'\[0\] is 'x', a"),
     ],
 )
 def test_wrong_tables(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         new_model().fit(*arguments, **SHORT, **options)
+
+
+def test_a_name_where_a_column_should_be():
+    table = {"message": TEXTS, "kind": LABELS, "weight": [1.0] * len(TEXTS)}
+    with pytest.raises(TypeError, match="labels is 'kind', not a column of labels; give label='kind'"):
+        new_model().fit(table, "kind", text="message", **SHORT)
+    with pytest.raises(TypeError, match="sample_weight is 'weight'; give a column of numbers"):
+        new_model().fit(table, text="message", label="kind", sample_weight="weight", **SHORT)
+
+
+def test_tune_reads_weights_once():
+    weights = iter([1.0] * len(TEXTS))
+    result = deberta_c.tune(new_model, TEXTS, LABELS, space={"seed": [1, 2]}, epochs=1, sample_weight=weights, **SHORT)
+    assert len(result.rows) == 2
 
 
 def test_tune_reads_a_table_once():

@@ -139,6 +139,10 @@ def test_wrong_calls(texts, tokenizer, tmp_path):
             texts, tokenizer, tmp_path, objective="replaced_tokens",
             generator=config_of(tokenizer, vocab_size=len(tokenizer) + 9),
         )  # fmt: skip
+    with pytest.raises(TypeError, match="files is of type BertConfig; give the path of a text file"):
+        run(deberta_c.BertConfig(), tokenizer, tmp_path)
+    with pytest.raises(ValueError, match=r"validation is 2\.0"):
+        run(texts, tokenizer, tmp_path, validation=np.float32(2))
     with pytest.raises(TypeError, match="leraning_rate"):
         run(texts, tokenizer, tmp_path, leraning_rate=1e-3)
     assert not list(tmp_path.glob("checkpoint-*"))
