@@ -1,6 +1,7 @@
 """Fixtures: a tiny classifier and its tokenizer."""
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,3 +38,12 @@ def tokenizer(tiny: Path) -> Any:
     import deberta_c
 
     return deberta_c.AutoTokenizer.from_pretrained(tiny)
+
+
+@pytest.fixture
+def heeded_signals() -> Iterator[None]:
+    """Child processes handle SIGINT and SIGHUP, also if a shell runs the tests in the background, or with nohup."""
+    before = [signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGHUP, signal.SIG_DFL)]
+    yield
+    for number, handler in zip((signal.SIGINT, signal.SIGHUP), before, strict=True):
+        signal.signal(number, handler)

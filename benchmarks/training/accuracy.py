@@ -220,9 +220,8 @@ def measure(name: str, work: Work, data: Path, threads: int) -> None:
                 start(job | {"seed": seed, "library": library, "arguments": arguments}, place)
                 runs.append(json.loads((place / "answer.json").read_text()))
                 result = {
-                    "machine": common.machine(
-                        common.isa(), **common.versions(OURS, "numpy", "torch", THEIRS, "accelerate")
-                    ),
+                    "machine": (saved or {}).get("machine", {})  # accelerate is there for runs of transformers alone
+                    | common.machine(common.isa(), **common.versions(OURS, "numpy", "torch", THEIRS, "accelerate")),
                     "settings": settings,
                     "train_rows": len(train),
                     "eval_rows": len(held_out),

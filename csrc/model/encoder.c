@@ -95,6 +95,7 @@ static void add_and_normalise(const struct pass *pass, enum dropout_place place,
     struct dropout dropout = tape_dropout(tape, place, number);
     dropout_apply(&dropout, w->y, x, rows, norm->size, norm->stride, 0, sum);
     norm_forward(norm, sum, out, rows);
+    pass_clear_padding(out, rows, norm->size, norm->stride);
 }
 
 /* The feed-forward network of a block of rows, up to its last product; `up` keeps what the activation reads, or is

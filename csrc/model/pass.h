@@ -18,7 +18,8 @@ struct pass {
     size_t layers_given;
 };
 
-/* Zeros the padding of each row: oneDNN multiplies it by zero weights, and NaN would stay NaN. */
+/* Zeros the padding of each row: oneDNN and products in bfloat16 multiply it by zero weights, and NaN would stay NaN.
+ */
 static inline void pass_clear_padding(float *rows, size_t count, size_t columns, size_t stride)
 {
     for (size_t r = 0; r < count && columns < stride; r++)

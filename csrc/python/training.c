@@ -573,12 +573,13 @@ static PyType_Slot slots[] = {
      (void *)PyDoc_STR(
          "Training(config, tensors, *, hidden_dropout=0.0, attention_dropout=0.0, pooler_dropout=0.0,\n"
          "         head_dropout=0.0, padding=-1, tied=False, base=None,\n"
-         "         checkpointing=False)\n--\n\n"
+         "         checkpointing=False, bf16=False)\n--\n\n"
          "A network whose weights change, with gradients and moments; config and tensors as those of\n"
          "Model. padding: the id whose row of the word table gets no gradient where it is read; tied:\n"
          "head.out.weight is the word table; base: a Training whose word table is added to this one's\n"
          "wherever that is read, and not trained with it; checkpointing: keeps the inputs of layers alone, and\n"
-         "computes the rest again in the backward pass. One call at a time.")},
+         "computes the rest again in the backward pass; bf16: the linear layers of the encoder that are trained\n"
+         "multiply bfloat16, which needs AVX512_BF16. One call at a time.")},
     {Py_tp_new, training_new},
     {Py_tp_dealloc, training_dealloc},
     {Py_tp_methods, methods},

@@ -16,7 +16,7 @@
 
 static size_t linear_scratch(const struct deberta_model *m)
 {
-    const struct layer *layer = &m->layers[0];
+    const struct layer *layer = &m->layers[m->config.layers - 1]; /* trained if one is; all have the same shapes */
     const struct linear *linears[] = {&layer->query,  &layer->key_value, &layer->output, &layer->up,  &layer->down,
                                       &m->projection, &m->conv,          &m->head_dense, &m->head_out};
     size_t floats = 0;

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "model/pass.h"
 #include "nn/elementwise.h"
 
 void relative_lay_out(struct relative *r, const struct deberta_model *m, struct arena *arena)
@@ -89,6 +90,7 @@ enum deberta_status relative_project(const struct relative *r, const struct debe
         struct dropout dropout = tape_dropout(tape, DROPOUT_POSITIONS, number);
         size_t h = m->config.hidden_size, ld = m->hidden_stride, first = r->first * ld;
         dropout_apply(&dropout, rows + first, NULL, count, h, ld, r->first * h, kept->positions + first);
+        pass_clear_padding(kept->positions + first, count, h, ld);
         rows = kept->positions;
     }
     if (m->config.c2p)

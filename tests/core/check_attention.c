@@ -155,7 +155,7 @@ static void check_attentions(bool own)
     s = (struct setting){.heads = 1, .depth = 24, .max_relative = 20, .c2p = true, .p2c = true, .masked = true};
     check_attention(&s, ragged, 10);
     s = (struct setting){.heads = 1, .depth = 32, .buckets = 256, .max_relative = 512, .c2p = true, .p2c = true};
-    check_attention(&s, lengthy, 3); /* several tiles of queries, repeated rows */
+    check_attention(&s, lengthy, 3);                          /* several tiles of queries, repeated rows */
     CHECK(!attention_has_bf16(8) && !attention_has_bf16(48)); /* a head would end within a panel */
     CHECK(attention_has_bf16(32) == (kernels->product_bf16 != NULL));
     if (!attention_has_bf16(32))

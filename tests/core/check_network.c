@@ -194,6 +194,47 @@ static void check_wrong_weights(struct network *n)
     CHECK(strstr(deberta_message(), "sine"));
 }
 
+/* The linear layers whose names have `part` stay in float32. */
+static void keep_exact(struct network *n, const char *part)
+{
+    for (size_t i = 0; i < n->count; i++)
+        n->tensors[i].exact = part && n->tensors[i].rank == 2 && strstr(n->tensors[i].name, part);
+}
+
+/* Attention is in bfloat16 in layers whose queries, keys and values all are; layers of both types, in any order, have
+ * room for a long sequence in one call. */
+static void check_types_of_layers(void)
+{
+    enum { T = 100, WIDE = 96 };
+    static const char *const kept[] = {NULL, "layer.0.", "layer.1.", "query_proj", "key_proj", "value_proj", "dense"};
+    static int32_t long_ids[T];
+    struct deberta_batch one = {.ids = long_ids, .offsets = (const int64_t[]){0, T}, .count = 1};
+    struct network n;
+    make_network_of(&n, WIDE);
+    n.config.precision = DEBERTA_BFLOAT16;
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        bool rounded[L] = {i == 0 || i == 2 || i == 6, i == 0 || i == 1 || i == 6};
+        struct deberta_model *model;
+        struct deberta_context *context;
+        float logits[C];
+        keep_exact(&n, kept[i]);
+        CHECK(deberta_model_new(&n.config, n.tensors, n.count, &model) == DEBERTA_OK);
+        CHECK(deberta_context_new(model, &context) == DEBERTA_OK);
+        CHECK(context_prepare(context, &one) == DEBERTA_OK);
+        for (size_t layer = 0; layer < L; layer++) {
+            const struct attention *attention = &model->layers[layer].attention;
+            CHECK(attention->bf16 == rounded[layer]);
+            CHECK(context->scratch_floats >= attention_scratch(attention, T));
+        }
+        CHECK(deberta_model_forward(model, context, &one, &(struct deberta_outputs){.logits = logits}) == DEBERTA_OK);
+        for (size_t c = 0; c < C; c++)
+            CHECK(isfinite(logits[c]));
+        deberta_context_free(context);
+        deberta_model_free(model);
+    }
+    free_network(&n);
+}
+
 static void check_network(bool own)
 {
     (void)own;
@@ -220,6 +261,8 @@ static void check_network(bool own)
     check_wrong_weights(&n);
     check_memory(&n);
     free_network(&n);
+    if (deberta_has_precision(DEBERTA_BFLOAT16))
+        check_types_of_layers();
 }
 
 int main(void)

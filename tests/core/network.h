@@ -40,22 +40,23 @@ static inline void add_dense(struct network *n, const char *name, size_t rows, s
     add(n, full, rows, 0);
 }
 
-static inline void make_network(struct network *n)
+/* Of three heads, with h as hidden size. */
+static inline void make_network_of(struct network *n, size_t h)
 {
-    static const struct {
+    const struct {
         const char *name;
         size_t rows, columns;
-    } of_layer[] = {{"attention.self.query_proj", H, H},
-                    {"attention.self.key_proj", H, H},
-                    {"attention.self.value_proj", H, H},
-                    {"attention.output.dense", H, H},
-                    {"attention.output.LayerNorm", H, 0},
-                    {"intermediate.dense", I, H},
-                    {"output.dense", H, I},
-                    {"output.LayerNorm", H, 0}};
+    } of_layer[] = {{"attention.self.query_proj", h, h},
+                    {"attention.self.key_proj", h, h},
+                    {"attention.self.value_proj", h, h},
+                    {"attention.output.dense", h, h},
+                    {"attention.output.LayerNorm", h, 0},
+                    {"intermediate.dense", I, h},
+                    {"output.dense", h, I},
+                    {"output.LayerNorm", h, 0}};
     *n = (struct network){.config = {.vocab_size = V,
-                                     .embedding_size = H,
-                                     .hidden_size = H,
+                                     .embedding_size = h,
+                                     .hidden_size = h,
                                      .layers = L,
                                      .heads = 3,
                                      .intermediate_size = I,
@@ -71,14 +72,14 @@ static inline void make_network(struct network *n)
                                      .attention_terms = 3,
                                      .key_bias = true,
                                      .head = DEBERTA_SEQUENCE,
-                                     .head_size = H,
+                                     .head_size = h,
                                      .layer_norm_eps = 1e-7f,
                                      .hidden_act = "gelu",
                                      .head_act = "gelu"}};
-    add(n, "deberta.embeddings.word_embeddings.weight", V, H);
-    add_dense(n, "deberta.embeddings.LayerNorm", H, 0);
-    add(n, "deberta.encoder.rel_embeddings.weight", 2 * BUCKETS, H);
-    add_dense(n, "deberta.encoder.LayerNorm", H, 0);
+    add(n, "deberta.embeddings.word_embeddings.weight", V, h);
+    add_dense(n, "deberta.embeddings.LayerNorm", h, 0);
+    add(n, "deberta.encoder.rel_embeddings.weight", 2 * BUCKETS, h);
+    add_dense(n, "deberta.encoder.LayerNorm", h, 0);
     for (int layer = 0; layer < L; layer++) {
         for (size_t i = 0; i < sizeof of_layer / sizeof *of_layer; i++) {
             char name[80];
@@ -86,8 +87,13 @@ static inline void make_network(struct network *n)
             add_dense(n, name, of_layer[i].rows, of_layer[i].columns);
         }
     }
-    add_dense(n, "head.dense", H, H);
-    add_dense(n, "head.out", C, H);
+    add_dense(n, "head.dense", h, h);
+    add_dense(n, "head.out", C, h);
+}
+
+static inline void make_network(struct network *n)
+{
+    make_network_of(n, H);
 }
 
 static inline void free_network(struct network *n)

@@ -275,15 +275,6 @@ def test_interruption_leaves_no_output(classify, tmp_path, monkeypatch, capsys):
     assert not target.exists()
 
 
-@pytest.fixture
-def heeded_signals():
-    """Child processes handle SIGINT and SIGHUP, also if a shell runs the tests in the background, or with nohup."""
-    before = [signal.signal(signal.SIGINT, signal.default_int_handler), signal.signal(signal.SIGHUP, signal.SIG_DFL)]
-    yield
-    for number, handler in zip((signal.SIGINT, signal.SIGHUP), before, strict=True):
-        signal.signal(number, handler)
-
-
 @pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize(
     ("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)], ids=str

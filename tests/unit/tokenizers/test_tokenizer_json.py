@@ -292,13 +292,16 @@ def test_a_large_file_is_read_quickly(make_model, written):
     large = {**written["model"], "vocab": [*written["model"]["vocab"], *pieces]}
     (directory / "tokenizer.json").write_text(json.dumps({**written, "model": large, "added_tokens": []}))
     assert (directory / "tokenizer.json").stat().st_size > 6_000_000
-    times = []
+    opens, parses = [], []
     for _ in range(3):
-        start = time.process_time()
+        begin = time.process_time()
         found = AutoTokenizer.from_pretrained(directory)
-        times.append(time.process_time() - start)
+        between = time.process_time()
+        json.loads((directory / "tokenizer.json").read_text())
+        opens.append(between - begin)
+        parses.append(time.process_time() - between)
     assert middle(found, "word77é") == ["▁word77é"]
-    assert min(times) < 0.8
+    assert min(opens) < 0.8 or min(opens) < 8 * min(parses)  # seconds; or times that of json
 
 
 def test_a_text_that_normalizers_let_grow_without_end_is_refused(opened):

@@ -17,6 +17,7 @@ from deberta_c.training.tune import tune
 from tests.unit.training.test_fit import LABELS, TEXTS, new_model
 from tests.unit.training.test_trainer import write_csv
 
+pytestmark = pytest.mark.usefixtures("heeded_signals")
 STATUS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
 RUN = """
 import sys
@@ -55,12 +56,8 @@ def test_a_signal_at_a_place(tmp_path, monkeypatch, capsys, owner, name, call, s
             os.kill(os.getpid(), number)
         return original(*arguments, **options)
 
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setattr(owner, name, kills)
-    try:
-        assert trained(tmp_path) == STATUS[number]
-    finally:
-        signal.signal(signal.SIGINT, before)
+    assert trained(tmp_path) == STATUS[number]
     shown = capsys.readouterr().err
     assert f"stopped by {number.name}" in shown
     assert ("with --resume the same command goes on" in shown) == bool(saved)
@@ -75,13 +72,9 @@ def test_a_signal_at_a_place(tmp_path, monkeypatch, capsys, owner, name, call, s
 def started(arguments):
     """A process of the command line that has its handlers, and reads its file."""
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        process = subprocess.Popen(
-            [sys.executable, "-c", RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
-        )
-    finally:
-        signal.signal(signal.SIGINT, before)
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
     assert process.stdout is not None
     assert process.stdout.readline() == b"begins\n"
     return process
@@ -141,13 +134,9 @@ def test_tune_returns_the_finished_trials(number):
         return new_model()
 
     search = {"space": {"learning_rate": [1e-3, 1e-4, 1e-5, 1e-6]}, "epochs": 1, "max_length": 8}
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        with pytest.warns(UserWarning, match="stopped after 2 of 4 trials"):
-            result = tune(open_model, TEXTS, LABELS, **search)
-        assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with pytest.warns(UserWarning, match="stopped after 2 of 4 trials"):
+        result = tune(open_model, TEXTS, LABELS, **search)
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
     assert isinstance(result.stopped, KeyboardInterrupt)
     assert {row["learning_rate"] for row in result.rows} == {1e-3, 1e-4}
     assert result.model.predict(TEXTS[:2]).shape == (2, 2)
