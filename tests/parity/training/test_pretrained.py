@@ -55,7 +55,7 @@ def test_sizes_that_do_not_fit(texts, tmp_path):
     pytest.importorskip("sentencepiece")
     with pytest.raises(ValueError, match="vocab_size is 100; it must be at least 262"):
         train_tokenizer(texts, 100, tmp_path / "model")
-    with pytest.raises(ValueError, match="vocab_size is 90000, but the texts have pieces for [0-9]+ tokens"):
+    with pytest.raises(ValueError, match=r"vocab_size is 90000, but the texts have pieces for [0-9]+ tokens"):
         train_tokenizer(texts, 90_000, tmp_path / "model")
     assert not (tmp_path / "model").exists()
 
