@@ -34,6 +34,12 @@ static inline size_t round_up(size_t value, size_t multiple)
     return (value + multiple - 1) / multiple * multiple;
 }
 
+/* How many pieces of at most `most` make up n. */
+static inline size_t pieces(size_t n, size_t most)
+{
+    return (n + most - 1) / most;
+}
+
 static inline size_t min_size(size_t a, size_t b)
 {
     return a < b ? a : b;

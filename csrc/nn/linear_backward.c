@@ -25,11 +25,6 @@ size_t linear_backward_scratch(const struct linear *linear)
     return INPUT_COLUMNS * min_size(INPUT_DEPTH, linear->out_stride);
 }
 
-static size_t pieces(size_t n, size_t most)
-{
-    return (n + most - 1) / most;
-}
-
 struct backward {
     const struct linear *linear;
     const float *in;    // (rows, in_stride)
@@ -143,13 +138,6 @@ void linear_backward_activated(const struct linear *linear, const float *d_out, 
     }
     run_input((struct backward){
         .linear = linear, .d_out = d_out, .rows = rows, .d_in = d_x, .act = act, .x = x, .scratch = scratch});
-}
-
-static void add_rows(const float *rows, size_t ld, size_t n, size_t columns, float *sum)
-{
-    for (size_t r = 0; r < n; r++)
-        for (size_t c = 0; c < columns; c++)
-            sum[c] += rows[r * ld + c];
 }
 
 /* Some panels of the gradient, for some inputs: the sum over all rows. */

@@ -19,11 +19,6 @@
 #define WEIGHT_OUTPUTS 512 /* columns of d_out of a task, at most */
 #define LEFT_STRIDE 400    /* of the words of `in`: an odd number of cache lines uses all sets of L1 */
 
-static size_t pieces(size_t n, size_t most)
-{
-    return (n + most - 1) / most;
-}
-
 /* ---- rows times weights ---- */
 
 /* Words from step `first` on of a panel whose columns are those of the result. */
@@ -213,14 +208,6 @@ struct weights_product {
     size_t scratch_floats;    /* words of `in`, then of d_out */
     size_t slices, others;    /* of the panels of outputs, and of inputs */
 };
-
-/* sum[columns] += the rows of d (rows, ld) */
-static void add_rows(const float *d, size_t ld, size_t rows, size_t columns, float *sum)
-{
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < columns; c++)
-            sum[c] += d[r * ld + c];
-}
 
 /* Some panels of the gradient, for some panels of inputs: the sum over all rows, in pairs. */
 static void weights_block(size_t index, int worker, void *context)

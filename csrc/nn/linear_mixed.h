@@ -1,9 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The backward pass of layers with the path `linear_mixed`; the arguments are those of the functions of linear.h. */
+/* The backward pass of layers with the path `linear_mixed`, and what it shares with that of `linear_packed`; the
+ * arguments are those of the functions of linear.h. */
 #ifndef DEBERTA_NN_LINEAR_MIXED_H
 #define DEBERTA_NN_LINEAR_MIXED_H
 
 #include "nn/linear.h"
+
+/* sum[columns] += the rows of d (rows, ld) */
+static inline void add_rows(const float *d, size_t ld, size_t rows, size_t columns, float *sum)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < columns; c++)
+            sum[c] += d[r * ld + c];
+}
 
 /* The floats that one worker needs. */
 size_t mixed_backward_scratch(const struct linear *linear);
