@@ -132,7 +132,8 @@ def pretrain(
     ...     num_attention_heads=2, intermediate_size=16)
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     _ = Path(folder, "texts.txt").write_text("win a prize now\\nsee you at home\\n" * 20)
-    ...     result = pretrain(Path(folder, "texts.txt"), config, tokenizer, folder, max_length=16, progress=False)
+    ...     result = pretrain(Path(folder, "texts.txt"), config, tokenizer, folder, max_length=16, warmup=0,
+    ...         progress=False)
     >>> result.steps, type(result.model).__name__
     (1, 'BertForMaskedLM')
     """

@@ -206,7 +206,8 @@ class Trainer:
 
         Errors: ValueError for labels that do not fit the model or a checkpoint of another one, FloatingPointError for a
         loss or gradient that is not finite, FileNotFoundError when there is no checkpoint, OSError when one cannot be
-        written. Warnings: a label that no row has; a trained classifier that gives all rows the same class.
+        written. Warnings: a label that no row has; a learning rate that is 0 in all steps; a trained classifier that
+        gives all rows the same class.
         """
         if resume_from_checkpoint is None:
             resume_from_checkpoint = self.args.resume_from_checkpoint
@@ -240,6 +241,8 @@ class Trainer:
             options=self.args.lr_scheduler_kwargs,  # type: ignore[arg-type]
         )
         began, first = time.perf_counter(), self.state.global_step
+        if first < run.steps and not any(map(self._rate, range(first, run.steps))):
+            warn_caller(UserWarning(_idle(self.args.learning_rate)))
         with sigterm_stops():
             total = self._run(run, rows, held_out, session)
             return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, rows)
@@ -258,6 +261,10 @@ class Trainer:
         self.state.max_steps = steps
         self.callback_handler.restore(self.state.stateful_callbacks)
         self.control, self._epoch_ended = owed_control(self.state.stateful_callbacks)
+
+    def _rate(self, step: int) -> float:
+        """The learning rate of a step, from 0 on."""
+        return self.args.learning_rate * self._schedule(step)
 
     def _run(self, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session) -> float:
         """All epochs; the sum of the losses of the updates."""
@@ -330,7 +337,7 @@ class Trainer:
                 f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
             )
         self._call("on_pre_optimizer_step")
-        rate = self.args.learning_rate * self._schedule(self.state.global_step)
+        rate = self._rate(self.state.global_step)
         norm = session.update(
             rate,
             beta1=self.args.adam_beta1,
@@ -602,6 +609,16 @@ class _Run(NamedTuple):
     def ends_epoch(self, step: int) -> bool:
         """Whether an epoch, or the last part of one, ends with this step."""
         return step % self.steps_of_epoch == 0 or step >= self.steps
+
+
+def _idle(learning_rate: float) -> str:
+    """What to say of a training whose steps all have a learning rate of 0."""
+    if learning_rate == 0:
+        return "learning_rate is 0, so that the training changes nothing; give a number above 0, such as 5e-5"
+    return (
+        "the training changes nothing: it has one step, and the learning rate of the first step of a warm-up is 0; "
+        "give more epochs or smaller batches, or no warm-up (warmup_steps=0; in fit and pretrain warmup=0)"
+    )
 
 
 def _refuse_torch(cls: type[Any], optimizers: tuple[Any, Any], optimizer_cls_and_kwargs: Any) -> None:

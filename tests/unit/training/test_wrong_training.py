@@ -196,6 +196,35 @@ def test_a_model_that_predicts_one_class_only():
     assert len(result.history) < 12
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_steps": 1, "warmup_steps": 0.1}, r"one step, .* is 0; give more epochs .* \(warmup_steps=0"),
+        ({"max_steps": 1, "warmup_steps": 3}, "one step"),
+        ({"learning_rate": 0}, "learning_rate is 0, .*; give a number above 0"),
+        ({"max_steps": 2, "warmup_steps": 2}, None),
+        ({"max_steps": 1}, None),
+    ],
+)
+def test_a_training_that_changes_nothing_warns(tokenizer, tmp_path, options, message):
+    """Where the learning rate of all steps is 0, as that of the first step of a warm-up."""
+    trainer = trainer_of(tokenizer, tmp_path, **options)
+    before = weights(trainer.model)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        trainer.train()
+    said = [str(warning.message) for warning in found if "changes nothing" in str(warning.message)]
+    assert len(said) == (message is not None)
+    assert not said or re.search(message, said[0])
+    assert same(before, weights(trainer.model)) == (message is not None)
+    assert {warning.filename for warning in found} <= {__file__}
+
+
+def test_fit_of_one_step_warns():
+    with pytest.warns(UserWarning, match="in fit and pretrain warmup=0"):
+        new_model().fit(TEXTS, LABELS, **SHORT, epochs=1, batch_size=32)
+
+
 def constant(rows):
     """Rows of equal texts, of which nothing can be learnt."""
     return {"text": ["the same words"] * rows, "label": [0, 1] * (rows // 2)}
