@@ -44,14 +44,16 @@ bench-quick: ## four works of it (five minutes)
 	@$(BOOTSTRAP) torch parity bench
 	@$(PYTHON) -m benchmarks.peers.run --quick
 
-lint: lint-python lint-types lint-c ## ruff, mypy, stubtest, clang-format, warnings as errors; -k runs all
+lint: lint-python lint-types lint-c ## ruff, mypy, basedpyright, stubtest, clang-format, warnings as errors; -k runs all
 
 lint-python: dev-environment
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 lint-types: dev-environment
-	$(PYTHON) -m mypy
+	$(PYTHON) -m tools.write_examples
+	$(PYTHON) -m mypy deberta_c build/examples
 	$(PYTHON) -m mypy.stubtest --mypy-config-file pyproject.toml deberta_c._core
+	$(PYTHON) -m basedpyright
 lint-c: dev-environment
 	CFLAGS=-Werror $(PYTHON) setup.py -q build_ext --force --build-temp build/lint --build-lib build/lint
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)

@@ -37,3 +37,15 @@ def test_public_names_have_examples():
     public = [getattr(deberta_c, name) for name in deberta_c.__all__ if not name.startswith(("__", "Auto"))]
     without = [value.__name__ for value in public if not any(test.examples for test in finder.find(value))]
     assert without == []
+
+
+def test_type_checkers_read_all_examples():
+    from tools import write_examples
+
+    code = write_examples.examples()
+    documents = [path for path in write_examples.ROOT.glob("docs/*.md") if "```python" in path.read_text("utf-8")]
+    notebooks = list(write_examples.ROOT.glob("notebooks/*.ipynb"))
+    assert len(code) == 1 + len(documents) + len(notebooks)
+    for name, text in code.items():
+        compile(text, name, "exec")
+        assert "deberta_c" in text
