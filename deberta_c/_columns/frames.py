@@ -1,4 +1,4 @@
-"""Tables of pandas, polars and Arrow, and dicts of columns: a column out of one, and new columns beside them."""
+"""Tables of pandas, polars and Arrow, dicts of columns, and rows: a column out of one, and new columns beside them."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +28,8 @@ _CLASSES = {
 
 
 def as_frame(frame: Any) -> Any:
-    """A table or column of pandas, polars or pyarrow, or a dict of columns, as it is; another table that has Arrow's C
-    interface as one of pyarrow.
+    """A table or column of pandas, polars or pyarrow, a dict of columns, or a list of dicts, as it is; another table
+    that has Arrow's C interface as one of pyarrow. A list of dicts has one for each row.
 
     Errors: TypeError for anything else; ImportError when pyarrow is needed and missing.
     """
@@ -39,7 +39,7 @@ def as_frame(frame: Any) -> Any:
         more = "; call .collect() first" if type(frame).__name__ == "LazyFrame" else ""
         raise TypeError(
             f"frame is of type {type(frame).__name__}; give a table of pandas, polars or pyarrow, of another "
-            f"library that has Arrow's C interface, or a dict of columns{more}"
+            f"library that has Arrow's C interface, a dict of columns, or a list of dicts{more}"
         )
     try:
         import pyarrow as pa
@@ -50,7 +50,7 @@ def as_frame(frame: Any) -> Any:
 
 def is_table(frame: Any) -> bool:
     """Whether the result of `as_frame` is a table; otherwise it is a column."""
-    return isinstance(frame, Mapping) or len(getattr(frame, "shape", ())) == 2
+    return _library(frame) in ("dict", "rows") or len(getattr(frame, "shape", ())) == 2
 
 
 def is_reader(frame: Any) -> bool:
@@ -74,10 +74,8 @@ def table_of(data: Any) -> Any:
     Errors: TypeError for a LazyFrame.
 
     >>> table_of([{"a": 1}, {"a": 2}]), table_of(["a"])
-    ({'a': [1, 2]}, None)
+    ([{'a': 1}, {'a': 2}], None)
     """
-    if isinstance(data, (list, tuple)) and data and isinstance(data[0], Mapping):
-        return {name: [row.get(name) for row in data] for name in data[0]}
     foreign = not _library(data) and hasattr(data, "__arrow_c_stream__")
     table: Any = as_frame(data) if foreign or type(data).__name__ == "LazyFrame" else data
     if is_reader(table):
@@ -98,7 +96,10 @@ def column_of(table: Any, name: str, argument: str, of: str = "") -> Any:
         raise ValueError(f"the {of}table has no column {name!r}, it has {short(names)}; {hint}")
     if names.count(name) > 1:
         raise ValueError(f"the {of}table has {names.count(name)} columns {name!r}; drop or rename all but one")
-    return table.column(name) if _library(table) == "pyarrow" else table[name]
+    library = _library(table)
+    if library == "rows":
+        return [row.get(name) for row in table]
+    return table.column(name) if library == "pyarrow" else table[name]
 
 
 def require_new(frame: Any, new: NewColumns) -> None:
@@ -115,13 +116,22 @@ def with_columns(frame: Any, new: NewColumns) -> Any:
     >>> with_columns(pd.DataFrame({"a": [1]}, index=[7]), {"b": Labels(np.array([0]), ["x"])}).to_dict()
     {'a': {7: 1}, 'b': {7: 'x'}}
     """
-    return {"pandas": _pandas, "polars": _polars, "pyarrow": _pyarrow, "dict": _dict}[_library(frame)](frame, new)
+    made = {"pandas": _pandas, "polars": _polars, "pyarrow": _pyarrow, "dict": _dict, "rows": _rows}
+    return made[_library(frame)](frame, new)
 
 
 def _library(frame: object) -> str:
-    """The library of a table or a column, "dict" for a dict of columns, "" for another; nothing is imported."""
+    """The library of a table or a column, "dict" for a dict of columns, "rows" for a list of dicts, "" for another.
+
+    Nothing is imported. Errors: TypeError for a row that is not a dict.
+    """
     if isinstance(frame, Mapping):
         return "dict"
+    if isinstance(frame, (list, tuple)) and frame and isinstance(frame[0], Mapping):
+        for number, row in enumerate(frame):
+            if not isinstance(row, Mapping):
+                raise TypeError(f"row {number} of the table is {short(row)} of type {type(row).__name__}; give a dict")
+        return "rows"
     for library, names in _CLASSES.items():
         module = sys.modules.get(library)
         if module is not None and isinstance(frame, tuple(getattr(module, name) for name in names)):
@@ -133,6 +143,8 @@ def _names(frame: Any) -> list[Any]:
     library = _library(frame)
     if library == "dict":
         return list(frame)
+    if library == "rows":
+        return list(dict.fromkeys(name for row in frame for name in row))
     if library == "pyarrow":
         return list(frame.schema.names)
     return list(frame.columns if library else getattr(frame, "column_names", None) or frame.columns)
@@ -146,6 +158,12 @@ def _dict(frame: Mapping[Any, Any], new: NewColumns) -> dict[Any, Any]:
         for name, column in new.items()
     }
     return {**frame, **made}
+
+
+def _rows(frame: Sequence[Mapping[Any, Any]], new: NewColumns) -> list[dict[Any, Any]]:
+    columns = _dict({}, new).items()
+    made = {name: values.tolist() if isinstance(values, np.ndarray) else values for name, values in columns}
+    return [{**row, **{name: values[number] for name, values in made.items()}} for number, row in enumerate(frame)]
 
 
 def _pandas(frame: Any, new: NewColumns) -> Any:

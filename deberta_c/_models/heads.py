@@ -386,11 +386,11 @@ class SequenceClassifier(_Labelled):
 
         `frame` is a table of pandas, polars or pyarrow, and the result is one of the same library, with the same index
         and the same other columns, which are not copied. A dict of columns gives another dict, with a list of labels
-        and arrays of scores. A table of another library that has Arrow's C interface
-        (`__arrow_c_stream__`), such as a relation of DuckDB, gives a table of pyarrow. A RecordBatchReader of pyarrow
-        gives another, which reads and computes a batch at a time. `text` names the column of
-        texts, and `text_pair` that of the second texts of pairs. A Series or an array of Arrow may take the place of
-        the table: the result has the new columns alone.
+        and arrays of scores; a list of dicts, one for each row, gives another list. A table of another library that
+        has Arrow's C interface (`__arrow_c_stream__`), such as a relation of DuckDB, gives a table of pyarrow. A
+        RecordBatchReader of pyarrow gives another, which reads and computes a batch at a time. `text` names the column
+        of texts, and `text_pair` that of the second texts of pairs. A Series or an array of Arrow may take the place
+        of the table: the result has the new columns alone.
 
         `label` is categorical: a Categorical of pandas, an Enum of polars, a dictionary of Arrow. With a multi-label
         model it has the list of labels whose probability is above 0.5. `score` is the highest probability; of a model
@@ -437,6 +437,8 @@ class SequenceClassifier(_Labelled):
         prefix: str,
     ) -> Any:
         """The result of `predict_frame`; `scores` makes those (N, C) of two columns, named for its messages."""
+        if isinstance(frame, list) and not frame:
+            return []  # of no dicts
         frame = as_frame(frame)
         if is_reader(frame):
             again = partial(self._scored_frame, scores=scores, proba=proba, prefix=prefix)

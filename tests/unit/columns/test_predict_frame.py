@@ -269,3 +269,25 @@ def test_a_dict_of_columns(model):
     assert list(columns) == ["n", "text"]
     with pytest.raises(ValueError, match=r"no column 'texts', it has .*; did you mean 'text'"):
         model.predict_frame(columns, "texts")
+
+
+def test_a_list_of_dicts(model):
+    rows = [{"n": number, "text": text} for number, text in enumerate(TEXTS)]
+    del rows[1]["text"]
+    rows[2]["more"] = "only this row has it"
+    before = [dict(row) for row in rows]
+    labels, proba = expected(model)
+    for predictor in (model, deberta_c.pipeline("text-classification", model)):
+        found = predictor.predict_frame(rows, proba=True, na="skip")
+        assert [list(row) for row in found] == [[*row, "label", "score", *model.labels()] for row in rows]
+        assert [row["label"] for row in found] == labels
+        assert [None if row["ham"] != row["ham"] else row["ham"] for row in found] == proba[0]
+        assert {type(row["score"]) for row in found} == {float}
+    assert rows == before
+    assert model.predict_frame([]) == []
+    with pytest.raises(ValueError, match=r"frame\['text'\]\[1\] is missing \(None\)"):
+        model.predict_frame(rows)
+    with pytest.raises(ValueError, match="has a column 'label' already"):
+        model.predict_frame([{"text": "a"}, {"text": "b", "label": 1}])
+    with pytest.raises(TypeError, match="row 1 of the table is 'b' of type str; give a dict"):
+        model.predict_frame([{"text": "a"}, "b"])
