@@ -487,6 +487,7 @@ class OpenedModel:
     def _warn(self, matched: MatchedWeights) -> None:
         where, unexpected = repr(self.name_or_path), self._unexpected(matched)
         others, trains = self._other_task(), not self._options.keys().isdisjoint(_NEW_HEAD)
+        reads_other = bool(others) and {self._task(), type(self).__name__.partition("For")[2]} <= _SAME_SHAPES
         if self._missing:
             text = f"{where} {self._lacking(matched)}: {self._missing_head_text}{others}"
             if trains:
@@ -494,12 +495,15 @@ class OpenedModel:
                     f"{where} {self._lacking(matched)}: the head is newly initialized; train it, with fit or a "
                     "Trainer, because running it raises an error before"
                 )
-                prefix = PREFIXES[self.config.model_type]
-                body = f"{prefix}embeddings.", f"{prefix}encoder."
-                unexpected = tuple(name for name in unexpected if name.startswith(body))  # not those of another head
             warn_caller(MissingHeadWarning(text, tensors=self._missing))
-        elif not trains and others and {self._task(), type(self).__name__.partition("For")[2]} <= _SAME_SHAPES:
-            warn_caller(MissingHeadWarning(f"{where} has a head that was trained for another task{others}"))
+        elif reads_other:
+            text = f"{where} has a head that was trained for another task"
+            text += "; train it, with fit or a Trainer, because its answers mean nothing before" if trains else others
+            warn_caller(MissingHeadWarning(text))
+        if trains and (self._missing or reads_other):
+            prefix = PREFIXES[self.config.model_type]
+            body = f"{prefix}embeddings.", f"{prefix}encoder."
+            unexpected = tuple(name for name in unexpected if name.startswith(body))  # not those of another head
         if unexpected:
             more = f" and {len(unexpected) - 8} more" if len(unexpected) > 9 else ""
             shown = ", ".join(map(describe, unexpected[:8] if more else unexpected)) + more

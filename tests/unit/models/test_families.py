@@ -418,9 +418,11 @@ def test_a_head_of_another_task_with_the_same_shapes(tmp_path):
     with pytest.warns(MissingHeadWarning, match=message):
         tag = deberta_c.pipeline("ner", str(directory))
     assert isinstance(tag("hello world"), list)
+    for options in ({"num_labels": 3}, {"id2label": {0: "O", 1: "B-PER", 2: "I-PER"}}):
+        with pytest.warns(MissingHeadWarning, match="trained for another task; train it, with fit or a Trainer"):
+            deberta_c.AutoModelForTokenClassification.from_pretrained(directory, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        deberta_c.AutoModelForTokenClassification.from_pretrained(directory, num_labels=3)  # to be trained
         for name in ("CustomForSequenceClassification", "DebertaForSequenceClassification"):
             same = write_model(tmp_path / name, architectures=[name])
             deberta_c.AutoModelForSequenceClassification.from_pretrained(same)
