@@ -154,6 +154,14 @@ struct kernels {
 /* The table in use: NULL until kernels_select. */
 extern const struct kernels *kernels;
 
+/* Whether operands with strides are copied before they are multiplied: where a row of a panel is one cache line (AVX2). Its
+ * arithmetic takes half the time of a row of AVX-512, too short for loads from L2, and rows in place often share few sets
+ * of L1, because strides are multiples of large powers of two. */
+static inline bool kernels_want_copies(void)
+{
+    return kernels->panel_width * sizeof(float) <= 64;
+}
+
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
 extern const struct kernels kernels_avx512_vnni, kernels_avx512_bf16; /* overlays: see kernels_of */
 

@@ -35,8 +35,8 @@ struct backward_task {
     struct attention_task task;
     const struct attention_gradients *gradients;
     size_t lags;
-    float *lag_rows[2];                               // (lags, ld_lag): position keys and queries
-    size_t ld_lag;                                    /* depth up to a multiple of the panel width */
+    float *lag_rows[2]; // (lags, ld_lag): position keys and queries
+    size_t ld_lag;
     float *lag_sums[2];                               // (lags, depth): their gradients
     float *values;                                    // (ceil(S / width), depth, width)
     float *copies[3];                                 // of the three that follow, if they need one
@@ -69,7 +69,7 @@ static size_t floats_from_tile(const struct attention_task *t)
 
 static void lay_out_lags(struct backward_task *b, struct arena *arena)
 {
-    b->ld_lag = round_up(b->task.depth, b->task.width);
+    b->ld_lag = task_copy_stride(&b->task);
     for (int side = 0; side < 2; side++)
         if (attention_table(b->task.attention, side))
             b->lag_rows[side] = arena_floats(arena, b->lags * b->ld_lag);

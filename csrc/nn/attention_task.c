@@ -81,22 +81,33 @@ void task_pack_columns(const struct attention_task *t, const float *rows, size_t
     pack_columns(t, rows + t->head * t->depth, ld, t->depth, panels);
 }
 
+size_t task_copy_stride(const struct attention_task *t)
+{
+    size_t padded = round_up(t->depth, t->width);
+    return kernels_want_copies() ? padded | t->width : padded;
+}
+
+static bool stays_in_place(const struct attention_task *t)
+{
+    return t->depth % t->width == 0 && !kernels_want_copies();
+}
+
 size_t task_copy_floats(const struct attention_task *t, size_t count)
 {
-    return t->depth % t->width ? count * round_up(t->depth, t->width) : 0;
+    return stays_in_place(t) ? 0 : count * task_copy_stride(t);
 }
 
 struct head_rows task_rows(const struct attention_task *t, const float *rows, size_t ld, size_t count, float *copy)
 {
-    size_t padded = round_up(t->depth, t->width);
+    size_t padded = round_up(t->depth, t->width), stride = task_copy_stride(t);
     rows += t->head * t->depth;
-    if (padded == t->depth)
+    if (stays_in_place(t))
         return (struct head_rows){rows, ld};
     for (size_t i = 0; i < count; i++) {
-        memcpy(copy + i * padded, rows + i * ld, t->depth * sizeof *copy);
-        memset(copy + i * padded + t->depth, 0, (padded - t->depth) * sizeof *copy);
+        memcpy(copy + i * stride, rows + i * ld, t->depth * sizeof *copy);
+        memset(copy + i * stride + t->depth, 0, (padded - t->depth) * sizeof *copy);
     }
-    return (struct head_rows){copy, padded};
+    return (struct head_rows){copy, stride};
 }
 
 /* Copies the columns that serve the lags from `lag` on: each is the table's column of its distance's row. */

@@ -81,7 +81,10 @@ struct head_rows {
     size_t ld;
 };
 
-/* The rows [count][depth] of the task's head: in place, or copied if a panel would reach into another head. */
+/* The row stride of copied rows: whole panels, an odd number of them where that makes the rows use all sets of L1. */
+size_t task_copy_stride(const struct attention_task *task);
+/* The rows [count][depth] of the task's head: in place, or copied if a panel would reach into another head or the
+ * kernels want copies. */
 struct head_rows task_rows(const struct attention_task *task, const float *rows, size_t ld, size_t count, float *copy);
 /* Floats for a copy; 0 for rows that stay in place. */
 size_t task_copy_floats(const struct attention_task *task, size_t count);

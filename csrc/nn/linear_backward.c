@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The backward pass of linear layers, by the same kernel as the forward pass: for the gradients of weights it reads
- * both operands in place; for those of inputs weights are transposed block by block, into a block that stays in L2.
- * Every element is one sum in ascending order. */
+ * both operands in place, or copies of blocks where the kernels want copies; for those of inputs weights are transposed
+ * block by block, into a block that stays in L2. Every element is one sum in ascending order. */
 #include <assert.h>
+#include <string.h>
 
 #include "base/memory.h"
 #include "base/threads.h"
@@ -17,12 +18,14 @@
 #define WEIGHT_INPUTS 384  /* columns of `in` of a task, at most */
 #define WEIGHT_OUTPUTS 512 /* columns of d_out of a task, at most */
 #define LEAST_INPUTS 24    /* columns of `in` of a task, if the layer has as many */
+#define COPY_STRIDE 400    /* of copied rows of `in`: an odd number of cache lines, so that they use all sets of L1 */
 
 size_t linear_backward_scratch(const struct linear *linear)
 {
     if (linear->path == &linear_mixed)
         return mixed_backward_scratch(linear);
-    return INPUT_COLUMNS * min_size(INPUT_DEPTH, linear->out_stride);
+    size_t input = INPUT_COLUMNS * min_size(INPUT_DEPTH, linear->out_stride);
+    return kernels_want_copies() ? max_size(input, TOKENS * (COPY_STRIDE + WEIGHT_OUTPUTS)) : input;
 }
 
 struct backward {
@@ -140,10 +143,41 @@ void linear_backward_activated(const struct linear *linear, const float *d_out, 
         .linear = linear, .d_out = d_out, .rows = rows, .d_in = d_x, .act = act, .x = x, .scratch = scratch});
 }
 
+/* What a task multiplies for a block of tokens: in place or copied. */
+struct operands {
+    const float *left; // (tokens, inputs) with row stride ld_left
+    size_t ld_left;
+    const float *right; // (panels, tokens, panel_width): steps from a panel to the next and from row to row
+    size_t panel_step, ld_right;
+};
+
+static struct operands operands_in_place(const struct backward *b, size_t row, size_t i, size_t panel)
+{
+    const struct linear *m = b->linear;
+    size_t width = kernels->panel_width;
+    return (struct operands){.left = b->in + row * m->in_stride + i,
+                             .ld_left = m->in_stride,
+                             .right = b->d_out + row * m->out_stride + panel * width,
+                             .panel_step = width,
+                             .ld_right = m->out_stride};
+}
+
+static struct operands copied(const struct operands *from, size_t tokens, size_t inputs, size_t panels, float *scratch)
+{
+    size_t width = kernels->panel_width;
+    float *left = scratch, *right = scratch + TOKENS * COPY_STRIDE;
+    for (size_t t = 0; t < tokens; t++) {
+        memcpy(left + t * COPY_STRIDE, from->left + t * from->ld_left, inputs * sizeof *left);
+        for (size_t panel = 0; panel < panels; panel++)
+            memcpy(right + (panel * tokens + t) * width, from->right + t * from->ld_right + panel * width,
+                   width * sizeof *right);
+    }
+    return (struct operands){left, COPY_STRIDE, right, tokens * width, width};
+}
+
 /* Some panels of the gradient, for some inputs: the sum over all rows. */
 static void weights_block(size_t index, int worker, void *context)
 {
-    (void)worker;
     const struct backward *b = context;
     const struct linear *m = b->linear;
     size_t width = kernels->panel_width, panels = m->out_stride / width;
@@ -152,18 +186,21 @@ static void weights_block(size_t index, int worker, void *context)
     size_t i = other * m->in / b->others, inputs = (other + 1) * m->in / b->others - i;
     for (size_t row = 0; row < b->rows; row += TOKENS) {
         size_t tokens = min_size(TOKENS, b->rows - row);
+        struct operands o = operands_in_place(b, row, i, first);
+        if (kernels_want_copies())
+            o = copied(&o, tokens, inputs, last - first, scratch_of(b, worker));
         for (size_t panel = first; panel < last; panel++) {
-            const float *d = b->d_out + row * m->out_stride + panel * width;
+            const float *d = o.right + (panel - first) * o.panel_step;
             if (i == 0 && b->d_bias)
-                add_rows(d, m->out_stride, tokens, width, b->d_bias + panel * width);
+                add_rows(d, o.ld_right, tokens, width, b->d_bias + panel * width);
             if (!b->d_packed)
                 continue;
             struct product product = {
-                .a = b->in + row * m->in_stride + i,
+                .a = o.left,
                 .lda = 1,
-                .step = m->in_stride,
+                .step = o.ld_left,
                 .panel = d,
-                .ld_panel = m->out_stride,
+                .ld_panel = o.ld_right,
                 .k = tokens,
                 .c = b->d_packed + (panel * m->in + i) * width,
                 .ldc = width,
