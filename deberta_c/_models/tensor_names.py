@@ -308,13 +308,15 @@ def from_core(
             part = _PARTS[source.name.rpartition(".self.")[2]]
             whole.reshape(heads, 3, -1, array.shape[1])[:, part] = array.reshape(heads, -1, array.shape[1])
         elif source.file.endswith(_CONVOLUTION):
-            outputs, inputs, kernel = source.stored
-            if array.shape[1] != inputs * kernel:
-                raise ValueError("conv_groups is above 1; training a convolution in groups is not supported")
-            found[source.file] = array.reshape(outputs, kernel, inputs).transpose(0, 2, 1)
+            found[source.file] = _kernels(array, source.stored)
         else:
             found[source.file] = array
     return found
+
+
+def has_groups(source: Source) -> bool:
+    """Whether it is a convolution in groups: the core has zeros where the file has nothing."""
+    return source.file.endswith(_CONVOLUTION) and prod(source.shape) != prod(source.stored)
 
 
 def _halved(data: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -333,6 +335,16 @@ def _flat_kernels(tensor: Tensor, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         rows = slice(group * outputs // groups, (group + 1) * outputs // groups)
         flat[rows, :, group * inputs : (group + 1) * inputs] = items[rows].transpose(0, 2, 1)
     return flat.reshape(-1).view(np.uint8)
+
+
+def _kernels(array: NDArray[np.float32], stored: tuple[int, ...]) -> NDArray[np.float32]:
+    """What `_flat_kernels` does, backwards: (H, H / groups, K), of each row the inputs of its group."""
+    outputs, inputs, kernel = stored
+    flat = array.reshape(outputs, kernel, -1)
+    groups = flat.shape[2] // inputs
+    row = np.arange(outputs)[:, None]
+    column = row * groups // outputs * inputs + np.arange(inputs)
+    return flat[row, :, column]
 
 
 def _equal(first: Tensor, second: Tensor) -> bool:

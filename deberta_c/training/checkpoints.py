@@ -33,8 +33,16 @@ _LASTING = (
 STATE, OPTIMIZER, ARGUMENTS, WEIGHTS = "trainer_state.json", "optimizer.npz", "training_args.json", "model.safetensors"
 
 
-def save(directory: Path, session: Session, state: TrainerState, arguments: Any, *, only_model: bool = False) -> None:
-    """Writes a checkpoint, which is there as a whole or not at all.
+def save(
+    directory: Path,
+    session: Session,
+    state: TrainerState,
+    arguments: Any,
+    tokenizer: Any = None,
+    *,
+    only_model: bool = False,
+) -> None:
+    """Writes a checkpoint, with the tokenizer if there is one, which is there as a whole or not at all.
 
     Errors: OSError when it cannot be written; earlier checkpoints stay as they are.
     """
@@ -46,6 +54,8 @@ def save(directory: Path, session: Session, state: TrainerState, arguments: Any,
         place("config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         state.save_to_json(place(STATE))
         place(ARGUMENTS).write_text(arguments.to_json_string() + "\n", encoding="utf-8")
+        if tokenizer is not None:
+            tokenizer.save_pretrained(place(STATE).parent)
         if not only_model:
             sum_of_weights = np.array(_checksum(tensors), np.uint32)
             np.savez(place(OPTIMIZER), **cast("Any", session.state() | {_SUM: sum_of_weights}))
@@ -68,7 +78,10 @@ def load(directory: Path, session: Session) -> TrainerState:
             raise FileNotFoundError(f"{str(directory)!r} has no {name}{hint}; it is not a checkpoint to resume from")
     state = _whole_state(directory)
     found = weights(directory, session)
-    session.set_weights(found)
+    try:
+        session.set_weights(found)
+    except ValueError as error:
+        raise ValueError(f"{str(directory)!r} is a checkpoint of another model: {error}") from error
     with np.load(directory / OPTIMIZER) as stored:
         if _SUM in stored and int(stored[_SUM]) != _checksum(found.values()):
             raise _damaged(directory, WEIGHTS, "its checksum is another one")

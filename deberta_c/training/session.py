@@ -12,7 +12,7 @@ from deberta_c._files.checkpoint import Tensor
 from deberta_c._models.heads import Chooser, SequenceClassifier, TokenClassifier
 from deberta_c._models.initial import initial_weights
 from deberta_c._models.opening import Plan
-from deberta_c._models.tensor_names import Source, from_core, match_weights
+from deberta_c._models.tensor_names import Source, from_core, has_groups, match_weights
 from deberta_c._models.word_table import as_array
 from deberta_c.training.scope import Scope
 
@@ -113,6 +113,12 @@ class Session:
         """
         targets = None if args.lora is None else args.lora.targets(self._sources, self.model.config.model_type)
         self._scope = Scope.of(args, self._plan.settings["layers"], self._shares_words, targets)
+        for source in self._sources:
+            if has_groups(source) and self._scope.options(source.name).trainable:
+                raise ValueError(
+                    f"conv_groups is {self.model.config.conv_groups}, and a convolution in groups cannot be trained; "
+                    "give freeze_layers of at least 1, or lora"
+                )
         for number, name in enumerate(targets or ()):
             if not self._scope.is_frozen(name):
                 self._adapt(name, args.lora, number)
@@ -167,11 +173,17 @@ class Session:
     def set_weights(self, weights: Mapping[str, Tensor]) -> None:
         """Replaces all weights by those of a file, given by name.
 
-        Errors: ValueError when they are those of another model.
+        Errors: ValueError says what they lack, or have too much, when they are those of another model.
         """
-        matched = match_weights(self.model._wanted(self._plan), dict(weights), self._plan.settings, self._tied)
+        found = dict(weights)
+        for decoder, name in self._tied.items():  # a file has tied weights once
+            if name in found:
+                found.setdefault(decoder, found[name])
+        matched = match_weights(self.model._wanted(self._plan), found, self._plan.settings, self._tied)
         if not matched.complete:
-            raise ValueError("the checkpoint lacks the head of this model; it is a checkpoint of another model")
+            raise ValueError("it lacks the head of this model")
+        if unexpected := self.model._unexpected(matched):
+            raise ValueError(f"it has {unexpected[0]!r}, which this model lacks")
         for tensor in matched.tensors:
             if tensor[0] in self.core.names:
                 self.core.set_parameter(tensor[0], _values(*tensor[:5]))

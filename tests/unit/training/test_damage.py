@@ -204,3 +204,20 @@ def test_a_metric_that_is_nan_is_never_the_best(tokenizer, tmp_path):
     trainer.compute_metrics = lambda found: {"score": next(scores)}
     trainer.train()
     assert (trainer.state.best_metric, trainer.state.best_global_step) == (0.5, 8)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_hidden_layers": 1}, "it has 'deberta.encoder.layer.1.*', which this model lacks"),
+        ({"num_hidden_layers": 3}, "it lacks 'deberta.encoder.layer.2"),
+        ({"num_labels": 3}, "'classifier.weight' has shape"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:train_dataset has no row")
+def test_a_checkpoint_of_another_model(tokenizer, tmp_path, changes, message):
+    """Fewer layers, too: nothing is read in part."""
+    trainer_of(tokenizer, tmp_path, small_model(num_hidden_layers=2), save_strategy="epoch", num_train_epochs=1).train()
+    other = small_model(**{"num_hidden_layers": 2, **changes})
+    with pytest.raises(ValueError, match=f"checkpoint-8' is a checkpoint of another model: .*{message}"):
+        trainer_of(tokenizer, tmp_path, other).train(resume_from_checkpoint=True)

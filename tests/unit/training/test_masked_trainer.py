@@ -87,3 +87,22 @@ def test_wrong_collators_and_labels(tokenizer, tmp_path):
     data = {"input_ids": [[1, 5, 2]], "labels": [[-100, 10**6, -100]]}
     with pytest.raises(ValueError, match="labels has 1000000"):
         trainer_of(model_of(tokenizer), tmp_path, data).train()
+
+
+def test_resumed_and_the_best(tokenizer, tmp_path):
+    """A checkpoint has the tied output layer once; it is read again, bit for bit."""
+    rows = deberta_c.DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.3, seed=3)(
+        [tokenizer(text) for text in TEXTS]
+    )
+    data = {name: list(rows[name]) for name in ("input_ids", "attention_mask", "labels")}
+    options = {
+        "save_strategy": "epoch", "eval_strategy": "epoch", "load_best_model_at_end": True,
+        "lr_scheduler_type": "constant",
+    }  # fmt: skip
+    whole = trainer_of(model_of(tokenizer), tmp_path / "whole", data, num_train_epochs=2, **options)
+    whole.train()
+    trainer_of(model_of(tokenizer), tmp_path / "parts", data, num_train_epochs=1, **options).train()
+    resumed = trainer_of(model_of(tokenizer), tmp_path / "parts", data, num_train_epochs=2, **options)
+    resumed.train(resume_from_checkpoint=True)
+    found, expected = dict(resumed.model.named_parameters()), dict(whole.model.named_parameters())
+    assert all(np.array_equal(found[name], value) for name, value in expected.items())
