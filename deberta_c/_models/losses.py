@@ -377,8 +377,11 @@ def _checked(problem: str | None, labels: Any, shape: tuple[int, ...], *, infer:
     values = _labels(labels)
     found = problem or _guessed(values, shape, infer)
     if found == SINGLE:
-        classes = _classes("labels", values, shape[:1])
-        return found, np.where(classes < 0, IGNORED, classes) if problem is None and not infer else classes
+        if problem is not None or infer:
+            return found, _classes("labels", values, shape[:1])
+        whole = values.dtype.kind == "f" and (values % 1 == 0).all()  # which DeBERTa takes in transformers
+        classes = _classes("labels", values.astype(np.int64) if whole else values, shape[:1])
+        return found, np.where(classes < 0, IGNORED, classes)
     values = _like("labels", values, shape)
     if found == REPLACED:
         _refuse_other(np.isin(values, (0, 1, IGNORED), invert=True), values, f"0, 1 or {IGNORED}")

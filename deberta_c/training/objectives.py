@@ -623,7 +623,7 @@ def _labels_of_tokens(labels: Iterable[Any], word_ids: list[int | None]) -> list
 
 
 def _warn_of_absent(labels: NDArray[Any], classes: int, name: str) -> None:
-    counts = np.bincount(labels[labels != IGNORED].astype(np.int64), minlength=classes)
+    counts = np.bincount(labels[labels >= 0].astype(np.int64), minlength=classes)
     if not counts.all():
         absent = int(np.flatnonzero(counts == 0)[0])
         warn_caller(UserWarning(f"{name} has no row with the label {absent}; the model will not learn it"))
