@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from deberta_c import _core
 from deberta_c._base.errors import warn_caller
 from deberta_c._base.suggest import nearest
+from deberta_c.training.schedules import schedule_of
 from deberta_c.training.scope import LoraConfig, lora_config
 
 A = TypeVar("A")
@@ -39,7 +40,7 @@ _HARMLESS: dict[str, Any] = {
     "torch_compile_backend": None, "torch_compile_mode": None, "torch_empty_cache_steps": None,
     "trackio_bucket_id": None, "trackio_space_id": None, "trackio_static_space_id": None, "use_cache": False,
     "use_cpu": False, "use_liger_kernel": False, "include_num_input_tokens_seen": "no", "prediction_loss_only": False,
-    "include_for_metrics": [], "ignore_data_skip": False, "restore_callback_states_from_checkpoint": False,
+    "ignore_data_skip": False, "restore_callback_states_from_checkpoint": False,
     "label_names": None, "length_column_name": "length",
 }  # fmt: skip
 
@@ -47,6 +48,7 @@ _HARMLESS: dict[str, Any] = {
 _REFUSED: dict[str, tuple[Any, str]] = {
     "batch_eval_metrics": (False, "compute_metrics gets all rows at once; leave it out"),
     "deepspeed": (None, "deberta_c trains in one process, on the CPU; leave it out"),
+    "include_for_metrics": ([], "compute_metrics gets predictions and labels alone; leave it out"),
     "eval_do_concat_batches": (True, "predictions are one array; leave it out"),
     "fsdp": (None, "deberta_c trains in one process, on the CPU; leave it out"),
     "fsdp_config": (None, "deberta_c trains in one process, on the CPU; leave it out"),
@@ -84,7 +86,10 @@ def _with_names_of_transformers(cls: type[A]) -> type[A]:
 
     @wraps(original)
     def __init__(self: Any, *arguments: Any, **options: Any) -> None:
-        original(self, *arguments, **_known_options(options))
+        kept, others = _known_options(options)
+        for name, value in {**_HARMLESS, **{name: value for name, (value, _) in _REFUSED.items()}, **others}.items():
+            setattr(self, name, value)  # which a callback may read
+        original(self, *arguments, **kept)
 
     cls.__init__ = __init__  # type: ignore[method-assign]
     return cls
@@ -196,9 +201,18 @@ class TrainingArguments:
         self.report_to = _reported_to(self.report_to)
         self.do_eval = self.do_eval or self.eval_strategy != "no"
         self._check_numbers()
+        schedule_of(
+            self.lr_scheduler_type,
+            training_steps=1,
+            learning_rate=self.learning_rate,
+            options=self.lr_scheduler_kwargs,  # type: ignore[arg-type]
+        )
         self._complete_steps()
-        if self.load_best_model_at_end and self.metric_for_best_model is None:
-            self.metric_for_best_model = "loss"
+        if self.load_best_model_at_end or self.save_strategy == "best":
+            self.metric_for_best_model = self.metric_for_best_model or "loss"
+            if self.eval_strategy == "no":
+                wanted = "load_best_model_at_end=True" if self.load_best_model_at_end else 'save_strategy="best"'
+                raise ValueError(f'{wanted} needs evaluations; give eval_strategy="epoch" or "steps"')
         if self.greater_is_better is None and self.metric_for_best_model is not None:
             self.greater_is_better = not self.metric_for_best_model.endswith("loss")
         if self.load_best_model_at_end and self.save_strategy != "best":
@@ -303,7 +317,16 @@ _SHARES = {
     "eval_delay": math.inf, "adam_beta1": 1, "adam_beta2": 1, "label_smoothing_factor": 1,
     "frozen_outputs_gb": math.inf,
 }  # fmt: skip
-_SHORT = {"lr": "learning_rate", "bs": "per_device_train_batch_size"}  # what some call an argument
+_SHORT = {
+    "lr": "learning_rate", "bs": "per_device_train_batch_size", "train_batch_size": "per_device_train_batch_size",
+}  # fmt: skip # what some call an argument
+_ELSEWHERE = {
+    "class_weights": "give it to Trainer",
+    "early_stopping_patience": "give callbacks=[EarlyStoppingCallback(...)] to Trainer",
+    "max_length": "give texts that the tokenizer has cut, with its max_length",
+    "patience": "give callbacks=[EarlyStoppingCallback(...)] to Trainer",
+    "teacher": "give it to Trainer",
+}
 _WHY = {"batch_rebalance": '; one process has nothing to balance, give "group_by_length"'}
 
 
@@ -366,8 +389,8 @@ def _reported_to(given: Any) -> list[str]:
     return []
 
 
-def _known_options(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that are fields, older names replaced.
+def _known_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options that are fields, and the others; older names are replaced.
 
     One FutureWarning names the older ones, one UserWarning those that change nothing. Errors: TypeError for an unknown
     name, ValueError for one that deberta_c cannot follow.
@@ -376,11 +399,12 @@ def _known_options(options: dict[str, Any]) -> dict[str, Any]:
     if old:
         warn_caller(FutureWarning(f"TrainingArguments: {', '.join(old)}"))
     known = [item.name for item in fields(TrainingArguments)]
-    kept, idle = {}, []
+    kept, others, idle = {}, {}, []
     for name, value in options.items():
         if name in known:
             kept[name] = value
         elif name in _HARMLESS:
+            others[name] = value
             if value != _HARMLESS[name] and value is not None and not _same_here(name, value):
                 idle.append(f"{name}={value!r}")
         elif name in _REFUSED:
@@ -388,6 +412,8 @@ def _known_options(options: dict[str, Any]) -> dict[str, Any]:
             if (value and value != default) or (value is False and default):
                 raise ValueError(f"{name} is {value!r}; {why}")
         else:
+            if name in _ELSEWHERE:
+                raise TypeError(f"TrainingArguments has no argument {name!r}; {_ELSEWHERE[name]}")
             near = nearest(_SHORT.get(name, name), [*known, *_HARMLESS, *_REFUSED])
             hint = f"; did you mean {near[0]!r}?" if near else "; see help(deberta_c.TrainingArguments)"
             raise TypeError(f"TrainingArguments has no argument {name!r}{hint}")
@@ -398,7 +424,7 @@ def _known_options(options: dict[str, Any]) -> dict[str, Any]:
                 "in bfloat16, and evaluates in float32"
             )
         )
-    return kept
+    return kept, others
 
 
 def _same_here(name: str, value: Any) -> bool:

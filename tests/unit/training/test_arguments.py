@@ -61,6 +61,7 @@ def test_a_name_that_would_change_the_result_is_refused(name):
         ("num_epochs", "num_train_epochs"),
         ("batch_size", "batch_size"),
         ("lr", "learning_rate"),
+        ("train_batch_size", "per_device_train_batch_size"),
         ("qqq", None),
     ],
 )
@@ -74,3 +75,35 @@ def test_reports_go_nowhere():
     assert TrainingArguments().report_to == TrainingArguments(report_to="none").report_to == []
     with pytest.raises(ValueError, match=r"report_to is 'wandb'; .*on_log"):
         TrainingArguments(report_to="wandb")
+
+
+def test_names_that_change_nothing_can_be_read():
+    """As callbacks do."""
+    made, _ = warned(run_name="first", fp16=True)
+    assert (made.run_name, made.fp16, made.local_rank, made.push_to_hub) == ("first", True, -1, False)
+    assert "run_name" not in made.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [({"save_strategy": "best"}, 'save_strategy="best"'), ({"load_best_model_at_end": True}, "load_best_model_at_end")],
+)
+def test_the_best_needs_evaluations(options, wanted):
+    with pytest.raises(ValueError, match=f"^{wanted}.* needs evaluations; give eval_strategy="):
+        TrainingArguments(**options, **({} if "save_strategy" in options else {"save_strategy": "no"}))
+    made = TrainingArguments(save_strategy="best", eval_strategy="epoch")
+    assert (made.metric_for_best_model, made.greater_is_better) == ("loss", False)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"patience": 2}, TypeError, r"no argument 'patience'; give callbacks=\[EarlyStoppingCallback"),
+        ({"class_weights": [1]}, TypeError, "no argument 'class_weights'; give it to Trainer"),
+        ({"lr_scheduler_type": "greedy"}, ValueError, "lr_scheduler_type is 'greedy'; "),
+        ({"lr_scheduler_kwargs": {"power": 2}}, TypeError, "lr_scheduler_kwargs of 'linear'"),
+    ],
+)
+def test_what_only_a_trainer_would_find(options, error, message):
+    with pytest.raises(error, match=message):
+        TrainingArguments(**options)
