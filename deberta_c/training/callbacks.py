@@ -83,8 +83,9 @@ class TrainerControl:
         return {"args": asdict(self), "attributes": {}}
 
 
-def owed_control(states: Mapping[str, Any]) -> tuple[TrainerControl, bool]:
-    """What a training still had to do when its checkpoint was written, and whether the last epoch was ended.
+def owed_control(states: Mapping[str, Any]) -> tuple[TrainerControl, bool, list[Any]]:
+    """What a training still had to do when its checkpoint was written, whether the last epoch was ended, and the sums
+    since the last log.
 
     >>> owed_control({"TrainerControl": {"args": {"should_evaluate": True}, "attributes": {"epoch_ended": False}}})[1]
     False
@@ -93,7 +94,9 @@ def owed_control(states: Mapping[str, Any]) -> tuple[TrainerControl, bool]:
     asked = kept.get("args", {})
     owed = bool(asked.get("should_evaluate"))
     control = TrainerControl(should_evaluate=owed, should_save=owed and bool(asked.get("should_save")))
-    return control, bool(kept.get("attributes", {}).get("epoch_ended", True))
+    control.should_log = bool(asked.get("should_log"))
+    attributes = kept.get("attributes", {})
+    return control, bool(attributes.get("epoch_ended", True)), attributes.get("since_log", [])
 
 
 class TrainerCallback:
@@ -117,7 +120,7 @@ class TrainerCallback:
 
     on_init_end = on_train_begin = on_train_end = on_epoch_begin = on_epoch_end = on_step_begin = _nothing
     on_pre_optimizer_step = on_optimizer_step = on_substep_end = on_step_end = on_evaluate = on_predict = _nothing
-    on_save = on_log = on_prediction_step = _nothing
+    on_save = on_log = on_prediction_step = on_push_begin = _nothing
 
 
 class CallbackHandler:

@@ -118,7 +118,10 @@ def tokenized(columns: Mapping[str, Any], name: str, tokenizer: Any, max_length:
         return dict(columns)
     text = next((key for key in TEXT_COLUMNS if key in columns), None)
     if text is None:
-        raise ValueError(f"{name} has the columns {sorted(columns)}; it needs input_ids, or a column named text")
+        wanted = "it needs input_ids, or a column named text"
+        if is_several(columns):
+            wanted = f"each is a data set: give one of them, such as {name}[{min(columns)!r}]"
+        raise ValueError(f"{name} has the columns {sorted(columns)}; {wanted}")
     if tokenizer is None:
         raise ValueError(f"{name} has texts, but the Trainer has no tokenizer; give processing_class")
     pair = next((key for key in PAIR_COLUMNS if key in columns), None)

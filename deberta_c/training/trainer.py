@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import short, warn_caller
 from deberta_c._files.atomic import require_writable
-from deberta_c._models.losses import IGNORED
 from deberta_c._tokenizers.padding import as_lists
 from deberta_c.training import checkpoints
 from deberta_c.training.arguments import TrainingArguments
@@ -30,6 +29,7 @@ from deberta_c.training.kept import KeptOutputs
 from deberta_c.training.objective import Batch
 from deberta_c.training.objectives import objective_of
 from deberta_c.training.one_class import check_predictions
+from deberta_c.training.reports import Reports
 from deberta_c.training.schedules import Schedule, schedule_of
 from deberta_c.training.session import Session
 from deberta_c.training.signals import signals_wait, sigterm_stops
@@ -49,6 +49,16 @@ _OF_TORCH = {
     "create_optimizer_and_scheduler": "give optim and lr_scheduler_type in TrainingArguments",
     "get_train_dataloader": "give train_dataset, and train_sampling_strategy in TrainingArguments",
     "get_eval_dataloader": "give eval_dataset",
+}
+
+# What transformers' Trainer has, and what takes its place.
+_ELSEWHERE = {
+    "accelerator": "deberta_c trains in one process, on the CPU",
+    "create_model_card": "write README.md into the directory of the model",
+    "hyperparameter_search": "call deberta_c.tune",
+    "lr_scheduler": "the learning rate of each log is in state.log_history",
+    "optimizer": "give optim, learning_rate and weight_decay in TrainingArguments",
+    "push_to_hub": "call save_model, then run `hf upload NAME DIR` of huggingface_hub",
 }
 
 
@@ -79,8 +89,18 @@ class EvalPrediction(NamedTuple):
     predictions: Any
     label_ids: Any
 
+    @property
+    def inputs(self) -> None:
+        """None, as in transformers without `include_for_metrics`."""
+        return None
 
-class Trainer:
+    @property
+    def losses(self) -> None:
+        """None, as in transformers without `include_for_metrics`."""
+        return None
+
+
+class Trainer(Reports):
     """Fine-tunes a model with a head: for rows, tokens, answers, choices, pairs, masked or replaced tokens.
 
     Names and defaults are those of transformers. Rows are packed without padding, so `data_collator` is not needed and
@@ -138,6 +158,11 @@ class Trainer:
         self.model_init = model_init
         model = self._call_model_init() if model is None else model
         self.model, self.args = model, TrainingArguments() if args is None else args
+        if not isinstance(self.args, TrainingArguments):
+            raise TypeError(
+                f"args is a {type(args).__module__.partition('.')[0]} {type(args).__name__}; give a "
+                "deberta_c.TrainingArguments, which takes the same arguments"
+            )
         self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.processing_class = processing_class
@@ -161,6 +186,8 @@ class Trainer:
         self._kept: KeptOutputs | None = None
         self._schedule: Schedule = lambda step: 1.0
         self._epoch_ended = True  # the callbacks know of the end of the last epoch
+        self._since = _Since()
+        self._size = 0  # parameters of the model, without embeddings
         self._call("on_init_end")
 
     @property
@@ -220,7 +247,7 @@ class Trainer:
             raise ValueError(f"eval_strategy is {self.args.eval_strategy!r}, but there is no eval_dataset; give one")
         session = self._session = self._new_session()
         session.prepare(self.args)
-        self._kept = None
+        self._kept, self._size = None, self.model.num_parameters(exclude_embeddings=True)
         if session.core.frozen_layers > 0 and self.objective.reads_rows:
             self._kept = KeptOutputs(session.core, self.args.frozen_outputs_gb * 1e9)
         run = _Run.of(self.args, len(rows))
@@ -230,7 +257,7 @@ class Trainer:
         self.state = TrainerState(
             max_steps=run.steps, num_train_epochs=run.epochs, train_batch_size=self.args.train_batch_size
         )
-        self.control, self._epoch_ended = TrainerControl(), True
+        self.control, self._epoch_ended, self._since = TrainerControl(), True, _Since()
         self._resume(resume_from_checkpoint, session)
         self.state.compute_steps(self.args, run.steps)
         self._schedule = schedule_of(
@@ -240,12 +267,15 @@ class Trainer:
             learning_rate=self.args.learning_rate,
             options=self.args.lr_scheduler_kwargs,  # type: ignore[arg-type]
         )
-        began, first = time.perf_counter(), self.state.global_step
+        self.callback_handler.train_dataloader = self.train_dataset
+        self.callback_handler.eval_dataloader = self.eval_dataset
+        began, first, epoch = time.perf_counter(), self.state.global_step, self.state.epoch
         if first < run.steps and not any(map(self._rate, range(first, run.steps))):
             warn_caller(UserWarning(_idle(self.args.learning_rate)))
         with sigterm_stops():
             total = self._run(run, rows, held_out, session)
-            return self._finish(session, total, time.perf_counter() - began, self.state.global_step - first, rows)
+            seconds, steps = time.perf_counter() - began, self.state.global_step - first
+            return self._finish(session, total, seconds, steps, epoch, rows)
 
     def _resume(self, given: str | Path | bool | None, session: Session) -> None:
         if given is None or given is False:
@@ -255,12 +285,13 @@ class Trainer:
             if not found:
                 raise FileNotFoundError(f"{str(self._output())!r} has no checkpoint to resume from")
             given = found[-1]
-        steps = self.state.max_steps
+        steps, epochs = self.state.max_steps, self.state.num_train_epochs
         self.state = checkpoints.load(Path(given), session)
         checkpoints.warn_of_changes(Path(given), self.args)
-        self.state.max_steps = steps
+        self.state.max_steps, self.state.num_train_epochs = steps, epochs
         self.callback_handler.restore(self.state.stateful_callbacks)
-        self.control, self._epoch_ended = owed_control(self.state.stateful_callbacks)
+        self.control, self._epoch_ended, sums = owed_control(self.state.stateful_callbacks)
+        self._since = _Since(*sums)
 
     def _rate(self, step: int) -> float:
         """The learning rate of a step, from 0 on."""
@@ -268,10 +299,10 @@ class Trainer:
 
     def _run(self, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session) -> float:
         """All epochs; the sum of the losses of the updates."""
-        total, since = 0.0, _Since()
+        total, since = 0.0, self._since
         self._call("on_train_begin")
         if self.args.eval_on_start and held_out is not None and self.state.global_step == 0:
-            self._note(self._measured(held_out, session))
+            self._announced(self._measured(held_out, session))
         try:
             if run.ends_epoch(self.state.global_step):
                 self._end_epoch()
@@ -319,7 +350,7 @@ class Trainer:
                 loss = self._step(updates[number], rows, session, since)
                 total += loss
                 self.state.global_step += 1
-                self.state.epoch = epoch + (number + 1) / len(updates)
+                self.state.epoch = epoch + min((number + 1) * each, len(parts)) / len(parts)
                 self._epoch_ended = False
                 self._call("on_step_end", loss=loss)
             self._events(held_out, session, since)
@@ -331,7 +362,12 @@ class Trainer:
         first = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009
         seeded = [(self.objective.batch(rows, part, seed), seed) for seed, part in enumerate(parts, first)]
         divisor = self.objective.total([batch for batch, _ in seeded])
-        loss = sum(self.objective.learn(session, self._given(batch, rows), divisor, seed) for batch, seed in seeded)
+        loss = 0.0
+        for part, (batch, seed) in enumerate(seeded, 1):
+            loss += self.objective.learn(session, self._given(batch, rows), divisor, seed)
+            if part < len(seeded):
+                self._call("on_substep_end")
+        self.state.total_flos += 6 * self._size * sum(len(batch.inputs["ids"]) for batch, _ in seeded)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
@@ -399,12 +435,20 @@ class Trainer:
         if self.state.best_global_step == self.state.global_step:
             self.state.best_model_checkpoint = str(directory)
         self.state.stateful_callbacks = self.callback_handler.states(self.control)
-        self.state.stateful_callbacks["TrainerControl"]["attributes"] = {"epoch_ended": self._epoch_ended}
-        checkpoints.save(directory, session, self.state, self.args, only_model=self.args.save_only_model)
+        self.state.stateful_callbacks["TrainerControl"]["attributes"] = {
+            "epoch_ended": self._epoch_ended,
+            "since_log": list(self._since.sums()),
+        }
+        checkpoints.save(
+            directory, session, self.state, self.args, self.processing_class, only_model=self.args.save_only_model
+        )
         keep = self.state.best_model_checkpoint if self.args.load_best_model_at_end else None
         checkpoints.drop_old(self._output(), self.args.save_total_limit, {str(directory), keep})
 
-    def _finish(self, session: Session, total: float, seconds: float, steps: int, rows: Rows) -> TrainOutput:
+    def _finish(
+        self, session: Session, total: float, seconds: float, steps: int, began: float, rows: Rows
+    ) -> TrainOutput:
+        """The end of a training of `steps` steps from the epoch `began` on."""
         best = self.state.best_model_checkpoint
         if self.args.load_best_model_at_end and best is not None:
             if Path(best).is_dir():
@@ -420,11 +464,12 @@ class Trainer:
         self._kept = None
         metrics = {
             "train_runtime": round(seconds, 4),
-            "train_samples_per_second": round(len(rows) * self.state.epoch / seconds, 3),
+            "train_samples_per_second": round(len(rows) * (self.state.epoch - began) / seconds, 3),
             "train_steps_per_second": round(steps / seconds, 3),
+            "total_flos": self.state.total_flos,
             "train_loss": total / max(1, steps),
         }
-        self.log(dict(metrics))
+        self.log(metrics)
         self._call("on_train_end")
         return TrainOutput(self.state.global_step, metrics["train_loss"], metrics)
 
@@ -436,19 +481,19 @@ class Trainer:
         Of a dict of data sets each has its name in the prefix: "eval_NAME_loss". A str names one of `eval_dataset`.
         """
         dataset = self.eval_dataset if eval_dataset is None else eval_dataset
+        self.callback_handler.eval_dataloader = dataset
         if isinstance(dataset, str):
             dataset = {dataset: self.eval_dataset[dataset]}
         return self._announced(self._measured(self._held_out(dataset, metric_key_prefix), self._current()))
 
     def predict(self, test_dataset: Any, metric_key_prefix: str = "test") -> PredictionOutput:
-        """Logits of a data set and, if it has labels, its metrics, with the prefix "test_"."""
+        """Logits of a data set and its metrics, with the prefix "test_": without labels those of time alone."""
         rows = self._rows(test_dataset, "test_dataset")
         began = time.perf_counter()
+        self.callback_handler.eval_dataloader = test_dataset
         found = self._predicted(rows, self._current(), True)
-        metrics = None
-        if rows.labels is not None:
-            metrics = self._metrics(found, rows, metric_key_prefix, began)
-            self._call("on_predict", metrics=metrics)
+        metrics = self._metrics(found, rows, metric_key_prefix, began)
+        self._call("on_predict", metrics=metrics)
         return PredictionOutput(found.predictions, found.label_ids, metrics)
 
     def _given(self, batch: Batch, rows: Rows) -> Batch:
@@ -481,7 +526,7 @@ class Trainer:
 
     def _announced(self, found: "_Measured") -> dict[str, float]:
         """The metrics of an evaluation, which the log and the callbacks get."""
-        self.log(dict(found.metrics))
+        self.log(found.metrics)
         self._call("on_evaluate", metrics=found.metrics, predictions=list(found.seen.values()))
         return found.metrics
 
@@ -490,7 +535,7 @@ class Trainer:
         labels = self.objective.row_classes(rows)
         if labels is None or self.objective.function is not None or self.state.epoch < 1:
             return
-        counted = np.flatnonzero(labels != IGNORED)
+        counted = np.flatnonzero(labels >= 0)
         some = counted[np.linspace(0, len(counted) - 1, min(len(counted), _CHECKED_ROWS)).astype(np.int64)]
         parts = [self.objective.batch(rows, part) for part in batches(some, self.args.eval_batch_size)]
         logits = [session.evaluate(self._given(part, rows).inputs) for part in parts]
@@ -516,6 +561,7 @@ class Trainer:
                 if self.preprocess_logits_for_metrics is not None:
                     found = self.preprocess_logits_for_metrics(found, wanted)
                 predictions.append((batch.rows, found))
+            self._call("on_prediction_step")
         return _Predicted(
             loss if labelled else None,
             gathered(predictions, len(rows)) if predictions else None,
@@ -523,8 +569,8 @@ class Trainer:
         )
 
     def _metrics(self, found: "_Predicted", rows: Rows, prefix: str, began: float) -> dict[str, float]:
-        metrics: dict[str, float] = {f"{prefix}_loss": float(found.loss or 0.0)}
-        if self.compute_metrics is not None:
+        metrics: dict[str, float] = {} if found.loss is None else {f"{prefix}_loss": float(found.loss)}
+        if self.compute_metrics is not None and found.label_ids is not None:
             given = self.compute_metrics(EvalPrediction(found.predictions, found.label_ids))
             if not isinstance(given, Mapping):
                 raise TypeError(f"compute_metrics returned {short(given)}; it must return a dict of numbers by name")
@@ -567,7 +613,7 @@ class Trainer:
 
     def log(self, logs: dict[str, float]) -> None:
         """Adds an entry to `state.log_history`, and calls the callbacks' `on_log`."""
-        logs["epoch"] = round(self.state.epoch, 4)
+        logs["epoch"] = self.state.epoch
         self.state.log_history.append({**logs, "step": self.state.global_step})
         self._call("on_log", logs=logs)
 
@@ -585,8 +631,9 @@ class Trainer:
         self._output().mkdir(parents=True, exist_ok=True)
         self.state.save_to_json(self._output() / checkpoints.STATE)
 
-    def _output(self) -> Path:
-        return Path(str(self.args.output_dir))
+    def __getattr__(self, name: str) -> Any:
+        remedy = _ELSEWHERE.get(name)
+        raise AttributeError(f"{type(self).__name__} has no {name}{'' if remedy is None else f'; {remedy}'}")
 
 
 class _Run(NamedTuple):
@@ -651,8 +698,12 @@ class _Measured(NamedTuple):
 class _Since:
     """The losses since the last log."""
 
-    def __init__(self) -> None:
-        self.steps, self._loss, self._norm, self._rate = 0, 0.0, 0.0, 0.0
+    def __init__(self, steps: int = 0, loss: float = 0.0, norm: float = 0.0, rate: float = 0.0) -> None:
+        self.steps, self._loss, self._norm, self._rate = steps, loss, norm, rate
+
+    def sums(self) -> tuple[int, float, float, float]:
+        """What a checkpoint keeps."""
+        return self.steps, self._loss, self._norm, self._rate
 
     def add(self, loss: float, norm: float, rate: float) -> None:
         self.steps += 1

@@ -110,7 +110,7 @@ def test_a_training_that_stopped_early_stays_stopped(tokenizer, tmp_path):
 def test_a_finished_training_goes_on_with_more_epochs(tokenizer, tmp_path):
     trainer_of(tokenizer, tmp_path, **EPOCHS).train()
     state = TrainerState.load_from_json(checkpoints.found_in(tmp_path)[-1] / checkpoints.STATE)
-    assert state.stateful_callbacks["TrainerControl"]["attributes"] == {"epoch_ended": True}
+    assert state.stateful_callbacks["TrainerControl"]["attributes"]["epoch_ended"]
     longer = trainer_of(tokenizer, tmp_path, **{**EPOCHS, "num_train_epochs": 3})
     assert longer.train(resume_from_checkpoint=True).global_step == 24
     assert [step for step, _ in evaluations(longer)] == [8, 16, 24]
@@ -132,3 +132,26 @@ def test_the_check_at_the_end_loses_no_weights(tokenizer, tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         broken.train()
     assert same(weights(whole.model), weights(broken.model))
+
+
+@pytest.mark.parametrize("step", [5, 6, 7])
+def test_the_log_of_a_resumed_training_is_that_of_a_whole_one(tokenizer, tmp_path, step):
+    """The mean loss since the last log counts the steps before the interruption, and a log that was due is made up."""
+    options = {"logging_steps": 3, "logging_first_step": True, "save_strategy": "epoch"}
+    whole = trainer_of(tokenizer, tmp_path / "whole", **options)
+    whole.train()
+    with pytest.raises(KeyboardInterrupt):
+        trainer_of(tokenizer, tmp_path / "parts", callbacks=[Interrupt("on_step_end", step)], **options).train()
+    resumed = trainer_of(tokenizer, tmp_path / "parts", **options)
+    resumed.train(resume_from_checkpoint=True)
+    found = [[entry for entry in trainer.state.log_history if "loss" in entry] for trainer in (whole, resumed)]
+    assert found[0] == found[1]
+
+
+def test_the_speed_of_a_resumed_training_is_that_of_its_own_rows(tokenizer, tmp_path):
+    trainer_of(tokenizer, tmp_path, num_train_epochs=1, save_strategy="epoch").train()
+    resumed = trainer_of(tokenizer, tmp_path, num_train_epochs=2, save_strategy="epoch")
+    metrics = resumed.train(resume_from_checkpoint=True).metrics
+    assert resumed.state.num_train_epochs == 2
+    rows = metrics["train_samples_per_second"] * metrics["train_runtime"]
+    assert rows == pytest.approx(64, rel=0.1)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c import Trainer, TrainingArguments
+from deberta_c import Trainer, TrainerCallback, TrainingArguments
 from deberta_c.training.callbacks import PrinterCallback
+from tests.support.tiny_models import CONV
 from tests.unit.training.test_trainer import data, same, small_model, tokenizer, trainer_of, weights
 
 __all__ = ["tokenizer"]
@@ -169,3 +170,122 @@ def test_fit_with_strategies(options, evaluations):
 
 def _tokenizer():
     return deberta_c.AutoTokenizer.from_pretrained(deberta_c.default_model())
+
+
+class Events(TrainerCallback):
+    """Notes the events, and whether they have the data sets."""
+
+    def __init__(self):
+        self.seen, self.given = [], []
+        for name in ("on_step_begin", "on_substep_end", "on_step_end", "on_prediction_step", "on_predict"):
+            setattr(self, name, self._noting(name))
+
+    def _noting(self, name):
+        def note(args, state, control, **others):
+            self.seen.append((name, state.epoch))
+            self.given.append((others["train_dataloader"], others["eval_dataloader"]))
+
+        return note
+
+
+def test_events_within_an_update_and_of_predictions(tokenizer, tmp_path):
+    """An epoch of five batches, two an update: the last update has one."""
+    events, train, held_out = Events(), data(20), data(4, 1)
+    trainer = trainer_of(
+        tokenizer, tmp_path, callbacks=[events], train=train, evaluate=held_out, per_device_train_batch_size=4,
+        gradient_accumulation_steps=2, num_train_epochs=1, per_device_eval_batch_size=2,
+    )  # fmt: skip
+    trainer.train()
+    step = ["on_step_begin", "on_substep_end", "on_step_end"]
+    assert [name for name, _ in events.seen] == [*step, *step, "on_step_begin", "on_step_end"]
+    assert [epoch for name, epoch in events.seen if name == "on_step_end"] == [0.4, 0.8, 1.0]
+    assert all(given[0] is train and given[1] is held_out for given in events.given)
+    events.seen.clear()
+    trainer.predict(train)
+    assert [name for name, _ in events.seen] == ["on_prediction_step"] * 10 + ["on_predict"]
+    assert events.given[-1][1] is train
+
+
+def test_metrics_have_the_epoch_and_predictions_their_time(tokenizer, tmp_path):
+    trainer = trainer_of(tokenizer, tmp_path, num_train_epochs=1)
+    assert trainer.evaluate()["epoch"] == 0
+    metrics = trainer.train().metrics
+    assert metrics["epoch"] == 1
+    assert metrics["total_flos"] > 0
+    assert trainer.evaluate()["epoch"] == 1
+    unlabelled = trainer.predict({"text": ["see you at home"] * 3})
+    assert unlabelled.label_ids is None
+    assert set(unlabelled.metrics) == {f"test_{name}" for name in ("runtime", "samples_per_second", "steps_per_second")}
+
+
+@pytest.mark.filterwarnings("ignore:the model gives all rows")
+def test_the_evaluation_at_the_start_is_not_the_best(tokenizer, tmp_path):
+    """It has no checkpoint, so that the best one is among those of the training, though all are worse."""
+    options = {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True, "learning_rate": 0.5}
+    trainer = trainer_of(tokenizer, tmp_path, eval_on_start=True, **options)
+    trainer.train()
+    losses = [entry["eval_loss"] for entry in trainer.state.log_history if "eval_loss" in entry]
+    assert losses[0] < min(losses[1:])
+    assert trainer.state.best_metric == min(losses[1:])
+    assert trainer.state.best_model_checkpoint == str(tmp_path / f"checkpoint-{trainer.state.best_global_step}")
+
+
+def test_a_checkpoint_has_the_tokenizer(tokenizer, tmp_path):
+    trainer = trainer_of(tokenizer, tmp_path, num_train_epochs=1, save_strategy="epoch")
+    trainer.train()
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "checkpoint-8")
+    texts = data(4, 1)["text"]
+    assert np.array_equal(model.predict(texts), trainer.model.predict(texts, tokenizer=tokenizer))
+
+
+def test_a_convolution_in_groups(tmp_path):
+    """It cannot be trained, which is said before the first step; where it is frozen it is saved as it was."""
+    config = deberta_c.DebertaV2Config.from_dict(CONV)
+    model = deberta_c.AutoModelForSequenceClassification.from_config(config, seed=1)
+    before = {name: value.copy() for name, value in model.named_parameters()}
+    rows = {"input_ids": [[1, 5, 6, 2], [1, 9, 8, 7, 2], [1, 11, 2]] * 4, "labels": [0, 1, 2] * 4}
+    with pytest.raises(
+        ValueError, match="conv_groups is 2, and a convolution in groups cannot be trained; give freeze"
+    ):
+        trainer_of(None, tmp_path / "all", model, train=rows, evaluate=rows).train()
+    assert not (tmp_path / "all").exists()
+    trainer = trainer_of(
+        None, tmp_path / "some", model, train=rows, evaluate=rows, freeze_layers=1, save_strategy="epoch"
+    )
+    trainer.train()
+    after = dict(model.named_parameters())
+    name = "deberta.encoder.conv.conv.weight"
+    assert np.array_equal(after[name], before[name])
+    assert not np.array_equal(after["classifier.weight"], before["classifier.weight"])
+
+
+def test_a_negative_label_does_not_count(tokenizer, tmp_path):
+    """In DeBERTa without a `problem_type` any negative one, as in transformers."""
+    rows, model = data(12), small_model(hidden_dropout_prob=0.0, problem_type=None)
+    some = {**rows, "label": [-1 if row % 3 == 0 else label for row, label in enumerate(rows["label"])]}
+    kept = {name: [value for row, value in enumerate(column) if row % 3] for name, column in rows.items()}
+    trainer = trainer_of(tokenizer, tmp_path, model, train=some, evaluate=some, num_train_epochs=1)
+    assert trainer.evaluate()["eval_loss"] == pytest.approx(trainer.evaluate(kept)["eval_loss"])
+    trainer.train()
+
+
+def test_whole_floats_are_classes(tokenizer, tmp_path):
+    """In DeBERTa without a `problem_type`, as in transformers, which cuts others to integers."""
+    rows, model = data(12), small_model(problem_type=None)
+    floats = {**rows, "label": [float(label) for label in rows["label"]]}
+    trainer = trainer_of(tokenizer, tmp_path, model, train=floats, evaluate=rows, num_train_epochs=1)
+    assert trainer.evaluate(floats)["eval_loss"] == trainer.evaluate()["eval_loss"]
+    trainer.train()
+    with pytest.raises(TypeError, match="must hold integers"):
+        trainer.evaluate({**rows, "label": [0.5] * 12})
+
+
+def test_arguments_and_data_sets_of_another_kind(tokenizer, tmp_path):
+    class Arguments:
+        output_dir = "out"
+
+    with pytest.raises(TypeError, match=r"args is a \w+ Arguments; give a deberta_c\.TrainingArguments"):
+        Trainer(small_model(), Arguments())
+    splits = {"train": data(8), "test": data(8)}
+    with pytest.raises(ValueError, match=r"\['test', 'train'\]; each is a data set: give .* train_dataset\['test'\]"):
+        trainer_of(tokenizer, tmp_path, train=splits).train()
