@@ -13,6 +13,7 @@ try:
 except ImportError as error:
     raise ImportError(f"deberta_c.pandas needs pandas ({error}); run: pip install pandas") from error
 
+from deberta_c._columns.frames import names_of_labels
 from deberta_c._pipelines.handle import as_classifier
 
 __all__ = ["FrameAccessor", "SeriesAccessor"]
@@ -35,9 +36,9 @@ class SeriesAccessor:
         return found.iloc[:, 0]
 
     def predict_proba(self, model: Any, **options: Any) -> Any:
-        """The probability of each label, a DataFrame with a column for each."""
+        """The probability of each label, a DataFrame with a column for each; of a model with one label, its score."""
         found = as_classifier(model).predict_frame(self._series, proba=True, **options)
-        return found.drop(columns=["label", "score"], errors="ignore")
+        return found[names_of_labels(found.columns, options.get("prefix", ""))]
 
 
 @register_dataframe_accessor("deberta")

@@ -1,7 +1,7 @@
 """Tables of pandas, polars and Arrow, dicts of columns, and rows: a column out of one, and new columns beside them."""
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -36,7 +36,8 @@ def as_frame(frame: Any) -> Any:
     if _library(frame):
         return frame
     if not hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "__arrow_c_array__"):
-        more = "; call .collect() first" if type(frame).__name__ == "LazyFrame" else ""
+        lazy = "; call .collect() first, or frame.deberta.classify(model) after `import deberta_c.polars`"
+        more = lazy if type(frame).__name__ == "LazyFrame" else ""
         raise TypeError(
             f"frame is of type {type(frame).__name__}; give a table of pandas, polars or pyarrow, of another "
             f"library that has Arrow's C interface, a dict of columns, or a list of dicts{more}"
@@ -243,3 +244,13 @@ def columns_of_scores(
             raise ValueError(f"two columns would be called {taken[0]!r}; rename this label in config.id2label")
         found |= {name: np.ascontiguousarray(scores[:, place]) for place, name in enumerate(names)}
     return {prefix + name: column for name, column in found.items()}
+
+
+def names_of_labels(names: Iterable[str], prefix: str) -> list[str]:
+    """Of the names of `columns_of_scores`, those of the labels; the score, if it is the only one.
+
+    >>> names_of_labels(["label", "score", "ham", "spam"], ""), names_of_labels(["p_score"], "p_")
+    (['ham', 'spam'], ['p_score'])
+    """
+    names = list(names)
+    return [name for name in names if name not in (f"{prefix}label", f"{prefix}score")] or names

@@ -245,6 +245,8 @@ def test_the_accessor_of_pandas(model, tiny):
         assert frame.deberta.classify(given, na="skip")["label"].equals(labels)
     proba = frame["text"].deberta.predict_proba(model, na="empty")
     assert list(proba.columns) == model.labels()
+    named = frame["text"].deberta.predict_proba(model, na="empty", prefix="p_")
+    assert list(named.columns) == [f"p_{name}" for name in model.labels()]
     with pytest.raises(TypeError, match="model is of type int"):
         frame["text"].deberta.classify(3)
 
@@ -255,6 +257,42 @@ def test_the_namespace_of_polars(model, tiny):
     frame = KINDS["polars"]()
     assert frame["text"].deberta.classify(tiny, na="skip").to_list() == expected(model)[0]
     assert frame.deberta.classify(model, na="skip").columns == ["n", "text", "label", "score"]
+    proba = frame["text"].deberta.predict_proba(model, na="skip", prefix="p_")
+    assert proba.columns == [f"p_{name}" for name in model.labels()]
+    assert [proba[name].to_list() for name in proba.columns] == expected(model)[1]
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_probabilities_of_a_model_with_one_label(library, make_model):
+    import deberta_c.pandas
+    import deberta_c.polars
+
+    one = deberta_c.AutoModelForSequenceClassification.from_pretrained(make_model(id2label={"0": "x"}))
+    series = {"pandas": pandas, "polars": polars}[library].Series(TEXTS)
+    found = series.deberta.predict_proba(one, na="empty")
+    assert list(found.columns) == ["score"]
+    assert found["score"].to_list() == pytest.approx(one.predict_proba(TEXTS, na="empty")[:, 0].tolist())
+
+
+def test_a_lazy_frame(model):
+    """It is scored when it is collected; what follows may take any columns and rows of it."""
+    import deberta_c.polars  # noqa: F401
+
+    lazy = KINDS["polars"]().lazy()
+    found = lazy.deberta.classify(model, na="skip", proba=True)
+    labels, proba = expected(model)
+    for engine in ("in-memory", "streaming"):
+        collected = found.collect(engine=engine)
+        assert collected.columns == ["n", "text", "label", "score", *model.labels()]
+        assert (collected["n"].to_list(), collected["label"].to_list()) == ([0, 1, 2, 3], labels)
+        assert collected["ham"].to_list() == proba[0]
+        assert found.select("label").collect(engine=engine)["label"].to_list() == labels
+        assert found.select("n").collect(engine=engine)["n"].to_list() == [0, 1, 2, 3]
+        some = found.filter(polars.col("n") > 1, polars.col("score") > 0).select("spam").collect(engine=engine)
+        assert some["spam"].to_list() == proba[1][2:]
+    for wrong, message in (({"text": "texts"}, "the table has no column 'texts'"), ({"na": "drop"}, "na is 'drop'")):
+        with pytest.raises(ValueError, match=message):
+            lazy.deberta.classify(model, **wrong)
 
 
 def test_a_dict_of_columns(model):
