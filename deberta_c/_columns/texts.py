@@ -7,6 +7,8 @@ from typing import Any, Literal, cast
 import numpy as np
 from numpy.typing import NDArray
 
+_PORTION = 1 << 20  # characters of texts that are encoded at once
+
 Missing = Literal["raise", "empty", "skip"]
 RowName = Callable[[int], str]  # what messages call a row
 
@@ -163,6 +165,24 @@ def pieces_of(column: Iterable[Any], name: str, size: int) -> Iterator[list[Any]
     yield (piece := list(islice(values, size)))
     while len(piece) == size and (piece := list(islice(values, size))):
         yield piece
+
+
+def portions(values: Sequence[Any]) -> Iterator[slice]:
+    """Slices of texts, or of dicts of texts, that bound the memory for their tokens: at most a million characters, or
+    a single longer value.
+
+    >>> list(portions(["a" * 700_000, "b" * 700_000, "c"]))
+    [slice(0, 1, None), slice(1, 3, None)]
+    """
+    begin = total = 0
+    for row, value in enumerate(values):
+        parts = value.values() if isinstance(value, Mapping) else (value,)
+        size = sum(len(part) for part in parts if isinstance(part, str))
+        if row > begin and total + size > _PORTION:
+            yield slice(begin, row)
+            begin, total = row, 0
+        total += size
+    yield slice(begin, len(values))
 
 
 def can_be_read_twice(column: object) -> bool:

@@ -21,6 +21,7 @@ from deberta_c._columns.texts import (
     is_missing,
     items_of,
     pieces_of,
+    portions,
     raise_for_lazy_frame,
     rows_of,
     single_name,
@@ -225,7 +226,8 @@ class TokenPlan(ABC, Generic[M]):
         answers: list[Any] = []
         cut = 0
         with progress_bar(progress, length_of(inputs)) as advance:
-            for values in pieces_of(inputs, "inputs", _WINDOW):
+            pieces = pieces_of(inputs, "inputs", _WINDOW)
+            for values in (piece[part] for piece in pieces for part in portions(piece)):
                 row_name = rows_of("inputs", start + len(answers))
                 texts, missing = texts_of(values, "inputs", self._na, row_name)
                 rows, found = self._window(texts, missing if self._na == "skip" else None, row_name)

@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import short, warn_caller
-from deberta_c._columns.texts import RowName, is_dataset, is_missing, pieces_of, rows_of, single_name, values_of
+from deberta_c._columns.texts import (
+    RowName,
+    is_dataset,
+    is_missing,
+    pieces_of,
+    portions,
+    rows_of,
+    single_name,
+    values_of,
+)
 from deberta_c._models.auto import AutoModelForQuestionAnswering
 from deberta_c._models.heads import SpanReader
 from deberta_c._models.outputs import softmax
@@ -136,7 +145,8 @@ class _Plan:
         """The answers to a column of dicts; messages number its rows from `start`."""
         answers: list[Any] = []
         with progress_bar(progress, length_of(inputs)) as advance:
-            for values in pieces_of(inputs, "inputs", _WINDOW):
+            pieces = pieces_of(inputs, "inputs", _WINDOW)
+            for values in (piece[part] for piece in pieces for part in portions(piece)):
                 row_name = rows_of("inputs", start + len(answers))
                 kept = [row for row, value in enumerate(values) if not (self.skips and _lacks(value))]
                 found: list[Any] = [None] * len(values)

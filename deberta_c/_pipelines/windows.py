@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._columns.texts import Missing, RowName, pieces_of, texts_of
+from deberta_c._columns.texts import Missing, RowName, pieces_of, portions, texts_of
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.predict import progress_bar, shifted
 from deberta_c._pipelines.base import length_of
@@ -72,13 +72,16 @@ class Windows(NamedTuple):
         done = 0
         others: Iterable[Any] = repeat(None) if seconds is None else pieces_of(seconds, "inputs", _TEXTS)
         with progress_bar(progress, length_of(firsts)) as advance:
-            for values, more in zip(pieces_of(firsts, "inputs", _TEXTS), others, strict=False):
+            pieces = zip(pieces_of(firsts, "inputs", _TEXTS), others, strict=False)
+            for piece, second, part in ((*both, part) for both in pieces for part in portions(both[0])):
+                values, more = piece[part], None if second is None else second[part]
                 own = shifted(names[0], done), shifted(names[1], done)
                 texts, missing = texts_of(values, "inputs", na, own[0])
-                pairs = None if more is None else texts_of(more, "inputs", na, own[1])[0]
+                pairs, lacking = (None, None) if more is None else texts_of(more, "inputs", na, own[1])
                 found = self._pooled(model, score, texts, pairs, own)
-                if missing is not None and na == "skip":
-                    found[missing] = np.nan
+                for rows in (missing, lacking) if na == "skip" else ():
+                    if rows is not None:
+                        found[rows] = np.nan
                 pooled.append(found)
                 done += len(texts)
                 advance(len(texts))
@@ -92,20 +95,27 @@ class Windows(NamedTuple):
         pairs: list[str] | None,
         names: tuple[RowName, RowName],
     ) -> NDArray[np.float32]:
-        """Scores (N, C) of texts; all windows run in the same batches."""
+        """Scores (N, C) of texts, each computed once; all windows run in the same batches."""
+        keys: Iterable[Any] = texts if pairs is None else zip(texts, pairs, strict=True)
+        places: dict[Any, int] = {}  # the row of each text, or pair
+        where = np.fromiter((places.setdefault(key, row) for row, key in enumerate(keys)), np.intp, len(texts))
+        new = np.fromiter(places.values(), np.intp, len(places))
         encoding = self._encoding(pairs is not None)
+        firsts = [texts[row] for row in new]
+        seconds = None if pairs is None else [pairs[row] for row in new]
         try:
-            rows = self.tokenizer._encode_for_model(texts, pairs, encoding)
+            rows = self.tokenizer._encode_for_model(firsts, seconds, encoding)
         except ValueError:
             raise_for_bad_row(self.tokenizer, texts, pairs, encoding, names)
             raise
         samples = rows.extras["samples"]
         scores = np.empty((len(samples), model.num_labels), np.float32)
-        for chosen, logits in model._logits_of_rows(rows, lambda row: names[0](int(samples[row]))):
+        for chosen, logits in model._logits_of_rows(rows, lambda row: names[0](int(new[samples[row]]))):
             scores[chosen] = score(logits)
         if not texts:
             return scores
-        return _POOLINGS[self.pooling](scores, np.searchsorted(samples, np.arange(len(texts))))
+        pooled = _POOLINGS[self.pooling](scores, np.searchsorted(samples, np.arange(len(new))))
+        return pooled[np.searchsorted(new, where)]
 
     def _encoding(self, pairs: bool) -> dict[str, Any]:
         return self.tokenizer._encode_options(

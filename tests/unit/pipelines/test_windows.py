@@ -58,6 +58,24 @@ def test_pairs(model):
     expected = [scores_of(model, LONG, "now").mean(axis=0), scores_of(model, "hello")[0]]
     assert as_array(model, classifier(rows, top_k=None)) == pytest.approx(np.stack(expected), abs=1e-5)
     assert classifier(rows[0]) == classifier(rows)[0]
+    missing = [{"text": "hello", "text_pair": None}, {"text": None, "text_pair": "now"}, rows[0]]
+    for way in (classifier, pipeline("text-classification", model)):
+        frame = {"text": [row["text"] for row in missing], "pair": ["x", "now", None]}
+        found = way.predict_frame(frame, text_pair="pair", na="skip")
+        assert [label is None for label in found["label"]] == [False, True, True]
+        assert np.isnan(found["score"]).tolist() == [False, True, True]
+
+
+def test_each_text_is_computed_once(model, monkeypatch):
+    classifier = pipeline("text-classification", model, windows=True, top_k=None)
+    expected, rows = [classifier([text])[0] for text in TEXTS], []
+    run = type(model)._logits_of_rows
+    monkeypatch.setattr(
+        type(model), "_logits_of_rows", lambda *given: rows.append(len(given[1].offsets) - 1) or run(*given)
+    )
+    found = classifier(TEXTS * 2)
+    assert rows == [sum(len(scores_of(model, text)) for text in set(TEXTS))]
+    assert as_array(model, found) == pytest.approx(as_array(model, expected * 2), abs=1e-5)
 
 
 def test_columns(model, monkeypatch, capsys):
