@@ -41,7 +41,7 @@ except ImportError as error:
 from deberta_c._base.about import default_model
 from deberta_c._base.errors import MissingHeadWarning, UnexpectedWeightsWarning, short
 from deberta_c._base.threads import threads
-from deberta_c._columns.texts import texts_of
+from deberta_c._columns.texts import is_missing, texts_of
 from deberta_c._models.auto import AutoModel, AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
@@ -74,7 +74,8 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
                 del self.n_features_in_
         elif reset or hasattr(self, "n_features_in_"):
             validate_data(self, X, reset=reset, skip_check_array=True)
-        first, *more = [texts_of(column, "X", self.na)[0] for column in columns]
+        na = None if self.na == "raise" else self.na
+        first, *more = [texts_of(column, "X", na)[0] for column in columns]
         return first, more[0] if more else None
 
     def _threads(self) -> AbstractContextManager[None]:
@@ -433,6 +434,9 @@ def _classes(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
     array([0, 1, 2])
     """
     y = _given(y, "DebertaClassifier")
+    for row, label in enumerate(y if isinstance(y, (list, tuple)) else np.asarray(y, object).tolist()):
+        if is_missing(label):
+            raise ValueError(f"y[{row}] is missing ({label!r}); drop such rows")
     if type_of_target(y, input_name="y") == "multilabel-indicator":
         matrix = np.asarray(y).astype(np.int64)
         return np.asarray(getattr(y, "columns", np.arange(matrix.shape[1]))), matrix
@@ -441,7 +445,8 @@ def _classes(y: Any) -> tuple[NDArray[Any], NDArray[np.int64]]:
     check_classification_targets(labels)
     classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
-        raise ValueError(f"y has one class, {short(classes.tolist())}; give rows of at least two classes")
+        found = f"one class, {short(classes.tolist())}" if len(classes) else "no rows"
+        raise ValueError(f"y has {found}; give rows of at least two classes")
     return classes, numbers
 
 

@@ -273,7 +273,10 @@ def test_an_opened_model_stays_as_it_is(tiny):
     [
         ({}, TEXTS, ["a"] * 24, ValueError, r"y has one class, \['a'\]"),
         ({}, TEXTS, LABELS[:3], ValueError, "inconsistent numbers of samples"),
-        ({}, ["a", None], ["a", "b"], ValueError, r"X\[1\] is missing"),
+        ({}, ["a", None], ["a", "b"], ValueError, r"X\[1\] is missing \(None\); drop such rows, or put ''"),
+        ({}, TEXTS, [*LABELS[:-1], None], ValueError, r"y\[23\] is missing \(None\); drop such rows"),
+        ({}, TEXTS, [float("nan"), *LABELS[1:]], ValueError, r"y\[0\] is missing \(nan\)"),
+        ({}, [], [], ValueError, "y has no rows; give rows of at least two classes"),
         ({}, ["a", 3], ["a", "b"], TypeError, r"X\[1\] is 3 of type int"),
         ({}, TEXTS, None, ValueError, "requires y to be passed"),
         ({"na": "skip"}, TEXTS, LABELS, ValueError, "na is 'skip'"),
