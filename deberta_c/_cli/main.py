@@ -71,7 +71,7 @@ examples:
   %(prog)s reviews.tsv --label-name sentiment --score-name sure --all-scores > labelled.tsv
   %(prog)s pairs.jsonl --model DIR --column question --pair-column answer --out labelled.parquet
   %(prog)s - --format csv --delimiter ";" --labels-only < reviews.txt | sort | uniq -c
-  %(prog)s reviews.csv --json | jq .predicted_label"""
+  %(prog)s reviews.csv --column review --json | jq .predicted_label"""
 _ZERO_SHOT_EXAMPLES = """\
 examples:
   %(prog)s mails.csv --model NLI --labels "billing, delivery, praise" --out sorted.csv
@@ -341,7 +341,7 @@ def _add_table_options(classify: argparse.ArgumentParser) -> None:
     classify.add_argument(
         "--format",
         choices=sorted({*KINDS.values()} - {"parquet"}),
-        help='how to read "-" as IN (default: txt), and how to write "-" as OUT',
+        help='how to read "-" as IN (default: txt), and how to write "-" as OUT, unless it has labels only',
     )
     classify.add_argument("--column", "--text-column", default="text", help="the column of texts (default: text)")
     classify.add_argument(
@@ -484,7 +484,7 @@ def _output_format(target: Path, reads: Format, options: argparse.Namespace) -> 
     default = "jsonl" if options.json else options.format or reads.kind
     if options.json and format_of(target, default).kind != "jsonl":
         raise ValueError(f"--json is given, but --out is {str(target)!r}; give a .jsonl file, or leave --json out")
-    if options.labels_only and not options.format and not options.json:
+    if options.labels_only and not options.json:
         default = "txt"
     elif default in ("txt", "parquet") and not options.labels_only:
         default = "csv"

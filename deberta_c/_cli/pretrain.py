@@ -69,6 +69,8 @@ def run(options: argparse.Namespace) -> None:
     from deberta_c.training.pretraining import pretrain
 
     check_directory("--out", options.out)
+    for path in options.files:
+        _require("FILE", path)
     detects = options.objective == "replaced-tokens"
     result = pretrain(
         options.files,
@@ -107,11 +109,17 @@ def _model(options: argparse.Namespace, detects: bool) -> Any:
     if (options.model is None) == (options.config is None):
         raise ValueError("give one of --config, for a new model, and --model, for one to go on with")
     if options.config is not None:
-        if options.config.is_file():
+        if options.config.suffix == ".json" or options.config.is_file():
+            _require("--config", options.config)
             return AutoConfig.from_dict(read_json(options.config))
         return AutoConfig.from_pretrained(options.config)
     opener: Any = AutoModelForPreTraining if detects else AutoModelForMaskedLM
     return opener.from_pretrained(options.model)
+
+
+def _require(name: str, path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"{name} is {str(path)!r}, but there is no such file")
 
 
 def _tokenizer(options: argparse.Namespace) -> Any:

@@ -50,6 +50,7 @@ def test_new_model_resumed_and_gone_on_with(folder, capsys, objective, kind):
         (["--config", "small.json"], "give --tokenizer DIR, or --vocab-size N"),
         (["--config", "small.json", "--tokenizer", "x", "--vocab-size", "300"], "leave out --tokenizer"),
         (["--config", "absent"], "absent"),
+        (["--config", "absent.json"], "--config is 'absent.json', but there is no such file"),
         (["--config", "small.json", "--tokenizer", deberta_c.default_model(), "--resume"], "no checkpoint"),
     ],
 )
@@ -57,3 +58,8 @@ def test_wrong_options(folder, capsys, options, message):
     assert pretrain("--out", "out", *options) == 1
     assert message in capsys.readouterr().err
     assert not (folder / "out" / "model.safetensors").exists()
+
+
+def test_files_are_looked_for_before_the_model_is_opened(folder, capsys):
+    assert main(["pretrain", "texts.txt", "more.txt", "--model", "absent", "--out", "out"]) == 1
+    assert "FILE is 'more.txt', but there is no such file" in capsys.readouterr().err
