@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._base.figures import new_figure
+from deberta_c._base.figures import new_figure, style
 from deberta_c._columns.texts import rows_of, texts_of
 from deberta_c._models.auto import auto_of_classifier
 from deberta_c._models.config import AutoConfig
@@ -19,7 +19,6 @@ from deberta_c._models.outputs import scores_of
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import raise_for_bad_row, warn_of_cuts
 from deberta_c.evaluation.gradients import Gradients
-from deberta_c.evaluation.pictures import style
 
 METHODS = ("integrated_gradients", "occlusion")
 _FOR, _AGAINST = "47, 109, 179", "200, 85, 61"  # blue and red

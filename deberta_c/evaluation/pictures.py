@@ -5,13 +5,11 @@ from typing import Any
 import numpy as np
 
 from deberta_c._base.extras import require
-from deberta_c._base.figures import new_figure
+from deberta_c._base.figures import BLUE, COLORS, GREY, INK, RED, new_figure, style
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.metrics import bin_of
 from deberta_c.evaluation.tables import spoken
 
-BLUE, RED, GREY, INK, LINE = "#2f6db3", "#c8553d", "#9aa3ad", "#2b2f36", "#d9dde2"
-_COLORS = ("#2f6db3", "#c8553d", "#3f9d74", "#8a63b8", "#d49a2a", "#3aa6b9", "#b8598f", "#6b7a3a", "#7d5a4f", "#5b6770")
 _NAMED = 10  # curves with a name of their own; of more labels the weakest ones have one
 _PRINTED = 25  # labels up to which a matrix has numbers
 _LONGEST = 28  # characters of a name
@@ -48,20 +46,6 @@ def _size(result: Any, name: str) -> tuple[float, float]:
     if name == "slices":
         return 5.6, max(2.2, 1.0 + 0.28 * min(len(result.slices), 40))
     return 5.2, 3.8
-
-
-def style(ax: Any, title: str, xlabel: str = "", ylabel: str = "", grid: str | None = "both") -> None:
-    """The title, the names of the axes, and quiet lines."""
-    ax.set_title(title, loc="left", fontsize=11, color=INK, pad=8)
-    ax.set_xlabel(xlabel, color=INK, fontsize=9)
-    ax.set_ylabel(ylabel, color=INK, fontsize=9)
-    ax.tick_params(colors=INK, labelsize=8, length=3, color=LINE)
-    for side, spine in ax.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(LINE)
-    if grid:
-        ax.grid(axis=grid, color=LINE, linewidth=0.6)
-        ax.set_axisbelow(True)
 
 
 def name_of(label: Any, width: int = _LONGEST) -> str:
@@ -148,7 +132,7 @@ def _curves(result: Any, ax: Any, curve: Any, area: str) -> None:
     weakest = found[:5] if len(found) > _NAMED else found
     for entry in found[len(weakest) :]:
         ax.plot(*_thinned(entry[1], entry[2]), color=GREY, alpha=0.45, linewidth=0.8)
-    for (name, x, y, value), color in zip(reversed(weakest), _COLORS, strict=False):
+    for (name, x, y, value), color in zip(reversed(weakest), COLORS, strict=False):
         ax.plot(*_thinned(x, y), color=color, linewidth=1.8, label=f"{name_of(name, 17)}  {value:.3f}")
     ax.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
     if found:
@@ -240,7 +224,7 @@ def _values(result: Any, ax: Any) -> None:
     targets, scores = result.targets, result.scores
     low, high = min(targets.min(), scores.min()), max(targets.max(), scores.max())
     ax.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle=":")
-    for place, color in zip(range(targets.shape[1]), _COLORS * (1 + targets.shape[1] // 10), strict=False):
+    for place, color in zip(range(targets.shape[1]), COLORS * (1 + targets.shape[1] // 10), strict=False):
         ax.scatter(
             targets[:, place], scores[:, place], s=14, alpha=0.5, color=color, linewidth=0, rasterized=True,
             label=name_of(result.labels[place]),
@@ -254,7 +238,7 @@ def _slices(result: Any, ax: Any) -> None:
     figure = result.measure.brief[0]
     rows = result.slices[:40]
     places = np.arange(len(rows))[::-1]
-    colors = dict(zip(dict.fromkeys(row["column"] for row in rows), _COLORS * 8, strict=False))
+    colors = dict(zip(dict.fromkeys(row["column"] for row in rows), COLORS * 8, strict=False))
     for place, row in zip(places, rows, strict=True):
         color = colors[row["column"]]
         ax.plot([row[f"{figure}_low"], row[f"{figure}_high"]], [place, place], color=color, alpha=0.45, linewidth=3)

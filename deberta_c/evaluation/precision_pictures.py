@@ -4,8 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from deberta_c._base.figures import new_figure
-from deberta_c.evaluation.pictures import BLUE, GREY, RED, style
+from deberta_c._base.figures import BLUE, GREY, RED, new_figure, style
 from deberta_c.evaluation.precision_tables import layer_name
 
 _LAYERS = 40  # of a picture of costs

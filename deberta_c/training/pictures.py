@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from deberta_c._base.figures import new_figure
+from deberta_c._base.figures import BLUE, COLORS, GREY, INK, RED, new_figure, style
 
 Row = Mapping[str, Any]
-_INK = {"training": "tab:gray", "validation": "tab:blue"}
 
 
 def curves(history: Sequence[Row], best_epoch: int) -> Any:
@@ -14,20 +13,18 @@ def curves(history: Sequence[Row], best_epoch: int) -> Any:
     names = list(dict.fromkeys(name for row in history for name in row))
     metrics = [name for name in names if name.startswith("validation_") and name != "validation_loss"]
     picture, panels = _panels(2 if metrics else 1, width=4.2)
-    _curve(panels[0], history, "loss", "training", color=_INK["training"])
-    _curve(panels[0], history, "validation_loss", "validation", color=_INK["validation"])
-    panels[0].set(title="Loss", ylabel="mean loss of a row")
-    for name in metrics:
-        _curve(panels[-1], history, name, _words(name.removeprefix("validation_")))
+    _curve(panels[0], history, "loss", "training", GREY)
+    _curve(panels[0], history, "validation_loss", "validation", BLUE)
+    style(panels[0], "Loss", "epoch", "mean loss of a row")
+    for name, color in zip(metrics, COLORS * (1 + len(metrics) // len(COLORS)), strict=False):
+        _curve(panels[1], history, name, _words(name.removeprefix("validation_")), color)
     if metrics:
-        panels[1].set(title="Validation set", ylabel="metric")
+        style(panels[1], "Validation set", "epoch", "metric")
     for panel in panels:
         if len(history) > 1:
-            panel.axvline(best_epoch, color="black", linestyle=":", linewidth=1, label=f"epoch {best_epoch} is kept")
-        panel.set_xlabel("epoch")
+            panel.axvline(best_epoch, color=INK, linestyle=":", linewidth=1, label=f"epoch {best_epoch} is kept")
         panel.xaxis.get_major_locator().set_params(integer=True)
-        panel.grid(alpha=0.3)
-        panel.legend(frameon=False)
+        panel.legend(frameon=False, fontsize=8)
     return picture
 
 
@@ -36,27 +33,26 @@ def trials(rows: Sequence[Row], metric: str, searched: Sequence[str]) -> Any:
     picture, panels = _panels(len(searched), width=3.2, sharey=True)
     for panel, name in zip(panels, searched, strict=True):
         values = _ascending({row[name] for row in rows})
-        for part, label, color in ((rows[1:], "trial", "tab:blue"), (rows[:1], "best trial", "tab:orange")):
+        for part, label, color in ((rows[1:], "trial", BLUE), (rows[:1], "best trial", RED)):
             places, scores = [values.index(row[name]) for row in part], [row[metric] for row in part]
             panel.scatter(places, scores, alpha=0.8, label=label, color=color)
         panel.margins(x=0.15)
         panel.set_xticks(range(len(values)), [str(value) for value in values])
-        panel.set_xlabel(_words(name))
-        panel.grid(alpha=0.3)
-    panels[0].set_ylabel(_words(metric))
-    panels[-1].legend(frameon=False)
+        style(panel, "", _words(name), _words(metric) if panel is panels[0] else "")
+    panels[-1].legend(frameon=False, fontsize=8)
     return picture
 
 
 def _panels(count: int, *, width: float, sharey: bool = False) -> tuple[Any, Sequence[Any]]:
-    picture = new_figure(width * count, 3, facecolor=None)
+    picture = new_figure(width * count, 3)
     return picture, picture.subplots(1, count, squeeze=False, sharey=sharey)[0]
 
 
-def _curve(panel: Any, history: Sequence[Row], name: str, label: str, **options: Any) -> None:
+def _curve(panel: Any, history: Sequence[Row], name: str, label: str, color: str) -> None:
     rows = [row for row in history if name in row]
     if rows:
-        panel.plot([row["epoch"] for row in rows], [row[name] for row in rows], marker="o", label=label, **options)
+        epochs, values = [row["epoch"] for row in rows], [row[name] for row in rows]
+        panel.plot(epochs, values, marker="o", markersize=5, label=label, color=color)
 
 
 def _ascending(values: set[Any]) -> list[Any]:

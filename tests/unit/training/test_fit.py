@@ -133,6 +133,8 @@ def test_pictures():
     picture = result.plot()
     assert picture._repr_png_().startswith(b"\x89PNG")
     loss, metrics = picture.axes
+    assert loss.get_title(loc="left") == "Loss"  # the look of the pictures of an evaluation
+    assert not loss.spines["top"].get_visible()
     assert [line.get_label() for line in loss.lines] == ["training", "validation", "epoch 2 is kept"]
     assert [line.get_label() for line in metrics.lines] == ["accuracy", "f1", "epoch 2 is kept"]
     assert len(FitResult([{"epoch": 1, "loss": 0.5}], 1, ["a", "b"], 1.0, False).plot().axes) == 1
