@@ -6,8 +6,8 @@ from html import escape
 from typing import Any
 
 Row = Mapping[str, Any]
-_LEFT = ' style="text-align: left; vertical-align: top"'
-_RIGHT = ' style="text-align: right; vertical-align: top; white-space: nowrap"'
+_LEFT = ' style="text-align: left; vertical-align: top; padding: 3px 8px"'
+_RIGHT = ' style="text-align: right; vertical-align: top; padding: 3px 8px; white-space: nowrap"'
 _NUMBER = re.compile(r"(nan|-?inf|[-+]?[\d.,]+(e[-+]?\d+)?%?|[-+]?\d*\.\d+ to [-+]?\d*\.\d+|-|)")
 
 
@@ -32,8 +32,8 @@ def text_table(rows: Sequence[Row]) -> str:
 def html_table(rows: Sequence[Row]) -> str:
     """Rows as a table of HTML, the numbers to the right; colours are those of the page, light or dark.
 
-    >>> html_table([{"a": 1}])[:84]
-    '<table><tr><th style="text-align: right; vertical-align: top; white-space: nowrap">a'
+    >>> html_table([{"a": 1}])[:74]
+    '<table><tr><th style="text-align: right; vertical-align: top; padding: 3px'
     """
     names, cells = _cells(rows)
     styles = [_RIGHT if number else _LEFT for number in map(are_numbers, zip(*cells, strict=True))]

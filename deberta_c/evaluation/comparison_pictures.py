@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from deberta_c._base.extras import require
-from deberta_c._base.figures import new_figure
+from deberta_c._base.figures import BLUE, GREY, INK, RED, new_figure, style
 from deberta_c._models.losses import REGRESSION
 from deberta_c.evaluation.comparison_tables import is_better
-from deberta_c.evaluation.pictures import BLUE, GREY, INK, RED, draw, is_wide, name_of, style
+from deberta_c.evaluation.pictures import draw, is_wide, name_of
 from deberta_c.evaluation.tables import spoken
 
 _GOOD, _BAD = "#3f9d74", RED
@@ -87,9 +87,11 @@ def _slices(result: Any, ax: Any) -> None:
     places = np.arange(len(rows))[::-1]
     for place, row in zip(places, rows, strict=True):
         ax.plot([row["first"], row["second"]], [place, place], color=GREY, linewidth=2, alpha=0.6, zorder=1)
-    for which, color in (("first", RED), ("second", BLUE)):
+    # Rings around dots: where both models have the same value, both are seen.
+    looks = {"first": {"markersize": 8, "fillstyle": "none", "color": RED}, "second": {"markersize": 5, "color": BLUE}}
+    for which, look in looks.items():
         values = [row[which] for row in rows]
-        ax.plot(values, places, "o", color=color, markersize=5.5, label=f"{which} model", linestyle="none")
+        ax.plot(values, places, "o", linestyle="none", label=f"{which} model", **look)
     ax.set_yticks(places, [f"{name_of(r['column'], 14)}: {name_of(r['slice'], 22)} ({r['rows']:,})" for r in rows])
     ax.set_ylim(-0.7, len(rows) - 0.3)
     style(ax, "Slices", spoken(result.first.measure.brief[0]), grid="x")

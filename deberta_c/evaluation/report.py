@@ -149,6 +149,6 @@ def _note(result: Any, explained: int) -> str:
         result.problem, "the predicted label"
     )
     return (
-        f"The words of the first {explained} speak for {what} (blue) or against it (red): integrated gradients over at "
-        f"most {_TOKENS} tokens."
+        f"The words of {'the first text' if explained == 1 else f'the first {explained}'} speak for {what} (blue) or "
+        f"against it (red): integrated gradients over at most {_TOKENS} tokens."
     )

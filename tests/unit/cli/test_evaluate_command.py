@@ -47,7 +47,7 @@ def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
     assert files[1].read_text(encoding="utf-8").startswith("<!doctype html>")
     assert capsys.readouterr().err == f"wrote {str(files[1])!r}\n"
     assert evaluate(table, tiny, "--report", str(files[1]), "--explain") == 0
-    assert "The words of the first 1 speak" in files[1].read_text(encoding="utf-8")
+    assert "The words of the first text speak" in files[1].read_text(encoding="utf-8")
     capsys.readouterr()
     assert evaluate(table, tiny, "--json", "-") == 0
     assert json.loads(capsys.readouterr().out)["rows"] == 4

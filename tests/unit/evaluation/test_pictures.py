@@ -163,7 +163,7 @@ def test_words_that_the_model_did_not_read_are_not_coloured(model, tmp_path):
 def test_explaining_stops_when_its_time_is_over(model, tmp_path, monkeypatch):
     monkeypatch.setattr("deberta_c.evaluation.report._SECONDS", -1.0)
     mistaken(model, ["free now", "see you", "hello"]).report(tmp_path / "report.html", explain=True)
-    assert "The words of the first 1 speak" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "The words of the first text speak" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_explained_pairs_and_independent_labels(make_model, tmp_path):
