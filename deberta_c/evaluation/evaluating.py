@@ -349,10 +349,11 @@ def evaluate(
     """Compares the predictions of a model with labels.
 
     `model` is a classifier of texts or its directory or name, a pipeline for text classification or zero-shot
-    classification, or an estimator of scikit-learn with `predict_proba`. `data` is a table with the columns `text`,
-    `label` and, for pairs, `pair` (a DataFrame of pandas or polars, a Table of pyarrow, a datasets.Dataset, a dict of
-    columns, a list of dicts), or a column of texts with `labels`. A label is a name or a number of the model's labels,
-    for independent labels a list of names or of 0 and 1, for a regression a number. `by` names columns to slice by.
+    classification, its `Handle`, or an estimator of scikit-learn with `predict_proba`. `data` is a table with the
+    columns `text`, `label` and, for pairs, `pair` (a DataFrame of pandas or polars, a Table of pyarrow, a
+    datasets.Dataset, a dict of columns, a list of dicts), or a column of texts with `labels`. A label is a name or a
+    number of the model's labels, for independent labels a list of names or of 0 and 1, for a regression a number. `by`
+    names columns to slice by.
 
     Figures are accuracy (of independent labels, of rows that are right in all of them), f1_macro, f1_weighted, roc_auc
     (the mean over the labels, each against all others), and calibration_error: predictions are put in `bins` bins of

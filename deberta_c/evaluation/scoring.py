@@ -13,6 +13,7 @@ from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 from deberta_c._models.outputs import sigmoid
 from deberta_c._pipelines.factory import TextClassificationPipeline
+from deberta_c._pipelines.handle import Handle
 from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
 
 _WINDOW = 8192  # texts whose tokens are counted at once
@@ -46,7 +47,8 @@ class Scorer(NamedTuple):
 
 
 def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:
-    """The scorer of a directory, a name of the hub, a model, a pipeline, or an estimator with `predict_proba`.
+    """The scorer of a directory, a name of the hub, a model, a pipeline, its handle, or an estimator with
+    `predict_proba`.
 
     `options` are those of `predict`, for a model, and of a call for a pipeline.
 
@@ -54,7 +56,7 @@ def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:
     """
     if seconds := [name for name in ("text_pairs", "text_pair") if name in options]:
         raise TypeError(f"{seconds[0]} is no option here; give pair= the column of second texts, or its name")
-    model = opened(model, AutoModelForSequenceClassification)
+    model = model.open() if isinstance(model, Handle) else opened(model, AutoModelForSequenceClassification)
     if isinstance(model, SequenceClassifier):
         return _of_model(model, options)
     if isinstance(model, TextClassificationPipeline):

@@ -110,7 +110,7 @@ def test_tables_of_every_kind(model, result, kind):
 def test_ways_to_a_model(model, tiny, result):
     classifier = deberta_c.pipeline("text-classification", model)
     labels = [NAMES.index(label) for label in LABELS]
-    for way in (str(tiny), tiny, classifier):
+    for way in (str(tiny), tiny, classifier, deberta_c.Handle(tiny)):
         found = deberta_c.evaluate(way, TEXTS, labels, resamples=0)
         assert found.scores == pytest.approx(result.scores, abs=1e-6)
         assert found["f1_macro"] == result["f1_macro"]
