@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from deberta_c._base.about import default_model
-from deberta_c._base.extras import require
 from deberta_c._cli.columns import add_table_options, require_columns, text_cells
 from deberta_c._cli.results import add_json_option, check_json, write_json
-from deberta_c._cli.training import check_file
+from deberta_c._cli.training import check_picture
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
 from deberta_c._models import auto
 from deberta_c._models.base import PreTrainedModel
@@ -54,7 +53,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument("--costs", action="store_true", help="measure what each layer costs, also if the type passes")
     add_json_option(command)
-    command.add_argument("--plot", type=Path, metavar="FILE", help="write a picture, such as check.png or check.svg")
+    command.add_argument("--plot", type=Path, metavar="FILE", help="draw the differences: a .png, .svg or .pdf")
     command.add_argument("--max-length", type=int, help="cut texts to this many tokens (default: the model's limit)")
     add_table_options(command)
 
@@ -62,9 +61,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Compares, prints and writes what was asked for; ValueError if the type does not pass."""
     check_json(options.json)
-    check_file("--plot", options.plot)
-    if options.plot is not None:
-        require("matplotlib", "--plot")
+    check_picture("--plot", options.plot)
     texts, pairs = (None, None) if options.texts is None else _read(options)
     result = _open(options.name or options.model or default_model()).check_precision(
         texts,

@@ -460,6 +460,8 @@ def _trained_labels(model: SequenceClassifier, options: argparse.Namespace) -> t
 def _labels_of_choice(model: SequenceClassifier, options: argparse.Namespace) -> tuple[list[str], _Score]:
     """The labels of `--labels`, and how texts are scored."""
     labels = list(dict.fromkeys(label for part in options.labels.split(",") if (label := part.strip())))
+    if not labels:
+        raise ValueError(f"--labels is {options.labels!r}; give at least one label")
     classifier = pipeline(
         "zero-shot-classification",
         model,

@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from deberta_c._cli.training import (
     add_fixed_options,
     check_directory,
     check_file,
+    check_picture,
     fixed_options,
     model_opener,
     read_labelled,
@@ -20,7 +20,6 @@ from deberta_c._cli.training import (
 from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import STANDARD, Format, format_of
 
-_PICTURES = (".png", ".svg", ".pdf")
 _SEARCHED: dict[str, tuple[type, list[Any], str]] = {
     # option: (type, values that are tried without it, help)
     "--learning-rate": (float, [1e-5, 3e-5, 5e-5], "the largest learning rates"),
@@ -61,13 +60,9 @@ def run(options: argparse.Namespace) -> None:
     from deberta_c.training.tune import tune
 
     check_directory("--out", options.out)
-    check_file("--picture", options.picture)
+    check_picture("--picture", options.picture)
     check_file("--table", options.table)
     check_json(options.json)
-    if options.picture is not None and find_spec("matplotlib") is None:
-        raise ValueError("--picture needs matplotlib: `pip install matplotlib`, or leave the option out")
-    if options.picture is not None and options.picture.suffix.lower() not in _PICTURES:
-        raise ValueError(f"--picture is {str(options.picture)!r}; its name must end with {', '.join(_PICTURES)}")
     if options.validation == 0:
         raise ValueError(
             "--validation is 0, but tune compares on a validation set; give a share such as 0.1, or a file"

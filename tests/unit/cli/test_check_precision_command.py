@@ -100,6 +100,8 @@ def test_other_heads(tmp_path, tokenizer, capsys):
         (["--keep", "pooler"], "keep contains 'pooler', which names no linear layer"),
         (["--at-least", "99"], "at_least is 99.0; it is a share between 0 and 1"),
         (["--json", "no/such/folder.json"], "--json"),
+        (["--plot", "check.doc"], "--plot is 'check.doc'; its name must end with .png, .svg, .pdf"),
+        (["--plot", "-"], "--plot is '-', but it is not written to standard output; give the name of a file"),
         (["nothing"], "'nothing'"),
     ],
 )

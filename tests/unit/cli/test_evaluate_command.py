@@ -68,6 +68,7 @@ def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
         (["--metric", "recall"], 1, "--metric is given without --at-least; give the value that it must have"),
         (["--explain"], 1, "--explain is given without --report; name the page to write"),
         (["--report", "no/report.html"], 1, "there is no folder 'no'; create it first"),
+        (["--report", "-"], 1, "--report is '-', but it is not written to standard output; give the name of a file"),
     ],
 )
 def test_the_exit_status_of_evaluate(table, tiny, capsys, options, status, message):

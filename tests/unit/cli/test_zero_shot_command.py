@@ -78,7 +78,7 @@ def test_standard_input_and_missing_texts(folder, monkeypatch, capsysbinary):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--labels", " ,"], "candidate_labels is empty"),
+        (["--labels", " ,"], "--labels is ' ,'; give at least one label"),
         (["--hypothesis-template", "It is so."], "must have {} in place of the label"),
         (["--text-column", "body"], "there is no column 'body'"),
     ],
