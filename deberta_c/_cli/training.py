@@ -106,7 +106,13 @@ def add_fixed_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--lora-rank", type=int, help="train adapters of this rank (LoRA) and the head alone")
     command.add_argument("--lora-alpha", type=float, help="their weight times the rank (default: the rank)")
-    command.add_argument("--lora-targets", nargs="+", metavar="MODULE", help="what they adapt (default: query, value)")
+    command.add_argument(
+        "--lora-targets",
+        nargs="+",
+        metavar="MODULE",
+        help="the layers that they adapt (default: those of queries and values: query_proj value_proj; BERT has query "
+        "value)",
+    )
     command.add_argument("--bf16", action="store_true", help=BF16)
     command.add_argument("--checkpointing", action="store_true", help="less memory and more time for a step")
     command.add_argument("--seed", type=int, default=42, help="of the split, a new head, the order and dropout")
