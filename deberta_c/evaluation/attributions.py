@@ -16,6 +16,8 @@ from deberta_c._models.auto import auto_of_classifier
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier, TokenClassifier
 from deberta_c._models.outputs import scores_of
+from deberta_c._pipelines.base import Pipeline
+from deberta_c._pipelines.handle import Handle
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import raise_for_bad_row, warn_of_cuts
 from deberta_c.evaluation.gradients import Gradients
@@ -111,7 +113,7 @@ def _coloured(
 
 
 def explain(
-    model: SequenceClassifier | TokenClassifier | str | Path,
+    model: Any,
     texts: str | Iterable[Any],
     label: str | None = None,
     *,
@@ -124,9 +126,9 @@ def explain(
 ) -> Any:
     """By how much each word raises the logit of a label: that of `label`, or of the most likely one of each text.
 
-    `model` classifies texts, pairs of them (`text_pairs`), or tokens, or is the directory or the name of such a model.
-    A classifier of tokens explains the label of the first token of one `word` of each text: its number from 0, or the
-    word as it is written.
+    `model` classifies texts, pairs of them (`text_pairs`), or tokens, or is the directory or the name of such a model,
+    or its pipeline or `Handle`. A classifier of tokens explains the label of the first token of one `word` of each
+    text: its number from 0, or the word as it is written.
 
     "integrated_gradients" (Sundararajan and others, 2017) follows the gradient of the logit from a text of `baseline`
     tokens, by default the padding token, to the text, at `steps` points; the values of a text sum to the difference of
@@ -145,6 +147,10 @@ def explain(
     """
     if isinstance(model, (str, Path)):
         model = auto_of_classifier(AutoConfig.from_pretrained(model)).from_pretrained(model)
+    if isinstance(model, Handle):
+        model = model.open()
+    if isinstance(model, Pipeline) and model.tokenizer is model.model.tokenizer:
+        model = model.model
     if not isinstance(model, (SequenceClassifier, TokenClassifier)):
         raise TypeError(
             f"model is of type {type(model).__name__}; give a classifier of texts or of tokens, or its "

@@ -187,7 +187,11 @@ def test_plot_attention(model):
 
 
 def test_a_directory_is_opened_for_its_task(model, tiny, tmp_path):
-    found = deberta_c.explain(tiny, TEXT, method="occlusion")
-    assert repr(found) == repr(deberta_c.explain(model, TEXT, method="occlusion"))
+    expected = repr(deberta_c.explain(model, TEXT, method="occlusion"))
+    for way in (tiny, deberta_c.Handle(tiny), deberta_c.pipeline("text-classification", tiny)):
+        assert repr(deberta_c.explain(way, TEXT, method="occlusion")) == expected
+    other = deberta_c.AutoTokenizer.from_pretrained(tiny, model_max_length=7)
+    with pytest.raises(TypeError, match="model is of type TextClassificationPipeline"):
+        deberta_c.explain(deberta_c.pipeline("text-classification", model, tokenizer=other), TEXT)
     tagger = write_model(tmp_path / "tagger", head="tokens", architectures=["DebertaV2ForTokenClassification"])
     assert deberta_c.explain(str(tagger), TEXT, word=0, steps=1).word == 0
