@@ -67,5 +67,5 @@ class LazyFrameNamespace:
         scores part after part.
         """
         score = partial(as_classifier(model).predict_frame, text=text, text_pair=text_pair, **options)
-        schema = score(self._frame.collect_schema().to_frame()).schema
+        schema = score(self._frame.clear().collect()).schema
         return self._frame.map_batches(score, schema=schema, projection_pushdown=False, streamable=True)
