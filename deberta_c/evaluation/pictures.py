@@ -217,7 +217,7 @@ def _scores(result: Any, ax: Any) -> None:
         ax.set_yscale("symlog", linthresh=10)
         ax.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     style(ax, "Scores", xlabel, ylabel, grid="y")
-    ax.legend(frameon=False, fontsize=8, loc="upper left")
+    ax.legend(frameon=False, fontsize=8, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=2)  # above the bars
 
 
 def _values(result: Any, ax: Any) -> None:
