@@ -22,7 +22,7 @@ from benchmarks.peers.models import CONFIGS
 from benchmarks.process.scheduling import entry, table
 from benchmarks.tokenization.run import folders
 from benchmarks.training.worker import peak_mb
-from deberta_c._columns.texts import texts_of
+from deberta_c._tokenizers.inputs import read_inputs
 
 PACKAGES = ("deberta_c", "numpy", "pandas", "polars", "pyarrow")
 TEXTS, ROUNDS = 500, 31
@@ -115,7 +115,7 @@ def pages() -> dict[str, Any]:
 
 
 def arrow() -> dict[str, Any]:
-    """Seconds to tokenize a column, converted to str where that is needed."""
+    """Seconds to tokenize a column, read in place where that is possible."""
     import polars as pl
     import pyarrow as pa
 
@@ -124,7 +124,7 @@ def arrow() -> dict[str, Any]:
     columns = {"list of str": texts, "polars": pl.Series(texts), "pyarrow": pa.array(texts)}
 
     def tokenized(column: Any) -> int:
-        return len(tokenizer._core.encode(texts_of(column, "texts")[0])[0])
+        return len(tokenizer._core.encode(read_inputs(column, None).firsts)[0])
 
     times = common.alternate(
         {name: lambda column=column: common.seconds(lambda: tokenized(column)) for name, column in columns.items()},

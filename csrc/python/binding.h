@@ -29,12 +29,13 @@ bool binding_interrupted(void *last);
 /* ---- convert.c ---- */
 
 struct binding_texts {
-    PyObject *owner; /* a tuple that keeps the strings, and so their UTF-8, alive */
+    PyObject *owner; /* a tuple that keeps the strings, and so their UTF-8, or the arrays alive */
     struct deberta_text *views;
     size_t count;
 };
 
-/* Reads a sequence of str, the argument `name`. Released by binding_texts_release, also after a failure. */
+/* Reads a sequence of str, the argument `name`, or an object whose `utf8_buffers` are those of a large_string of Arrow:
+ * offsets, int64 (N + 1), and valid UTF-8, uint8. Released by binding_texts_release, also after a failure. */
 int binding_texts_init(struct binding_texts *texts, PyObject *sequence, const char *name);
 void binding_texts_release(struct binding_texts *texts);
 

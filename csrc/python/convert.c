@@ -39,6 +39,44 @@ static int view_text(PyObject *item, const char *name, Py_ssize_t row, struct de
     return 0;
 }
 
+static int alloc_views(struct binding_texts *texts, Py_ssize_t count)
+{
+    texts->views = PyMem_New(struct deberta_text, (size_t)count);
+    if (!texts->views) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    texts->count = (size_t)count;
+    return 0;
+}
+
+static int view_buffers(struct binding_texts *texts, const char *name)
+{
+    PyArrayObject *offsets, *data;
+    if (!PyTuple_Check(texts->owner) || PyTuple_GET_SIZE(texts->owner) != 2) {
+        PyErr_Format(PyExc_TypeError, "utf8_buffers of %s must be a tuple (offsets, data)", name);
+        return -1;
+    }
+    if (binding_vector(PyTuple_GET_ITEM(texts->owner, 0), "offsets", NPY_INT64, -1, &offsets) < 0 ||
+        binding_vector(PyTuple_GET_ITEM(texts->owner, 1), "data", NPY_UINT8, -1, &data) < 0)
+        return -1;
+    const int64_t *ends = offsets ? PyArray_DATA(offsets) : NULL;
+    npy_intp count = ends ? PyArray_SIZE(offsets) - 1 : -1;
+    bool sound = data && count >= 0 && ends[0] >= 0 && ends[count] <= PyArray_SIZE(data);
+    for (npy_intp i = 0; sound && i < count; i++)
+        sound = ends[i] <= ends[i + 1];
+    if (!sound) {
+        PyErr_Format(PyExc_ValueError, "the offsets of %s must ascend from 0 to the size of its data at most", name);
+        return -1;
+    }
+    if (alloc_views(texts, count) < 0)
+        return -1;
+    const char *bytes = PyArray_DATA(data);
+    for (npy_intp i = 0; i < count; i++)
+        texts->views[i] = (struct deberta_text){bytes + ends[i], (size_t)(ends[i + 1] - ends[i])};
+    return 0;
+}
+
 int binding_texts_init(struct binding_texts *texts, PyObject *sequence, const char *name)
 {
     *texts = (struct binding_texts){0};
@@ -47,16 +85,17 @@ int binding_texts_init(struct binding_texts *texts, PyObject *sequence, const ch
                      Py_TYPE(sequence)->tp_name);
         return -1;
     }
+    bool plain = PyList_Check(sequence) || PyTuple_Check(sequence);
+    if (!plain && PyObject_HasAttrString(sequence, "utf8_buffers")) {
+        texts->owner = PyObject_GetAttrString(sequence, "utf8_buffers");
+        return texts->owner ? view_buffers(texts, name) : -1;
+    }
     texts->owner = PySequence_Tuple(sequence);
     if (!texts->owner)
         return -1;
     Py_ssize_t count = PyTuple_GET_SIZE(texts->owner);
-    texts->views = PyMem_New(struct deberta_text, (size_t)count);
-    if (!texts->views) {
-        PyErr_NoMemory();
+    if (alloc_views(texts, count) < 0)
         return -1;
-    }
-    texts->count = (size_t)count;
     for (Py_ssize_t i = 0; i < count; i++) {
         if (view_text(PyTuple_GET_ITEM(texts->owner, i), name, i, &texts->views[i]) < 0)
             return -1;

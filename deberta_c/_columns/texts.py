@@ -123,7 +123,7 @@ def items_of(column: Any) -> Iterator[Any]:
     return (column[index] for index in range(len(column))) if is_dataset(column) else iter(column)
 
 
-def raise_for_surrogate(texts: list[str], row_name: RowName) -> None:
+def raise_for_surrogate(texts: Sequence[str], row_name: RowName) -> None:
     """Raises the ValueError that names the first row with a lone surrogate; returns when there is none."""
     for row, text in enumerate(texts):
         try:

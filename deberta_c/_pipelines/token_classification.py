@@ -1,6 +1,6 @@
 """`pipeline("token-classification")`: labels of tokens, or of groups of tokens (entities)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -161,7 +161,7 @@ class _Plan(TokenPlan[TokenClassifier]):
         self._warn(rows.cut, f"{len(texts)} texts")
         return self.answers(texts, self._in_texts(rows, words.firsts, bounds), words.names[0])
 
-    def _in_texts(self, rows: Rows, words: list[str], bounds: NDArray[np.int64]) -> Rows:
+    def _in_texts(self, rows: Rows, words: Sequence[str], bounds: NDArray[np.int64]) -> Rows:
         """Rows whose spans are characters of the joined words, not of each word."""
         lengths = np.fromiter(map(len, words), np.int64, len(words)) + len(self.delimiter)
         starts = np.append(offsets_of(lengths)[:-1], 0)  # for rows without a word

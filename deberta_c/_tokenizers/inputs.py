@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import describe_all
+from deberta_c._columns.arrow_texts import arrow_texts
 from deberta_c._columns.texts import (
     RowName,
     content_of_str,
@@ -31,8 +32,8 @@ class Inputs:
     Where texts came in words, row r has the words bounds[0][r] to bounds[0][r + 1] of `firsts`, and so has `seconds`.
     """
 
-    firsts: list[str]
-    seconds: list[str] | None
+    firsts: Sequence[str]
+    seconds: Sequence[str] | None
     single: bool
     names: tuple[RowName, RowName]
     bounds: tuple[NDArray[np.int64], NDArray[np.int64] | None] | None = None
@@ -75,12 +76,12 @@ def read_inputs(text: Any, text_pair: Any, name: str = "text") -> Inputs:
                 False,
                 names,
             )
-        return Inputs(texts_of(text, name)[0], None, False, (rows_of(name), rows_of(name)))
+        return Inputs(_texts(text, name), None, False, (rows_of(name), rows_of(name)))
     if not is_column(text_pair):
         raise TypeError(f"{name} is a column, but text_pair a {type(text_pair).__name__}; give two of a kind")
-    firsts, seconds = texts_of(text, name)[0], texts_of(text_pair, "text_pair")[0]
-    _require_equal(len(firsts), len(seconds), name)
-    return Inputs(firsts, seconds, False, (rows_of(name), rows_of("text_pair")))
+    texts, others = _texts(text, name), _texts(text_pair, "text_pair")
+    _require_equal(len(texts), len(others), name)
+    return Inputs(texts, others, False, (rows_of(name), rows_of("text_pair")))
 
 
 def read_words(text: Any, text_pair: Any, name: str = "text") -> Inputs:
@@ -142,6 +143,10 @@ def members(name: str) -> tuple[RowName, RowName]:
         return lambda row: f"{name}[{row}][{place}]"
 
     return member(0), member(1)
+
+
+def _texts(column: Any, name: str) -> Sequence[str]:
+    return arrow_texts(column) or texts_of(column, name)[0]
 
 
 def _flatten(rows: list[Any], row_name: RowName) -> tuple[list[str], NDArray[np.int64]]:

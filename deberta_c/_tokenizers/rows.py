@@ -1,6 +1,6 @@
 """Encoded rows without padding, and the columns of a call that are made of them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -31,8 +31,8 @@ class Rows(NamedTuple):
 def encode_trimmed(
     core: _core.Tokenizer,
     prefix_space: bool,
-    firsts: list[str],
-    seconds: list[str] | None,
+    firsts: Sequence[str],
+    seconds: Sequence[str] | None,
     *,
     want: tuple[str, ...] = (),
     **options: Any,

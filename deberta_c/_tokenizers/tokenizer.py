@@ -385,11 +385,11 @@ class PreTrainedTokenizerFast(Vocabulary):
             options["truncation_side"] = "left"
         return {**options, "truncation": strategy, "max_length": min(int(limit), 2**31)}
 
-    def _encode_with(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+    def _encode_with(self, firsts: Sequence[str], seconds: Sequence[str] | None, options: dict[str, Any]) -> Rows:
         """Encodes with the options of `encode_options`; never warns."""
         return Rows(*self._encode(firsts, seconds, **options))
 
-    def _encode_for_model(self, firsts: list[str], seconds: list[str] | None, options: dict[str, Any]) -> Rows:
+    def _encode_for_model(self, firsts: Sequence[str], seconds: Sequence[str] | None, options: dict[str, Any]) -> Rows:
         """The rows of `encode_with` as a network reads them: all types are 0 unless a call returns token types."""
         rows = self._encode_with(firsts, seconds, options)
         return rows if "token_type_ids" in self.model_input_names else rows._replace(types=np.zeros_like(rows.types))
@@ -573,8 +573,8 @@ def check_padding(value: Any) -> str | None:
 
 def raise_for_bad_row(
     tokenizer: PreTrainedTokenizerFast,
-    firsts: list[str],
-    seconds: list[str] | None,
+    firsts: Sequence[str],
+    seconds: Sequence[str] | None,
     options: dict[str, Any],
     row_names: Sequence[RowName],
 ) -> None:
