@@ -24,10 +24,6 @@ CASES = {
     },
     "best": {"eval_strategy": "epoch", "save_strategy": "epoch", "load_best_model_at_end": True, "num_train_epochs": 2},
     "steps": {"eval_strategy": "steps", "eval_steps": 3, "save_steps": 0.5, "logging_steps": 2, "max_steps": 9},
-    "start": {
-        "eval_on_start": True, "eval_strategy": "epoch", "save_strategy": "best", "metric_for_best_model": "loss",
-        "num_train_epochs": 2, "logging_first_step": True,
-    },
     "accumulated": {"gradient_accumulation_steps": 4, "eval_strategy": "steps", "eval_steps": 1, "logging_steps": 1},
 }  # fmt: skip
 
