@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Products of 8-bit integers with sums of 32 bits. SHORT_WORDS is 1 for levels whose vectors multiply bytes; they
- * define short_right and short_dot. The others multiply 16 bits, so that nothing saturates: a row has two words for a
+/* Products of 8-bit integers with sums of 32 bits. INT8_WORDS is 1 for levels whose vectors multiply bytes; they
+ * define right_int8 and dot_int8. The others multiply 16 bits, so that nothing saturates: a row has two words for a
  * step, its bytes 0 and 2, then 1 and 3, each widened to 16 bits; the bytes of the panel are widened while they are
  * read. */
 
-#ifndef SHORT_WORDS
-#define SHORT_WORDS 2
+#ifndef INT8_WORDS
+#define INT8_WORDS 2
 
 typedef int16_t vh __attribute__((vector_size(VEC * 4), may_alias));
 
-INLINE vi short_right(const int32_t *panel, int word)
+INLINE vi right_int8(const int32_t *panel, int word)
 {
     vi bytes = vi_load(panel);
     return word ? (vi)((vh)bytes >> 8) : (vi)((vh)((vu)bytes << 8) >> 8);
 }
 
-INLINE vi short_dot(vi sum, vi left, vi right)
+INLINE vi dot_int8(vi sum, vi left, vi right)
 {
     sum += vi_madd(left, right);
     __asm__("" : "+v"(sum)); /* GCC would add the products of both words first, and keep the sums on the stack */
@@ -39,15 +39,15 @@ INLINE void quantised_store(int32_t *words, vi integers)
 }
 #endif
 
-typedef vi short_sum;
+typedef vi sum_int8;
 
 /* The product adds `zero` to every value of the row, so the sum of the column times `zero` is subtracted. */
-INLINE vi short_begin(const struct short_product *p, size_t row, int half)
+INLINE vi begin_int8(const struct short_product *p, size_t row, int half)
 {
     return -(vi_load(p->column_sum + half * VEC) * p->zero[row]);
 }
 
-INLINE vf short_end(const struct short_product *p, size_t row, int half, vi sum)
+INLINE vf end_int8(const struct short_product *p, size_t row, int half, vi sum)
 {
     vf scale = vf_load(p->column_scale + half * VEC) * p->scale[row];
     vf product = __builtin_convertvector(sum, vf) * scale; /* a statement of its own: clang would fuse it */
@@ -55,9 +55,7 @@ INLINE vf short_end(const struct short_product *p, size_t row, int half, vi sum)
 }
 
 #include "kernels/quantise_inl.h"
-#include "kernels/short_inl.h"
 
-static void product_int8(const struct short_product *product)
-{
-    short_product(product);
-}
+#define SHORT_WORDS INT8_WORDS
+#define SHORT(name) name##_int8
+#include "kernels/short_inl.h"

@@ -28,7 +28,7 @@ INLINE void quantise_row(const float *x, size_t n, int32_t *to, float *scale, in
         vi value = (vi)(vf_nearest(vf_load_lanes(x + i, n - i, 0.0f) * inverse) + middle);
         value = value & ~(value >> 31);
         vi above = value > (int32_t)QUANTISED_TOP;
-        quantised_store(to + i / 4 * SHORT_WORDS, (above & (int32_t)QUANTISED_TOP) | (~above & value));
+        quantised_store(to + i / 4 * INT8_WORDS, (above & (int32_t)QUANTISED_TOP) | (~above & value));
     }
     *scale = (varies ? range / QUANTISED_TOP : 0.0f) + vf_sum(bad);
     *zero = (int32_t)(middle & (uint32_t)QUANTISED_TOP);

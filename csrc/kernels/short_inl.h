@@ -1,25 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The micro-kernel of short numbers: product_inl.h for words of several numbers. The including file defines before
+/* The micro-kernel of short numbers: product_inl.h for words of several numbers. The including file defines these
+ * before; the two macros end here.
  *
- *   SHORT_WORDS   words of a row for a step
- *   short_sum     vector of sums: vi or vf
- *   short_begin   (product, row, half of the panel): the first value of the sums of a row
- *   short_right   (words of the panel, number of the word): the right operand for that word of a row
- *   short_dot     (sum, left, right)
- *   short_end     (product, row, half, sum): the values of c */
+ *   SHORT_WORDS     words of a row for a step
+ *   SHORT(name)     the name with an end of its own; SHORT(product) is the kernel
+ *   SHORT(sum)      vector of sums: vi or vf
+ *   SHORT(begin)    (product, row, half of the panel): the first value of the sums of a row
+ *   SHORT(right)    (words of the panel, number of the word): the right operand for that word of a row
+ *   SHORT(dot)      (sum, left, right)
+ *   SHORT(end)      (product, row, half, sum): the values of c */
 
 #include "kernels/groups_inl.h"
 
-INLINE void short_group(const int rows, const struct short_product *p, size_t row, const int32_t *next, size_t pace)
+INLINE void SHORT(group)(const int rows, const struct short_product *p, size_t row, const int32_t *next, size_t pace)
 {
-    short_sum sum[GROUP][2];
+    SHORT(sum) sum[GROUP][2];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-        sum[r][0] = short_begin(p, row + (size_t)r, 0);
-        sum[r][1] = short_begin(p, row + (size_t)r, 1);
+        sum[r][0] = SHORT(begin)(p, row + (size_t)r, 0);
+        sum[r][1] = SHORT(begin)(p, row + (size_t)r, 1);
     }
     const size_t lda = p->lda, stride = p->step ? p->step : SHORT_WORDS;
-    const int32_t *panel = p->panel, *base[BASES];
+    const int32_t *panel = p->panel;
+    const int32_any *base[BASES];
 #pragma GCC unroll 4
     for (int g = 0; g < BASES; g++)
         base[g] = p->a + (row + (size_t)g * ROWS_PER_BASE) * lda;
@@ -30,12 +33,12 @@ INLINE void short_group(const int rows, const struct short_product *p, size_t ro
         next += pace;
 #pragma GCC unroll 2
         for (int word = 0; word < SHORT_WORDS; word++) {
-            vi left = short_right(panel, word), right = short_right(panel + VEC, word);
+            vi left = SHORT(right)(panel, word), right = SHORT(right)(panel + VEC, word);
 #pragma GCC unroll 16
             for (int r = 0; r < rows; r++) {
                 vi value = (vi){0} + base[r / ROWS_PER_BASE][(size_t)(r % ROWS_PER_BASE) * lda + (size_t)word];
-                sum[r][0] = short_dot(sum[r][0], value, left);
-                sum[r][1] = short_dot(sum[r][1], value, right);
+                sum[r][0] = SHORT(dot)(sum[r][0], value, left);
+                sum[r][1] = SHORT(dot)(sum[r][1], value, right);
             }
         }
         panel += PANEL;
@@ -46,27 +49,27 @@ INLINE void short_group(const int rows, const struct short_product *p, size_t ro
     float *c = p->c + row * p->ldc;
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-        vf_store(c, short_end(p, row + (size_t)r, 0, sum[r][0]));
-        vf_store(c + VEC, short_end(p, row + (size_t)r, 1, sum[r][1]));
+        vf_store(c, SHORT(end)(p, row + (size_t)r, 0, sum[r][0]));
+        vf_store(c + VEC, SHORT(end)(p, row + (size_t)r, 1, sum[r][1]));
         STEP(c, p->ldc);
     }
 }
 
 #define GROUP_OF(n)                                                                                                    \
-    static void short_##n(const struct short_product *p, size_t row, const int32_t *next, size_t pace)                 \
+    static void SHORT(group_##n)(const struct short_product *p, size_t row, const int32_t *next, size_t pace)          \
     {                                                                                                                  \
-        short_group(n, p, row, next, pace);                                                                            \
+        SHORT(group)(n, p, row, next, pace);                                                                           \
     }
 GROUP_SIZES(GROUP_OF)
 #undef GROUP_OF
 
-static void (*const short_groups[])(const struct short_product *, size_t, const int32_t *, size_t) = {
-#define GROUP_OF(n) [n] = short_##n,
+static void (*const SHORT(groups)[])(const struct short_product *, size_t, const int32_t *, size_t) = {
+#define GROUP_OF(n) [n] = SHORT(group_##n),
     GROUP_SIZES(GROUP_OF)
 #undef GROUP_OF
 };
 
-static void short_product(const struct short_product *p)
+static void SHORT(product)(const struct short_product *p)
 {
     if (p->rows == 0)
         return;
@@ -74,8 +77,10 @@ static void short_product(const struct short_product *p)
     for (size_t g = 0, row = 0; g < groups.count; g++) {
         size_t rows = groups.rows + (g < groups.larger);
         bool fetches = g < groups.fetchers;
-        short_groups[rows](p, row, fetches ? p->next + g * p->steps * groups.pace : p->panel,
-                           fetches ? groups.pace : 0);
+        const int32_t *next = fetches ? p->next + g * p->steps * groups.pace : p->panel;
+        (*SHORT(groups)[rows])(p, row, next, fetches ? groups.pace : 0);
         row += rows;
     }
 }
+#undef SHORT
+#undef SHORT_WORDS

@@ -19,7 +19,7 @@ const struct kernels JOIN(kernels_, ISA_NAME) = {
     .isa = ISA_LEVEL,
     .panel_width = PANEL,
     .row_group = GROUP,
-    .int8_words = SHORT_WORDS,
+    .int8_words = INT8_WORDS,
 #define K(name, parameters) .name = name,
     KERNEL_LIST(K)
 #undef K

@@ -12,6 +12,7 @@
 typedef float vf __attribute__((vector_size(VEC * 4), may_alias));
 typedef int32_t vi __attribute__((vector_size(VEC * 4), may_alias));
 typedef uint32_t vu __attribute__((vector_size(VEC * 4), may_alias));
+typedef int32_t int32_any __attribute__((may_alias));
 typedef int32_t vi_unaligned __attribute__((vector_size(VEC * 4), aligned(4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(VEC * 4), aligned(4), may_alias));
 

@@ -3,27 +3,28 @@
 #include "kernels/isa/vec_avx512.h"
 
 #define SHORT_WORDS 1
+#define SHORT(name) name##_bf16
 
-typedef vf short_sum;
+typedef vf sum_bf16;
 
-INLINE vf short_begin(const struct short_product *p, size_t row, int half)
+INLINE vf begin_bf16(const struct short_product *p, size_t row, int half)
 {
     const float *first = p->accumulate ? p->c + row * p->ldc : p->bias;
     return first ? vf_load(first + half * VEC) : vf_set(0.0f);
 }
 
-INLINE vi short_right(const int32_t *panel, int word)
+INLINE vi right_bf16(const int32_t *panel, int word)
 {
     (void)word;
     return vi_load(panel);
 }
 
-INLINE vf short_dot(vf sum, vi left, vi right)
+INLINE vf dot_bf16(vf sum, vi left, vi right)
 {
     return _mm512_dpbf16_ps(sum, (__m512bh)left, (__m512bh)right);
 }
 
-INLINE vf short_end(const struct short_product *p, size_t row, int half, vf sum)
+INLINE vf end_bf16(const struct short_product *p, size_t row, int half, vf sum)
 {
     (void)half;
     if (p->scale)
@@ -32,11 +33,6 @@ INLINE vf short_end(const struct short_product *p, size_t row, int half, vf sum)
 }
 
 #include "kernels/short_inl.h"
-
-static void product_bf16(const struct short_product *product)
-{
-    short_product(product);
-}
 
 static void round_bf16(const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to)
 {
