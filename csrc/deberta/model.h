@@ -29,8 +29,9 @@ struct deberta_tensor {
  * multiplies bfloat16 in both other types where the CPU can (AVX512_BF16). */
 enum deberta_precision { DEBERTA_FLOAT32 = 0, DEBERTA_BFLOAT16, DEBERTA_INT8, DEBERTA_PRECISIONS };
 
-/* Whether the kernels in use can multiply in it. */
-bool deberta_has_precision(enum deberta_precision precision);
+/* Whether the kernels in use multiply numbers of this type. Without AVX512_BF16 a network in bfloat16 has its weights
+ * in that type, and multiplies float32. */
+bool deberta_multiplies(enum deberta_precision precision);
 /* Who multiplies, "own" or "onednn", and with which instructions, such as "avx512_vnni". */
 const char *deberta_multiplier(enum deberta_precision precision);
 const char *deberta_instructions(enum deberta_precision precision);

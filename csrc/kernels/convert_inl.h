@@ -16,3 +16,18 @@ static void convert_bf16(const uint16_t *from, size_t n, float *to)
     for (size_t i = 0; i < n; i++)
         to[i] = float_of_bits((uint32_t)from[i] << 16);
 }
+
+/* Of finite numbers. */
+static void round_bf16(const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to)
+{
+    typedef uint64_t pairs __attribute__((vector_size(VEC * 4)));
+    typedef uint32_t words __attribute__((vector_size(VEC * 2)));
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < n; i += VEC) {
+            vu bits = (vu)vf_load(x + r * ld + i);
+            pairs rounded = (pairs)((bits + 0x7fff + (bits >> 16 & 1)) >> 16); /* ties to even */
+            words two = __builtin_convertvector(rounded | rounded >> 16, words);
+            memcpy(to + r * ld_to + i / 2, &two, sizeof two);
+        }
+    }
+}

@@ -122,6 +122,8 @@ struct adamw {
     K(sum_squares, (const float *x, size_t n, double *sum))                                                            \
     K(convert_f16, (const uint16_t *from, size_t n, float *to))                                                        \
     K(convert_bf16, (const uint16_t *from, size_t n, float *to))                                                       \
+    /* to[rows][n] = x, rounded to bfloat16; n up to the next multiple of MAX_PANEL is read and written. to may be x */ \
+    K(round_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                       \
     /* Rows of n values as integers from 0 to 255, value = scale[row] * (integer - zero[row]), in words for              \
      * product_int8; zero is exact. A row that holds NaN or infinity has a scale that is not finite. `to` has room for n \
      * values rounded up to MAX_PANEL. */                                                                              \
@@ -129,12 +131,12 @@ struct adamw {
                  int32_t *zero))                                                                                       \
     /* c = scale * column_scale * (sum of (a - zero) * panel) + bias; the sum is exact, and every level computes the    \
      * same bits */                                                                                                    \
-    K(product_int8, (const struct short_product *product))
+    K(product_int8, (const struct short_product *product))                                                             \
+    /* Rows of floats, as words, times weights of bfloat16, which are widened: float32 throughout. */ \
+    K(product_widened, (const struct short_product *product))
 
 /* Kernels that only a further feature of the CPU brings: NULL without it. */
 #define FEATURE_KERNEL_LIST(K)                                                                                         \
-    /* to[rows][n] = x, rounded to bfloat16; n up to the next multiple of MAX_PANEL is read and written. to may be x */ \
-    K(round_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                       \
     /* to[(rows + 1) / 2][n] = words of two rows of x, the first one in the low half, rounded to bfloat16; a row of zeros \
      * follows an odd number. n up to the next multiple of 16 is read and written. */                                   \
     K(pair_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                        \

@@ -11,6 +11,7 @@
 #include "kernels/product_inl.h"
 #include "kernels/softmax_inl.h"
 #include "kernels/transpose_inl.h"
+#include "kernels/widened_inl.h"
 
 #define JOIN_(a, b) a##b
 #define JOIN(a, b) JOIN_(a, b)

@@ -73,9 +73,6 @@ enum deberta_status config_check(const struct deberta_config *c)
         if (positive[i].value == 0 || positive[i].value > INT32_MAX)
             return fail(DEBERTA_ARGUMENT, "%s is %zu; it must be a positive number", positive[i].name,
                         positive[i].value);
-    if (!deberta_has_precision(c->precision))
-        return fail(DEBERTA_ARGUMENT, "bfloat16 needs AVX512_BF16, which this CPU lacks or DEBERTA_C_ISA turns off; "
-                                      "choose float32 or int8");
     if (c->layers > MAX_LAYERS)
         return fail(DEBERTA_ARGUMENT, "num_hidden_layers is %zu; at most %d are supported", c->layers, MAX_LAYERS);
     if (c->hidden_size % c->heads != 0)

@@ -65,12 +65,14 @@ const char *deberta_linear(void)
 
 const struct linear_path *linear_of(enum deberta_precision precision)
 {
-    return precision == DEBERTA_BFLOAT16 ? &linear_bf16 : precision == DEBERTA_INT8 ? &linear_int8 : linear_chosen();
+    if (precision == DEBERTA_BFLOAT16)
+        return deberta_multiplies(precision) ? &linear_bf16 : &linear_widened;
+    return precision == DEBERTA_INT8 ? &linear_int8 : linear_chosen();
 }
 
-bool deberta_has_precision(enum deberta_precision precision)
+bool deberta_multiplies(enum deberta_precision precision)
 {
-    return precision < DEBERTA_PRECISIONS && (precision != DEBERTA_BFLOAT16 || kernels->product_bf16);
+    return precision != DEBERTA_BFLOAT16 || kernels->product_bf16;
 }
 
 const char *deberta_multiplier(enum deberta_precision precision)
@@ -80,14 +82,14 @@ const char *deberta_multiplier(enum deberta_precision precision)
 
 const char *deberta_instructions(enum deberta_precision precision)
 {
-    bool bytes = precision == DEBERTA_INT8 && kernels->int8_words == 1;
-    return bytes ? "avx512_vnni" : precision == DEBERTA_BFLOAT16 ? "avx512_bf16" : deberta_isa();
+    if (precision == DEBERTA_INT8 && kernels->int8_words == 1)
+        return "avx512_vnni";
+    return precision == DEBERTA_BFLOAT16 && deberta_multiplies(precision) ? "avx512_bf16" : deberta_isa();
 }
 
 enum deberta_status deberta_known_products(enum deberta_precision precision, bool *right)
 {
-    *right = false;
-    return deberta_has_precision(precision) ? linear_is_exact(linear_of(precision), right) : DEBERTA_OK;
+    return linear_is_exact(linear_of(precision), right);
 }
 
 const char *deberta_onednn(void)

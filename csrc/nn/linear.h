@@ -41,6 +41,8 @@ struct linear_path {
  * too. */
 extern const struct linear_path linear_packed, linear_onednn;
 extern const struct linear_path linear_bf16, linear_int8;
+/* In bfloat16 on a CPU that does not multiply it: products of float32 with weights of bfloat16. */
+extern const struct linear_path linear_widened;
 /* In training: the weights of linear_packed, products in bfloat16. A layer may change from one to the other. */
 extern const struct linear_path linear_mixed;
 

@@ -123,12 +123,13 @@ static void apply_slice(size_t index, int worker, void *context)
 
 void panels_apply(const struct panels_format *format, struct panels_product product)
 {
-    size_t words = min_size(format->depth, product.linear->steps) * (product.row_words ? product.row_words : 1);
+    size_t row_words = product.row_words ? product.row_words : 1;
+    size_t words = min_size(format->depth, product.linear->steps) * row_words;
     size_t most = min_size(ROW_BLOCK, BLOCK_WORDS / words + 1), rows = product.rows, blocks = (rows + most - 1) / most;
     product.slices = (size_t)threads_of_call();
     product.row_block = round_up((rows + blocks - 1) / blocks, kernels->row_group);
     struct task task = {.format = format, .product = product};
-    double operations = 2.0 * (double)(min_size(product.row_block, rows) * product.linear->steps) *
+    double operations = 2.0 * (double)(min_size(product.row_block, rows) * product.linear->steps * row_words) *
                         (double)product.linear->out_stride / (double)product.slices;
     parallel_for((rows + product.row_block - 1) / product.row_block * product.slices, threads_grain(operations),
                  apply_slice, &task);

@@ -81,7 +81,7 @@ PyObject *binding_dtypes(PyObject *module, PyObject *unused)
     (void)module, (void)unused;
     PyObject *names = PyList_New(0), *result;
     for (int i = 0; names && i < DEBERTA_PRECISIONS; i++) {
-        PyObject *name = deberta_has_precision((enum deberta_precision)i) ? PyUnicode_FromString(precisions[i]) : NULL;
+        PyObject *name = deberta_multiplies((enum deberta_precision)i) ? PyUnicode_FromString(precisions[i]) : NULL;
         if (PyErr_Occurred() || (name && PyList_Append(names, name) < 0))
             Py_CLEAR(names);
         Py_XDECREF(name);
@@ -114,7 +114,8 @@ PyObject *binding_multiplier(PyObject *module, PyObject *dtype)
     enum deberta_precision precision;
     if (precision_of(dtype, &precision) < 0)
         return NULL;
-    return PyUnicode_FromFormat("%s %s", deberta_multiplier(precision), deberta_instructions(precision));
+    return PyUnicode_FromFormat("%s %s%s", deberta_multiplier(precision), deberta_instructions(precision),
+                                deberta_multiplies(precision) ? "" : " in float32");
 }
 
 PyObject *binding_known_products(PyObject *module, PyObject *dtype)

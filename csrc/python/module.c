@@ -49,9 +49,11 @@ static PyMethodDef methods[] = {
      PyDoc_STR("linear_layers()\n--\n\nThe implementation of linear layers in new models: own or onednn.")},
     {"dtypes", binding_dtypes, METH_NOARGS,
      PyDoc_STR(
-         "dtypes()\n--\n\nThe types in which linear layers can multiply on this CPU, of float32, bfloat16, int8.")},
+         "dtypes()\n--\n\nThe types that this CPU multiplies, of float32, bfloat16, int8. Without bfloat16, a network "
+         "in it has its\nweights in bfloat16 and multiplies float32.")},
     {"multiplier", binding_multiplier, METH_O,
-     PyDoc_STR("multiplier(dtype, /)\n--\n\nWho multiplies in a type, own or onednn, and the instructions.")},
+     PyDoc_STR("multiplier(dtype, /)\n--\n\nWho multiplies in a type, own or onednn, and the instructions; \"in "
+               "float32\"\nif the CPU does not multiply the type.")},
     {"known_products", binding_known_products, METH_O,
      PyDoc_STR("known_products(dtype, /)\n--\n\nWhether products of known integers are right in this type.")},
     {"onednn_version", onednn_version, METH_NOARGS,

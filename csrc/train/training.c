@@ -87,7 +87,7 @@ enum deberta_status deberta_training_new(const struct deberta_config *config, co
         return fail(DEBERTA_ARGUMENT, "the output layer (%zu, %zu) cannot be the word table (%zu, %zu)",
                     config->num_labels, config->head_size, config->vocab_size, config->embedding_size);
     TRY(check_base(config, options));
-    if (options->bf16 && !deberta_has_precision(DEBERTA_BFLOAT16))
+    if (options->bf16 && !deberta_multiplies(DEBERTA_BFLOAT16))
         return fail(DEBERTA_ARGUMENT, "bf16 needs a CPU with AVX512_BF16; the instruction set in use is %s",
                     isa_names[kernels->isa]);
     if (config->head == DEBERTA_NO_HEAD)

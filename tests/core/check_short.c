@@ -138,25 +138,56 @@ static uint16_t rounded(float value)
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-static double widened(uint16_t half)
+static float widened(uint16_t half)
 {
     uint32_t bits = (uint32_t)half << 16;
     float value;
     memcpy(&value, &bits, sizeof value);
-    return (double)value;
+    return value;
+}
+
+/* Random words of a panel, and its numbers as floats. */
+static int32_t *drawn_panel(size_t steps, size_t width, float *numbers)
+{
+    void *memory;
+    CHECK(memory_alloc(steps * width, 4, &memory) == DEBERTA_OK);
+    uint16_t *halves = memory;
+    for (size_t i = 0; i < steps * width * 2; i++) {
+        halves[i] = rounded(draw());
+        numbers[(i / (2 * width) * 2 + i % 2) * width + i / 2 % width] = widened(halves[i]);
+    }
+    return memory;
+}
+
+/* Ties, zeros, and the largest number, whose nearest is infinity. */
+static void check_rounding(const struct kernels *k, size_t rows, size_t n)
+{
+    static const uint32_t hard[] = {0x3f808000, 0x3f818000, 0x3f817fff, 0x3f818001, 0x80000000, 0x7f7fffff, 0xff7f8000};
+    size_t ld = round_up(n, MAX_PANEL) + MAX_PANEL, ld_to = ld / 2 + 3, whole = round_up(n, MAX_PANEL);
+    float *x = floats(rows * ld), *to = floats(rows * ld_to);
+    memcpy(x, hard, min_size(n, sizeof hard / sizeof *hard) * sizeof *hard);
+    k->round_bf16(x, ld, rows, n, (int32_t *)(void *)to, ld_to);
+    float *in_place = floats_copy(x, rows * ld);
+    k->round_bf16(in_place, ld, rows, n, (int32_t *)(void *)in_place, ld);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t i = 0; i < n; i++) {
+            CHECK(((const uint16_t *)(const void *)(to + r * ld_to))[i] == rounded(x[r * ld + i]));
+            CHECK(((const uint16_t *)(const void *)(in_place + r * ld))[i] == rounded(x[r * ld + i]));
+        }
+        CHECK(memcmp(in_place + r * ld + whole, x + r * ld + whole, MAX_PANEL * sizeof *x) == 0);
+    }
+    release(x, rows * ld), release(to, rows * ld_to), release(in_place, rows * ld);
 }
 
 static void check_bf16(const struct kernels *k, size_t rows, size_t n)
 {
     size_t width = k->panel_width, ld = round_up(n, MAX_PANEL), steps = ld / 2, ldc = width + 3;
     float *x = floats(rows * ld), *c = floats(rows * ldc), *parts = floats(rows * ldc), *bias = floats(width);
-    void *memory[2];
-    CHECK(memory_calloc(rows * steps, 4, &memory[0]) == DEBERTA_OK);
-    CHECK(memory_calloc(steps * width, 4, &memory[1]) == DEBERTA_OK);
-    int32_t *words = memory[0], *panel = memory[1];
-    uint16_t *weights = memory[1], *halves = memory[0];
-    for (size_t i = 0; i < steps * width * 2; i++)
-        weights[i] = rounded(draw());
+    float *weights = floats(ld * width);
+    void *memory;
+    CHECK(memory_calloc(rows * steps, 4, &memory) == DEBERTA_OK);
+    int32_t *words = memory, *panel = drawn_panel(steps, width, weights);
+    uint16_t *halves = memory;
     k->round_bf16(x, ld, rows, n, words, steps);
     struct short_product p = {
         .a = words, .lda = steps, .panel = panel, .steps = steps, .c = c, .ldc = ldc, .rows = rows, .bias = bias};
@@ -171,7 +202,7 @@ static void check_bf16(const struct kernels *k, size_t rows, size_t n)
             double sum = (double)bias[j], size = fabs(sum);
             for (size_t i = 0; i < ld; i++) {
                 CHECK(halves[r * ld + i] == rounded(x[r * ld + i]));
-                double term = widened(halves[r * ld + i]) * widened(weights[(i / 2 * width + j) * 2 + i % 2]);
+                double term = (double)widened(halves[r * ld + i]) * (double)weights[i * width + j];
                 sum += term, size += fabs(term);
             }
             CHECK(fabs((double)c[r * ldc + j] - sum) <= 1e-6 * size);
@@ -179,7 +210,57 @@ static void check_bf16(const struct kernels *k, size_t rows, size_t n)
         }
     }
     release(x, rows * ld), release(c, rows * ldc), release(parts, rows * ldc), release(bias, width);
-    memory_free(memory[0]), memory_free(memory[1]);
+    release(weights, ld * width);
+    memory_free(memory), memory_free(panel);
+}
+
+/* Rows of floats, in one part or two, with and without a panel to prefetch: the bits of `product` with the same numbers
+ * in a panel of floats. What is between the rows of c stays. */
+static void check_widened(const struct kernels *k, size_t rows, size_t steps)
+{
+    size_t width = k->panel_width, n = 2 * steps, lda = n + 5, ldc = width + 3;
+    float *x = floats(rows * lda), *weights = floats(n * width), *bias = floats(width);
+    float *c = floats(rows * ldc), *parts = floats_copy(c, rows * ldc), *wanted = floats_copy(c, rows * ldc);
+    int32_t *panel = drawn_panel(steps, width, weights);
+    struct product exact = {.a = x,
+                            .lda = lda,
+                            .panel = weights,
+                            .k = n,
+                            .c = wanted,
+                            .ldc = ldc,
+                            .rows = rows,
+                            .columns = width,
+                            .bias = bias};
+    k->product(&exact);
+    struct short_product p = {.a = (const int32_t *)(const void *)x,
+                              .lda = lda,
+                              .panel = panel,
+                              .steps = steps,
+                              .c = c,
+                              .ldc = ldc,
+                              .rows = rows,
+                              .bias = bias,
+                              .next = panel};
+    k->product_widened(&p);
+    struct short_product part = p;
+    part.c = parts, part.steps = steps / 3, part.next = NULL;
+    k->product_widened(&part);
+    part.a += 2 * part.steps, part.panel += part.steps * width, part.steps = steps - part.steps, part.accumulate = true;
+    k->product_widened(&part);
+    CHECK(memcmp(c, wanted, rows * ldc * sizeof *c) == 0 && memcmp(parts, wanted, rows * ldc * sizeof *c) == 0);
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t j = 0; j < width; j++) {
+            double sum = (double)bias[j], size = fabs(sum);
+            for (size_t i = 0; i < n; i++) {
+                double term = (double)x[r * lda + i] * (double)weights[i * width + j];
+                sum += term, size += fabs(term);
+            }
+            CHECK(fabs((double)c[r * ldc + j] - sum) <= 1e-6 * size);
+        }
+    }
+    release(x, rows * lda), release(weights, n * width), release(bias, width);
+    release(c, rows * ldc), release(parts, rows * ldc), release(wanted, rows * ldc);
+    memory_free(panel);
 }
 
 /* ---- layers ---- */
@@ -229,12 +310,14 @@ static void check_layers(const struct linear_path *path, double tolerance)
     check_layer(path, 256, 300, 33, tolerance);
 }
 
-/* Weights that are rounded when they are multiplied give the bits of those that are rounded before. */
-static void check_mixed(size_t in, size_t out, size_t rows, int threads)
+/* Two paths give the same bits: weights that are rounded when they are multiplied and those that are rounded before
+ * (mixed, bf16), and weights in bfloat16 and the same ones in float32 (widened, packed). */
+static void check_same_bits(const struct linear_path *first, const struct linear_path *second, size_t in, size_t out,
+                            size_t rows, int threads)
 {
     float *weights = drawn(out * in), *bias = drawn(out);
     struct weight part = {.data = weights, .bias = bias, .rows = out, .scale = 1.0f};
-    const struct linear_path *paths[] = {&linear_bf16, &linear_mixed};
+    const struct linear_path *paths[] = {first, second};
     float *x = NULL, *y[2];
     size_t outputs = 0;
     deberta_set_threads(threads);
@@ -242,6 +325,8 @@ static void check_mixed(size_t in, size_t out, size_t rows, int threads)
     for (int i = 0; i < 2; i++) {
         struct linear linear;
         void *scratch;
+        for (size_t w = 0; paths[i] == &linear_packed && w < out * in; w++)
+            weights[w] = widened(rounded(weights[w]));
         CHECK(linear_init_on(&linear, paths[i], &part, 1, in) == DEBERTA_OK);
         CHECK(memory_alloc(linear_apply_scratch(&linear, rows), 1, &scratch) == DEBERTA_OK);
         x = x ? x : drawn(rows * linear.in_stride);
@@ -287,7 +372,7 @@ static void check_known_products(void)
     bool right;
     for (int type = 0; type < DEBERTA_PRECISIONS; type++) {
         CHECK(deberta_known_products((enum deberta_precision)type, &right) == DEBERTA_OK);
-        CHECK(right == deberta_has_precision((enum deberta_precision)type));
+        CHECK(right);
     }
     const struct kernels *before = kernels;
     struct kernels saturates = *kernels;
@@ -298,6 +383,18 @@ static void check_known_products(void)
     kernels_select(before);
     CHECK(strcmp(deberta_instructions(DEBERTA_FLOAT32), isa_names[kernels->isa]) == 0);
     CHECK(strcmp(deberta_multiplier(DEBERTA_INT8), "own") == 0);
+    CHECK(strcmp(deberta_instructions(DEBERTA_BFLOAT16),
+                 deberta_multiplies(DEBERTA_BFLOAT16) ? "avx512_bf16" : isa_names[kernels->isa]) == 0);
+}
+
+static void check_paths(const struct linear_path *first, const struct linear_path *second)
+{
+    for (int threads = 1; threads <= 3; threads++) {
+        check_same_bits(first, second, 1, 1, 1, threads);
+        check_same_bits(first, second, 33, 70, 26, threads);
+        check_same_bits(first, second, 197, 300, 401, threads);
+        check_same_bits(first, second, 3333, 40, 5, threads);
+    }
 }
 
 static void check_level(bool own)
@@ -308,22 +405,24 @@ static void check_level(bool own)
     check_int8_of(kernels);
     check_layers(&linear_int8, 0.02);
     check_failed_allocations(&linear_int8);
-    CHECK(deberta_has_precision(DEBERTA_INT8) && deberta_has_precision(DEBERTA_FLOAT32));
-    CHECK(deberta_has_precision(DEBERTA_BFLOAT16) == (kernels->product_bf16 != NULL));
+    CHECK(deberta_multiplies(DEBERTA_INT8) && deberta_multiplies(DEBERTA_FLOAT32));
+    CHECK(deberta_multiplies(DEBERTA_BFLOAT16) == (kernels->product_bf16 != NULL));
+    for (size_t n = 1; n <= 67; n++)
+        check_rounding(kernels, 1 + n % 4, n);
+    for (size_t rows = 0; rows <= 26; rows++)
+        check_widened(kernels, rows, 1 + rows * 7 % 35);
+    check_layers(&linear_widened, 0.005);
+    check_paths(&linear_widened, &linear_packed);
+    check_failed_allocations(&linear_widened);
     if (!kernels->product_bf16) {
-        printf("check_short: no bfloat16 with %s\n", isa_names[kernels->isa]);
+        printf("check_short: no products of bfloat16 with %s\n", isa_names[kernels->isa]);
         return;
     }
     for (size_t rows = 1; rows <= 26; rows++)
         check_bf16(kernels, rows, 1 + rows * 7 % 70);
     check_layers(&linear_bf16, 0.01);
     check_layers(&linear_mixed, 0.01);
-    for (int threads = 1; threads <= 3; threads++) {
-        check_mixed(1, 1, 1, threads);
-        check_mixed(33, 70, 26, threads);
-        check_mixed(197, 300, 401, threads);
-        check_mixed(3333, 40, 5, threads);
-    }
+    check_paths(&linear_bf16, &linear_mixed);
     check_failed_allocations(&linear_bf16);
 }
 

@@ -328,7 +328,7 @@ static void check_bf16(const struct network *n)
     static float gradients[2][MOST], d_logits[17 * H];
     struct deberta_training_options options = {.padding = -1};
     struct deberta_training *trainings[2] = {NULL, NULL};
-    bool has = deberta_has_precision(DEBERTA_BFLOAT16);
+    bool has = deberta_multiplies(DEBERTA_BFLOAT16);
     double wrong = 0.0, length = 0.0;
     for (int i = 0; i < 2; i++) {
         options.bf16 = i;
@@ -380,7 +380,7 @@ static void check_training(bool own)
     deberta_training_free(training);
     check_failing_allocations(&n);
     check_frozen(&n, false);
-    if (deberta_has_precision(DEBERTA_BFLOAT16)) {
+    if (deberta_multiplies(DEBERTA_BFLOAT16)) {
         check_frozen(&n, true);
         check_bf16_above_frozen(&n);
         check_bf16_after_infinity();
