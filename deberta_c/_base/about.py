@@ -46,8 +46,10 @@ def show_config() -> None:
     print(f"deberta_c {__version__}")
     print(f"instruction set {_core.isa()} (DEBERTA_C_ISA chooses: scalar, avx2, avx512)")
     print(f"linear layers by {_core.linear_layers()} kernels (DEBERTA_C_MATMUL chooses: own, onednn)")
-    types = ", ".join(f"{dtype} ({_core.multiplier(dtype)})" for dtype in _core.dtypes())
+    types = ", ".join(f"{dtype} ({_core.multiplier(dtype)})" for dtype in ("float32", "bfloat16", "int8"))
     print(f"types of linear layers: {types}")
+    if "bfloat16" not in _core.dtypes():
+        print("bfloat16 is the type of weights only: products need AVX512_BF16, which is not in use")
     print(f"threads {_core.get_num_threads()} (DEBERTA_C_NUM_THREADS or deberta_c.set_num_threads)")
     print(f"oneDNN {_core.onednn_version()}")
     print(f"NumPy {np.__version__}, Python {platform.python_version()}, {platform.machine()} {sys.platform}")

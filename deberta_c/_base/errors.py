@@ -73,6 +73,8 @@ class UntiedWeightsWarning(UserWarning):
 class PrecisionWarning(UserWarning):
     """The results of a network in bfloat16 or int8 differ too much from those in float32; attribute `dtype` names it.
 
+    Or the CPU does not multiply bfloat16: the results are right, but only weights are in that type.
+
     >>> PrecisionWarning("labels differ", dtype="int8").dtype
     'int8'
     """

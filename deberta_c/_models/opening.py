@@ -40,6 +40,7 @@ from deberta_c._models.precision import (
     kept_tensors,
     units,
     wanted_dtype,
+    weights_only,
 )
 from deberta_c._models.tensor_names import (
     DECODER,
@@ -166,7 +167,8 @@ class OpenedModel:
         Errors: OSError for a missing directory or file, ValueError for a file that is damaged, does not match the
         configuration or contains NaN, TypeError for an unknown option. Warnings: MissingHeadWarning names the missing
         tensors of the head; such a model raises RuntimeError when it is called. UnexpectedWeightsWarning names tensors
-        that are not used; PrecisionWarning says that `dtype` did not pass the self-test.
+        that are not used; PrecisionWarning says that `dtype` did not pass the self-test, or that this CPU does not
+        multiply it.
         """
         where, options = hub_options(options)
         variant = options.get("variant")
@@ -205,11 +207,12 @@ class OpenedModel:
         """Another model with the same weights, whose encoder's linear layers multiply in another type.
 
         "float32" is exact. "int8": each output of a layer has a scale, and each token a scale and a zero, found while
-        running; sums are exact. "bfloat16": weights and inputs are rounded, sums are float32; only with AVX512_BF16.
-        With AVX512_BF16 attention multiplies bfloat16 in both types, except in layers whose queries, keys or values
-        stay in float32. Everything else (softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that
-        stay in float32, too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of
-        config.json, which `save_pretrained` writes. Results are the same for any number of threads and in any batch.
+        running; sums are exact. "bfloat16": weights and inputs are rounded, sums are float32. On a CPU without
+        AVX512_BF16 only weights are rounded, products are in float32, and a PrecisionWarning says so. With AVX512_BF16
+        attention multiplies bfloat16 in both types, except in layers whose queries, keys or values stay in float32.
+        Everything else (softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that stay in float32,
+        too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of config.json, which
+        `save_pretrained` writes. Results are the same for any number of threads and in any batch.
 
         A self-test, well under a second, multiplies known numbers and runs a few texts in both types. It warns
         (PrecisionWarning) if labels differ, except where float32 prefers its label by at most 0.1 in logits, or if a
@@ -217,7 +220,7 @@ class OpenedModel:
         of this CPU that passes, with a warning if that is not the first. The `precision` of another model is taken
         without a test. For float32 the result may be the model itself.
 
-        Errors: ValueError for a type that is unknown or that the CPU lacks, or a name in `keep` that no layer has.
+        Errors: ValueError for a type that is unknown, or a name in `keep` that no layer has.
 
         >>> import deberta_c
         >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -243,6 +246,9 @@ class OpenedModel:
         if failures:
             model = exact if wanted == "auto" and why else model
             self._warn_of_precision(failures, model)
+        if notice := weights_only(model.precision.dtype):
+            text = f"{self.name_or_path or type(self).__name__!r}: {notice}"
+            warn_caller(PrecisionWarning(text, dtype=model.precision.dtype))
         return model
 
     def check_precision(

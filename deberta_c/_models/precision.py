@@ -13,6 +13,7 @@ DTYPES = ("float32", "bfloat16", "int8")
 KEEP = "low_precision_keep"  # the key of config.json that names layers in float32
 
 _FASTEST = ("int8", "bfloat16")  # for "auto"
+_FASTER_WEIGHTS = ("avx2",)  # instruction sets where weights in bfloat16 alone are measured to be faster
 _LINEAR = re.compile(
     r"deberta\.encoder\.layer\.\d+\."
     r"(attention\.self\.(query|key|value)_proj|attention\.output\.dense|intermediate\.dense|output\.dense)\.weight"
@@ -37,7 +38,10 @@ class Precision(NamedTuple):
 
     @property
     def kernels(self) -> str:
-        """The library that multiplies, "own" or "onednn", and its instructions, such as "own avx512_vnni"."""
+        """The library that multiplies, "own" or "onednn", and its instructions, such as "own avx512_vnni".
+
+        In bfloat16, "own avx2 in float32" says that the CPU does not multiply it: only weights are in that type.
+        """
         return _core.multiplier(self.dtype)
 
     def __str__(self) -> str:
@@ -70,7 +74,7 @@ def wanted_dtype(options: Mapping[str, Any]) -> Any:
 
 
 def checked_dtype(value: Any, name: str = "dtype") -> Any:
-    """The name of a type that networks can have on this CPU, or "auto"; a Precision as it is.
+    """The name of a type that networks can have, or "auto"; a Precision as it is.
 
     NumPy's and torch's types count as their names. Errors: ValueError names the remedy.
 
@@ -78,7 +82,6 @@ def checked_dtype(value: Any, name: str = "dtype") -> Any:
     'int8'
     """
     if isinstance(value, Precision):
-        _require(value.dtype, name)
         return value
     shown = str(getattr(value, "__name__", value)).removeprefix("torch.")
     if shown == "auto":
@@ -88,13 +91,26 @@ def checked_dtype(value: Any, name: str = "dtype") -> Any:
             f'{name} is {value!r}; the network computes in float32, bfloat16 or int8: give "float32", "bfloat16", '
             '"int8", or "auto" for the fastest that passes its self-test'
         )
-    _require(shown, name)
     return shown
 
 
 def fastest() -> list[str]:
-    """The types that "auto" tries, the fastest first."""
-    return [name for name in _FASTEST if name in _core.dtypes()]
+    """The types that "auto" tries, the fastest first: those that are faster than float32 on this CPU."""
+    return [name for name in _FASTEST if name in _core.dtypes() or _core.isa() in _FASTER_WEIGHTS]
+
+
+def weights_only(dtype: str) -> str:
+    """What happens in a type that this CPU does not multiply; empty if it does.
+
+    >>> weights_only("int8")
+    ''
+    """
+    if dtype in _core.dtypes():
+        return ""
+    return (
+        f"products in {dtype} need AVX512_BF16 (instruction set in use: {_core.isa()}): the weights of linear layers "
+        f'are in {dtype}, half the memory, and products in float32; give dtype="int8" for more speed'
+    )
 
 
 def units(sources: Iterable[Source], family: str) -> list[Unit]:
@@ -140,12 +156,3 @@ def kept_tensors(keep: Iterable[str], among: Iterable[Unit]) -> list[str]:
 
 def _example(among: Iterable[Unit]) -> list[str]:
     return [unit.layers[0] for unit in among][-1:]
-
-
-def _require(dtype: str, name: str) -> None:
-    """ValueError for a type that this CPU lacks."""
-    if dtype not in _core.dtypes():
-        raise ValueError(
-            f'{name} is "{dtype}", which needs a CPU with AVX512_BF16 (instruction set in use: {_core.isa()}); give '
-            '"int8", "float32", or "auto" for the fastest that passes its self-test'
-        )

@@ -387,9 +387,6 @@ def test_the_table_of_entailment_has_the_largest_label_beside_the_accuracies():
     assert "| the largest label |  | 30.0% | 30.0% | 30.0% |" in text
 
 
-LOW = [name for name in many_cores.DTYPES if name in _core.dtypes()]
-
-
 @pytest.mark.filterwarnings("ignore::deberta_c.PrecisionWarning")
 def test_many_cores_checks_before_it_measures(tmp_path, capsys, monkeypatch):
     settings = CONFIGS["v3-xsmall"] | {"vocab_size": 64, "hidden_size": 64, "num_attention_heads": 1}
@@ -401,7 +398,7 @@ def test_many_cores_checks_before_it_measures(tmp_path, capsys, monkeypatch):
     printed = capsys.readouterr().out
     found = json.loads((tmp_path / "cores.json").read_text())
     assert found["seconds"].keys() == {"1", "2"}
-    assert list(found["seconds"]["1"]) == list(found["checks"]) == LOW
+    assert list(found["seconds"]["1"]) == list(found["checks"]) == list(many_cores.DTYPES)
     assert found["right"]
     assert "| 2 | " in printed
     assert "float32 beside transformers: not installed" in printed
@@ -433,11 +430,11 @@ def precision_results(**more):
 
 
 def test_the_table_of_precisions_shows_ratios_of_rounds_and_what_is_missing():
-    text = low_precision.table(precision_results(lacks={"deberta_c bfloat16": "this CPU has no AVX512_BF16"}))
+    text = low_precision.table(precision_results(lacks={"OpenVINO bf16": "this CPU has no AVX512_BF16"}))
     row = next(line for line in text.splitlines() if line.startswith("| 1x16"))
     assert row.startswith("| 1x16 | 950.0 (0.013) | - | 350.0 (0.013) | - | 700.0 (0.013) | - | 2,000.0 (0.013) | - |")
     assert row.endswith("| 2.00x (2.5x, missed) | 2.75x (2.2x, met) |")
-    assert "Not measured: deberta_c bfloat16, because this CPU has no AVX512_BF16." in text
+    assert "Not measured: OpenVINO bf16, because this CPU has no AVX512_BF16." in text
 
 
 def test_precisions_alternate_and_differ_by_so_much(monkeypatch):

@@ -85,6 +85,7 @@ def test_golden_networks(isa: str, matmul: str) -> None:
         isa,
         matmul,
         str(HERE / "unit" / "models" / "test_golden.py::test_golden"),
+        str(HERE / "unit" / "models" / "test_precision.py::test_weights_in_bfloat16_beside_double_precision"),
         DEBERTA_C_ISA=isa,
         DEBERTA_C_MATMUL=matmul,
     )

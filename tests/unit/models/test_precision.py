@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -13,10 +14,13 @@ import pytest
 
 import deberta_c
 from deberta_c import AutoModelForSequenceClassification, Precision, PrecisionWarning, _core
+from deberta_c._cli.main import main
 from deberta_c._models import agreement
-from tests.support.tiny_models import BERT, CONV, TINY, V1, write_model
+from tests.support.numpy_network import Network
+from tests.support.tiny_models import BERT, CONV, TINY, V1, tiny_tensors, write_model
 
-LOW = [name for name in _core.dtypes() if name != "float32"]
+LOW = ["bfloat16", "int8"]
+weights_only = pytest.mark.skipif("bfloat16" in _core.dtypes(), reason="this CPU multiplies bfloat16")
 IDS = [[1, 7, 9, 30, 31, 8, 2], [1, 30, 2, 0, 0, 0, 0]]
 MASK = [[1] * 7, [1] * 3 + [0] * 4]
 TEXTS = ["See you at home", "You have won a prize, call now!", "ok"]
@@ -101,7 +105,7 @@ def test_names_of_types(spam):
     assert spam.to(dtype="float32") is spam.to("cpu") is spam
 
 
-def test_wrong_arguments(spam, monkeypatch):
+def test_wrong_arguments(spam):
     for wrong, error, message in (
         ({"dtype": "float16"}, ValueError, "dtype is 'float16'; .* float32, bfloat16 or int8"),
         ({"dtype": "int8", "torch_dtype": "float32"}, ValueError, "give dtype only"),
@@ -116,9 +120,98 @@ def test_wrong_arguments(spam, monkeypatch):
         spam.to(dtype="int8")
     with pytest.raises(ValueError, match=r"open in float32; give model.to_dtype\(\"int8\"\)"):
         deberta_c.pipeline("text-classification", spam, dtype="int8")
+
+
+def test_a_cpu_that_does_not_multiply_bfloat16_has_weights_in_it(spam, monkeypatch):
     monkeypatch.setattr(_core, "dtypes", lambda: ("float32", "int8"))
-    with pytest.raises(ValueError, match='dtype is "bfloat16", which needs a CPU with AVX512_BF16'):
-        spam.to_dtype("bfloat16")
+    says = r"products in bfloat16 need AVX512_BF16 \(instruction set in use: \w+\): .* half the memory, and products in"
+    with pytest.warns(PrecisionWarning, match=says) as caught:
+        low = AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model(), dtype="bfloat16")
+    assert [(warning.message.dtype, warning.filename) for warning in caught] == [("bfloat16", __file__)]
+    with pytest.warns(PrecisionWarning, match=says) as caught:
+        classifier = deberta_c.pipeline("text-classification", deberta_c.default_model(), dtype="bfloat16")
+    assert len(caught) == 1
+    assert low._core.memory < spam._core.memory
+    assert low.predict_labels(TEXTS).tolist() == spam.predict_labels(TEXTS).tolist()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert [answer["label"] for answer in classifier(TEXTS)] == low.predict_labels(TEXTS).tolist()
+        again = pickle.loads(pickle.dumps(low))
+        assert again.precision == spam.to_dtype(low.precision).precision == Precision("bfloat16")
+        assert spam.check_precision(TEXTS, dtype="bfloat16").passed
+        assert spam.to_dtype("auto").precision.dtype == "int8"
+    np.testing.assert_array_equal(again.predict(TEXTS), low.predict(TEXTS))
+    monkeypatch.setattr(_core, "known_products", lambda dtype: False)
+    with pytest.warns(PrecisionWarning) as caught:
+        assert spam.to_dtype("bfloat16").precision.dtype == "bfloat16"
+    assert [bool(re.search(says, str(warning.message))) for warning in caught] == [False, True]
+    monkeypatch.setattr(_core, "isa", lambda: "avx512")  # where weights in bfloat16 are not measured
+    with pytest.warns(PrecisionWarning, match="the network computes in float32 instead"):
+        assert spam.to_dtype("auto") is spam
+    monkeypatch.setattr(_core, "isa", lambda: "avx2")
+    monkeypatch.setattr(_core, "known_products", lambda dtype: dtype != "int8")
+    with pytest.warns(PrecisionWarning, match=f"the network computes in bfloat16 instead|{says}") as caught:
+        assert spam.to_dtype("auto").precision.dtype == "bfloat16"
+    assert len(caught) == 2
+
+
+@weights_only
+def test_weights_in_bfloat16_are_named(spam, capsys):
+    low = spam.to_dtype(Precision("bfloat16"))
+    assert low.precision.kernels == _core.multiplier("bfloat16") == f"own {_core.isa()} in float32"
+    assert f", bfloat16 by own {_core.isa()} in float32" in repr(low)
+    deberta_c.show_config()
+    shown = capsys.readouterr().out
+    assert f"bfloat16 (own {_core.isa()} in float32), int8 (own " in shown
+    assert "bfloat16 is the type of weights only" in shown
+    assert main(["text", "--dtype", "bfloat16", TEXTS[0]]) == 0
+    assert capsys.readouterr().err.count("products in bfloat16 need AVX512_BF16") == 1
+
+
+def rounded(weight):
+    """The nearest numbers of bfloat16, of two the even ones."""
+    bits = weight.astype(np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).view(np.float32)
+
+
+class Rounded(Network):
+    """The network whose encoder has weights in bfloat16; those of queries are rounded with the scale of the scores."""
+
+    def __init__(self, config, tensors):
+        super().__init__(config, tensors)
+        size = config["hidden_size"] // config["num_attention_heads"]
+        self.scale = np.float32(1 / np.sqrt(size * self.divisor))
+        linear = re.compile(r".*\.layer\..*(_proj|query|key|value|dense)\.weight")
+        found = {name: self.rounded(name, tensor) for name, tensor in tensors.items() if linear.fullmatch(name)}
+        self.content = Network(config, tensors | found)
+        self.tensors |= {name: self.content.tensors[name] for name in found if name.endswith("dense.weight")}
+
+    def rounded(self, name, tensor):
+        if name.endswith(("query.weight", "query_proj.weight")):
+            return rounded(tensor * self.scale) / np.float64(self.scale)
+        if not name.endswith("in_proj.weight"):
+            return rounded(tensor)
+        parts = tensor.reshape(self.config["num_attention_heads"], 3, -1)  # queries, keys, values
+        queries = rounded(parts[:, :1] * self.scale) / np.float64(self.scale)
+        return np.concatenate([queries, rounded(parts[:, 1:])], axis=1).reshape(tensor.shape)
+
+    def projections(self, name, queries, keys):
+        """Positions are projected in float32."""
+        return (
+            *self.content.projections(name, queries, keys)[:3],
+            *super().projections(name, queries, keys)[3:],
+        )
+
+
+@weights_only
+@pytest.mark.parametrize("base", [TINY, V1, CONV, BERT, {**TINY, "share_att_key": False}])
+def test_weights_in_bfloat16_beside_double_precision(tmp_path, base):
+    folder, tensors = write_model(tmp_path, base=base), tiny_tensors(base)
+    low = AutoModelForSequenceClassification.from_pretrained(folder, dtype=Precision("bfloat16"))
+    exact, emulated = (network(base, tensors).logits("sequence", IDS[0]) for network in (Network, Rounded))
+    found = logits(low)[0]
+    np.testing.assert_allclose(found, emulated, atol=5e-5)
+    assert abs(found - exact).max() > 1e-3
 
 
 def test_a_pipeline_in_int8(spam):
@@ -133,7 +226,7 @@ def test_a_saturating_machine_is_found_out(spam, monkeypatch):
     with pytest.warns(PrecisionWarning, match="this CPU multiplies int8 wrongly: known products") as caught:
         assert spam.to_dtype("int8").precision.dtype == "int8"
     assert caught[0].message.dtype == "int8"
-    monkeypatch.setattr(_core, "dtypes", lambda: ("float32", "int8"))
+    monkeypatch.setattr(_core, "known_products", lambda dtype: False)
     with pytest.warns(PrecisionWarning, match="the network computes in float32 instead"):
         assert spam.to_dtype("auto") is spam
 
