@@ -39,6 +39,7 @@ except ImportError as error:
     ) from error
 
 from deberta_c._base.about import default_model
+from deberta_c._base.checks import boolean
 from deberta_c._base.errors import MissingHeadWarning, UnexpectedWeightsWarning, short
 from deberta_c._base.threads import threads
 from deberta_c._columns.texts import is_missing, texts_of
@@ -149,7 +150,7 @@ class _FineTuned(_Estimator):
                 max_length=self.max_length,
                 class_weight=class_weight,
                 sample_weight=None if sample_weight is None else _check_sample_weight(sample_weight, firsts),
-                validation=self.validation_fraction if self.early_stopping else None,
+                validation=self.validation_fraction if boolean("early_stopping", self.early_stopping) else None,
                 metric=self.metric,
                 patience=self.patience,
                 seed=_seed(self.random_state),

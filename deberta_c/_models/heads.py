@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
+from deberta_c._base.checks import boolean
 from deberta_c._base.suggest import unknown_option
 from deberta_c._columns.frames import (
     NewColumns,
@@ -437,6 +438,7 @@ class SequenceClassifier(_Labelled):
         prefix: str,
     ) -> Any:
         """The result of `predict_frame`; `scores` makes those (N, C) of two columns, named for its messages."""
+        proba = boolean("proba", proba)
         if isinstance(frame, list) and not frame:
             return []  # of no dicts
         frame = as_frame(frame)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
+from deberta_c._base.checks import boolean
 from deberta_c._columns.texts import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
 from deberta_c._models.packing import offsets_of, stretches
 from deberta_c._tokenizers.inputs import members, unzip
@@ -294,7 +295,7 @@ def _places(rows: Rows, chosen: NDArray[np.int64]) -> tuple[NDArray[np.int64], N
 @contextmanager
 def progress_bar(wanted: bool, total: int | None) -> Iterator[Callable[[int], object]]:
     """A function to call with the number of rows that were completed."""
-    if not wanted:
+    if not boolean("progress", wanted):
         yield lambda _: None
         return
     if find_spec("tqdm") is not None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from deberta_c import _core
+from deberta_c._base.checks import boolean
 from deberta_c._base.errors import warn_caller
 from deberta_c._base.suggest import nearest
 from deberta_c.training.schedules import schedule_of
@@ -104,8 +105,8 @@ class TrainingArguments:
     with one UserWarning. Training computes in float32 unless `bf16` is True. Older names (`warmup_ratio`,
     `evaluation_strategy`, `group_by_length`, ...) work with one FutureWarning.
 
-    Errors: TypeError for an unknown name, with the nearest one; ValueError for an invalid value, and for an
-    option that deberta_c does not have.
+    Errors: TypeError for an unknown name, with the nearest one, and for a str in place of a bool; ValueError for an
+    invalid value, and for an option that deberta_c does not have.
 
     >>> arguments = TrainingArguments("out", num_train_epochs=2, warmup_steps=0.1)
     >>> arguments.learning_rate, arguments.get_warmup_steps(50)
@@ -193,7 +194,11 @@ class TrainingArguments:
         for name, known in _CHOICES.items():
             setattr(self, name, _choice(name, getattr(self, name), known))
         self.lr_scheduler_type = str(getattr(self.lr_scheduler_type, "value", self.lr_scheduler_type))
-        self.bf16 = _multiplied("bf16", self.bf16)
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.type in (bool, bool | None):
+                setattr(self, field.name, field.default if value is None else boolean(field.name, value))
+        self.require_bf16()
         if self.optim == "xadam" and self.adam_epsilon == 1e-8:
             self.adam_epsilon = 1e-6
         if self.disable_tqdm is None:
@@ -276,6 +281,14 @@ class TrainingArguments:
                     f"{self.save_steps}, eval_steps {self.eval_steps}"
                 )
 
+    def require_bf16(self) -> None:
+        """Raises ValueError when `bf16` is set on a CPU that cannot do it, such as after it was unpickled there."""
+        if self.bf16 and "bfloat16" not in _core.dtypes():
+            raise ValueError(
+                f"bf16 is {self.bf16!r}, which needs a CPU with AVX512_BF16 (instruction set in use: {_core.isa()}); "
+                "leave it out to train in float32"
+            )
+
     @property
     def train_batch_size(self) -> int:
         """Rows of a batch in training."""
@@ -340,16 +353,6 @@ def integer(name: str, value: Any, least: float, other: str = "") -> int:
         return int(number)
     limit = "" if least == -math.inf else f" of at least {least}"
     raise ValueError(f"{name} is {value!r}; it must be an integer{limit}{other}")
-
-
-def _multiplied(name: str, value: Any) -> bool:
-    """Whether products are in bfloat16."""
-    if value and "bfloat16" not in _core.dtypes():
-        raise ValueError(
-            f"{name} is {value!r}, which needs a CPU with AVX512_BF16 (instruction set in use: {_core.isa()}); leave "
-            "it out to train in float32"
-        )
-    return bool(value)
 
 
 def _options_of(given: Any) -> Any:
@@ -439,11 +442,11 @@ def _today(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
     for name, value in options.items():
         if name == "group_by_length":
             said.append('group_by_length is now train_sampling_strategy="group_by_length"')
-            if value:
+            if boolean(name, value):
                 found["train_sampling_strategy"] = "group_by_length"
         elif name == "include_inputs_for_metrics":
             said.append('include_inputs_for_metrics is now include_for_metrics=["inputs"]')
-            found["include_for_metrics"] = ["inputs"] if value else []
+            found["include_for_metrics"] = ["inputs"] if boolean(name, value) else []
         elif name in _RENAMED:
             said.append(f"{name} is now {_RENAMED[name]}")
             if _RENAMED[name] not in options:

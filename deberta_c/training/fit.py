@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import boolean
 from deberta_c._base.errors import short
 from deberta_c._columns.frames import table_of
 from deberta_c._models.auto import AutoModelForSequenceClassification, opened
@@ -73,7 +74,7 @@ def fit(
     own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
     if patience is not None and (not isinstance(patience, int) or patience < 1):
         raise ValueError(f"patience is {patience!r}; it must be at least 1 epoch, or None to train all epochs")
-    seed = integer("seed", seed, 0)
+    seed, progress, resume = integer("seed", seed, 0), boolean("progress", progress), boolean("resume", resume)
     if resume and output_dir is None:
         raise ValueError(f"resume is {resume!r}, but output_dir is None; give the directory that has the checkpoints")
     columns, validation = read_columns(texts, labels, text_pairs, text, label, text_pair, validation)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import boolean
 from deberta_c._base.extras import require
 from deberta_c._base.tables import html_table, text_table
 from deberta_c._files.atomic import require_writable
@@ -143,7 +144,7 @@ def pretrain(
     tokenizer, output = as_tokenizer(tokenizer), Path(output_dir).expanduser()
     if steps is not None:
         steps = integer("steps", steps, 1, ", or None")
-    seed = integer("seed", seed, 0)
+    seed, progress, resume = integer("seed", seed, 0), boolean("progress", progress), boolean("resume", resume)
     if not 0 <= detection_weight < math.inf:
         raise ValueError(f"detection_weight is {detection_weight!r}; it must be a number of at least 0")
     files = checked_paths(files)

@@ -507,6 +507,7 @@ class Trainer(Reports):
 
     def _session_options(self) -> dict[str, Any]:
         args = self.args
+        args.require_bf16()
         return {"seed": args.seed, "checkpointing": bool(args.activation_checkpointing), "bf16": args.bf16}
 
     def _current(self) -> Session:

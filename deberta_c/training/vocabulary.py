@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from deberta_c._base.checks import boolean
 from deberta_c._files.atomic import new_files
 from deberta_c._tokenizers.tokenizer import DebertaV2TokenizerFast
 
@@ -44,6 +45,7 @@ def train_tokenizer(
         import sentencepiece
     except ImportError as error:
         raise ImportError("train_tokenizer needs sentencepiece; `pip install sentencepiece`") from error
+    lower_case, byte_fallback = boolean("lower_case", lower_case), boolean("byte_fallback", byte_fallback)
     least = _SPECIAL + _BYTES * byte_fallback + 2
     if vocab_size < least:
         raise ValueError(f"vocab_size is {vocab_size}; it must be at least {least}, special tokens and bytes included")

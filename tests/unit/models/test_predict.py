@@ -122,6 +122,14 @@ def test_one_warning_of_the_cuts_in_all_windows(model, windows_of_two):
     assert len(caught) == 1
 
 
+@pytest.mark.parametrize("name", ["progress", "proba"])
+def test_booleans(model, name):
+    """Any str except an empty one is true in Python."""
+    call = model.predict_frame if name == "proba" else model.predict
+    with pytest.raises(TypeError, match=f"{name} is 'no' of type str; give True or False"):
+        call({"text": TEXTS} if name == "proba" else TEXTS, **{name: "no"})
+
+
 def test_progress_of_windows(model, windows_of_two, capsys, monkeypatch):
     monkeypatch.setattr("deberta_c._models.predict.find_spec", lambda _: None)  # tqdm is not installed
     model.predict(TEXTS, progress=True)

@@ -315,6 +315,11 @@ def test_weights_of_rows_and_classes(tiny, fitted):
     assert np.allclose(balanced.predict_proba(TEXTS), same, atol=1e-5)
 
 
+def test_early_stopping_is_a_bool(tiny):
+    with pytest.raises(TypeError, match="early_stopping is 'no' of type str; give True or False"):
+        DebertaClassifier(tiny, early_stopping="no").fit(TEXTS, LABELS)
+
+
 def test_early_stopping(tiny):
     found = DebertaClassifier(
         tiny,

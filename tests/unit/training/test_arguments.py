@@ -1,7 +1,10 @@
-"""TrainingArguments: older names, names that change nothing, names that are refused, and unknown ones."""
+"""TrainingArguments: booleans, older names, names that change nothing, names that are refused, and unknown ones."""
 
+import re
 import warnings
+from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from deberta_c import Trainer, TrainingArguments
@@ -13,6 +16,26 @@ VALUES = {
     "evaluation_strategy": "epoch", "gradient_checkpointing": True, "gradient_checkpointing_kwargs": {},
     "no_cuda": True, "per_gpu_eval_batch_size": 4, "per_gpu_train_batch_size": 4, "warmup_ratio": 0.25,
 }  # fmt: skip
+
+
+BOOLEANS = [field.name for field in fields(TrainingArguments) if field.type in (bool, bool | None)]
+
+
+@pytest.mark.parametrize("name", [*BOOLEANS, "group_by_length", "include_inputs_for_metrics"])
+@pytest.mark.parametrize("value", ["no", "False", "", 2, 0.0])
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_bool_is_not_a_str(name, value):
+    """Any str except an empty one is true in Python."""
+    with pytest.raises(TypeError, match=re.escape(f"{name} is {value!r} of type {type(value).__name__}; give True or")):
+        TrainingArguments(**{name: value})
+
+
+def test_what_counts_as_a_bool():
+    made = TrainingArguments(dataloader_drop_last=np.True_, eval_on_start=1, do_train=0, bf16=None)
+    assert [made.dataloader_drop_last, made.eval_on_start, made.do_train, made.bf16] == [True, True, False, False]
+    assert '"dataloader_drop_last": true' in made.to_json_string()
+    assert TrainingArguments().activation_checkpointing is TrainingArguments().greater_is_better is None
+    assert {"bf16", "freeze_embeddings", "greater_is_better", "load_best_model_at_end"} < set(BOOLEANS)
 
 
 def warned(**options):

@@ -1,6 +1,7 @@
 """Training in bfloat16: who may ask for it, what it leaves in float32, what it learns, and what is resumed."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from deberta_c import TrainingArguments, _core
 from deberta_c._cli.main import main
 from tests.unit.training.test_core import IDS, OFFSETS, loss_of, model, training_of
 from tests.unit.training.test_fit import LABELS, SHORT, TEXTS, new_model
-from tests.unit.training.test_trainer import data, small_model, tokenizer, trainer_of, weights, write_csv
+from tests.unit.training.test_trainer import data, same, small_model, tokenizer, trainer_of, weights, write_csv
 
 __all__ = ["model", "tokenizer"]
 needs_bfloat16 = pytest.mark.skipif("bfloat16" not in _core.dtypes(), reason="this CPU has no AVX512_BF16")
@@ -26,6 +27,20 @@ def test_a_cpu_without_it_refuses(monkeypatch, tmp_path, capsys):
     assert main(["train", str(write_csv(tmp_path / "train.csv", 20)), "--out", str(tmp_path / "out"), "--bf16"]) == 1
     assert "bf16 is True, which needs a CPU with AVX512_BF16" in capsys.readouterr().err
     assert not TrainingArguments(bf16=False).bf16
+
+
+def test_arguments_of_another_cpu(monkeypatch, tokenizer, tmp_path):
+    """Pickled where the CPU has it, or set after the arguments were made."""
+    trainer = trainer_of(tokenizer, tmp_path)
+    monkeypatch.setattr(_core, "dtypes", lambda: ("float32", "bfloat16", "int8"))
+    pickled = pickle.dumps(TrainingArguments(str(tmp_path), bf16=True))
+    monkeypatch.setattr(_core, "dtypes", lambda: ("float32", "int8"))
+    trainer.args = pickle.loads(pickled)
+    before = weights(trainer.model)
+    for call in (trainer.train, trainer.evaluate):
+        with pytest.raises(ValueError, match=REFUSED):
+            call()
+    assert same(weights(trainer.model), before)
 
 
 def test_the_core_refuses_it_as_well(model):

@@ -65,6 +65,9 @@ def test_numbers_of_numpy_are_numbers():
         ({"seed": "a"}, ValueError, "seed is 'a'"),
         ({"seed": 1.5}, ValueError, "seed is 1.5"),
         ({"lr_scheduler_kwargs": "{"}, ValueError, "lr_scheduler_kwargs"),
+        ({"progress": "no"}, TypeError, "progress is 'no' of type str; give True or False"),
+        ({"resume": "no"}, TypeError, "resume is 'no' of type str; give True or False"),
+        ({"freeze_embeddings": "no"}, TypeError, "freeze_embeddings is 'no'"),
         ({"resume": True}, ValueError, "resume is True, but output_dir is None"),
         ({"learning_rate": 1e10}, FloatingPointError, "eval_loss after step 2 is nan; lower learning_rate"),
         ({"learning_rate": 1e10, "validation": None}, FloatingPointError, "answers NaN or infinity"),
@@ -322,6 +325,8 @@ def test_ragged_and_plain_rows_with_masks(tokenizer, tmp_path):
     [
         ({"steps": 0}, ValueError, "steps is 0; it must be an integer of at least 1, or None"),
         ({"seed": "a"}, ValueError, "seed is 'a'"),
+        ({"progress": "no"}, TypeError, "progress is 'no'"),
+        ({"resume": "no"}, TypeError, "resume is 'no'"),
         ({"batch_size": 0}, ValueError, "^batch_size is 0"),
         ({"validation": 0}, ValueError, "validation is 0"),
         ({"detection_weight": float("nan")}, ValueError, "detection_weight is nan"),
