@@ -87,18 +87,28 @@ class PrecisionWarning(UserWarning):
 def warn_caller(warning: Warning) -> None:
     """Issues a warning that points to the line which called the package, however deep this is called.
 
-    Where scikit-learn calls the package, it is the line that called scikit-learn.
+    Where scikit-learn calls the package, it is the line that called scikit-learn, and one call of it, such as the `fit`
+    of a GridSearchCV, issues a warning of the same text once.
     """
-    level, frame = 1, sys._getframe()
+    level, frame, search = 1, sys._getframe(), None
     while frame.f_back is not None and _is_between(frame):
+        search = frame if _library(frame) == "sklearn" else search
         level, frame = level + 1, frame.f_back
-    warnings.warn(warning, stacklevel=level)
+    # A frame keeps a name that its code does not use until the call ends. The filters of Python cannot do this:
+    # catch_warnings, which scikit-learn enters for each model, makes them forget what was shown.
+    issued = set() if search is None else search.f_locals.setdefault("__issued_by_deberta_c__", set())
+    if (type(warning), str(warning)) not in issued:
+        warnings.warn(warning, stacklevel=level)
+        issued.add((type(warning), str(warning)))
 
 
 def _is_between(frame: FrameType) -> bool:
     """Whether a frame is one of the package, or of a library that calls it for a user."""
-    library = str(frame.f_globals.get("__name__")).partition(".")[0]
-    return frame.f_code.co_filename.startswith(_HERE) or library in ("sklearn", "joblib")
+    return frame.f_code.co_filename.startswith(_HERE) or _library(frame) in ("sklearn", "joblib")
+
+
+def _library(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
 def import_error(error: ImportError) -> ImportError:

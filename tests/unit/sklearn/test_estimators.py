@@ -435,10 +435,17 @@ def test_a_label_that_no_row_of_a_fold_has(tiny):
     assert {warning.filename for warning in caught} == {__file__}
 
 
-def test_warnings_of_folds_point_to_the_caller(tiny):
-    estimator = DebertaClassifier(tiny, epochs=1, learning_rate=1e-12)
+def test_a_search_warns_once_for_all_folds(tiny):
+    """At the line that called it, and again when it is called again; a warning that is an error is one in each fold."""
+    search = GridSearchCV(DebertaClassifier(tiny, epochs=1, learning_rate=1e-12), {"batch_size": [4, 8]}, cv=2)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        GridSearchCV(estimator, {"batch_size": [4, 8]}, cv=2, scoring="f1_micro").fit(TEXTS, LABELS)
-    shown = [warning for warning in caught if "the model gives all rows that it learnt from one label" in str(warning)]
-    assert {warning.filename for warning in shown} == {__file__}
+        for _ in range(2):
+            search.fit(TEXTS, LABELS)
+    shown = [found for found in caught if "the model gives all rows that it learnt from one label" in str(found)]
+    assert {found.filename for found in shown} == {__file__}
+    assert [str(found.message) for found in shown] == [str(shown[0].message)] * 2
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        with pytest.raises(ValueError, match="All the 2 fits failed"):
+            cross_val_score(search.estimator, TEXTS, LABELS, cv=2)
