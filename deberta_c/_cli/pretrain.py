@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deberta_c._cli.training import BF16, OPTIMIZERS, check_directory
+from deberta_c._cli.training import BF16, OPTIMIZERS, add_teacher_options, check_directory, teacher_options
 from deberta_c._files.json import read_json
 from deberta_c._models.auto import AutoModelForMaskedLM, AutoModelForPreTraining
 from deberta_c._models.config import AutoConfig
@@ -56,6 +56,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--optimizer", choices=tuple(OPTIMIZERS), default="adamw", help="xadam is that of the DeBERTa paper"
     )
+    add_teacher_options(command, "a masked language model of the same vocabulary, whose logits the model is to follow")
     command.add_argument("--bf16", action="store_true", help=BF16)
     command.add_argument("--save-steps", type=int, default=500, help="updates between checkpoints (default: 500)")
     command.add_argument("--save-limit", type=int, default=2, help="checkpoints that are kept (default: 2)")
@@ -94,6 +95,7 @@ def run(options: argparse.Namespace) -> None:
         optim=OPTIMIZERS[options.optimizer],
         gradient_accumulation_steps=options.accumulation,
         bf16=options.bf16,
+        **teacher_options(options),
         save_steps=options.save_steps,
         save_total_limit=options.save_limit,
     )

@@ -46,19 +46,6 @@ def add_options(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument("--weight-decay", type=float, default=0.01, help="decoupled weight decay (default: 0.01)")
     command.add_argument(
-        "--teacher", metavar="DIR", help="a classifier of the same labels, whose logits the model is to follow"
-    )
-    command.add_argument(
-        "--distillation-alpha",
-        type=float,
-        default=0.5,
-        metavar="SHARE",
-        help="with --teacher: the share of the labels in the loss, from 0 to 1 (default: 0.5)",
-    )
-    command.add_argument(
-        "--distillation-temperature", type=float, default=2.0, help="of the logits of the teacher (default: 2)"
-    )
-    command.add_argument(
         "--checkpoints", type=Path, metavar="DIR", help="keep checkpoints there, so that --resume can go on"
     )
     command.add_argument("--resume", action="store_true", help="go on from the last checkpoint in --checkpoints")
@@ -88,9 +75,6 @@ def run(options: argparse.Namespace) -> None:
             learning_rate=options.learning_rate,
             warmup=options.warmup,
             weight_decay=options.weight_decay,
-            teacher=options.teacher,
-            distillation_alpha=options.distillation_alpha,
-            distillation_temperature=options.distillation_temperature,
             progress=not options.quiet,
             output_dir=options.checkpoints,
             resume=options.resume,

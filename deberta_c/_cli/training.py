@@ -113,9 +113,34 @@ def add_fixed_options(command: argparse.ArgumentParser) -> None:
         help="the layers that they adapt (default: those of queries and values: query_proj value_proj; BERT has query "
         "value)",
     )
+    add_teacher_options(command, "a classifier of the same labels, whose logits the model is to follow")
     command.add_argument("--bf16", action="store_true", help=BF16)
     command.add_argument("--checkpointing", action="store_true", help="less memory and more time for a step")
     command.add_argument("--seed", type=int, default=42, help="of the split, a new head, the order and dropout")
+
+
+def add_teacher_options(command: argparse.ArgumentParser, help: str) -> None:
+    """The options of a distillation."""
+    command.add_argument("--teacher", metavar="DIR", help=help)
+    command.add_argument(
+        "--distillation-alpha",
+        type=float,
+        default=0.5,
+        metavar="SHARE",
+        help="with --teacher: the share of the labels in the loss, from 0 to 1 (default: 0.5)",
+    )
+    command.add_argument(
+        "--distillation-temperature", type=float, default=2.0, help="of the logits of the teacher (default: 2)"
+    )
+
+
+def teacher_options(options: argparse.Namespace) -> dict[str, Any]:
+    """The arguments of a training that `add_teacher_options` reads."""
+    return {
+        "teacher": options.teacher,
+        "distillation_alpha": options.distillation_alpha,
+        "distillation_temperature": options.distillation_temperature,
+    }
 
 
 BF16 = "multiply in bfloat16, about 8 significant bits (needs AVX512_BF16)"
@@ -138,6 +163,7 @@ def fixed_options(options: argparse.Namespace) -> dict[str, Any]:
         "freeze_embeddings": options.freeze_embeddings,
         "layerwise_lr_decay": options.layerwise_decay,
         "lora": _lora(options),
+        **teacher_options(options),
         "bf16": options.bf16,
         "activation_checkpointing": options.checkpointing,
         "seed": options.seed,

@@ -33,6 +33,7 @@ EXAMPLES = """\
 examples:
   %(prog)s train.csv --model DIR --out BEST --learning-rate 1e-5 3e-5 --epochs 2 4
   %(prog)s train.csv --model DIR --trials 5 --table trials.csv --picture trials.png
+  %(prog)s train.csv --model SMALL --teacher LARGE --out BEST
   %(prog)s train.csv --model DIR --json - | jq .trials[0]"""
 
 

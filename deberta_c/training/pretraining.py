@@ -97,6 +97,7 @@ def pretrain(
     enhanced_mask_decoder: bool | None = None,
     generator: Any = None,
     detection_weight: float = 50.0,
+    teacher: Any = None,
     seed: int = 42,
     progress: bool = True,
     resume: bool = False,
@@ -119,6 +120,10 @@ def pretrain(
     gradient, plus one of its own (gradient-disentangled embedding sharing). The loss is that of the generator plus
     `detection_weight` times that of the detector; each has its own update and clipping. The detector goes to
     `output_dir`, the generator to `output_dir/generator`.
+
+    A `teacher`, a masked language model of the same vocabulary, or its directory or name, adds to the loss of masked
+    tokens how far the logits are from its own (`distillation_alpha`, `distillation_temperature`). It reads each batch,
+    and the logits of the masked tokens (K, vocab_size) of both models are in memory.
 
     `validation` is a share of the rows, or files; its masks are the same in every evaluation. Further arguments are
     those of `TrainingArguments`: `optim="xadam"`, `save_steps`, `eval_strategy`, `gradient_accumulation_steps`, ... A
@@ -147,6 +152,8 @@ def pretrain(
     seed, progress, resume = integer("seed", seed, 0), boolean("progress", progress), boolean("resume", resume)
     if not 0 <= detection_weight < math.inf:
         raise ValueError(f"detection_weight is {detection_weight!r}; it must be a number of at least 0")
+    if teacher is not None and detects:
+        raise ValueError('teacher is given, but objective is "replaced_tokens"; give "masked_lm" or leave it out')
     files = checked_paths(files)
     if validation is not None and not isinstance(validation, (int, float, np.floating)):
         validation = checked_paths(validation, "validation")
@@ -173,9 +180,6 @@ def pretrain(
         rows, held_out = rows.split(float(validation))
     elif validation is not None:
         held_out = read_blocks(validation, tokenizer, max_length, documents=documents, folder=output)
-    learns: Objective = DetectionObjective(model, masking, seed, detection_weight)
-    if not detects:
-        learns = MaskingObjective(model, masking, seed)
     settings = {
         "output_dir": str(output),
         "per_device_train_batch_size": batch_size,
@@ -190,7 +194,15 @@ def pretrain(
         "eval_strategy": "no" if held_out is None else "epoch",
         **arguments,
     }
-    trainer = _Pretrainer(model, training_arguments(settings), learns, rows, held_out, generator)
+    checked = training_arguments(settings)
+    learns: Objective = DetectionObjective(model, masking, seed, detection_weight)
+    if not detects:
+        learns = MaskingObjective(model, masking, seed)
+        learns.temperature, learns.alpha = checked.distillation_temperature, checked.distillation_alpha
+    if teacher is not None:
+        learns.take_teacher(teacher)
+        _check_sizes(learns.teacher, tokenizer, max_length)
+    trainer = _Pretrainer(model, checked, learns, rows, held_out, generator)
     if not progress:
         trainer.remove_callback(PrinterCallback)
     began = time.perf_counter()

@@ -10,6 +10,7 @@ import numpy as np
 from deberta_c._base.errors import warn_caller
 from deberta_c._base.extras import require
 from deberta_c._base.tables import html_table, text_table
+from deberta_c._models.auto import AutoModelForSequenceClassification, opened
 from deberta_c.training.examples import Examples
 from deberta_c.training.fit import LOWER_IS_BETTER, read_columns
 from deberta_c.training.metrics import metric_name
@@ -76,6 +77,7 @@ def tune(
     label: str = "label",
     text_pair: str | None = None,
     validation: Any = 0.1,
+    teacher: Any = None,
     trials: int | None = None,
     metric: str = "loss",
     seed: int = 42,
@@ -86,7 +88,8 @@ def tune(
 
     `open_model` opens the model for each trial; the rows are columns or a table, as `fit` takes them. The keys of
     `space` are arguments of `fit`, such as `learning_rate`, `batch_size`, `epochs`, `warmup` and `weight_decay`;
-    `options` are further arguments, the same for all trials. With `trials` that many different combinations are drawn.
+    `options` are further arguments, the same for all trials. A `teacher` is that of `fit`, and is opened once. With
+    `trials` that many different combinations are drawn.
     All trials have the same `seed`, and so the same validation set. `on_trial` is called with the number of trials that
     are done and of all trials. A trial whose loss becomes NaN or infinite is one of the worst. Ctrl-C and SIGTERM end
     the search: it warns and returns the trials that are finished, or raises KeyboardInterrupt where none is.
@@ -118,6 +121,8 @@ def tune(
     columns = examples.texts, examples.labels, examples.pairs
     if isinstance(validation, Examples):
         validation = validation.as_validation()
+    if teacher is not None:
+        options["teacher"] = opened(teacher, AutoModelForSequenceClassification)
     if options.get("sample_weight") is not None:
         options["sample_weight"] = list(options["sample_weight"])  # every trial reads it
     metric = metric_name(metric)

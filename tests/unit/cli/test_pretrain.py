@@ -8,6 +8,8 @@ import deberta_c
 from deberta_c._cli.main import main
 from tests.golden.draw import tiny
 
+NEW = ("--config", "small.json", "--tokenizer", deberta_c.default_model())
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
@@ -29,7 +31,7 @@ def pretrain(*options):
     ("objective", "kind"), [("masked-lm", "DebertaV2ForMaskedLM"), ("replaced-tokens", "DebertaV2ForPreTraining")]
 )
 def test_new_model_resumed_and_gone_on_with(folder, capsys, objective, kind):
-    new = ["--config", "small.json", "--tokenizer", deberta_c.default_model(), "--out", "out", "--paragraphs"]
+    new = (*NEW, "--out", "out", "--paragraphs")
     assert pretrain(*new, "--objective", objective, "--steps", "4", "--save-steps", "2", "--validation", "0.2") == 0
     printed = capsys.readouterr()
     assert "eval_loss" in printed.out
@@ -43,6 +45,16 @@ def test_new_model_resumed_and_gone_on_with(folder, capsys, objective, kind):
     assert deberta_c.AutoTokenizer.from_pretrained("more").mask_token_id is not None
 
 
+def test_a_teacher(folder):
+    new = (*NEW, "--steps", "2")
+    assert pretrain(*new, "--out", "teacher") == 0
+    found = []
+    for options in ([], ["--teacher", "teacher"], ["--teacher", "teacher", "--distillation-alpha", "0"]):
+        assert pretrain(*new, "--seed", "1", "--warmup", "0", "--out", f"out{len(found)}", *options) == 0
+        found.append((folder / f"out{len(found)}" / "model.safetensors").read_bytes())
+    assert len(set(found)) == 3
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -51,7 +63,8 @@ def test_new_model_resumed_and_gone_on_with(folder, capsys, objective, kind):
         (["--config", "small.json", "--tokenizer", "x", "--vocab-size", "300"], "leave out --tokenizer"),
         (["--config", "absent"], "absent"),
         (["--config", "absent.json"], "--config is 'absent.json', but there is no such file"),
-        (["--config", "small.json", "--tokenizer", deberta_c.default_model(), "--resume"], "no checkpoint"),
+        ([*NEW, "--objective", "replaced-tokens", "--teacher", "x"], "teacher is given, but objective is"),
+        ([*NEW, "--resume"], "no checkpoint"),
     ],
 )
 def test_wrong_options(folder, capsys, options, message):

@@ -140,7 +140,7 @@ def test_real_pairs_become_a_zero_shot_classifier(tmp_path):
     assert all(sum(row["scores"]) == pytest.approx(1) for row in answer)
 
 
-def test_train_with_a_teacher(tmp_path):
+def test_train_and_tune_with_a_teacher(tmp_path):
     """A student that learns from its teacher alone does so with labels that are wrong."""
     source, wrong = write_csv(tmp_path / "train.csv", 40), tmp_path / "wrong.csv"
     swapped = {"ham": "spam", "spam": "ham"}
@@ -159,6 +159,11 @@ def test_train_with_a_teacher(tmp_path):
     ]
     assert len(set(found[0])) == 2
     assert found[0] == found[1]
+    best = tmp_path / "best"
+    searched = ["--learning-rate", "1e-3", "--epochs", "6", "--validation", str(source), "--out", str(best)]
+    assert main(["tune", str(wrong), *distilled, *searched]) == 0
+    best_model = deberta_c.AutoModelForSequenceClassification.from_pretrained(best)
+    assert best_model.predict_labels(texts).tolist() == found[0]
 
 
 def test_a_label_for_each_row_may_be_a_number(tmp_path, capsys):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import deberta_c
+from deberta_c import softmax
 from deberta_c.training.pretraining import PairedSession, PretrainResult, pretrain
 from tests.golden.draw import tiny
 
@@ -96,6 +97,28 @@ def test_resumed_trainings_end_with_the_same_bits(texts, tokenizer, tmp_path, ob
         found = other.state_dict()
         for name, array in one.state_dict().items():
             np.testing.assert_array_equal(array, found[name], err_msg=name)
+
+
+def test_a_teacher(texts, tokenizer, tmp_path):
+    """A student of a teacher alone comes close to it, and with alpha=1 the teacher has no say."""
+    teacher = run(texts, tokenizer, tmp_path / "teacher", epochs=8).model
+    inputs = tokenizer(["see you at [MASK] for dinner"], return_tensors="np")
+    wanted, found = softmax(teacher(**inputs).logits), []
+    for alpha in (1.0, 0.0):
+        options = {"epochs": 8, "seed": 7, "distillation_alpha": alpha, "distillation_temperature": 1.0}
+        student = run(texts, tokenizer, tmp_path / str(alpha), teacher=tmp_path / "teacher", **options)
+        found.append(np.abs(softmax(student.model(**inputs).logits) - wanted).sum(axis=-1).mean())
+    assert found[1] < 0.9 * found[0]
+    plain = run(texts, tokenizer, tmp_path / "plain", epochs=8, seed=7)
+    again = deberta_c.AutoModelForMaskedLM.from_pretrained(tmp_path / "1.0")
+    np.testing.assert_allclose(again(**inputs).logits, plain.model(**inputs).logits, rtol=0, atol=2e-3)
+    for options, error, message in (
+        ({"objective": "replaced_tokens", "teacher": teacher}, ValueError, 'teacher is given, but objective is "repl'),
+        ({"teacher": tokenizer}, TypeError, "teacher is a DebertaV2TokenizerFast; give a model"),
+        ({"teacher": teacher, "model": config_of(tokenizer, vocab_size=9_000)}, ValueError, "teacher has vocab_size"),
+    ):
+        with pytest.raises(error, match=message):
+            run(texts, tokenizer, tmp_path / "wrong", **options)
 
 
 def test_the_tables_are_disentangled(tokenizer):

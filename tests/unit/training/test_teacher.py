@@ -151,3 +151,22 @@ def test_a_directory_is_a_teacher(tmp_path):
         model_of(head, 1).save_pretrained(tmp_path / head)
         trainer = deberta_c.Trainer(model_of(head, 2), teacher=tmp_path / head)
         assert type(trainer.objective.teacher) is type(trainer.model)
+
+
+def test_tune_with_a_teacher(tmp_path, monkeypatch):
+    """Each trial follows it, as with fit; a directory is opened once."""
+    teacher = new_model(id2label={0: "spam", 1: "ham"})
+    teacher.save_pretrained(tmp_path)
+    teacher.tokenizer.save_pretrained(tmp_path)
+    asked, openings = {"epochs": 1, "distillation_alpha": 0.0, **SHORT}, []
+    opened = deberta_c.training.tune.opened
+    monkeypatch.setattr(deberta_c.training.tune, "opened", lambda *given: openings.append(1) or opened(*given))
+    space = {"batch_size": [8, 16]}
+    found = deberta_c.tune(new_model, TEXTS, LABELS, space=space, teacher=tmp_path, **asked)
+    assert len(openings) == 1
+    fitted = new_model()
+    fitted.fit(TEXTS, LABELS, teacher=teacher, batch_size=found.best["batch_size"], **asked)
+    assert same(weights(found.model), weights(fitted))
+    assert not same(weights(deberta_c.tune(new_model, TEXTS, LABELS, space=space, **asked).model), weights(fitted))
+    with pytest.raises(TypeError, match="teacher is a int; give a model of AutoModelForSequenceClassification"):
+        deberta_c.tune(new_model, TEXTS, LABELS, space=space, teacher=3, **asked)

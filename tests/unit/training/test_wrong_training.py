@@ -339,7 +339,7 @@ def test_wrong_calls_of_pretrain(tokenizer, tmp_path, options, error, message):
     texts, out = tmp_path / "texts.txt", tmp_path / "out"
     texts.write_text("win a prize now\nsee you at home\n" * 20)
     with pytest.raises(error, match=message):
-        deberta_c.pretrain(texts, config, tokenizer, out, max_length=16, progress=False, **options)
+        deberta_c.pretrain(texts, config, tokenizer, out, **{"max_length": 16, "progress": False, **options})
     with pytest.raises(NotADirectoryError, match=r"output_dir is .*texts.txt"):
         deberta_c.pretrain(texts, config, tokenizer, texts, max_length=16, progress=False)
     broken = tmp_path / "texts.gz"
