@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> None:
             model,
             rows.texts,
             labels,
-            pair=rows.pairs,
+            text_pair=rows.pairs,
             by={name: _numbers(values) for name, values in rows.others.items()},
             resamples=options.resamples,
             seed=options.seed,

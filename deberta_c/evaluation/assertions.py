@@ -61,7 +61,7 @@ def assert_accuracy(
     at_least: float,
     text: str = "text",
     label: str = "label",
-    pair: str | Iterable[Any] | None = None,
+    text_pair: str | Iterable[Any] | None = None,
     **options: Any,
 ) -> float:
     """Raises AssertionError unless a model is right for at least the share `at_least` of labelled texts.
@@ -77,7 +77,7 @@ def assert_accuracy(
     """
     if not 0 <= at_least <= 1:
         raise ValueError(f"at_least is {at_least!r}; it is a share between 0 and 1, such as 0.9")
-    examples = read_examples(data, labels, pair, text=text, label=label)
+    examples = read_examples(data, labels, text_pair, text=text, label=label)
     scorer = scorer_of(model, options)
     problem, targets = encode_targets(examples.labels, scorer.names, scorer.problem, examples.label_name)
     measure: Any = measure_of(problem, targets, scorer.of(problem, examples.texts, examples.pairs), 10)

@@ -181,7 +181,7 @@ def compare(
     *,
     text: str = "text",
     label: str = "label",
-    pair: str | Iterable[Any] | None = None,
+    text_pair: str | Iterable[Any] | None = None,
     by: By = (),
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -203,7 +203,7 @@ def compare(
     1.0
     """
     check_figures(resamples, confidence, bins, seed)
-    examples = read_examples(data, labels, pair, by, text=text, label=label)
+    examples = read_examples(data, labels, text_pair, by, text=text, label=label)
     first, second = (
         evaluation_of(model, examples, resamples, confidence, bins, seed, options, called)
         for model, called in ((model_a, "model_a"), (model_b, "model_b"))

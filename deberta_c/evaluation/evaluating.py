@@ -338,7 +338,7 @@ def evaluate(
     *,
     text: str = "text",
     label: str = "label",
-    pair: str | Iterable[Any] | None = None,
+    text_pair: str | Iterable[Any] | None = None,
     by: By = (),
     resamples: int = 1000,
     confidence: float = 0.95,
@@ -350,10 +350,10 @@ def evaluate(
 
     `model` is a classifier of texts or its directory or name, a pipeline for text classification or zero-shot
     classification, its `Handle`, or an estimator of scikit-learn with `predict_proba`. `data` is a table with the
-    columns `text`, `label` and, for pairs, `pair` (a DataFrame of pandas or polars, a Table of pyarrow, a
-    datasets.Dataset, a dict of columns, a list of dicts), or a column of texts with `labels`. A label is a name or a
-    number of the model's labels, for independent labels a list of names or of 0 and 1, for a regression a number. `by`
-    names columns to slice by.
+    columns `text`, `label` and, for pairs, `text_pair` (a DataFrame of pandas or polars, a Table of pyarrow, a
+    datasets.Dataset, a dict of columns, a list of dicts), or a column of texts with `labels`; `text_pair` may also be a
+    column. A label is a name or a number of the model's labels, for independent labels a list of names or of 0 and 1,
+    for a regression a number. `by` names columns to slice by.
 
     Figures are accuracy (of independent labels, of rows that are right in all of them), f1_macro, f1_weighted, roc_auc
     (the mean over the labels, each against all others), and calibration_error: predictions are put in `bins` bins of
@@ -372,7 +372,7 @@ def evaluate(
     (1.0, 0)
     """
     check_figures(resamples, confidence, bins, seed)
-    examples = read_examples(data, labels, pair, by, text=text, label=label)
+    examples = read_examples(data, labels, text_pair, by, text=text, label=label)
     return evaluation_of(model, examples, resamples, confidence, bins, seed, options)
 
 

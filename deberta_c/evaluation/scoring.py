@@ -54,8 +54,8 @@ def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:
 
     Errors: TypeError for anything else, and for second texts among the options.
     """
-    if seconds := [name for name in ("text_pairs", "text_pair") if name in options]:
-        raise TypeError(f"{seconds[0]} is no option here; give pair= the column of second texts, or its name")
+    if seconds := [name for name in ("text_pairs", "pair") if name in options]:
+        raise TypeError(f"{seconds[0]} is no option here; give text_pair= the column of second texts, or its name")
     model = model.open() if isinstance(model, Handle) else opened(model, AutoModelForSequenceClassification)
     if isinstance(model, SequenceClassifier):
         return _of_model(model, options)
@@ -139,7 +139,7 @@ def _of_zero_shot(pipeline: ZeroShotClassificationPipeline, options: dict[str, A
 def _of_estimator(model: Any, options: dict[str, Any]) -> Scorer:
     def scores(texts: list[str], pairs: list[str] | None) -> Any:
         if pairs is not None:
-            raise ValueError(f"pair is given, but {type(model).__name__} takes single texts; leave it out")
+            raise ValueError(f"text_pair is given, but {type(model).__name__} takes single texts; leave it out")
         return model.predict_proba(texts, **options)
 
     return Scorer(type(model).__name__, list(map(str, model.classes_)), SINGLE, scores, _word_counts, "words")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from deberta_c._columns.frames import column_of, table_of
-from deberta_c._columns.texts import RowName, rows_of, texts_of, values_of
+from deberta_c._columns.texts import RowName, is_column, rows_of, texts_of, values_of
 from deberta_c.training.labels import label_rows
 
 By = str | Sequence[str] | Mapping[str, Iterable[Any]]
@@ -32,7 +32,7 @@ def read_examples(
     *,
     text: str = "text",
     label: str = "label",
-    pair_argument: str = "pair",
+    pair_argument: str = "text_pair",
     of: str = "",
 ) -> Examples:
     """The labelled texts of a table with the columns `text`, `label` and `pair`, or of a column of texts and `labels`.
@@ -59,8 +59,8 @@ def read_examples(
     rows = label_rows(labels, rows_of(called))
     seconds = None
     if pair is not None:
-        named = isinstance(pair, str)
-        values = _column(table, pair, pair_argument, of) if isinstance(pair, str) else pair
+        named = not is_column(pair)
+        values: Any = _column(table, pair, pair_argument, of) if named else pair
         seconds, _ = texts_of(values, f"{of}column {pair!r}" if named else f"{of}{pair_argument}")
     columns = _slicing_columns(table, by)
     for name, column in ((called, rows), (f"{of}{pair_argument}", seconds), *columns.items()):
@@ -69,7 +69,7 @@ def read_examples(
     return Examples(texts, seconds, rows, columns, rows_of(called))
 
 
-def _column(table: Any, name: str, argument: str, of: str = "") -> Any:
+def _column(table: Any, name: Any, argument: str, of: str = "") -> Any:
     """A column of the table, if there is one."""
     if table is None:
         raise ValueError(

@@ -105,7 +105,7 @@ def all_ways(folder: Path, seconds: list[str] | None, out: Path) -> dict[str, np
     frame["label"] = labels[0]
     for name, classifier in (("model", model), ("pipeline", pipe), ("directory", folder)):
         ways[f"evaluation of a {name}"] = deberta_c.evaluate(
-            classifier, frame, text="first", pair=columns[1], resamples=1
+            classifier, frame, text="first", text_pair=columns[1], resamples=1
         ).scores
     if "attention_mask" in tokenizer.model_input_names:  # without it padding counts
         inputs = tokenizer(FIRSTS, seconds, padding=True, return_tensors="np")

@@ -142,11 +142,11 @@ def test_zero_shot(tmp_path):
 
 def test_pairs(model):
     seconds = TEXTS[::-1]
-    found = deberta_c.evaluate(model, TEXTS, LABELS, pair=seconds, resamples=0)
+    found = deberta_c.evaluate(model, TEXTS, LABELS, text_pair=seconds, resamples=0)
     assert found.scores == pytest.approx(model.predict_proba(TEXTS, seconds))
     assert "pair" in found.mistakes[0]
     table = {"text": TEXTS, "other": seconds, "label": LABELS}
-    assert (deberta_c.evaluate(model, table, pair="other", resamples=0).scores == found.scores).all()
+    assert (deberta_c.evaluate(model, table, text_pair="other", resamples=0).scores == found.scores).all()
 
 
 def test_independent_labels(make_model):
@@ -235,8 +235,8 @@ def test_wrong_data(model, arguments, message):
         ({"confidence": "0.9"}, "confidence is '0.9'; it must be between 0 and 1"),
         ({"by": "day"}, "by is 'day', which names a column, but the texts are"),
         ({"max_lenght": 5}, "max_lenght"),
-        ({"text_pairs": TEXTS}, "text_pairs is no option here; give pair= the column of second texts"),
-        ({"text_pair": "more"}, "text_pair is no option here; give pair="),
+        ({"text_pairs": TEXTS}, "text_pairs is no option here; give text_pair= the column of second texts"),
+        ({"pair": "more"}, "pair is no option here; give text_pair="),
     ],
 )
 def test_wrong_options(model, options, message):

@@ -170,7 +170,7 @@ def test_explained_pairs_and_independent_labels(make_model, tmp_path):
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(
         make_model(problem_type="multi_label_classification")
     )
-    result = deberta_c.evaluate(model, ["see you"], [["ham", "spam", "other"]], pair=["free now"], resamples=0)
+    result = deberta_c.evaluate(model, ["see you"], [["ham", "spam", "other"]], text_pair=["free now"], resamples=0)
     result.report(tmp_path / "report.html", explain=True)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "the label before the text" in page
