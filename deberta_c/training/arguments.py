@@ -206,7 +206,7 @@ class TrainingArguments:
         self.report_to = _reported_to(self.report_to)
         self.do_eval = self.do_eval or self.eval_strategy != "no"
         self._check_numbers()
-        schedule_of(
+        schedule_of(  # only checked; its errors come before data sets are read
             self.lr_scheduler_type,
             training_steps=1,
             learning_rate=self.learning_rate,

@@ -74,8 +74,7 @@ def load(directory: Path, session: Session) -> TrainerState:
     """
     for name in (STATE, OPTIMIZER, WEIGHTS):
         if not (directory / name).is_file():
-            hint = "; it was saved with save_only_model=True" if name == OPTIMIZER else ""
-            raise FileNotFoundError(f"{str(directory)!r} has no {name}{hint}; it is not a checkpoint to resume from")
+            raise FileNotFoundError(f"{str(directory)!r} is not a checkpoint to resume from: {_lack(directory, name)}")
     state = _whole_state(directory)
     found = weights(directory, session)
     try:
@@ -89,6 +88,32 @@ def load(directory: Path, session: Session) -> TrainerState:
         if int(stored["steps"]) != state.global_step:
             raise _damaged(directory, STATE, f"it says step {state.global_step}, {OPTIMIZER} {int(stored['steps'])}")
     return state
+
+
+def last_of(output_dir: Path) -> Path:
+    """The checkpoint with the most steps.
+
+    Errors: FileNotFoundError when there is none.
+    """
+    found = found_in(output_dir)
+    if not found:
+        lack = "has no checkpoint" if output_dir.is_dir() else "does not exist, and so has no checkpoint"
+        raise FileNotFoundError(
+            f"{str(output_dir)!r} {lack} to resume from, which is a directory {PREFIX}-STEP, such as {PREFIX}-500; "
+            "give the output_dir of the training that was interrupted, or begin a new training without resuming"
+        )
+    return found[-1]
+
+
+def _lack(directory: Path, name: str) -> str:
+    """Why a directory without this file is not a checkpoint, and what to do."""
+    if not directory.is_dir():
+        return f"there is no such directory; give a directory {PREFIX}-STEP, such as {PREFIX}-500"
+    if others := found_in(directory):
+        return f"it has no {name}; give one of the checkpoints in it, such as {str(others[-1])!r}"
+    if name == OPTIMIZER and (directory / STATE).is_file():
+        return f"it has no {name}, as with save_only_model=True; give another one, or open it as a model and train anew"
+    return f"it has no {name}; give a directory {PREFIX}-STEP that a training wrote"
 
 
 def warn_of_changes(directory: Path, arguments: Any) -> None:

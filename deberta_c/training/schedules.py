@@ -3,8 +3,10 @@
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from numbers import Real
 from typing import Any
 
+from deberta_c._base.errors import short
 from deberta_c._base.suggest import nearest, unknown_option
 
 Schedule = Callable[[int], float]
@@ -25,7 +27,8 @@ def schedule_of(
     for "polynomial", `timescale` for "inverse_sqrt". In every schedule except "constant" the factor first rises from 0
     to 1 in `warmup_steps` steps.
 
-    Errors: ValueError for an unknown name or an invalid value, TypeError for an unknown option.
+    Errors: ValueError for an unknown name or an invalid value, TypeError for an unknown option, or a value that is not
+    a number.
 
     >>> factor = schedule_of("linear", warmup_steps=2, training_steps=6)
     >>> [factor(step) for step in range(7)]
@@ -37,8 +40,18 @@ def schedule_of(
         raise ValueError(f"lr_scheduler_type is {name!r}; {hint}")
     decay, known = _DECAYS[name]
     given = dict(options or {})
+    called = f"lr_scheduler_kwargs of {name!r}"
+    if not known and given:
+        raise TypeError(f"{called} is {short(given)}, but this schedule has no options; leave them out")
     if not given.keys() <= known.keys():
-        raise unknown_option(f"lr_scheduler_kwargs of {name!r}", given, known)
+        raise unknown_option(called, given, known)
+    for option, value in given.items():
+        if value is None and known[option] is None:
+            continue
+        if not isinstance(value, Real) or isinstance(value, bool):
+            raise TypeError(f"{option} in {called} is {value!r}; it must be a number")
+        if not 0 <= float(value) < math.inf:
+            raise ValueError(f"{option} in {called} is {value!r}; it must be a number of at least 0")
     made = decay(warmup_steps, training_steps, learning_rate, **{**known, **given})
     return partial(_warmed, 0 if name == "constant" else warmup_steps, made)
 
@@ -76,13 +89,21 @@ def _cosine_to(
     warmup: int, total: int, rate: float, num_cycles: float, min_lr: float | None, min_lr_rate: float | None
 ) -> Schedule:
     if (min_lr is None) == (min_lr_rate is None):
-        raise ValueError("lr_scheduler_kwargs must have one of min_lr and min_lr_rate")
-    return _cosine(warmup, total, rate, num_cycles, min_lr / rate if min_lr is not None else float(min_lr_rate or 0))
+        given = "neither" if min_lr is None else "both"
+        raise ValueError(
+            f"lr_scheduler_kwargs of 'cosine_with_min_lr' has {given} of min_lr and min_lr_rate; give one of them, "
+            "such as {'min_lr_rate': 0.1}"
+        )
+    least = float(min_lr_rate or 0) if min_lr is None else min_lr / rate if rate else 0.0
+    return _cosine(warmup, total, rate, num_cycles, least)
 
 
 def _polynomial(warmup: int, total: int, rate: float, lr_end: float, power: float) -> Schedule:
     if lr_end >= rate:
-        raise ValueError(f"lr_end is {lr_end}; it must be below the learning rate, which is {rate}")
+        raise ValueError(
+            f"lr_end in lr_scheduler_kwargs of 'polynomial' is {lr_end}; it must be below learning_rate, which is "
+            f"{rate}"
+        )
 
     def decay(step: int) -> float:
         if step > total:

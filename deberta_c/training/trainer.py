@@ -281,10 +281,7 @@ class Trainer(Reports):
         if given is None or given is False:
             return
         if given is True:
-            found = checkpoints.found_in(self._output())
-            if not found:
-                raise FileNotFoundError(f"{str(self._output())!r} has no checkpoint to resume from")
-            given = found[-1]
+            given = checkpoints.last_of(self._output())
         steps, epochs = self.state.max_steps, self.state.num_train_epochs
         self.state = checkpoints.load(Path(given), session)
         checkpoints.warn_of_changes(Path(given), self.args)

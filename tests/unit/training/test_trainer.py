@@ -267,8 +267,6 @@ def test_wrong_data(tokenizer, tmp_path, train, error, message):
 def test_wrong_calls(tokenizer, tmp_path):
     with pytest.raises(TypeError, match="model is object, which has no head to train"):
         Trainer(object())
-    with pytest.raises(FileNotFoundError, match="no checkpoint"):
-        trainer_of(tokenizer, tmp_path).train(resume_from_checkpoint=True)
     with pytest.raises(FloatingPointError, match="lower learning_rate"):
         trainer_of(tokenizer, tmp_path, learning_rate=1e30, max_grad_norm=0.0).train()
     other = trainer_of(tokenizer, tmp_path / "other", save_strategy="epoch", num_train_epochs=1)
@@ -276,6 +274,28 @@ def test_wrong_calls(tokenizer, tmp_path):
     narrow = small_model(intermediate_size=64)
     with pytest.raises(ValueError, match="shape"):
         trainer_of(tokenizer, tmp_path / "other", narrow, num_train_epochs=1).train(resume_from_checkpoint=True)
+
+
+def test_resuming_without_a_checkpoint(tokenizer, tmp_path):
+    """What is there, what a checkpoint looks like, and what to do."""
+    for directory, message in (
+        (
+            tmp_path,
+            "has no checkpoint to resume from, which is a directory checkpoint-STEP, .*; give the output_dir of",
+        ),
+        (tmp_path / "absent", "does not exist, and so has no checkpoint to resume from"),
+    ):
+        with pytest.raises(FileNotFoundError, match=f"^'{directory}' {message}"):
+            trainer_of(tokenizer, directory).train(resume_from_checkpoint=True)
+    trainer = trainer_of(tokenizer, tmp_path, save_strategy="epoch", num_train_epochs=1, save_only_model=True)
+    trainer.train()
+    for directory, message in (
+        (tmp_path, "it has no trainer_state.json; give one of the checkpoints in it, such as '.*checkpoint-8'"),
+        (tmp_path / "checkpoint-9", "there is no such directory; give a directory checkpoint-STEP"),
+        (tmp_path / "checkpoint-8", "it has no optimizer.npz, as with save_only_model=True; give another one"),
+    ):
+        with pytest.raises(FileNotFoundError, match=f"^'{directory}' is not a checkpoint to resume from: {message}"):
+            trainer.train(resume_from_checkpoint=directory)
 
 
 def test_a_label_without_rows_warns(tokenizer, tmp_path):

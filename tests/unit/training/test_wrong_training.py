@@ -19,6 +19,10 @@ from tests.unit.training.test_trainer import data, same, small_model, tokenizer,
 __all__ = ["tokenizer"]
 
 
+def scheduled(name, **options):
+    return {"lr_scheduler_type": name, "lr_scheduler_kwargs": options}
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
@@ -35,6 +39,15 @@ __all__ = ["tokenizer"]
         ({"logging_steps": float("inf")}, ValueError, "logging_steps is inf"),
         ({"lr_scheduler_kwargs": "{"}, ValueError, "lr_scheduler_kwargs is '{'; give a dict"),
         ({"lr_scheduler_kwargs": "3"}, ValueError, "lr_scheduler_kwargs is '3'; give a dict"),
+        ({"lr_scheduler_type": "linaer"}, ValueError, "lr_scheduler_type is 'linaer'; did you mean 'linear'?"),
+        ({"lr_scheduler_kwargs": {"power": 2}}, TypeError, "of 'linear' is {'power': 2}, but this schedule has no"),
+        (scheduled("cosine", cycles=2), TypeError, "'cosine' has no option 'cycles'; did you mean 'num_cycles'"),
+        (scheduled("cosine", num_cycles="2"), TypeError, "num_cycles in .* of 'cosine' is '2'; it must be a number"),
+        (scheduled("polynomial", power=-1), ValueError, "power in .* is -1; it must be a number of at least 0"),
+        (scheduled("polynomial", lr_end=1), ValueError, "lr_end in .* is 1; it must be below learning_rate, .* 5e-05"),
+        (scheduled("inverse_sqrt", timescale=float("nan")), ValueError, "timescale in .* is nan"),
+        (scheduled("cosine_with_min_lr"), ValueError, "has neither of min_lr and min_lr_rate; give one of them"),
+        (scheduled("cosine_with_min_lr", min_lr=0, min_lr_rate=0), ValueError, "has both of min_lr and min_lr_rate"),
         ({"lora": {"rank": 3}}, TypeError, "lora has the key 'rank'; it must be one of r, lora_alpha"),
         ({"lora": {"lora_alpha": "8"}}, ValueError, "lora_alpha is '8'; it must be a number above 0"),
         ({"lora": {"lora_alpha": float("inf")}}, ValueError, "lora_alpha is inf"),
