@@ -39,6 +39,7 @@ bench: ## the benchmark against transformers, onnxruntime and OpenVINO (an hour;
 	@$(BOOTSTRAP) torch parity bench
 	@$(PYTHON) -m benchmarks.peers.run
 	@$(PYTHON) -m benchmarks.training.run
+	@$(PYTHON) -m benchmarks.core.update
 
 bench-quick: ## four works of it (five minutes)
 	@$(BOOTSTRAP) torch parity bench

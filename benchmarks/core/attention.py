@@ -2,6 +2,7 @@
 """Rates of attention and of its gradients as shares of the measured FMA peak, over lengths and published shapes.
 
     python -m benchmarks.core.attention              # three minutes; benchmarks/results/ISA/attention.json and tables
+    python -m benchmarks.core.attention --shapes v3-base bert-base  # these; the others are kept
     python -m benchmarks.core.attention --quick      # v3-base only, half a minute; prints only
     python -m benchmarks.core.attention --table      # prints the tables of the committed results
 
@@ -69,13 +70,17 @@ def table(results: dict) -> str:
 
 def main() -> None:
     parser = common.parser_of(__doc__)
+    parser.add_argument("--shapes", nargs="+", choices=tuple(SHAPES), default=tuple(SHAPES), metavar="SHAPE")
     parser.add_argument("--quick", action="store_true", help=f"{BASE} only; prints only")
     options = parser.parse_args()
     if options.quick:
         print(table(measure([BASE])))
         return
     if not options.table:
-        results = measure(list(SHAPES))
+        results = measure(options.shapes)
+        kept = common.read("attention", results["isa"]).get("lines", [])
+        lines = [line for line in kept if line["shape"] not in options.shapes] + results["lines"]
+        results["lines"] = sorted(lines, key=lambda line: list(SHAPES).index(line["shape"]))
         common.write("attention", results["isa"], results)
     print(common.tables("attention", table))
 

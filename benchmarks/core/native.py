@@ -17,7 +17,7 @@ def build(name: str, folder: Path) -> Path:
     include, library = build_core.onednn()
     flags = [*build_core.C_FLAGS, "-D_GNU_SOURCE", "-Icsrc", f"-I{include}"]
     core = [path for part in ("base", "kernels", "kernels/isa", "nn") for path in (ROOT / "csrc" / part).glob("*.c")]
-    core += [ROOT / "csrc" / "model" / f"{part}.c" for part in ("machine", "positions")]
+    core += [ROOT / "csrc" / f"{part}.c" for part in ("model/machine", "model/positions", "train/adamw")]
 
     def compiled(source: Path) -> str:
         target = str(folder / f"{source.parent.name}_{source.stem}.o")
