@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 
-from deberta_c import _core
 from deberta_c._models.base import PreTrainedModel
-from deberta_c._models.tensor_names import match_weights
 from tests.parity.oracle import as_choices, as_torch, flat, torch
+from tests.support import trainings
 
 V1 = {"model_type": "deberta"}
 V3 = {"model_type": "deberta-v2"}
@@ -49,11 +48,9 @@ LENGTHS = [1, 5, 2, 33, 12, 70, 7, 17]
 
 
 def training_of(model, **options):
-    """The core's training of the network that a model runs."""
-    plan, found = model._opened, dict(model._weights())
-    adapted = match_weights(model._wanted(plan), found, plan.settings, model._tie(plan.config, found))
+    """The core's training of the network that a model runs, and the names of its parameters in the files."""
     tied = model._settings["head"] == "masked_lm"
-    return _core.Training(model._settings, adapted.tensors, padding=0, tied=tied, **options), adapted.names
+    return trainings.training_of(model, padding=0, tied=tied, **options), trainings.matched_weights(model).names
 
 
 def core_arguments(model, inputs):

@@ -9,11 +9,11 @@ import pytest
 import deberta_c
 from deberta_c import TrainingArguments, _core
 from deberta_c._cli.main import main
-from tests.unit.training.test_core import IDS, OFFSETS, loss_of, model, training_of
+from tests.support.trainings import IDS, OFFSETS, loss_of, network, training_of
 from tests.unit.training.test_fit import LABELS, SHORT, TEXTS, new_model
 from tests.unit.training.test_trainer import data, same, small_model, tokenizer, trainer_of, weights, write_csv
 
-__all__ = ["model", "tokenizer"]
+__all__ = ["network", "tokenizer"]
 needs_bfloat16 = pytest.mark.skipif("bfloat16" not in _core.dtypes(), reason="this CPU has no AVX512_BF16")
 REFUSED = r"^bf16 is True, which needs a CPU with AVX512_BF16 \(instruction set in use: \w+\); leave it out to train in"
 
@@ -43,17 +43,17 @@ def test_arguments_of_another_cpu(monkeypatch, tokenizer, tmp_path):
     assert same(weights(trainer.model), before)
 
 
-def test_the_core_refuses_it_as_well(model):
+def test_the_core_refuses_it_as_well(network):
     if "bfloat16" in _core.dtypes():
-        assert "head.out.weight" in training_of(model, bf16=True).names
+        assert "head.out.weight" in training_of(network, bf16=True).names
         return
     with pytest.raises(ValueError, match=r"bf16 needs a CPU with AVX512_BF16; the instruction set in use is \w+"):
-        training_of(model, bf16=True)
+        training_of(network, bf16=True)
 
 
 @needs_bfloat16
-def test_evaluations_are_in_float32(model):
-    exact, rounded = training_of(model), training_of(model, bf16=True)
+def test_evaluations_are_in_float32(network):
+    exact, rounded = training_of(network), training_of(network, bf16=True)
     for _ in range(2):
         assert np.array_equal(rounded.evaluate(IDS, OFFSETS)[0], exact.evaluate(IDS, OFFSETS)[0])
         logits = [training.forward(IDS, OFFSETS) for training in (rounded, exact)]
@@ -61,13 +61,13 @@ def test_evaluations_are_in_float32(model):
 
 
 @needs_bfloat16
-def test_threads_change_no_bit(model):
+def test_threads_change_no_bit(network):
     before = deberta_c.get_num_threads()
     found = []
     try:
         for threads in (1, 2, 3):
             deberta_c.set_num_threads(threads)
-            training = training_of(model, bf16=True, hidden_dropout=0.1, attention_dropout=0.1)
+            training = training_of(network, bf16=True, hidden_dropout=0.1, attention_dropout=0.1)
             norms = []
             for step in range(2):
                 training.backward(loss_of(training, seed=step)[1])
@@ -81,14 +81,14 @@ def test_threads_change_no_bit(model):
 
 
 @needs_bfloat16
-def test_gradients_computed_again_have_the_same_bits(model):
+def test_gradients_computed_again_have_the_same_bits(network):
     """Layers that are computed again for the backward pass, and layers that are frozen and given."""
-    trainings = [training_of(model, bf16=True, hidden_dropout=0.1, checkpointing=again) for again in (False, True)]
+    trainings = [training_of(network, bf16=True, hidden_dropout=0.1, checkpointing=again) for again in (False, True)]
     for training in trainings:
         training.backward(loss_of(training, seed=3)[1])
     for name in trainings[0].names:
         assert np.array_equal(trainings[0].gradient(name), trainings[1].gradient(name))
-    frozen = training_of(model, bf16=True, hidden_dropout=0.1)
+    frozen = training_of(network, bf16=True, hidden_dropout=0.1)
     for name in frozen.names:
         if "embeddings" in name or "encoder.LayerNorm" in name or "conv" in name or ".layer.0." in name:
             frozen.set_options(name, trainable=False)

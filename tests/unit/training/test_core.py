@@ -4,52 +4,14 @@ import numpy as np
 import pytest
 
 import deberta_c
-from deberta_c import _core
-from deberta_c._models.tensor_names import match_weights
-from tests.golden.draw import class_name, draw, save, tiny
+from tests.support.trainings import DROPOUT, IDS, OFFSETS, all_gradients, loss_of, network, training_of
 
-LENGTHS = [5, 1, 40, 12, 3]
-OFFSETS = np.cumsum([0, *LENGTHS]).astype(np.int64)
-IDS = np.random.default_rng(0).integers(1, 101, OFFSETS[-1]).astype(np.int32)
-DROPOUT = {"hidden_dropout": 0.2, "attention_dropout": 0.3, "pooler_dropout": 0.1, "head_dropout": 0.15}
-NETWORKS = {
-    "v3": {"model_type": "deberta-v2"},
-    "v3_tokens": {"model_type": "deberta-v2", "head": "tokens"},
-    "conv": {"model_type": "deberta-v2", "conv_kernel_size": 3},
-    "enhanced": {"model_type": "deberta-v2", "head": "enhanced"},
-    "v1_narrow": {"model_type": "deberta", "embedding_size": 12},
-    "bert": {"model_type": "bert"},
-}
+__all__ = ["network"]
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
-def model(request, tmp_path_factory):
-    changes = dict(NETWORKS[request.param])
-    head = changes.pop("head", "sequence")
-    config, directory = tiny(**changes), tmp_path_factory.mktemp("model")
-    save(directory, config, draw(config, 1, head))
-    return getattr(deberta_c, class_name(config, head)).from_pretrained(directory)
-
-
-def training_of(model, **options):
-    plan, found = model._opened, dict(model._weights())
-    matched = match_weights(model._wanted(plan), found, plan.settings, model._tie(plan.config, found))
-    return _core.Training(model._settings, matched.tensors, **options)
-
-
-def loss_of(training, seed):
-    """The sum of sines of small logits, and its gradient by the logits."""
-    logits = training.forward(IDS, OFFSETS, seed=seed)
-    return float(np.sum(np.sin(0.1 * logits.astype(np.float64)))), (0.1 * np.cos(0.1 * logits)).ravel()
-
-
-def all_gradients(training):
-    return {name: training.gradient(name) for name in training.names}
-
-
-def test_gradients_with_dropout_are_slopes(model):
+def test_gradients_with_dropout_are_slopes(network):
     """Along the gradient the loss changes as fast as the gradient is long: the backward pass drops what forward did."""
-    training = training_of(model, **DROPOUT)
+    training = training_of(network, **DROPOUT)
     training.backward(loss_of(training, seed=3)[1])
     gradients = all_gradients(training)
     length = np.sqrt(sum(np.sum(np.square(gradient, dtype=np.float64)) for gradient in gradients.values()))
@@ -65,13 +27,13 @@ def test_gradients_with_dropout_are_slopes(model):
     assert slope == pytest.approx(length, rel=0.01)
 
 
-def test_threads_and_repetition_change_no_bit(model):
+def test_threads_and_repetition_change_no_bit(network):
     before = deberta_c.get_num_threads()
     found = []
     try:
         for threads in (1, 2, 3, 2):
             deberta_c.set_num_threads(threads)
-            training = training_of(model, **DROPOUT)
+            training = training_of(network, **DROPOUT)
             norms = []
             for step in range(2):
                 training.backward(loss_of(training, seed=step)[1])
@@ -84,28 +46,28 @@ def test_threads_and_repetition_change_no_bit(model):
         assert all(np.array_equal(one, other) for one, other in zip(parameters, found[0][1], strict=True))
 
 
-def test_seeds(model):
-    training = training_of(model, **DROPOUT)
+def test_seeds(network):
+    training = training_of(network, **DROPOUT)
     same = [training.forward(IDS, OFFSETS, seed=seed) for seed in (1, 1, 2)]
     assert np.array_equal(same[0], same[1])
     assert not np.array_equal(same[0], same[2])
-    plain = training_of(model)
+    plain = training_of(network)
     assert np.array_equal(plain.forward(IDS, OFFSETS, seed=1), plain.forward(IDS, OFFSETS, seed=2))
 
 
-def test_evaluation_is_that_of_a_model(model):
-    training = training_of(model, **DROPOUT)
+def test_evaluation_is_that_of_a_model(network):
+    training = training_of(network, **DROPOUT)
     training.forward(IDS, OFFSETS, seed=1)
-    expected = model._core.forward(IDS, OFFSETS, last=True)
+    expected = network._core.forward(IDS, OFFSETS, last=True)
     for _ in range(2):
         found = training.evaluate(IDS, OFFSETS, last=True)
         np.testing.assert_allclose(found[0], expected[0], rtol=0, atol=2e-5)
         np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=2e-5)
-    np.testing.assert_allclose(training_of(model).forward(IDS, OFFSETS), expected[0], rtol=0, atol=2e-5)
+    np.testing.assert_allclose(training_of(network).forward(IDS, OFFSETS), expected[0], rtol=0, atol=2e-5)
 
 
-def test_accumulated_gradients_are_sums(model):
-    training = training_of(model)
+def test_accumulated_gradients_are_sums(network):
+    training = training_of(network)
     training.backward(loss_of(training, seed=0)[1])
     once = all_gradients(training)
     most = max(np.abs(gradient).max() for gradient in once.values())
@@ -114,8 +76,8 @@ def test_accumulated_gradients_are_sums(model):
         np.testing.assert_allclose(gradient, 2 * once[name], rtol=1e-5, atol=1e-6 * most)
 
 
-def test_options_leave_parameters_alone(model):
-    training = training_of(model)
+def test_options_leave_parameters_alone(network):
+    training = training_of(network)
     names = training.names
     frozen = names[::2]
     for name in frozen:
@@ -128,9 +90,9 @@ def test_options_leave_parameters_alone(model):
         assert not training.gradient(name).any()
 
 
-def test_state_continues_bit_for_bit(model):
+def test_state_continues_bit_for_bit(network):
     """Values, moments and the number of steps are the whole state."""
-    first, second = training_of(model), training_of(model)
+    first, second = training_of(network), training_of(network)
     for step in range(4):
         first.backward(loss_of(first, seed=step)[1])
         first.update(1e-3, weight_decay=0.1)
@@ -147,8 +109,8 @@ def test_state_continues_bit_for_bit(model):
         assert np.array_equal(first.parameter(name), second.parameter(name)), name
 
 
-def test_infinite_gradients_change_nothing(model):
-    training = training_of(model)
+def test_infinite_gradients_change_nothing(network):
+    training = training_of(network)
     before = [training.parameter(name) for name in training.names]
     d_logits = loss_of(training, seed=0)[1]
     d_logits[0] = np.inf
@@ -159,8 +121,8 @@ def test_infinite_gradients_change_nothing(model):
     assert not any(training.gradient(name).any() for name in training.names)
 
 
-def test_wrong_calls(model):
-    training = training_of(model)
+def test_wrong_calls(network):
+    training = training_of(network)
     with pytest.raises(ValueError, match="forward pass before it"):
         training.backward(np.zeros(0, np.float32))
     logits = training.forward(IDS, OFFSETS)

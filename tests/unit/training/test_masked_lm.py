@@ -10,8 +10,7 @@ import pytest
 
 import deberta_c
 from deberta_c import _core
-from tests.golden.draw import class_name, draw, save, tiny
-from tests.unit.training.test_core import DROPOUT, IDS, OFFSETS, all_gradients, training_of
+from tests.support.trainings import DROPOUT, IDS, OFFSETS, all_gradients, training_of, written
 
 SELECTED = (np.arange(len(IDS)) % 4 == 1).view(np.uint8)
 TARGETS = np.where(np.arange(SELECTED.sum()) % 5 == 3, -100, (IDS[SELECTED == 1] * 7) % 101).astype(np.int32)
@@ -26,9 +25,7 @@ NETWORKS = {
 @pytest.fixture(scope="module", params=NETWORKS)
 def made(request, tmp_path_factory):
     changes, head, tied = NETWORKS[request.param]
-    config, directory = tiny(**changes), tmp_path_factory.mktemp("model")
-    save(directory, config, draw(config, 1, head))
-    return getattr(deberta_c, class_name(config, head)).from_pretrained(directory), tied
+    return written(tmp_path_factory.mktemp("model"), head, **changes), tied
 
 
 def of_logits(training, smoothing=0.0):
@@ -136,9 +133,7 @@ def test_wrong_calls(made):
 
 
 def test_other_heads_are_refused(tmp_path):
-    config = tiny(model_type="deberta-v2")
-    save(tmp_path, config, draw(config, 1, "tokens"))
-    training = training_of(deberta_c.AutoModelForTokenClassification.from_pretrained(tmp_path))
+    training = training_of(written(tmp_path, "tokens", model_type="deberta-v2"))
     with pytest.raises(ValueError, match="not a masked language model"):
         training.masked_lm(IDS, OFFSETS, IDS)
 

@@ -5,9 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-import deberta_c
 from deberta_c.training.session import Session
-from tests.golden.draw import class_name, draw, save, tiny
+from tests.support.trainings import written
 
 IDS = np.random.default_rng(0).integers(1, 101, (3, 7))
 OFFSETS = np.array([0, 7, 14, 21])
@@ -15,9 +14,7 @@ OFFSETS = np.array([0, 7, 14, 21])
 
 @pytest.fixture(params=["files", "seed"])
 def model(request, tmp_path):
-    config = tiny(model_type="deberta-v2")
-    save(tmp_path, config, draw(config, 1, "sequence"))
-    opened = getattr(deberta_c, class_name(config, "sequence")).from_pretrained(tmp_path)
+    opened = written(tmp_path, model_type="deberta-v2")
     return opened if request.param == "files" else type(opened).from_config(opened.config, seed=1)
 
 
