@@ -166,6 +166,34 @@ def test_train_and_tune_with_a_teacher(tmp_path):
     assert best_model.predict_labels(texts).tolist() == found[0]
 
 
+def test_train_a_regression(tmp_path, capsys):
+    """The head predicts numbers, whatever problem_type the model had, and what is saved says so."""
+    source = tmp_path / "scores.csv"
+    source.write_text(
+        "text,label\n" + "".join(f"{word} text,{score}\n" for word, score in [("good", 2), ("bad", -1)] * 12)
+    )
+    before = tmp_path / "classes"
+    options = {"num_labels": 2, "problem_type": "single_label_classification"}
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model(), **options)
+    model.save_pretrained(before)
+    model.tokenizer.save_pretrained(before)
+    quick = ["--regression", "--model", str(before), "--learning-rate", "1e-3", "--metric", "rmse"]
+    assert main(["train", str(source), "--out", str(tmp_path / "out"), "--epochs", "12", "--quiet", *quick]) == 0
+    assert "validation_rmse" in capsys.readouterr().out
+    assert main(["tune", str(source), "--out", str(tmp_path / "best"), "--epochs", "12", *quick]) == 0
+    for place in ("out", "best"):
+        config = json.loads((tmp_path / place / "config.json").read_text())
+        assert config["problem_type"] == "regression"
+        found = deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / place)
+        assert found.num_labels == 1
+        assert found.predict(["good text", "bad text"]).ravel() == pytest.approx([2, -1], abs=0.8)
+    assert main(["train", str(source), "--out", str(tmp_path / "no"), *quick, "--metric", "accuracy"]) == 1
+    assert "metric is 'accuracy'; it must be one of loss, rmse, r2" in capsys.readouterr().err
+    source.write_text("text,label\nfine,good\nbad,1\n")
+    assert main(["train", str(source), "--out", str(tmp_path / "no"), *quick]) == 1
+    assert "has a label that is not a number" in capsys.readouterr().err
+
+
 def test_a_label_for_each_row_may_be_a_number(tmp_path, capsys):
     source = tmp_path / "scores.csv"
     source.write_text("text,label\n" + "".join(f"text {row},{row / 10}\n" for row in range(20)))
