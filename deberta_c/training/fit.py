@@ -72,8 +72,8 @@ def fit(
 ) -> FitResult:
     """What `fit` of a `SequenceClassifier` does; see that method."""
     own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
-    if patience is not None and (not isinstance(patience, int) or patience < 1):
-        raise ValueError(f"patience is {patience!r}; it must be at least 1 epoch, or None to train all epochs")
+    if patience is not None:
+        patience = integer("patience", patience, 1, " (epochs), or None to train all epochs")
     seed, progress, resume = integer("seed", seed, 0), boolean("progress", progress), boolean("resume", resume)
     if resume and output_dir is None:
         raise ValueError(f"resume is {resume!r}, but output_dir is None; give the directory that has the checkpoints")

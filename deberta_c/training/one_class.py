@@ -41,26 +41,39 @@ class OneClassCallback(TrainerCallback):
         self.count = self.count if state.global_step else 0
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **others: Any) -> None:
-        """Counts evaluations of which every data set got one class only, and stops after too many of them."""
+        """Counts evaluations of which every data set got one class only; stops after too many of them, and warns."""
         found = [_stuck(*seen) for seen in others.get("predictions", [])]
-        self.count = self.count + 1 if found and all(found) else 0
-        if self.count >= self.patience:
+        self.count = self.count + 1 if found and None not in found else 0
+        if self.has_stopped:
             control.should_training_stop = True
+            model = others.get("model")
+            name = found[-1] if model is None else model.config.id2label.get(found[-1], found[-1])
+            warn_caller(
+                UserWarning(
+                    f"the model gives all rows of {self.count} evaluations in a row one label, {name!r}, and the "
+                    f"training stops; {ADVICE}"
+                )
+            )
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether it has stopped the training."""
+        return self.count >= self.patience
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint keeps of it."""
         return {"args": {"patience": self.patience}, "attributes": {"count": self.count}}
 
 
-def _stuck(logits: Any, labels: Any) -> bool:
-    """Whether an evaluation found one class only, no better than a guess."""
+def _stuck(logits: Any, labels: Any) -> int | None:
+    """The class that an evaluation gave all rows, no better than a guess; None if there is none."""
     if getattr(logits, "ndim", 0) != 2 or getattr(labels, "ndim", 0) != 1 or labels.dtype.kind not in "iu":
-        return False
+        return None
     kept = labels != IGNORED
     logits, labels = logits[kept], labels[kept]
     if logits.shape[1] < 2 or len(labels) == 0 or not 0 <= labels.min() <= labels.max() < logits.shape[1]:
-        return False
-    return one_class(logits, labels) is not None and _loss(logits, labels) > 0.99 * _loss_of_guess(labels)
+        return None
+    return one_class(logits, labels) if _loss(logits, labels) > 0.99 * _loss_of_guess(labels) else None
 
 
 def one_class(logits: NDArray[Any], labels: NDArray[Any]) -> int | None:
@@ -73,7 +86,9 @@ def one_class(logits: NDArray[Any], labels: NDArray[Any]) -> int | None:
     return int(found[0]) if len(found) == 1 and len(np.unique(labels)) > 1 else None
 
 
-def check_predictions(logits: NDArray[Any], labels: NDArray[Any], names: Mapping[int, str]) -> None:
+def check_predictions(
+    logits: NDArray[Any], labels: NDArray[Any], names: Mapping[int, str], *, warns: bool = True
+) -> None:
     """Warns when a trained model gives rows that it learnt from, with different labels (N), the same class.
 
     Errors: FloatingPointError for logits (N, C) that are NaN or infinite.
@@ -83,7 +98,7 @@ def check_predictions(logits: NDArray[Any], labels: NDArray[Any], names: Mapping
             "the trained model answers NaN or infinity; the model keeps the weights that it had: lower learning_rate"
         )
     found = one_class(logits, labels)
-    if found is not None:
+    if found is not None and warns:
         name = names.get(found, found)
         warn_caller(UserWarning(f"the model gives all rows that it learnt from one label, {name!r}; {ADVICE}"))
 

@@ -28,7 +28,7 @@ from deberta_c.training.data import Rows, batches, columns_of, gathered, is_seve
 from deberta_c.training.kept import KeptOutputs
 from deberta_c.training.objective import Batch
 from deberta_c.training.objectives import objective_of
-from deberta_c.training.one_class import check_predictions
+from deberta_c.training.one_class import OneClassCallback, check_predictions
 from deberta_c.training.reports import Reports
 from deberta_c.training.schedules import Schedule, schedule_of
 from deberta_c.training.session import Session
@@ -294,6 +294,10 @@ class Trainer(Reports):
         """The learning rate of a step, from 0 on."""
         return self.args.learning_rate * self._schedule(step)
 
+    def _remedy(self) -> str:
+        """What may help a training whose numbers grow without end."""
+        return f"lower learning_rate, which is {self.args.learning_rate:g}"
+
     def _run(self, run: "_Run", rows: Rows, held_out: HeldOut | None, session: Session) -> float:
         """All epochs; the sum of the losses of the updates."""
         total, since = 0.0, self._since
@@ -367,7 +371,7 @@ class Trainer(Reports):
         self.state.total_flos += 6 * self._size * sum(len(batch.inputs["ids"]) for batch, _ in seeded)
         if not math.isfinite(loss):
             raise FloatingPointError(
-                f"the loss of step {self.state.global_step + 1} is {loss}; lower learning_rate, or look for huge labels"
+                f"the loss of step {self.state.global_step + 1} is {loss}; {self._remedy()}, or look for huge labels"
             )
         self._call("on_pre_optimizer_step")
         rate = self._rate(self.state.global_step)
@@ -381,7 +385,7 @@ class Trainer(Reports):
             bias_correction=self.args.optim != "xadam",
         )
         if not math.isfinite(norm):
-            raise FloatingPointError(f"step {self.state.global_step + 1} has an infinite gradient; lower learning_rate")
+            raise FloatingPointError(f"step {self.state.global_step + 1} has an infinite gradient; {self._remedy()}")
         self._call("on_optimizer_step")
         since.add(loss, norm, rate)
         return loss
@@ -409,8 +413,8 @@ class Trainer(Reports):
             loss = metrics[f"{prefix}_loss"]
             if not math.isfinite(loss):
                 raise FloatingPointError(
-                    f"{prefix}_loss after step {self.state.global_step} is {loss}; lower learning_rate, or look for "
-                    "huge labels"
+                    f"{prefix}_loss after step {self.state.global_step} is {loss}; {self._remedy()}, or look for huge "
+                    "labels"
                 )
         if self.args.metric_for_best_model is None:
             return
@@ -537,8 +541,10 @@ class Trainer(Reports):
         some = counted[np.linspace(0, len(counted) - 1, min(len(counted), _CHECKED_ROWS)).astype(np.int64)]
         parts = [self.objective.batch(rows, part) for part in batches(some, self.args.eval_batch_size)]
         logits = [session.evaluate(self._given(part, rows).inputs) for part in parts]
+        said = any(isinstance(part, OneClassCallback) and part.has_stopped for part in self.callback_handler.callbacks)
         if logits:
-            check_predictions(np.concatenate(logits), labels[some], self.model.config.id2label)
+            names = self.model.config.id2label
+            check_predictions(np.concatenate(logits), labels[some], names, warns=not said)
 
     def _predicted(self, rows: Rows, session: Session, collects: bool) -> "_Predicted":
         """The loss of the rows and, with `collects`, predictions and labels."""

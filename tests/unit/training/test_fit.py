@@ -29,7 +29,7 @@ def new_model(**keys):
         ({"epochs": 0}, ValueError, r"^epochs is 0; it must be above 0"),
         ({"batch_size": 0}, ValueError, r"^batch_size is 0; it must be an integer of at least 1"),
         ({"warmup": -1}, ValueError, r"^warmup is -1; it must be"),
-        ({"patience": 0}, ValueError, r"patience is 0; it must be at least 1 epoch, or None"),
+        ({"patience": 0}, ValueError, r"patience is 0; it must be an integer of at least 1 \(epochs\), or None"),
         (
             {"validation": [TEXTS, LABELS]},
             TypeError,

@@ -82,7 +82,11 @@ def test_numbers_of_numpy_are_numbers():
         ({"resume": "no"}, TypeError, "resume is 'no' of type str; give True or False"),
         ({"freeze_embeddings": "no"}, TypeError, "freeze_embeddings is 'no'"),
         ({"resume": True}, ValueError, "resume is True, but output_dir is None"),
-        ({"learning_rate": 1e10}, FloatingPointError, "eval_loss after step 2 is nan; lower learning_rate"),
+        (
+            {"learning_rate": 1e10},
+            FloatingPointError,
+            "eval_loss after step 2 is nan; lower learning_rate, which is 1e.10, or",
+        ),
         ({"learning_rate": 1e10, "validation": None}, FloatingPointError, "answers NaN or infinity"),
         ({"freeze_layers": 9}, ValueError, "freeze_layers is 9, but the model has 2 layers"),
         ({"lora": LoraConfig(target_modules=["no"])}, ValueError, "target_modules has 'no'"),
@@ -206,8 +210,10 @@ def test_wrong_labels(keys, labels, message):
 def test_a_model_that_predicts_one_class_only():
     """It stops after as many validations as `patience` says, and one more, and says what may help."""
     texts = ["the same words"] * 20
-    with pytest.warns(UserWarning, match=r"gives all rows .* '(ham|spam)'; give a lower learning_rate"):
+    said = r"gives all rows of 3 evaluations in a row one label, '(ham|spam)', and the training stops; give a lower"
+    with pytest.warns(UserWarning, match=said) as found:
         result = new_model().fit(texts, LABELS, **{**SHORT, "learning_rate": 1e-3}, epochs=12)
+    assert len([warning for warning in found if "gives all rows" in str(warning)]) == 1
     assert result.stopped_early
     assert len(result.history) < 12
 
