@@ -1,5 +1,7 @@
 """Checks of arguments that several packages have."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,3 +22,18 @@ def boolean(name: str, value: Any) -> bool:
     if isinstance(value, (bool, np.bool_)) or (isinstance(value, (int, np.integer)) and value in (0, 1)):
         return bool(value)
     raise TypeError(f"{name} is {short(value)} of type {type(value).__name__}; give True or False")
+
+
+def folder(name: str, value: Any) -> Path:
+    """The path of a directory, which need not exist; "~" is the home directory.
+
+    Errors: TypeError when the value is neither a str nor a path.
+
+    >>> folder("output_dir", 3)
+    Traceback (most recent call last):
+        ...
+    TypeError: output_dir is 3 of type int; give the path of a directory
+    """
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} is {short(value)} of type {type(value).__name__}; give the path of a directory")
+    return Path(value).expanduser()

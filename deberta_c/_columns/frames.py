@@ -88,8 +88,11 @@ def table_of(data: Any) -> Any:
 def column_of(table: Any, name: str, argument: str, of: str = "") -> Any:
     """The column of this name, which `argument` gave; messages call the table `of` something.
 
-    Errors: ValueError lists the columns that there are, or says that several have this name.
+    Errors: ValueError lists the columns that there are, or says that several have this name; TypeError for a column in
+    place of a name.
     """
+    if not _is_hashable(name):
+        raise TypeError(f"{argument} is a {type(name).__name__}; give the name of a column of the {of}table")
     names = _names(table)
     if name not in names:
         near = nearest(str(name), map(str, names))
@@ -138,6 +141,15 @@ def _library(frame: object) -> str:
         if module is not None and isinstance(frame, tuple(getattr(module, name) for name in names)):
             return library
     return ""
+
+
+def _is_hashable(value: object) -> bool:
+    """Whether a value can be the name of a column; lists, arrays and Series cannot."""
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _names(frame: Any) -> list[Any]:

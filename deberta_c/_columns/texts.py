@@ -200,10 +200,11 @@ def _to_list(column: object) -> str | None:
 
 
 def _check_column(column: Any, name: str) -> None:
+    of_what = "labels" if name.endswith("labels") else "texts"
     if isinstance(column, (str, bytes)):
-        raise TypeError(f"{name} is one {type(column).__name__}, not a column of texts; give a list: [{name}]")
+        raise TypeError(f"{name} is one {type(column).__name__}, not a column of {of_what}; give a list: [{name}]")
     if isinstance(column, Mapping):
-        raise TypeError(f"{name} is a {type(column).__name__}; give one column of texts")
+        raise TypeError(f"{name} is a {type(column).__name__}; give one column of {of_what}")
     if isinstance(column, (set, frozenset)):
         raise TypeError(f"{name} is a {type(column).__name__}, which has no order; give a list")
     raise_for_lazy_frame(column, name)
@@ -212,7 +213,7 @@ def _check_column(column: Any, name: str) -> None:
         shape = getattr(column, "shape", None)
         raise ValueError(f'{name} has shape {shape}, not that of a single column; give one, such as frame["text"]')
     if not isinstance(column, Iterable) and not is_dataset(column) and not _to_list(column):
-        raise TypeError(f"{name} is {_shown(column)} of type {type(column).__name__}; give a column of texts")
+        raise TypeError(f"{name} is {_shown(column)} of type {type(column).__name__}; give a column of {of_what}")
 
 
 def raise_for_lazy_frame(value: object, name: str) -> None:

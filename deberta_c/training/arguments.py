@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
 from numbers import Real
-from pathlib import Path
 from typing import Any, TypeVar
 
 from deberta_c import _core
-from deberta_c._base.checks import boolean
+from deberta_c._base.checks import boolean, folder
 from deberta_c._base.errors import warn_caller
 from deberta_c._base.suggest import nearest
 from deberta_c.training.schedules import schedule_of
@@ -188,7 +187,7 @@ class TrainingArguments:
     resume_from_checkpoint: str | None = None
 
     def __post_init__(self) -> None:
-        self.output_dir = str(Path("trainer_output" if self.output_dir is None else self.output_dir).expanduser())
+        self.output_dir = str(folder("output_dir", "trainer_output" if self.output_dir is None else self.output_dir))
         self.lr_scheduler_kwargs = _options_of(self.lr_scheduler_kwargs)
         self.lora = lora_config(self.lora)
         for name, known in _CHOICES.items():

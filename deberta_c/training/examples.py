@@ -82,5 +82,7 @@ def _column(table: Any, name: Any, argument: str, of: str = "") -> Any:
 def _slicing_columns(table: Any, by: By) -> dict[str, list[Any]]:
     if isinstance(by, Mapping):
         return {str(name): values_of(column, f"by[{name!r}]") for name, column in by.items()}
+    if not isinstance(by, Iterable):
+        raise TypeError(f"by is {by!r}; give the name of a column, a list of names, or a dict of columns")
     names = [by] if isinstance(by, str) else list(by)
     return {name: values_of(_column(table, name, "by"), f"column {name!r}") for name in names}

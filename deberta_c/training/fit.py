@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._base.checks import boolean
+from deberta_c._base.checks import boolean, folder
 from deberta_c._base.errors import short
 from deberta_c._columns.frames import table_of
 from deberta_c._models.auto import AutoModelForSequenceClassification, opened
@@ -302,7 +302,9 @@ def training_arguments(settings: dict[str, Any]) -> TrainingArguments:
 
 def _directory(given: str | Path | None) -> AbstractContextManager[str | Path]:
     """Where checkpoints go: a directory that is removed at the end, unless one is given."""
-    return tempfile.TemporaryDirectory(prefix="deberta_c-fit-") if given is None else nullcontext(given)
+    if given is None:
+        return tempfile.TemporaryDirectory(prefix="deberta_c-fit-")
+    return nullcontext(folder("output_dir", given))
 
 
 def _learning_rate(model: Any) -> float:

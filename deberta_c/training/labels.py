@@ -137,7 +137,10 @@ def class_weights(given: ClassWeight, labels: EncodedLabels) -> NDArray[np.float
     except (TypeError, ValueError) as error:
         raise TypeError(f"class_weight is {short(given)}; weights are numbers ({error})") from None
     if found.shape != (len(names),):
-        raise ValueError(f"class_weight has shape {found.shape}; it must be ({len(names)},), a weight for each label")
+        raise ValueError(
+            f"class_weight is {short(given)}, of the shape {found.shape}; it must be 'balanced', or a weight for each "
+            f"of the {len(names)} labels"
+        )
     if not found.any():
         raise ValueError(f"class_weight is {short(given)}; nothing counts, give one of the labels a weight above 0")
     return found

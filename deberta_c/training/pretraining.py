@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._base.checks import boolean
+from deberta_c._base.checks import boolean, folder
 from deberta_c._base.extras import require
 from deberta_c._base.tables import html_table, text_table
 from deberta_c._files.atomic import require_writable
@@ -146,7 +146,7 @@ def pretrain(
     if objective not in OBJECTIVES:
         raise ValueError(f"objective is {objective!r}; it must be one of {', '.join(map(repr, OBJECTIVES))}")
     detects = objective == "replaced_tokens"
-    tokenizer, output = as_tokenizer(tokenizer), Path(output_dir).expanduser()
+    tokenizer, output = as_tokenizer(tokenizer), folder("output_dir", output_dir)
     if steps is not None:
         steps = integer("steps", steps, 1, ", or None")
     seed, progress, resume = integer("seed", seed, 0), boolean("progress", progress), boolean("resume", resume)

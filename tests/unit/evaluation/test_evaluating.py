@@ -234,6 +234,8 @@ def test_wrong_data(model, arguments, message):
         ({"seed": -1}, "seed is -1; it must be an integer of at least 0"),
         ({"confidence": "0.9"}, "confidence is '0.9'; it must be between 0 and 1"),
         ({"by": "day"}, "by is 'day', which names a column, but the texts are"),
+        ({"by": 3}, "by is 3; give the name of a column, a list of names, or a dict of columns"),
+        ({"text_pair": 2}, "text_pair is 2, which names a column, but the texts are"),
         ({"max_lenght": 5}, "max_lenght"),
         ({"text_pairs": TEXTS}, "text_pairs is no option here; give text_pair= the column of second texts"),
         ({"pair": "more"}, "pair is no option here; give text_pair="),

@@ -38,6 +38,14 @@ def new_model(**keys):
         ({"validation": 1.5}, ValueError, r"validation is 1.5; it must be a share between 0 and 1"),
         ({"learning_rates": 1e-3}, TypeError, r"has no argument 'learning_rates'; did you mean 'learning_rate'"),
         ({"class_weight": [1.0, float("nan")]}, ValueError, r"is nan; it must be a finite number"),
+        (
+            {"class_weight": 3},
+            ValueError,
+            r"class_weight is 3, of the shape \(\); it must be 'balanced', or a weight for",
+        ),
+        ({"output_dir": 3}, TypeError, r"output_dir is 3 of type int; give the path of a directory"),
+        ({"patience": True}, ValueError, r"patience is True; it must be an integer of at least 1"),
+        ({"text_pair": 2}, ValueError, r"text_pair is 2, which names a column, but the texts are a column without a"),
         ({"class_weight": {"ham": -1}}, ValueError, r"is -1.0; it must be a finite number of at least 0"),
     ],
 )
@@ -213,6 +221,33 @@ def test_a_table_with_the_names_of_its_columns():
 def test_wrong_tables(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         new_model().fit(*arguments, **SHORT, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        (
+            {"text_pair": 2},
+            ValueError,
+            r"the table has no column 2, it has \['text', 'label'\]; give text_pair= the name",
+        ),
+        ({"text_pairs": 2}, ValueError, "the table has no column 2, .*; give text_pairs= the name of one"),
+        ({"text": TEXTS}, TypeError, "text is a list; give the name of a column of the table"),
+        ({"label": np.array(LABELS)}, TypeError, "label is a ndarray; give the name of a column of the table"),
+        ({"labels": 2}, TypeError, "labels is 2 of type int; give a column of labels"),
+        ({"labels": b"label"}, TypeError, "labels is one bytes, not a column of labels"),
+    ],
+)
+def test_what_is_neither_a_column_nor_its_name(options, error, message):
+    with pytest.raises(error, match=message):
+        new_model().fit({"text": TEXTS, "label": LABELS}, **{**SHORT, **options})
+
+
+def test_columns_with_numbers_as_names():
+    table = {0: TEXTS, 1: LABELS, 2: TEXTS}
+    found = new_model().fit(table, text=0, label=1, text_pair=2, **SHORT, epochs=1)
+    assert found.labels == ["ham", "spam"]
+    assert deberta_c.evaluate(new_model(), table, text=0, label=1, text_pair=2, resamples=0).pairs == TEXTS
 
 
 def test_a_name_where_a_column_should_be():
