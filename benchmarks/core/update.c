@@ -21,7 +21,7 @@ static void update(void *context)
     adamw_update(&w->array, 1);
 }
 
-/* Reads and writes a part of each array, with as little arithmetic as there can be. */
+/* Reads and writes a part of each array, with an addition for each number. */
 static void change_part(size_t part, int worker, void *context)
 {
     (void)worker;

@@ -112,7 +112,7 @@ def _lack(directory: Path, name: str) -> str:
     if others := found_in(directory):
         return f"it has no {name}; give one of the checkpoints in it, such as {str(others[-1])!r}"
     if name == OPTIMIZER and (directory / STATE).is_file():
-        return f"it has no {name}, as with save_only_model=True; give another one, or open it as a model and train anew"
+        return f"it has no {name}, as with save_only_model=True; give another one, or begin a new training"
     return f"it has no {name}; give a directory {PREFIX}-STEP that a training wrote"
 
 

@@ -277,7 +277,7 @@ def test_wrong_calls(tokenizer, tmp_path):
 
 
 def test_resuming_without_a_checkpoint(tokenizer, tmp_path):
-    """What is there, what a checkpoint looks like, and what to do."""
+    """The message says what a checkpoint looks like, and what to do."""
     for directory, message in (
         (
             tmp_path,
