@@ -114,7 +114,7 @@ def test_a_teacher(texts, tokenizer, tmp_path):
     np.testing.assert_allclose(again(**inputs).logits, plain.model(**inputs).logits, rtol=0, atol=2e-3)
     for options, error, message in (
         ({"objective": "replaced_tokens", "teacher": teacher}, ValueError, 'teacher is given, but objective is "repl'),
-        ({"teacher": tokenizer}, TypeError, "teacher is a DebertaV2TokenizerFast; give a model"),
+        ({"teacher": tokenizer}, TypeError, "teacher is a DebertaV2Tokenizer; give a model"),
         ({"teacher": teacher, "model": config_of(tokenizer, vocab_size=9_000)}, ValueError, "teacher has vocab_size"),
     ):
         with pytest.raises(error, match=message):
