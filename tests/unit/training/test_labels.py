@@ -137,7 +137,7 @@ def test_class_weights():
     for given, message in (
         ("other", "must be 'balanced'"),
         ({"c": 1}, "names 'c', but the labels are"),
-        ([1], r"shape \(1,\); it must be \(2,\)"),
+        ([1], r"is \[1\], of the shape \(1,\); it must be 'balanced', or a weight for each of the 2 labels"),
     ):
         with pytest.raises(ValueError, match=message):
             class_weights(given, labels)
