@@ -89,7 +89,7 @@ class Objective:
             raise TypeError(
                 f"teacher is a {type(teacher).__name__}; give a model of deberta_c with the head of the model"
             )
-        for name in ("num_labels", "vocab_size", "type_vocab_size"):
+        for name in ("vocab_size", "type_vocab_size", "num_labels"):
             own, other = (model._opened.settings[name] for model in (self.model, teacher))
             if own != other:
                 raise ValueError(
