@@ -119,6 +119,7 @@ def fit(
                 checked,
                 train_dataset=train,
                 eval_dataset=_chosen(table, held_out) if len(held_out) else None,
+                processing_class=None if output_dir is None else own,  # which checkpoints that stay have, too
                 compute_metrics=metrics_of(encoded.problem),
                 callbacks=_stops(patience) if stops and patience else [],
                 class_weights=weights,

@@ -287,3 +287,11 @@ def test_the_history_as_a_frame():
 def test_the_name_that_evaluate_gives_a_metric():
     result = new_model().fit(TEXTS, LABELS, epochs=1, metric="f1_macro", **SHORT)
     assert "validation_f1" in result.best
+
+
+def test_checkpoints_that_stay_have_the_tokenizer(tmp_path):
+    model = new_model()
+    model.fit(TEXTS, LABELS, **{**SHORT, "epochs": 1, "output_dir": tmp_path})
+    (checkpoint,) = tmp_path.glob("checkpoint-*")
+    opened = deberta_c.AutoModelForSequenceClassification.from_pretrained(checkpoint)
+    assert np.array_equal(opened.predict(TEXTS), model.predict(TEXTS))
