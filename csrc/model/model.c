@@ -317,6 +317,7 @@ static enum deberta_status load(struct deberta_model *m, const struct checkpoint
     if (status == DEBERTA_OK)
         status = load_layers(m, &relative, layers);
     memory_free(relative.ascending);
+    params_drop_pages_model(&tensors);
     return status;
 }
 
