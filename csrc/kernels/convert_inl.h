@@ -16,3 +16,10 @@ static void convert_bf16(const uint16_t *from, size_t n, float *to)
     for (size_t i = 0; i < n; i++)
         to[i] = float_of_bits((uint32_t)from[i] << 16);
 }
+
+static void convert_int8(const int8_t *restrict from, const float *restrict scale, size_t rows, float *restrict to)
+{
+    for (size_t r = 0; r < rows; r++, from += PANEL, to += PANEL)
+        for (size_t i = 0; i < PANEL; i++)
+            to[i] = (float)from[i] * scale[i];
+}

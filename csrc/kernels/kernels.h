@@ -122,6 +122,8 @@ struct adamw {
     K(sum_squares, (const float *x, size_t n, double *sum))                                                            \
     K(convert_f16, (const uint16_t *from, size_t n, float *to))                                                        \
     K(convert_bf16, (const uint16_t *from, size_t n, float *to))                                                       \
+    /* to[rows][panel_width] = from * scale; a scale for each column */                                                \
+    K(convert_int8, (const int8_t *from, const float *scale, size_t rows, float *to))                                  \
     /* Rows of n values as integers from 0 to 255, value = scale[row] * (integer - zero[row]), in words for              \
      * product_int8; zero is exact. A row that holds NaN or infinity has a scale that is not finite. `to` has room for n \
      * values rounded up to MAX_PANEL. */                                                                              \
