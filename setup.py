@@ -56,9 +56,9 @@ class BuildCore(build_ext):
 
         include, library = onednn()
         ext.include_dirs += [numpy.get_include(), str(include)]
-        ext.extra_link_args += [str(library), utf8proc()]
-        # This folder is searched first: RPATH, not RUNPATH, so that LD_LIBRARY_PATH cannot replace oneDNN, and before
-        # the folders in the LDFLAGS of Python.
+        ext.extra_link_args += [utf8proc(), "-ldl"]
+        # oneDNN is loaded when it is needed. This folder is searched first: RPATH, not RUNPATH, so that LD_LIBRARY_PATH
+        # cannot replace oneDNN, and before the folders in the LDFLAGS of Python.
         rpath = "-Wl,--disable-new-dtags,-rpath,$ORIGIN/_lib"
         if rpath not in self.compiler.linker_so:
             self.compiler.linker_so.insert(1, rpath)

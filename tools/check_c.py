@@ -90,7 +90,8 @@ def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple
     archive.unlink(missing_ok=True)
     subprocess.run(["ar", "rcs", str(archive), *map(str, objects[: len(core)])], check=True)
     _, library = build_core.onednn()
-    libraries = [str(library), build_core.utf8proc(), build_core.OPENMP, "-lm", f"-Wl,-rpath,{library.parent}"]
+    rpath = f"-Wl,--disable-new-dtags,-rpath,{library.parent}"  # RPATH: dlopen is called by the sanitizer's library
+    libraries = [build_core.utf8proc(), build_core.OPENMP, "-lm", "-ldl", rpath]
     made = []
     for program, compiled in zip(programs, objects[len(core) :], strict=True):
         made.append(tools.folder / Path(program).stem)

@@ -27,7 +27,7 @@ def build(name: str, folder: Path) -> Path:
 
     with ThreadPoolExecutor() as pool:
         objects = list(pool.map(compiled, [*core, ROOT / "benchmarks" / "core" / f"{name}.c"]))
-    link = [*objects, str(library), "-fopenmp", "-lm", f"-Wl,-rpath,{library.parent}"]
+    link = [*objects, "-fopenmp", "-lm", "-ldl", f"-Wl,--disable-new-dtags,-rpath,{library.parent}"]
     subprocess.run([*build_core.compiler(), *link, "-o", str(folder / name)], check=True)
     return folder / name
 

@@ -119,10 +119,8 @@ void memory_trim(void)
 
 void memory_drop_pages(const void *begin, size_t bytes)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t first = ((uintptr_t)begin + page - 1) / page * page, end = ((uintptr_t)begin + bytes) / page * page;
-    if (first < end)
-        (void)madvise((void *)first, end - first, MADV_DONTNEED); /* a hint */
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)begin / page * page;
+    (void)madvise((void *)first, (uintptr_t)begin + bytes - first, MADV_DONTNEED); /* a hint */
 }
 
 enum deberta_status memory_spare(size_t bytes)

@@ -23,7 +23,7 @@ MUST_USE enum deberta_status memory_grow(size_t used, size_t count, size_t size,
 void memory_free(void *block);
 /* Returns the free pages of the heap to the system, where the C library does. For use after large blocks were freed. */
 void memory_trim(void);
-/* Drops the whole pages within a mapped file from memory; they are read again on the next access. */
+/* Drops the pages of a mapped file that hold any of these bytes; they are read again on the next access. */
 void memory_drop_pages(const void *begin, size_t bytes);
 
 /* Fails unless `bytes` are available now. For use before foreign code that ends the process when memory runs out. */

@@ -11,9 +11,10 @@ MUST_USE enum deberta_status deberta_start(void);
 /* Call once before the process exits: other threads may still be inside calls and must not use what the exit destroys.
  * Their calls may never return. */
 void deberta_stop(void);
-const char *deberta_isa(void);       /* "scalar", "avx2" or "avx512" */
-const char *deberta_linear(void);    /* the implementation of linear layers: "own" or "onednn" */
-const char *deberta_onednn(void);    /* version of oneDNN in use, such as "3.2.0" */
+const char *deberta_isa(void);    /* "scalar", "avx2" or "avx512" */
+const char *deberta_linear(void); /* the implementation of linear layers: "own" or "onednn" */
+/* The version of oneDNN, such as "3.2.0", which is loaded for it. NULL: it cannot be loaded, see deberta_message. */
+const char *deberta_onednn(void);
 int deberta_threads(void);           /* threads that a call uses */
 void deberta_set_threads(int count); /* for the whole process; 0 restores the default */
 

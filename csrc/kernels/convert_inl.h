@@ -31,3 +31,10 @@ static void round_bf16(const float *x, size_t ld, size_t rows, size_t n, int32_t
         }
     }
 }
+
+static void convert_int8(const int8_t *restrict from, const float *restrict scale, size_t rows, float *restrict to)
+{
+    for (size_t r = 0; r < rows; r++, from += PANEL, to += PANEL)
+        for (size_t i = 0; i < PANEL; i++)
+            to[i] = (float)from[i] * scale[i];
+}

@@ -124,6 +124,8 @@ struct adamw {
     K(convert_bf16, (const uint16_t *from, size_t n, float *to))                                                       \
     /* to[rows][n] = x, rounded to bfloat16; n up to the next multiple of MAX_PANEL is read and written. to may be x */ \
     K(round_bf16, (const float *x, size_t ld, size_t rows, size_t n, int32_t *to, size_t ld_to))                       \
+    /* to[rows][panel_width] = from * scale; a scale for each column */                                                \
+    K(convert_int8, (const int8_t *from, const float *scale, size_t rows, float *to))                                  \
     /* Rows of n values as integers from 0 to 255, value = scale[row] * (integer - zero[row]), in words for              \
      * product_int8; zero is exact. A row that holds NaN or infinity has a scale that is not finite. `to` has room for n \
      * values rounded up to MAX_PANEL. */                                                                              \

@@ -8,7 +8,7 @@
 #include "model/forward.h"
 #include "model/params.h"
 
-#define ROWS_KEPT 512 /* rows of the word table that are read before its pages are dropped */
+#define ROWS_KEPT 128 /* rows of the word table that are read before its pages are dropped */
 
 static enum deberta_status check_offsets(const struct deberta_batch *batch)
 {
@@ -109,7 +109,8 @@ static void run_chunk(size_t index, int worker, void *context)
         snprintf(run->message, sizeof run->message, "%s", status_message());
 }
 
-/* Each row read maps many pages around it: otherwise a few thousand words would bring the whole table into memory. */
+/* Each row read maps many pages around it, on some systems up to 2 MB: otherwise a few hundred words would bring the
+ * whole table into memory. */
 static void drop_word_pages(const struct deberta_model *model, struct deberta_context *context,
                             const struct deberta_batch *batch)
 {

@@ -143,6 +143,7 @@ static enum deberta_status load_linears(struct deberta_model *m, struct layer *l
     TRY(init_linear(m, &layer->key_value, path, parts, 2, m->config.hidden_size));
     bool exact = m->trainable || m->config.precision == DEBERTA_FLOAT32 || t->query->exact || t->key->exact;
     layer->attention.bf16 = !exact && !t->value->exact && attention_has_bf16(layer->attention.head_size);
+    layer->attention.bytes = !exact && m->config.precision == DEBERTA_INT8 && !layer->attention.bf16;
     if (m->trainable && t->position_key)
         TRY(load_linear(m, &layer->position_key, t->position_key, t->position_key_bias));
     if (m->trainable && t->position_query)
@@ -202,12 +203,6 @@ static enum deberta_status load_relative(const struct deberta_model *m, const st
     return DEBERTA_OK;
 }
 
-/* The numbers of a table's panels that one token takes. */
-static size_t table_depth(const struct attention *attention)
-{
-    return attention->head_size / (attention->bf16 ? 2 : 1);
-}
-
 /* Projects the rows by one weight and packs the result as one table of the layer's attention. */
 static enum deberta_status project(const struct deberta_model *m, const struct attention *attention,
                                    const struct relative *r, const float *rows, struct weight weight, float *table)
@@ -218,8 +213,10 @@ static enum deberta_status project(const struct deberta_model *m, const struct a
     size_t ld = linear.out_stride;
     if (status == DEBERTA_OK && attention->bf16)
         kernels->round_bf16(r->product, ld, r->rows, ld, (int32_t *)(void *)r->product, ld);
-    if (status == DEBERTA_OK)
-        position_table_pack(&m->distances, attention->heads, table_depth(attention), r->product, ld, table);
+    if (status == DEBERTA_OK && attention->bytes)
+        position_table_pack_bytes(&m->distances, attention->heads, attention->head_size, r->product, ld, table);
+    else if (status == DEBERTA_OK)
+        position_table_pack(&m->distances, attention->heads, attention_table_depth(attention), r->product, ld, table);
     linear_release(&linear);
     return status;
 }
@@ -228,7 +225,7 @@ static enum deberta_status load_tables(struct deberta_model *m, const struct rel
                                        const struct layer_tensors *t)
 {
     const struct deberta_config *c = &m->config;
-    size_t floats = position_table_floats(&m->distances, c->heads, table_depth(&layer->attention));
+    size_t floats = position_table_floats(&m->distances, c->heads, attention_table_depth(&layer->attention));
     void *block;
     TRY(memory_calloc(floats * (size_t)(c->c2p + c->p2c), sizeof(float), &block));
     m->bytes += floats * (size_t)(c->c2p + c->p2c) * sizeof(float);
@@ -317,6 +314,7 @@ static enum deberta_status load(struct deberta_model *m, const struct checkpoint
     if (status == DEBERTA_OK)
         status = load_layers(m, &relative, layers);
     memory_free(relative.ascending);
+    params_drop_pages_model(&tensors);
     return status;
 }
 

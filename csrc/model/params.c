@@ -120,6 +120,13 @@ void params_drop_pages_layer(const struct layer_tensors *t)
 #undef P
 }
 
+void params_drop_pages_model(const struct model_tensors *t)
+{
+#define P(member, name, rows, columns, needed, place) params_drop_pages(t->member);
+    PARAMS_OF_MODEL(P)
+#undef P
+}
+
 /* ---- the lists ---- */
 
 static enum deberta_status find(const struct checkpoint *checkpoint, const struct wanted *w)

@@ -95,5 +95,6 @@ MUST_USE enum deberta_status params_of_layer(const struct checkpoint *checkpoint
 /* Drops the pages of a mapped tensor from memory; NULL is allowed. */
 void params_drop_pages(const struct deberta_tensor *tensor);
 void params_drop_pages_layer(const struct layer_tensors *tensors);
+void params_drop_pages_model(const struct model_tensors *tensors);
 
 #endif

@@ -33,17 +33,24 @@ static size_t scratch_bytes(const struct deberta_model *m, size_t tokens)
     return bytes;
 }
 
+/* The feed-forward network takes the place of what attention has read; a decoder reads its keys and values twice. */
+static void lay_out_layer(const struct deberta_model *m, size_t tokens, struct arena *arena, struct workspace *w)
+{
+    size_t h = m->hidden_stride, up = min_size(BLOCK_ROWS, tokens) * m->layers[0].up.out_stride;
+    bool decoder = m->config.enhanced_mask_decoder;
+    w->key_value = arena_floats(arena, decoder ? tokens * 2 * h : max_size(tokens * 3 * h, up));
+    w->context = decoder ? arena_floats(arena, tokens * h) : w->key_value ? w->key_value + tokens * 2 * h : NULL;
+    w->up = decoder ? arena_floats(arena, up) : w->key_value;
+}
+
 struct workspace workspace_lay_out(const struct deberta_model *m, const struct plan *plan, struct arena *arena)
 {
     size_t h = m->hidden_stride, tokens = plan->max_tokens, sequences = plan->max_sequences;
     bool projected = m->config.embedding_size != m->config.hidden_size;
     size_t per_sequence = round_up(sizeof(struct attention_sequence), sizeof(float)) / sizeof(float);
     struct workspace w = {.x = arena_floats(arena, tokens * h)};
-    w.y = arena_floats(arena, tokens * h);
-    w.query = arena_floats(arena, tokens * h);
-    w.key_value = arena_floats(arena, tokens * 2 * h);
-    w.context = arena_floats(arena, tokens * h);
-    w.up = arena_floats(arena, min_size(BLOCK_ROWS, tokens) * m->layers[0].up.out_stride);
+    w.y = w.query = arena_floats(arena, tokens * h); /* queries are read before the output of a layer is written */
+    lay_out_layer(m, tokens, arena, &w);
     w.scratch = arena_floats(arena, (scratch_bytes(m, tokens) + sizeof(float) - 1) / sizeof(float));
     w.embedded = projected ? arena_floats(arena, tokens * m->embedding_stride) : NULL;
     bool convolved = m->config.conv_kernel_size > 0, of_tokens = head_reads_tokens(m->config.head);

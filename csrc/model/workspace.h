@@ -11,10 +11,10 @@
 struct workspace {
     float *x;                             // (Tc, H): input and output of the layers
     float *y;                             // (Tc, H): added to x
-    float *query;                         // (Tc, H)
+    float *query;                         // (Tc, H): in the place of y
     float *key_value;                     // (Tc, 2 H)
     float *context;                       // (Tc, H)
-    float *up;                            // (block of Tc, I)
+    float *up;                            // (block of Tc, I): in the place of both, unless there is a decoder
     float *scratch;                       /* for linear_apply_with */
     float *embedded;                      // (Tc, E) when E is not H
     float *input;                         // (Tc, H): the embeddings, when there is a convolution

@@ -64,7 +64,7 @@ void task_lay_out(struct attention_task *t, size_t tile_floats, struct arena *ar
     bool repeats = (ptrdiff_t)t->length - 1 > t->attention->distances->direct;
     for (int side = 0; side < 2; side++) {
         t->panels[side] = arena_pointers(arena, panels);
-        t->far[side] = arena_floats(arena, repeats ? panels * t->steps * width : 0);
+        t->far[side] = arena_floats(arena, repeats || t->attention->bytes ? panels * t->steps * width : 0);
     }
 }
 
@@ -110,6 +110,20 @@ struct head_rows task_rows(const struct attention_task *t, const float *rows, si
     return (struct head_rows){copy, stride};
 }
 
+/* Copies the table's column of a position. */
+static void copy_column(const struct attention_task *t, const float *table, size_t position, float *to)
+{
+    size_t width = t->width, column = position % width;
+    const float *panel = table + position / width * attention_table_depth(t->attention) * width;
+    const int8_t *bytes = (const int8_t *)(panel + width) + column;
+    if (t->attention->bytes)
+        for (size_t d = 0; d < t->steps; d++)
+            to[d * width] = (float)bytes[d * width] * panel[column];
+    else
+        for (size_t d = 0; d < t->steps; d++)
+            to[d * width] = panel[d * width + column];
+}
+
 /* Copies the columns that serve the lags from `lag` on: each is the table's column of its distance's row. */
 static void gather_panel(const struct attention_task *t, enum side side, const float *table, ptrdiff_t lag,
                          float *panel)
@@ -117,22 +131,20 @@ static void gather_panel(const struct attention_task *t, enum side side, const f
     const struct distances *distances = t->attention->distances;
     for (size_t column = 0; column < t->width; column++, lag++) {
         size_t row = distance_row(distances, side == BY_KEY ? -lag : lag);
-        size_t position = side == BY_KEY ? 2 * distances->span - 1 - row : row;
-        const float *from = table + position / t->width * t->steps * t->width + position % t->width;
-        for (size_t d = 0; d < t->steps; d++)
-            panel[d * t->width + column] = from[d * t->width];
+        copy_column(t, table, side == BY_KEY ? 2 * distances->span - 1 - row : row, panel + column);
     }
 }
 
-/* Finds the panels of all lags of the sequence. Panels whose rows are used once are read in place, in the table. */
+/* Finds the panels of all lags of the sequence. Panels whose rows are used once are read in place, in a table of floats
+ * or words. */
 static void find_panels(struct attention_task *t, enum side side)
 {
     const struct attention *a = t->attention;
     const float *table = attention_table(a, side);
     if (!table)
         return;
-    size_t width = t->width, around = panels_around(t->length, width);
-    table += t->head * position_table_floats(a->distances, 1, t->steps);
+    size_t width = t->width, around = panels_around(t->length, width), depth = attention_table_depth(a);
+    table += t->head * position_table_floats(a->distances, 1, depth);
     ptrdiff_t zero = origin(a->distances, side), last = (ptrdiff_t)t->length - 1, direct = a->distances->direct;
     ptrdiff_t first_panel = zero / (ptrdiff_t)width - (ptrdiff_t)around;
     float *far = t->far[side];
@@ -140,13 +152,16 @@ static void find_panels(struct attention_task *t, enum side side)
         ptrdiff_t panel = first_panel + (ptrdiff_t)i, lag = panel * (ptrdiff_t)width - zero;
         if (lag > last || lag + (ptrdiff_t)width - 1 < -last)
             continue; /* no pair of tokens has this lag */
-        if (larger(lag, -last) >= -direct && smaller(lag + (ptrdiff_t)width - 1, last) <= direct) {
-            t->panels[side][i] = table + (size_t)panel * t->steps * width;
-        } else {
+        const float *own = table + panel * (ptrdiff_t)(depth * width);
+        bool once = larger(lag, -last) >= -direct && smaller(lag + (ptrdiff_t)width - 1, last) <= direct;
+        t->panels[side][i] = once && !a->bytes ? own : far;
+        if (once && !a->bytes)
+            continue;
+        if (once)
+            kernels->convert_int8((const int8_t *)(own + width), own, t->steps, far);
+        else
             gather_panel(t, side, table, lag, far);
-            t->panels[side][i] = far;
-            far += t->steps * width;
-        }
+        far += t->steps * width;
     }
 }
 

@@ -52,7 +52,7 @@ struct attention_task {
     float *tile;        // (tile_rows, ld_tile): scores, each row with `width` floats of room on both sides
     float *part;        // (KEY_CHUNK, ld_part): p2c scores, keys by queries, with the same room
     float *inverse_sum; // (tile_rows)
-    float *far[2];      // panels of positions that repeat rows of the table, for keys and queries
+    float *far[2];      // panels that are not in the table as they are: of repeated rows, of bytes
     const float **panels[2];
 };
 

@@ -37,7 +37,8 @@ static PyObject *linear_layers(PyObject *module, PyObject *unused)
 static PyObject *onednn_version(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
-    return PyUnicode_FromString(deberta_onednn());
+    const char *version = deberta_onednn();
+    return version ? PyUnicode_FromString(version) : (binding_check(DEBERTA_INTERNAL), NULL);
 }
 
 static PyMethodDef methods[] = {
@@ -57,7 +58,7 @@ static PyMethodDef methods[] = {
     {"known_products", binding_known_products, METH_O,
      PyDoc_STR("known_products(dtype, /)\n--\n\nWhether products of known integers are right in this type.")},
     {"onednn_version", onednn_version, METH_NOARGS,
-     PyDoc_STR("onednn_version()\n--\n\nThe version of oneDNN in use, such as \"3.2.0\".")},
+     PyDoc_STR("onednn_version()\n--\n\nThe version of oneDNN, such as \"3.2.0\", which is loaded for it.")},
     {"parameters", binding_parameters, METH_O,
      PyDoc_STR("parameters(config, /)\n--\n\nName and shape of every tensor that a network of this config needs.")},
     {NULL, NULL, 0, NULL},

@@ -11,7 +11,6 @@ from typing import Any
 _HERE = str(Path(__file__).parents[1]) + os.sep  # of the package
 _REMEDIES = {
     "libgomp.so.1": "it needs the OpenMP runtime: `apt install libgomp1` (Fedora: `dnf install libgomp`)",
-    "libdnnl.so.3": "oneDNN (deberta_c/_lib/libdnnl.so.3) is not beside the module: install deberta_c again",
     "cannot import name '_core'": "deberta_c._core is not built in this folder: run `pip install -e .` in the "
     "checkout, or leave the folder to use an installed deberta_c",
 }

@@ -209,9 +209,10 @@ class OpenedModel:
         "float32" is exact. "int8": each output of a layer has a scale, and each token a scale and a zero, found while
         running; sums are exact. "bfloat16": weights and inputs are rounded, sums are float32. On a CPU without
         AVX512_BF16 only weights are rounded, products are in float32, and a PrecisionWarning says so. With AVX512_BF16
-        attention multiplies bfloat16 in both types, except in layers whose queries, keys or values stay in float32.
-        Everything else (softmax, LayerNorm, heads) stays in float32. `keep` names linear layers that stay in float32,
-        too, such as ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of config.json, which
+        attention multiplies bfloat16 in both types, except in layers whose queries, keys or values stay in float32;
+        without it, int8 keeps projected positions in 8 bits, too. Everything else (softmax, LayerNorm, heads) stays in
+        float32. `keep` names linear layers that stay in float32, too, such as
+        ["encoder.layer.11.output.dense"]; by default the key low_precision_keep of config.json, which
         `save_pretrained` writes. Results are the same for any number of threads and in any batch.
 
         A self-test, well under a second, multiplies known numbers and runs a few texts in both types. It warns

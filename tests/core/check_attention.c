@@ -16,7 +16,7 @@
 struct setting {
     size_t heads, depth, buckets, max_relative;
     bool c2p, p2c, masked, first_only;
-    bool bf16;
+    bool bf16, bytes;
 };
 
 /* Numbers which the type of the attention represents, so that scores are sums of exact products. */
@@ -32,8 +32,37 @@ static float *numbers(const struct setting *s, size_t n)
     return x;
 }
 
+/* The rows [R][heads * depth] become the numbers that a table of bytes holds. */
+static void round_to_bytes(const struct setting *s, float *rows, size_t count)
+{
+    for (float *row = rows; row < rows + count * s->heads * s->depth; row += s->depth) {
+        float largest = 0.0f;
+        for (size_t i = 0; i < s->depth; i++)
+            largest = fmaxf(largest, fabsf(row[i]));
+        for (size_t i = 0; i < s->depth; i++)
+            row[i] = rintf(row[i] * (127.0f / largest)) * (largest / 127.0f);
+    }
+}
+
+static float *table_of_bytes(const struct distances *d, const struct setting *s, const float *rows, bool from_the_end)
+{
+    struct attention attention = {.head_size = s->depth, .bytes = true};
+    size_t count = 2 * d->span, ld = s->heads * s->depth;
+    void *table;
+    CHECK(memory_calloc(position_table_floats(d, s->heads, attention_table_depth(&attention)), sizeof(float), &table) ==
+          DEBERTA_OK);
+    float *ordered = drawn(count * ld);
+    for (size_t r = 0; r < count; r++)
+        memcpy(ordered + r * ld, rows + (from_the_end ? count - 1 - r : r) * ld, ld * sizeof *ordered);
+    position_table_pack_bytes(d, s->heads, s->depth, ordered, ld, table);
+    memory_free(ordered);
+    return table;
+}
+
 static float *table_of(const struct distances *d, const struct setting *s, const float *rows, bool from_the_end)
 {
+    if (s->bytes)
+        return table_of_bytes(d, s, rows, from_the_end);
     size_t ld = s->heads * s->depth, depth = s->bf16 ? s->depth / 2 : s->depth;
     float *table = drawn(position_table_floats(d, s->heads, depth)), *words = drawn(2 * d->span * ld);
     memcpy(words, rows, 2 * d->span * ld * sizeof *words);
@@ -93,6 +122,8 @@ static void check_attention(const struct setting *s, const size_t *lengths, size
     size_t ld = s->heads * s->depth, longest = 0;
     float *pk = numbers(s, 2 * d.span * ld), *pq = numbers(s, 2 * d.span * ld);
     float *keys = table_of(&d, s, pk, true), *queries = table_of(&d, s, pq, false);
+    if (s->bytes)
+        round_to_bytes(s, pk, 2 * d.span), round_to_bytes(s, pq, 2 * d.span);
     struct attention a = {.heads = s->heads,
                           .head_size = s->depth,
                           .distances = s->c2p || s->p2c ? &d : NULL,
@@ -102,7 +133,8 @@ static void check_attention(const struct setting *s, const size_t *lengths, size
                           .ld_key = ld,
                           .ld_value = ld,
                           .ld_context = ld,
-                          .bf16 = s->bf16};
+                          .bf16 = s->bf16,
+                          .bytes = s->bytes};
     struct attention_sequence *sequences = calloc(count, sizeof *sequences);
     for (size_t i = 0; i < count; i++) {
         size_t n = lengths[i], q = s->first_only ? 1 : n;
@@ -155,7 +187,14 @@ static void check_attentions(bool own)
     s = (struct setting){.heads = 1, .depth = 24, .max_relative = 20, .c2p = true, .p2c = true, .masked = true};
     check_attention(&s, ragged, 10);
     s = (struct setting){.heads = 1, .depth = 32, .buckets = 256, .max_relative = 512, .c2p = true, .p2c = true};
-    check_attention(&s, lengthy, 3);                          /* several tiles of queries, repeated rows */
+    check_attention(&s, lengthy, 3); /* several tiles of queries, repeated rows */
+    s.bytes = true;
+    check_attention(&s, lengthy, 3);
+    s = (struct setting){.heads = 3, .depth = 10, .buckets = 8, .max_relative = 40, .bytes = true};
+    for (int terms = 1; terms < 4; terms++) {
+        s.c2p = terms & 1, s.p2c = terms & 2;
+        check_attention(&s, ragged, 10);
+    }
     CHECK(!attention_has_bf16(8) && !attention_has_bf16(48)); /* a head would end within a panel */
     CHECK(attention_has_bf16(32) == (kernels->product_bf16 != NULL));
     if (!attention_has_bf16(32))

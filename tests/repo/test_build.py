@@ -2,6 +2,8 @@
 """The build finds missing requirements before it compiles, and its result is complete."""
 
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -105,3 +107,28 @@ def test_import_from_another_folder_finds_our_onednn(tmp_path: Path) -> None:
     assert version.startswith("3.")
     loaded = {line.split()[-1] for line in maps.splitlines() if "libdnnl" in line}
     assert loaded == {str(Path(str(_core.__file__)).resolve().parent / "_lib" / "libdnnl.so.3")}
+
+
+@pytest.mark.parametrize("matmul", ["own", "onednn"])
+def test_onednn_is_loaded_when_it_multiplies(matmul: str) -> None:
+    program = "import deberta_c; print('libdnnl' in open('/proc/self/maps').read())"
+    environment = {**os.environ, "DEBERTA_C_MATMUL": matmul}
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(matmul == "onednn")
+
+
+def test_a_package_without_onednn(tmp_path: Path) -> None:
+    package = Path(str(_core.__file__)).parent
+    shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("_lib", "assets", "__pycache__"))
+    command = [sys.executable, "-c", "import deberta_c; print(deberta_c.__file__); deberta_c.show_config()"]
+    environment = {**os.environ, "DEBERTA_C_MATMUL": "own", "PYTHONPATH": str(tmp_path)}
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert str(tmp_path) in ran.stdout
+    assert "linear layers by own kernels" in ran.stdout
+    assert "oneDNN cannot be loaded: libdnnl.so.3" in ran.stderr
+    environment["DEBERTA_C_MATMUL"] = "onednn"
+    ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert re.fullmatch(
+        r"RuntimeError: oneDNN cannot be loaded: libdnnl\.so\.3: .*; install deberta_c again",
+        ran.stderr.splitlines()[-1],
+    )
