@@ -90,8 +90,9 @@ def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple
     archive.unlink(missing_ok=True)
     subprocess.run(["ar", "rcs", str(archive), *map(str, objects[: len(core)])], check=True)
     _, library = build_core.onednn()
-    rpath = f"-Wl,--disable-new-dtags,-rpath,{library.parent}"  # RPATH: dlopen is called by the sanitizer's library
-    libraries = [build_core.utf8proc(), build_core.OPENMP, "-lm", "-ldl", rpath]
+    # oneDNN is linked: LeakSanitizer crashes in the thread-local memory of a library that is loaded later.
+    libraries = ["-Wl,--no-as-needed", str(library), f"-Wl,-rpath,{library.parent}"]
+    libraries += [build_core.utf8proc(), build_core.OPENMP, "-lm", "-ldl"]
     made = []
     for program, compiled in zip(programs, objects[len(core) :], strict=True):
         made.append(tools.folder / Path(program).stem)
