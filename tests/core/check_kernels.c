@@ -356,17 +356,18 @@ static void check_convert(const struct kernels *k)
     }
 }
 
+#define MOST_ROWS 9
+
 static void check_convert_int8(const struct kernels *k, size_t rows)
 {
+    int8_t from[MOST_ROWS * MAX_PANEL] = {0};
     size_t width = k->panel_width, n = rows * width;
     float *scale = floats(width), *to = floats(n);
-    int8_t *from = malloc(n + 1);
     for (size_t i = 0; i < n; i++)
         from[i] = (int8_t)(i * 37 % 255 - 127);
     k->convert_int8(from, scale, rows, to);
     for (size_t i = 0; i < n; i++)
         CHECK(to[i] == (float)from[i] * scale[i % width]);
-    free(from);
     release(scale, width), release(to, n);
 }
 
@@ -387,7 +388,7 @@ int main(void)
             for (int transposed = 0; transposed < 2; transposed++)
                 check_product(k, rows, 64, k->panel_width, 2, true, transposed);
         check_grouping(k);
-        for (size_t rows = 0; rows <= 9; rows++)
+        for (size_t rows = 0; rows <= MOST_ROWS; rows++)
             check_convert_int8(k, rows);
         for (size_t n = 1; n <= k->panel_width; n++)
             for (size_t depth = 1; depth <= 9; depth++)
