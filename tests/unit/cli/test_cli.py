@@ -15,6 +15,7 @@ import pytest
 import deberta_c
 from deberta_c._cli import main as _cli
 from deberta_c._cli.main import main
+from tests.support.slowness import slowness
 
 ROWS = [
     {"id": "1", "text": "hello world", "note": 'says "hi", twice'},
@@ -353,7 +354,10 @@ def test_show_config_and_help(capsys):
 
 
 def test_default_model_answers_at_once(tmp_path):
-    """From a cold start in under half a second of processor time, in an unrelated folder; the best of five runs."""
+    """From a cold start in under half a second of processor time, in an unrelated folder; the best of five runs.
+
+    More where NumPy's import takes more, too.
+    """
     command = [sys.executable, "-m", "deberta_c", "WINNER! Claim your free prize now, call 0900 555 0142"]
     times = []
     for _ in range(5):
@@ -362,7 +366,7 @@ def test_default_model_answers_at_once(tmp_path):
         after = os.times()
         assert result.stdout.startswith("spam\t")
         times.append(after.children_user + after.children_system - before.children_user - before.children_system)
-    assert min(times) < 0.5
+    assert min(times) < 0.5 * slowness()
 
 
 def test_demo_of_the_default_model(capsys):
