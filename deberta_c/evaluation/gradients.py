@@ -92,7 +92,7 @@ class Gradients:
         """The network with a separate word table, the only weights that get gradients."""
         width = self._table.shape[1]
         empty = np.zeros(4 * self._size * width, np.uint8)
-        words = (_WORDS, "F32", (self._size, width), empty, None, self._tensors[_WORDS][5])
+        words = (_WORDS, "F32", (self._size, width), empty, None, False)
         tensors = [words if name == _WORDS else tensor for name, tensor in self._tensors.items()]
         core = _core.Training({**self._settings, "vocab_size": self._size}, tensors)
         for name in core.names:
