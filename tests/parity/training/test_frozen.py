@@ -190,10 +190,9 @@ def test_adapters(pair, rank):
             stem = name.removesuffix("weight")
             a, b = found.a.detach().numpy(), found.b.detach().numpy()
             assert np.abs(b).max() > 1e-4
-            np.testing.assert_allclose(training.parameter(stem + "lora_A.weight"), a, rtol=0, atol=1e-5)
-            np.testing.assert_allclose(training.parameter(stem + "lora_B.weight"), b, rtol=0, atol=1e-5)
             merged = found.inner.weight.detach().numpy() + scale * b @ a
-            np.testing.assert_allclose(training.parameter(name), merged, rtol=0, atol=1e-5)
+            for part, value in ((stem + "lora_A.weight", a), (stem + "lora_B.weight", b), (name, merged)):
+                assert np.linalg.norm(training.parameter(part) - value) <= 1e-4 * np.linalg.norm(value), part
         others = [name for name in training.names if name in names and name not in adapted and "head." not in name]
         for name in others:
             assert np.array_equal(training.parameter(name), expected_before(before, names[name][0], ours))

@@ -124,9 +124,9 @@ def test_the_check_at_the_end_loses_no_weights(tokenizer, tmp_path, monkeypatch)
     broken = trainer_of(tokenizer, tmp_path)
     check = trainer.check_predictions
 
-    def stopped(*arguments):
+    def stopped(*arguments, **options):
         os.kill(os.getpid(), signal.SIGTERM)
-        check(*arguments)
+        check(*arguments, **options)
 
     monkeypatch.setattr(trainer, "check_predictions", stopped)
     with pytest.raises(KeyboardInterrupt):
