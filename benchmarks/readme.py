@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from benchmarks import common
-from benchmarks.core import attention, linear
+from benchmarks.core import attention, linear, update
 from benchmarks.peers import low_precision, report
 from benchmarks.precision import agreement
 from benchmarks.process import columns, loading, scheduling
@@ -36,6 +36,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "attention": attention.table,
     "tokenizers": tokenization.table,
     "training": training.table,
+    "update": update.table,
     "accuracy": accuracy.table,
     "entailment": entailment.table,
     "precision": agreement.table,
