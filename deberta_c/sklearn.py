@@ -42,7 +42,7 @@ from deberta_c._base.about import default_model
 from deberta_c._base.checks import boolean
 from deberta_c._base.errors import MissingHeadWarning, UnexpectedWeightsWarning, short
 from deberta_c._base.threads import threads
-from deberta_c._columns.texts import is_missing, texts_of
+from deberta_c._columns.texts import distinct, is_missing, texts_of
 from deberta_c._models.auto import AutoModel, AutoModelForSequenceClassification
 from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
@@ -377,13 +377,11 @@ class DebertaEmbedder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estima
     def transform(self, X: Any) -> NDArray[np.float32]:
         """Vectors, float32 (N, hidden size), of texts X (N)."""
         check_is_fitted(self)
-        texts = _only_texts(self._texts(X))
-        places: dict[str, int] = {}
-        rows = [places.setdefault(text, len(places)) for text in texts]
+        different, which = distinct(_only_texts(self._texts(X)))
         extract = FeatureExtractionPipeline(self.model_, self.tokenizer_, return_tensors="np", pooling=self.pooling)
         with self._threads():
-            found = extract(list(places), tokenize_kwargs={"truncation": True, "max_length": self.max_length})
-        return np.stack(found)[rows]
+            found = extract(different, tokenize_kwargs={"truncation": True, "max_length": self.max_length})
+        return np.stack(found)[which]
 
 
 def _columns(X: Any) -> list[Any] | None:

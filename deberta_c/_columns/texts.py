@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
+
+K = TypeVar("K")
 
 _PORTION = 1 << 20  # characters of texts that are encoded at once
 
@@ -183,6 +185,18 @@ def portions(values: Sequence[Any]) -> Iterator[slice]:
             begin, total = row, 0
         total += size
     yield slice(begin, len(values))
+
+
+def distinct(keys: Iterable[K]) -> tuple[list[K], NDArray[np.intp]]:
+    """The different keys, in the order of the rows, and the place of each row's key among them (N).
+
+    >>> different, which = distinct(["a", "b", "a"])
+    >>> different, which.tolist()
+    (['a', 'b'], [0, 1, 0])
+    """
+    places: dict[K, int] = {}
+    which = np.fromiter((places.setdefault(key, len(places)) for key in keys), np.intp)
+    return list(places), which
 
 
 def can_be_read_twice(column: object) -> bool:

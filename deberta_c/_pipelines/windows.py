@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from deberta_c._columns.texts import Missing, RowName, pieces_of, portions, texts_of
+from deberta_c._columns.texts import Missing, RowName, distinct, pieces_of, portions, texts_of
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.predict import progress_bar, shifted
 from deberta_c._pipelines.base import length_of
@@ -96,13 +96,10 @@ class Windows(NamedTuple):
         names: tuple[RowName, RowName],
     ) -> NDArray[np.float32]:
         """Scores (N, C) of texts, each computed once; all windows run in the same batches."""
-        keys: Iterable[Any] = texts if pairs is None else zip(texts, pairs, strict=True)
-        places: dict[Any, int] = {}  # the row of each text, or pair
-        where = np.fromiter((places.setdefault(key, row) for row, key in enumerate(keys)), np.intp, len(texts))
-        new = np.fromiter(places.values(), np.intp, len(places))
+        keys: Iterable[tuple[str, ...]] = zip(texts, strict=True) if pairs is None else zip(texts, pairs, strict=True)
+        different, which = distinct(keys)
         encoding = self._encoding(pairs is not None)
-        firsts = [texts[row] for row in new]
-        seconds = None if pairs is None else [pairs[row] for row in new]
+        firsts, seconds = [key[0] for key in different], None if pairs is None else [key[1] for key in different]
         try:
             rows = self.tokenizer._encode_for_model(firsts, seconds, encoding)
         except ValueError:
@@ -110,12 +107,12 @@ class Windows(NamedTuple):
             raise
         samples = rows.extras["samples"]
         scores = np.empty((len(samples), model.num_labels), np.float32)
-        for chosen, logits in model._logits_of_rows(rows, lambda row: names[0](int(new[samples[row]]))):
+        for chosen, logits in model._logits_of_rows(rows, lambda row: names[0](int((which == samples[row]).argmax()))):
             scores[chosen] = score(logits)
         if not texts:
             return scores
-        pooled = _POOLINGS[self.pooling](scores, np.searchsorted(samples, np.arange(len(new))))
-        return pooled[np.searchsorted(new, where)]
+        pooled = _POOLINGS[self.pooling](scores, np.searchsorted(samples, np.arange(len(different))))
+        return pooled[which]
 
     def _encoding(self, pairs: bool) -> dict[str, Any]:
         return self.tokenizer._encode_options(

@@ -10,6 +10,7 @@ from deberta_c._base.errors import short, warn_caller
 from deberta_c._columns.texts import (
     Missing,
     RowName,
+    distinct,
     is_missing,
     pieces_of,
     rows_of,
@@ -209,13 +210,12 @@ class _Plan:
         """The result of each text, and how many of them were cut."""
         if not texts:
             return [], 0
-        numbers: dict[str, int] = {}  # of the different texts
-        which = np.array([numbers.setdefault(text, len(numbers)) for text in texts])
+        different, which = distinct(texts)
         offsets = offsets_of(np.array([len(choice.labels) for choice in choices]))
         owners = np.repeat(np.arange(len(texts)), np.diff(offsets))
         hypotheses, count = np.concatenate([choice.hypotheses for choice in choices]), len(self.hypotheses.offsets) - 1
         keys, seen, places = np.unique(which[owners] * count + hypotheses, return_index=True, return_inverse=True)
-        firsts = self._encode(list(numbers), lambda number: row_name(int((which == number).argmax())))
+        firsts = self._encode(different, lambda number: row_name(int((which == number).argmax())))
         pairs = Pairs(self.tokenizer, firsts, self.hypotheses, keys // count, keys % count, self.limit)
         logits = self._logits(pairs, lambda pair: row_name(int(owners[seen[pair]])), len(texts), advance)[places]
         answers = [
