@@ -32,6 +32,9 @@ ONLY_IN = {
 }
 
 
+FOLDERS = {".ci", "benchmarks", "csrc", "deberta_c", "docs", "notebooks", "tests", "tools"}
+
+
 def tracked(*patterns: str) -> list[Path]:
     if not (ROOT / ".git").exists() or not shutil.which("git"):
         pytest.skip("not a git checkout")
@@ -86,6 +89,11 @@ def test_public_names_are_sorted_and_exist() -> None:
 def test_c_sources_name_their_licence() -> None:
     wrong = [str(path) for path in core_files() if "SPDX-License-Identifier: Apache-2.0" not in path.open().readline()]
     assert not wrong, wrong
+
+
+def test_the_root_has_its_folders_and_no_other() -> None:
+    """What a command wrote into the current directory is not committed."""
+    assert {path.relative_to(ROOT).parts[0] for path in tracked("*/*")} == FOLDERS
 
 
 def test_the_version_is_written_once() -> None:
