@@ -96,10 +96,9 @@ class Windows(NamedTuple):
         names: tuple[RowName, RowName],
     ) -> NDArray[np.float32]:
         """Scores (N, C) of texts, each computed once; all windows run in the same batches."""
-        keys: Iterable[tuple[str, ...]] = zip(texts, strict=True) if pairs is None else zip(texts, pairs, strict=True)
-        different, which = distinct(keys)
+        different, which = distinct(zip(texts, texts if pairs is None else pairs, strict=True))
         encoding = self._encoding(pairs is not None)
-        firsts, seconds = [key[0] for key in different], None if pairs is None else [key[1] for key in different]
+        firsts, seconds = [text for text, _ in different], None if pairs is None else [pair for _, pair in different]
         try:
             rows = self.tokenizer._encode_for_model(firsts, seconds, encoding)
         except ValueError:

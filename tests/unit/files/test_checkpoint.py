@@ -3,7 +3,6 @@
 import json
 import mmap
 import struct
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import deberta_c
 from deberta_c._files.checkpoint import check_weight, read_checkpoint
 from deberta_c._files.safetensors import read_safetensors
 from deberta_c._models.tensor_names import by_current_name
+from tests.support.slowness import at_most
 from tests.support.tiny_models import BERT, CONV, TINY, V1, safetensors_bytes, tiny_tensors, write_model
 from tests.support.torch_bytes import zip_of
 
@@ -113,10 +113,8 @@ def test_metadata_is_skipped(tmp_path):
 )
 def test_lies_are_refused(tmp_path, header, message):
     path = lying(tmp_path, header)
-    begin = time.process_time()
-    with pytest.raises(ValueError, match=message) as caught:
+    with at_most(1), pytest.raises(ValueError, match=message) as caught:
         read_safetensors(path)
-    assert time.process_time() - begin < 1
     assert "model.safetensors" in str(caught.value)
     assert len(str(caught.value)) < 700
     assert type(caught.value) is ValueError

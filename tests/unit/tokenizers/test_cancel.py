@@ -2,12 +2,12 @@
 
 import json
 import signal
-import time
 from contextlib import suppress
 
 import pytest
 
 import deberta_c
+from tests.support.slowness import at_most
 
 DELAYS = (0.15, 0.5)  # seconds until the signal
 LIMIT = 1.0  # seconds of this process after it, whatever else runs on the machine
@@ -87,9 +87,7 @@ def test_a_signal_ends_every_stage(alarm, case, offsets, delay):
     options = {"want": ("spans", "words")} if offsets else {}
     rows = [text * times]
     alarm(delay)
-    start = time.process_time()
-    with suppress(KeyboardInterrupt):  # a fast machine may be done before the signal
+    with at_most(delay + LIMIT), suppress(KeyboardInterrupt):  # a fast machine may be done before the signal
         tokenizer._core.encode(rows, **options)
         alarm(0)
-    assert time.process_time() - start < delay + LIMIT
     assert len(tokenizer._core.encode(["hello"])[0]) > 0
