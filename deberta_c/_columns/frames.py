@@ -201,8 +201,9 @@ def _polars(frame: Any, new: NewColumns) -> Any:
             categories = pl.Series(name, column.names, pl.Enum(column.names))
             made.append(categories.gather(codes.set(codes < 0, None)))
         else:
-            series = pl.Series(name, column)
-            made.append(series.fill_nan(None) if isinstance(column, np.ndarray) else series)
+            lists = None if isinstance(column, np.ndarray) else pl.List(pl.String)  # also of no row with a label
+            series = pl.Series(name, column, lists)
+            made.append(series if lists else series.fill_nan(None))
     return frame.with_columns(made) if is_table(frame) else pl.DataFrame(made)
 
 

@@ -179,11 +179,14 @@ def test_independent_labels_and_numbers(make_model):
     frame = KINDS["pandas"]()
     open_it = deberta_c.AutoModelForSequenceClassification.from_pretrained
     several = open_it(make_model(problem_type="multi_label_classification"))
-    for kind in ("pandas", "polars", "Arrow"):
+    for kind in ("pandas", "Arrow", "polars"):
         found = several.predict_frame(KINDS[kind](), na="skip")
         rows = [None if row is None else list(row) for row in found["label"].to_pylist()] if kind == "Arrow" else None
         rows = rows or [row if isinstance(row, list) else None for row in found["label"].to_list()]
         assert rows == [None if row is None else row for row in several.predict_labels(TEXTS, na="skip").tolist()]
+    for texts in ([], [None]):
+        without = several.predict_frame(polars.DataFrame({"text": texts}, {"text": polars.String}), na="skip")
+        assert without.schema["label"] == found.schema["label"]
     for name in ("none", "softmax"):  # 0.5 is no limit of these scores
         with pytest.raises(ValueError, match=f"function_to_apply is '{name}'.*leave it out"):
             deberta_c.pipeline("text-classification", several, function_to_apply=name).predict_frame(frame, na="skip")
@@ -293,6 +296,16 @@ def test_a_lazy_frame(model):
     for wrong, message in (({"text": "texts"}, "the table has no column 'texts'"), ({"na": "drop"}, "na is 'drop'")):
         with pytest.raises(ValueError, match=message):
             lazy.deberta.classify(model, **wrong)
+
+
+def test_a_lazy_frame_of_independent_labels(make_model):
+    pytest.importorskip("deberta_c.polars")
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(
+        make_model(problem_type="multi_label_classification")
+    )
+    lazy = KINDS["polars"]().lazy().deberta.classify(model, na="skip")
+    for engine in ("in-memory", "streaming"):
+        assert lazy.collect(engine=engine)["label"].to_list() == model.predict_labels(TEXTS, na="skip").tolist()
 
 
 def test_a_dict_of_columns(model):
