@@ -244,8 +244,8 @@ def _label_keys(config: Any, labels: list[Any], regression: bool) -> dict[str, A
     found = sorted(set(labels), key=lambda label: (isinstance(label, str), label))
     if len(found) == 1:
         raise ValueError(f"all labels are {found[0]!r}; a classifier needs rows of two labels at least")
-    known = config.label2id.keys() if isinstance(found[0], str) else range(config.num_labels)
-    if len(found) == config.num_labels and set(found) <= set(known):
+    known = set(map(str, found)) <= config.label2id.keys() or set(found) <= set(range(config.num_labels))
+    if len(found) == config.num_labels and known:
         return {}
     return {"id2label": {number: str(label) for number, label in enumerate(found)}}
 

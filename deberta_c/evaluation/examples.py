@@ -43,7 +43,7 @@ def encode_targets(
 def _numbers(labels: list[Any], names: list[str], row_name: RowName, model: str) -> list[int]:
     """The number of each label, which are names of labels, or otherwise all of them numbers."""
     known = {name: number for number, name in enumerate(names)}
-    found = [known.get(str(label)) for label in labels]
+    found = [known.get(str(label), known.get(_whole(label))) for label in labels]
     if None not in found:
         return [number for number in found if number is not None]
     if all(_is_number_of(label, len(names)) for label in labels):
@@ -53,6 +53,11 @@ def _numbers(labels: list[Any], names: list[str], row_name: RowName, model: str)
         f"{row_name(row)} is {short(labels[row])}, which is not a label of {model}; its labels are {short(names)}, "
         "or numbers from 0: rename yours, or set config.id2label of the model"
     )
+
+
+def _whole(label: Any) -> str:
+    """A label as `fit` names it: a float that is a whole number, as of a column with missing values, without ".0"."""
+    return str(int(label) if isinstance(label, float) and label.is_integer() else label)
 
 
 def _is_number_of(label: Any, count: int) -> bool:

@@ -7,11 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import describe, short
+from deberta_c._base.extras import require
 from deberta_c._columns.texts import rows_of
 from deberta_c._models.auto import AutoModelForSequenceClassification, opened
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 from deberta_c._models.outputs import sigmoid
+from deberta_c._pipelines.base import switch
 from deberta_c._pipelines.factory import TextClassificationPipeline
 from deberta_c._pipelines.handle import Handle
 from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
@@ -99,7 +101,7 @@ def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) 
 
     def scores(texts: list[str], pairs: list[str] | None) -> NDArray[np.float32]:
         plan = pipeline._make_plan({**options, "top_k": None})  # not a list of dicts, where "" is no second text
-        progress = bool({**pipeline._options, **options}.get("progress"))
+        progress = switch({**pipeline._options, **options}, "progress")
         return plan.scores(texts, pairs, (rows_of("texts"), rows_of("pairs")), progress)
 
     problem = problem_of(pipeline.model) or MULTIPLE  # one score is a probability already
@@ -117,15 +119,15 @@ def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) 
 
 def _of_zero_shot(pipeline: ZeroShotClassificationPipeline, options: dict[str, Any]) -> Scorer:
     probe = pipeline("", **options)
-    names = sorted(probe["labels"])
+    names = sorted({str(label) for label in probe["labels"]})
 
     def scores(texts: list[str], pairs: list[str] | None) -> NDArray[np.float64]:
         found = np.empty((len(texts), len(names)))
         for row, answer in enumerate(pipeline(texts, **options)):
-            found[row, [names.index(label) for label in answer["labels"]]] = answer["scores"]
+            found[row, [names.index(str(label)) for label in answer["labels"]]] = answer["scores"]
         return found
 
-    several = options.get("multi_label", pipeline._options.get("multi_label", False))
+    several = switch({**pipeline._options, **options}, "multi_label")
     return Scorer(
         pipeline.model.name_or_path,
         names,
@@ -137,12 +139,24 @@ def _of_zero_shot(pipeline: ZeroShotClassificationPipeline, options: dict[str, A
 
 
 def _of_estimator(model: Any, options: dict[str, Any]) -> Scorer:
-    def scores(texts: list[str], pairs: list[str] | None) -> Any:
-        if pairs is not None:
-            raise ValueError(f"text_pair is given, but {type(model).__name__} takes single texts; leave it out")
-        return model.predict_proba(texts, **options)
+    own = getattr(model, "model_", None)  # of a DebertaClassifier
+    own = own if isinstance(own, SequenceClassifier) else None
 
-    return Scorer(type(model).__name__, list(map(str, model.classes_)), SINGLE, scores, _word_counts, "words")
+    def scores(texts: list[str], pairs: list[str] | None) -> Any:
+        if pairs is not None and own is None:
+            raise ValueError(f"text_pair is given, but {type(model).__name__} takes single texts; leave it out")
+        return model.predict_proba(texts if pairs is None else _table_for(model, texts, pairs), **options)
+
+    problem = SINGLE if own is None else problem_of(own)
+    return Scorer(type(model).__name__, list(map(str, model.classes_)), problem, scores, _word_counts, "words")
+
+
+def _table_for(model: Any, texts: list[str], pairs: list[str]) -> Any:
+    """Pairs of texts as an estimator takes them: a table with the names of columns that it has learnt, if it has."""
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        return np.array([texts, pairs], np.object_).T
+    return require("pandas", "evaluate").DataFrame(dict(zip(names, (texts, pairs), strict=True)))
 
 
 def _token_counts(tokenizer: Any) -> Callable[[list[str], list[str] | None], NDArray[np.int64]]:

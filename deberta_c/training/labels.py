@@ -56,7 +56,8 @@ def encode_labels(labels: Iterable[Any], config: PreTrainedConfig, row_name: Row
             "predict numbers, or with num_labels= the number of classes"
         )
     known = [_plain(row, row_name(place)) for place, row in enumerate(rows)]
-    if all(type(label) is int and 0 <= label < config.num_labels for label in known):
+    named = all(str(label) in config.label2id for label in known)
+    if not named and all(type(label) is int and 0 <= label < config.num_labels for label in known):
         return EncodedLabels(SINGLE, np.array(known, np.int64), list(config.id2label.values()))
     numbers, names = _numbered(known, config)
     return EncodedLabels(SINGLE, np.array([numbers[label] for label in known], np.int64), names)

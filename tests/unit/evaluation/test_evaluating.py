@@ -1,6 +1,7 @@
 """`evaluate` and `compare`: what they take, what they return, and what they refuse."""
 
 import json
+import warnings
 from math import comb
 
 import numpy as np
@@ -128,11 +129,32 @@ def test_an_estimator_of_scikit_learn(result):
     assert both.metrics["accuracy"].difference == 0
 
 
+def test_a_classifier_of_independent_labels_and_one_of_pairs():
+    """The estimators of deberta_c, whose predictions are those of their model."""
+    DebertaClassifier = pytest.importorskip("deberta_c.sklearn").DebertaClassifier
+    several = DebertaClassifier(epochs=1).fit(TEXTS, [[1, 0], [1, 1]] * 4)
+    found = deberta_c.evaluate(several, TEXTS, [["0"], ["0", "1"]] * 4, resamples=0)
+    expected = deberta_c.evaluate(several.model_, TEXTS, [[1, 0], [1, 1]] * 4, resamples=0)
+    assert found.problem == "multi_label_classification"
+    assert found.scores == pytest.approx(expected.scores, abs=1e-6)
+    assert found["accuracy"] == expected["accuracy"]
+    seconds = TEXTS[::-1]
+    frame = pytest.importorskip("pandas").DataFrame({"a": TEXTS, "b": seconds})
+    for table in (frame, frame.to_numpy(object)):
+        pairs = DebertaClassifier(epochs=1).fit(table, ["x", "y"] * 4)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            found = deberta_c.evaluate(pairs, TEXTS, ["x", "y"] * 4, text_pair=seconds, resamples=0)
+        assert found.scores == pytest.approx(pairs.predict_proba(table))
+
+
 def test_zero_shot(tmp_path):
     nli = write_model(tmp_path / "nli", id2label={"0": "entailment", "1": "neutral", "2": "contradiction"})
     classifier = deberta_c.pipeline("zero-shot-classification", nli, candidate_labels=["home", "call"])
     found = deberta_c.evaluate(classifier, TEXTS[:3], ["home", "call", "home"], resamples=0)
     assert found.labels == ["call", "home"]
+    numbers = deberta_c.evaluate(classifier, TEXTS[:3], [1, 2, 1], candidate_labels=[2, 1], resamples=0)
+    assert (numbers.labels, numbers.wanted) == (["1", "2"], ["1", "2", "1"])
     answers = classifier(TEXTS[:3])
     assert found.predicted == [answer["labels"][0] for answer in answers]
     several = deberta_c.evaluate(classifier, TEXTS[:3], [["home"], ["call"], []], resamples=0, multi_label=True)
@@ -196,8 +218,9 @@ def test_one_score_is_a_probability_if_labels_are_0_and_1(make_model):
 
 def test_names_of_labels_that_look_like_numbers(make_model):
     model = make_model(id2label={"0": "1", "1": "2", "2": "3"})
-    found = deberta_c.evaluate(model, TEXTS[:2], [1, 2], resamples=0)
-    assert found.wanted == ["1", "2"]
+    for labels in ([1, 2], [1.0, 2.0], ["1", "2"]):  # floats: of a column that had missing values
+        assert deberta_c.evaluate(model, TEXTS[:2], labels, resamples=0).wanted == ["1", "2"]
+    assert deberta_c.evaluate(model, TEXTS[:2], [0, 2.0], resamples=0).wanted == ["1", "3"]  # numbers from 0
 
 
 @pytest.mark.parametrize(

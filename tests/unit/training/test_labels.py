@@ -27,6 +27,8 @@ def config(**keys):
         ({"num_labels": 3}, [5, 1, 3], [2, 0, 1], ["1", "3", "5"]),
         ({"num_labels": 2}, [True, False], [1, 0], ["False", "True"]),
         ({"id2label": {0: "3", 1: "1"}}, [1, 3], [1, 0], ["3", "1"]),  # numbers that are names
+        ({"id2label": {0: "1", 1: "2", 2: "3"}}, [1, 2.0], [0, 1], ["1", "2", "3"]),  # also numbers of classes
+        ({"id2label": {0: "1", 1: "0"}}, [1, 0], [0, 1], ["1", "0"]),
         ({"num_labels": 3}, ["LABEL_2", "LABEL_0"], [2, 0], ["LABEL_0", "LABEL_1", "LABEL_2"]),
     ],
 )
