@@ -35,8 +35,8 @@ class ArrowTexts(Sequence[str]):
 def arrow_texts(column: Any) -> ArrowTexts | None:
     """The texts of a column of pyarrow, or of polars or pandas in the layout of Arrow, without a str for each row.
 
-    None for any other column, one with missing or damaged values, and where pyarrow is not imported: its texts must
-    become str one by one.
+    None for any other column, one with missing or damaged values or no row, and where pyarrow is not imported: its
+    texts must become str one by one.
 
     >>> arrow_texts(["a"]) is None
     True
@@ -49,7 +49,11 @@ def arrow_texts(column: Any) -> ArrowTexts | None:
         return None
     try:
         chunked = pa.chunked_array([column] if isinstance(column, pa.Array) else column)
-        if chunked.null_count or chunked.type not in (pa.string(), pa.large_string(), pa.string_view()):
+        if (
+            not len(chunked)
+            or chunked.null_count
+            or chunked.type not in (pa.string(), pa.large_string(), pa.string_view())
+        ):
             return None
         chunked.validate(full=True)
     except pa.ArrowInvalid:

@@ -117,7 +117,12 @@ def is_dataset(value: object) -> bool:
     >>> is_dataset([]), is_dataset(type("Texts", (), {"__len__": id, "__getitem__": id})())
     (False, True)
     """
-    return not isinstance(value, (Iterable, type)) and hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    return (
+        not isinstance(value, (Iterable, type))
+        and hasattr(value, "__len__")
+        and hasattr(value, "__getitem__")
+        and not hasattr(value, "column_names")  # a table of Arrow, whose items are columns
+    )
 
 
 def items_of(column: Any) -> Iterator[Any]:

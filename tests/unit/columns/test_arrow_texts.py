@@ -85,6 +85,15 @@ def test_errors_are_those_of_lists(tokenizer):
     assert tokenizer(pyarrow.array([], pyarrow.string()))["input_ids"] == tokenizer([])["input_ids"]
 
 
+def test_an_array_without_buffers(tokenizer):
+    """Arrow allows an array of no rows to have no offset at all."""
+    for kind in (pyarrow.string(), pyarrow.large_string()):
+        for offsets in (None, pyarrow.py_buffer(b"")):
+            column = pyarrow.Array.from_buffers(kind, 0, [None, offsets, pyarrow.py_buffer(b"")])
+            assert tokenizer(column)["input_ids"] == []
+            assert tokenizer(pyarrow.chunked_array([column]))["input_ids"] == []
+
+
 def test_without_pyarrow(monkeypatch, tokenizer):
     monkeypatch.delitem(sys.modules, "pyarrow")
     column = polars.Series(TEXTS)
