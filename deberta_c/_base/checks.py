@@ -24,6 +24,15 @@ def boolean(name: str, value: Any) -> bool:
     raise TypeError(f"{name} is {short(value)} of type {type(value).__name__}; give True or False")
 
 
+def is_integer(value: object) -> bool:
+    """Whether a value is an integer, NumPy's among them; True and False are none.
+
+    >>> is_integer(np.int64(3)), is_integer(True), is_integer(3.0)
+    (True, False, False)
+    """
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
 def folder(name: str, value: Any) -> Path:
     """The path of a directory, which need not exist; "~" is the home directory.
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from deberta_c import _core
+from deberta_c._base.checks import is_integer
 
 
 def get_num_threads() -> int:
@@ -24,11 +25,11 @@ def set_num_threads(count: int) -> None:
 
     >>> set_num_threads(0)
     """
-    if isinstance(count, bool) or not isinstance(count, int):
+    if not is_integer(count):
         raise TypeError(f"count is {count!r}; give a number of threads, or 0 for the default")
     if not 0 <= count <= 4096:
         raise ValueError(f"count is {count}; give a number of threads from 1 to 4096, or 0 for the default")
-    _core.set_num_threads(count)
+    _core.set_num_threads(int(count))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._base.checks import boolean
+from deberta_c._base.checks import boolean, is_integer
 from deberta_c._columns.texts import Missing, RowName, can_be_read_twice, pieces_of, rows_of, texts_of
 from deberta_c._models.packing import offsets_of, stretches
 from deberta_c._tokenizers.inputs import members, unzip
@@ -48,14 +48,14 @@ def predict(
 
     `settings` are those of the core. Messages use `name` for the column and `row_names` for its rows.
     """
-    if isinstance(batch_tokens, bool) or not isinstance(batch_tokens, (int, np.integer)) or batch_tokens < 1:
+    if not is_integer(batch_tokens) or batch_tokens < 1:
         raise ValueError(f"batch_tokens is {batch_tokens!r}; it must be an integer of at least 1")
     if text_pairs is None and isinstance(texts, (list, tuple)) and texts and isinstance(texts[0], (list, tuple)):
         texts, text_pairs = unzip(texts, name)
         row_names = members(name)
     columns = [_Column(texts, name, na, row_names[0])]
     if text_pairs is not None:
-        columns.append(_Column(text_pairs, "text_pairs", na, row_names[1]))
+        columns.append(_Column(text_pairs, column_name(row_names[1]), na, row_names[1]))
     options = tokenizer._encode_options(truncation, max_length, pairs=text_pairs is not None)
     encoder = _Encoder(tokenizer, settings, options, row_names)
     prediction = _Prediction(columns, _total(columns), settings["num_labels"])
@@ -246,6 +246,15 @@ def _total(columns: list[_Column]) -> int | None:
             f"{columns[0].name} has {totals[0]} rows, but {columns[1].name} {totals[1]}; give columns of equal length"
         )
     return totals[0] if totals else None
+
+
+def column_name(row_name: RowName) -> str:
+    """What messages call the column of a row.
+
+    >>> column_name(rows_of("texts"))
+    'texts'
+    """
+    return row_name(0).rpartition("[")[0]
 
 
 def shifted(row_name: RowName, rows: int) -> RowName:

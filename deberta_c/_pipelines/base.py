@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from deberta_c._base.checks import boolean, is_integer
 from deberta_c._base.errors import describe, warn_caller
 from deberta_c._base.suggest import unknown_option
 from deberta_c._base.tables import html_facts
@@ -150,7 +151,7 @@ class Pipeline(ABC, Generic[M]):
     def _answer_inputs(self, inputs: Any, plan: Plan, options: Mapping[str, Any], batch_size: int) -> Any:
         if isinstance(inputs, self._single):
             return plan.one(inputs)
-        progress = bool(options.get("progress"))
+        progress = switch(options, "progress")
         if isinstance(inputs, Iterator) or is_dataset(inputs):
             return _stream(inputs, plan, batch_size, progress)
         if is_missing(inputs):
@@ -280,16 +281,28 @@ def length_of(inputs: Any) -> int | None:
     return len(inputs) if can_be_read_twice(inputs) else None
 
 
+def switch(options: Mapping[str, Any], name: str, default: bool = False) -> bool:
+    """An option that is True or False; `default` without it, or where it is None.
+
+    Errors: TypeError for anything else: a str would count as True, "no" and "False", too.
+
+    >>> switch({"windows": None}, "windows"), switch({"windows": 1}, "windows")
+    (False, True)
+    """
+    value = options.get(name)
+    return default if value is None else boolean(name, value)
+
+
 def check_batch_size(value: Any) -> int:
     """The value; ValueError unless it is a number of texts."""
-    if type(value) is not int or value < 1:
+    if not is_integer(value) or value < 1:
         raise ValueError(f"batch_size is {value!r}; it must be an integer of at least 1")
-    return value
+    return int(value)
 
 
 def check_top_k(value: Any, otherwise: str) -> None:
     """TypeError or ValueError unless it is a number of results; messages say that None means `otherwise`."""
-    if value is not None and type(value) is not int:
+    if value is not None and not is_integer(value):
         raise TypeError(f"top_k is {value!r}; it must be an integer, or None for {otherwise}")
     if value is not None and value < 1:
         raise ValueError(f"top_k is {value}; it must be at least 1, or None for {otherwise}")

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import boolean
 from deberta_c._base.errors import short
 from deberta_c._base.tables import html_facts
 from deberta_c._columns.texts import values_of
@@ -108,7 +109,7 @@ class CrossEncoder:
         single = _is_pair(inputs)
         pairs = [_pair(row, place) for place, row in enumerate([inputs] if single else _rows(inputs))]
         scores = self._scores(pairs, activation_fn or self.activation_fn, bool(show_progress_bar))
-        if apply_softmax and scores.ndim > 1:
+        if boolean("apply_softmax", apply_softmax) and scores.ndim > 1:
             scores = softmax(scores)
         found: Any = as_tensor(scores) if convert_to_tensor else scores if convert_to_numpy else list(scores)
         return found[0] if single else found
@@ -136,6 +137,7 @@ class CrossEncoder:
                 f"the model has {self.num_labels} labels; rank needs a model with one, call predict with pairs instead"
             )
         check_top_k(top_k, "all documents")
+        boolean("return_documents", return_documents)
         check_batch_size(batch_size)
         texts = values_of(documents, "documents")
         if not isinstance(query, str):
@@ -234,7 +236,7 @@ def _is_pair(inputs: Any) -> bool:
 
 def _rows(inputs: Any) -> list[Any]:
     """The rows of a list, an iterator, or a table with two columns."""
-    if getattr(inputs, "ndim", 1) == 2:
+    if len(getattr(inputs, "shape", ())) == 2:
         rows: list[Any] = np.asarray(inputs, object).tolist()
         return rows
     return values_of(inputs, "inputs")

@@ -16,7 +16,7 @@ from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.outputs import scores_of
-from deberta_c._pipelines.base import DTYPES, Pipeline, check_top_k
+from deberta_c._pipelines.base import DTYPES, Pipeline, check_top_k, switch
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 from deberta_c._pipelines.fill_mask import FillMaskPipeline
 from deberta_c._pipelines.question_answering import QuestionAnsweringPipeline
@@ -111,7 +111,7 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
                 f"function_to_apply is {plan.function!r}, but the labels of a multi-label model are those whose "
                 "sigmoid is above 0.5; leave it out"
             )
-        progress = bool({**self._options, **options}.get("progress"))
+        progress = switch({**self._options, **options}, "progress")
 
         def scores(texts: Any, pairs: Any, *, name: str, row_names: Any) -> NDArray[np.float32]:
             return plan.scores(texts, pairs, row_names, progress, name)

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import is_integer
 from deberta_c._base.errors import short, warn_caller
 from deberta_c._columns.texts import (
     RowName,
@@ -22,7 +23,7 @@ from deberta_c._models.auto import AutoModelForQuestionAnswering
 from deberta_c._models.heads import SpanReader
 from deberta_c._models.outputs import softmax
 from deberta_c._models.predict import progress_bar
-from deberta_c._pipelines.base import Pipeline, check_top_k, length_of
+from deberta_c._pipelines.base import Pipeline, check_top_k, length_of, switch
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, check_padding, raise_for_bad_row
 
@@ -116,8 +117,8 @@ class _Plan:
         check_top_k(options.get("top_k"), "1")
         self.top_k: int = options.get("top_k") or 1
         self.answer_tokens = _count("max_answer_len", options.get("max_answer_len"), _ANSWER_TOKENS)
-        self.impossible = bool(options.get("handle_impossible_answer"))
-        self.aligns = bool(options.get("align_to_words", True))
+        self.impossible = switch(options, "handle_impossible_answer")
+        self.aligns = switch(options, "align_to_words", True)
         self.question_first = tokenizer.padding_side == "right"
         longest = min(tokenizer.model_max_length or _ROW_TOKENS, _ROW_TOKENS)
         length = _count("max_seq_len", options.get("max_seq_len"), longest)
@@ -286,8 +287,8 @@ def _example(example: Any, name: str) -> tuple[str, str]:
 def _count(name: str, value: Any, default: int) -> int:
     if value is None:
         return default
-    if type(value) is not int:
+    if not is_integer(value):
         raise TypeError(f"{name} is {value!r}; it must be an integer")
     if value < 1:
         raise ValueError(f"{name} is {value}; it must be at least 1")
-    return value
+    return int(value)

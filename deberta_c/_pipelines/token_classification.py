@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._base.errors import warn_caller
-from deberta_c._columns.texts import RowName, rows_of
+from deberta_c._columns.texts import RowName, is_missing, rows_of, values_of
 from deberta_c._models.auto import AutoModelForTokenClassification
 from deberta_c._models.heads import TokenClassifier
 from deberta_c._models.outputs import softmax
 from deberta_c._models.packing import offsets_of
-from deberta_c._pipelines.base import Pipeline, TokenPlan
+from deberta_c._pipelines.base import Pipeline, TokenPlan, switch
 from deberta_c._pipelines.windows import default_stride
 from deberta_c._tokenizers.inputs import raise_for_bad_words, read_words
 from deberta_c._tokenizers.rows import Rows
@@ -120,13 +120,13 @@ class _Plan(TokenPlan[TokenClassifier]):
             raise ValueError(f"aggregation_strategy is {strategy!r}; it must be one of {', '.join(_STRATEGIES)}")
         self.strategy = strategy.lower()
         self.ignored = _labels(options.get("ignore_labels"))
-        self.trims = bool(options.get("trim_offsets"))
-        self.split = bool(options.get("is_split_into_words"))
+        self.trims = switch(options, "trim_offsets")
+        self.split = switch(options, "is_split_into_words")
         self.delimiter = options.get("delimiter", " ")
         if not isinstance(self.delimiter, str):
             raise TypeError(f"delimiter is {self.delimiter!r}; it must be a str")
         stride = options.get("stride")
-        windows = bool(options.get("windows", stride is not None))
+        windows = switch(options, "windows", stride is not None)
         if windows and self.strategy == "none":
             raise ValueError(
                 'stride and windows need groups of tokens; give aggregation_strategy="simple" or another, not "none"'
@@ -147,7 +147,20 @@ class _Plan(TokenPlan[TokenClassifier]):
         """The entities of each text of a column; a text may be a list of words."""
         if not self.split:
             return super().column(inputs, start, progress)
-        words = read_words(inputs, None, "inputs")
+        values = values_of(inputs, "inputs")
+        if not values:
+            return []
+        missing = [self._na != "raise" and is_missing(value) for value in values]
+        if not any(missing) or any(isinstance(value, str) for value in values):
+            return self._of_words(values, start)
+        found = self._of_words([[] if lacks else value for value, lacks in zip(values, missing, strict=True)], start)
+        if self._na == "empty":
+            return found
+        return [None if lacks else answer for answer, lacks in zip(found, missing, strict=True)]
+
+    def _of_words(self, values: list[Any], start: int) -> list[Any]:
+        """The entities of texts in words, or a list of those of one text in words."""
+        words = read_words(values, None, "inputs")
         assert words.bounds is not None
         bounds = words.bounds[0]
         if not words.single:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from deberta_c._columns.texts import Missing, RowName, distinct, pieces_of, portions, texts_of
 from deberta_c._models.heads import SequenceClassifier
-from deberta_c._models.predict import progress_bar, shifted
-from deberta_c._pipelines.base import length_of
+from deberta_c._models.predict import column_name, progress_bar, shifted
+from deberta_c._pipelines.base import length_of, switch
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, raise_for_bad_row
 
 _TEXTS = 256  # that are read and encoded at once
@@ -44,7 +44,7 @@ class Windows(NamedTuple):
         Errors: ValueError for options of windows without `windows=True`, an unknown pooling, or no limit.
         """
         stride, pooling = options.get("stride"), options.get("pooling")
-        if not options.get("windows"):
+        if not switch(options, "windows"):
             if stride is not None or pooling is not None:
                 raise ValueError("stride and pooling are options of windows; give windows=True, too")
             return None
@@ -68,11 +68,17 @@ class Windows(NamedTuple):
         progress: bool,
     ) -> NDArray[np.float32]:
         """Scores (N, C) of a column of texts, or of pairs; `score` makes those of logits. NaN for skipped texts."""
+        counts = length_of(firsts), None if seconds is None else length_of(seconds)
+        if None not in counts and counts[0] != counts[1]:
+            raise ValueError(
+                f"{column_name(names[0])} has {counts[0]} rows, but {column_name(names[1])} {counts[1]}; give "
+                "columns of equal length"
+            )
         pooled: list[NDArray[np.float32]] = []
         done = 0
         others: Iterable[Any] = repeat(None) if seconds is None else pieces_of(seconds, "inputs", _TEXTS)
         with progress_bar(progress, length_of(firsts)) as advance:
-            pieces = zip(pieces_of(firsts, "inputs", _TEXTS), others, strict=False)
+            pieces = zip(pieces_of(firsts, "inputs", _TEXTS), others, strict=False)  # others may be endless
             for piece, second, part in ((*both, part) for both in pieces for part in portions(both[0])):
                 values, more = piece[part], None if second is None else second[part]
                 own = shifted(names[0], done), shifted(names[1], done)

@@ -24,7 +24,7 @@ from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.outputs import softmax
 from deberta_c._models.packing import offsets_of
 from deberta_c._models.predict import BATCH_TOKENS, batches, check_rows, progress_bar
-from deberta_c._pipelines.base import Pipeline, length_of
+from deberta_c._pipelines.base import Pipeline, length_of, switch
 from deberta_c._pipelines.pairs import Pairs
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, raise_for_bad_row, warn_of_cuts
@@ -130,7 +130,7 @@ class _Plan:
     ) -> None:
         self.model, self.tokenizer = model, tokenizer
         self.na: Missing = options.get("na") or "raise"
-        self.multi_label = bool(options.get("multi_label"))
+        self.multi_label = switch(options, "multi_label")
         self.columns = [_contradiction(model.config, options.get("contradiction_label")), _entailment(model.config)]
         self.limited = options.get("max_length") is not None  # whether the caller chose the limit
         limits = tokenizer._encode_options("only_first", options.get("max_length"), pairs=True)

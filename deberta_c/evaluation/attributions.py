@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import is_integer
 from deberta_c._base.figures import new_figure, style
 from deberta_c._columns.texts import rows_of, texts_of
 from deberta_c._models.auto import auto_of_classifier
@@ -158,7 +159,7 @@ def explain(
         )
     if method not in METHODS:
         raise ValueError(f"method is {method!r}; it must be one of {', '.join(METHODS)}")
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+    if not is_integer(steps) or steps < 1:
         raise ValueError(f"steps is {steps!r}; it must be an integer of at least 1, such as 32")
     names = model.labels()
     if label is not None and label not in names:
@@ -244,7 +245,7 @@ def _words_of(model: Any, columns: list[list[str]], word: Any, method: str) -> l
             'a classifier of tokens is explained by method="integrated_gradients" and without text_pairs; leave '
             f"{'text_pairs' if len(columns) > 1 else 'method'} out"
         )
-    given = [word] * len(columns[0]) if isinstance(word, (int, str)) else list(word)
+    given = [word] * len(columns[0]) if isinstance(word, str) or is_integer(word) else list(word)
     if len(given) != len(columns[0]):
         raise ValueError(
             f"word has {len(given)} entries for {len(columns[0])} texts; give one for each, or one for all"
@@ -255,8 +256,8 @@ def _words_of(model: Any, columns: list[list[str]], word: Any, method: str) -> l
 def _number_of(word: int | str, words: list[str]) -> int:
     if isinstance(word, str) and word in words:
         return words.index(word)
-    if isinstance(word, int) and 0 <= word < len(words):
-        return word
+    if is_integer(word) and 0 <= int(word) < len(words):
+        return int(word)
     raise ValueError(
         f"word is {word!r}; the text has the words 0 to {len(words) - 1}: {', '.join(map(repr, words[:20]))}"
     )

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import is_integer
 from deberta_c._base.extras import require
 from deberta_c._files.json import json_object
 from deberta_c._models.losses import MULTIPLE, REGRESSION
@@ -379,7 +380,7 @@ def evaluate(
 def check_figures(resamples: Any, confidence: Any, bins: Any, seed: Any) -> None:
     """Raises the ValueError of an argument of `evaluate` that says how figures are made, or ImportError."""
     check_bootstrap(resamples, confidence, seed)
-    if isinstance(bins, bool) or not isinstance(bins, int) or bins < 1:
+    if not is_integer(bins) or bins < 1:
         raise ValueError(f"bins is {bins!r}; it must be an integer of at least 1, such as 10")
     require("sklearn.metrics", "evaluate")
 

@@ -7,6 +7,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import is_integer
+
 Floats = NDArray[np.float64]
 _CELLS = 4 << 20  # counts that are held at once
 
@@ -59,10 +61,10 @@ def wilson(count: int, total: int, confidence: float) -> tuple[float, float]:
 
 def check_bootstrap(resamples: int, confidence: float, seed: int) -> None:
     """ValueError for options that give no interval."""
-    if isinstance(resamples, bool) or not isinstance(resamples, int) or resamples < 0:
+    if not is_integer(resamples) or resamples < 0:
         raise ValueError(f"resamples is {resamples!r}; give the number of draws, such as 1000, or 0 for no intervals")
     check_confidence(confidence)
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+    if not is_integer(seed) or seed < 0:
         raise ValueError(f"seed is {seed!r}; it must be an integer of at least 0")
 
 

@@ -48,6 +48,10 @@ def test_tables(encoder):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(PAIRS, columns=["query", "document"])
     assert np.array_equal(encoder.predict(frame), encoder.predict(PAIRS))
+    columns = {name: frame[name].tolist() for name in frame}
+    for library, made in (("polars", "DataFrame"), ("pyarrow", "table")):
+        table = getattr(pytest.importorskip(library), made)(columns)
+        assert np.array_equal(encoder.predict(table), encoder.predict(PAIRS))
 
 
 def test_several_labels(model):
@@ -139,6 +143,8 @@ def test_options(encoder, folder, capsys, monkeypatch):
         (lambda encoder: encoder.rank("a", "b"), TypeError, "documents is one str"),
         (lambda encoder: encoder.rank(["a"], ["b"]), TypeError, "query is of type list"),
         (lambda encoder: encoder.rank("a", ["b"], top_k=0), ValueError, "top_k is 0"),
+        (lambda encoder: encoder.rank("a", ["b"], return_documents="no"), TypeError, "return_documents is 'no'"),
+        (lambda encoder: encoder.predict(PAIRS, apply_softmax="no"), TypeError, "apply_softmax is 'no'"),
         (lambda encoder: CrossEncoder(encoder.model, device="cuda"), ValueError, "CPU only"),
         (lambda _: CrossEncoder(3), TypeError, "model_name_or_path is of type int"),
     ],

@@ -118,6 +118,30 @@ def test_data_sets_stream(pipe):
         pipe(Table())
 
 
+def test_tables_of_arrow_are_not_data_sets(pipe):
+    pyarrow = pytest.importorskip("pyarrow")
+    for table in (pyarrow.table({"text": TEXTS}), pyarrow.record_batch({"text": pyarrow.array(TEXTS)})):
+        with pytest.raises(ValueError, match=r"inputs has shape \(3, 1\), not that of a single column"):
+            pipe(table)
+
+
+def test_numbers_of_numpy(pipe):
+    assert list(pipe(iter(TEXTS), batch_size=np.int64(2))) == pipe(TEXTS)
+    if "top_k" in pipe._option_names:
+        assert pipe(TEXTS, top_k=np.int64(2)) == pipe(TEXTS, top_k=2)
+        for wrong in (True, 2.0, "2"):
+            with pytest.raises(TypeError, match=r"top_k is .*; it must be an integer"):
+                pipe(TEXTS, top_k=wrong)
+
+
+@pytest.mark.parametrize("name", ["windows", "trim_offsets", "is_split_into_words", "progress"])
+def test_words_in_the_place_of_true_or_false(pipe, name):
+    """A str counts as True, also "no"."""
+    if name in (*pipe._option_names, "progress"):
+        with pytest.raises(TypeError, match=f"{name} is 'no' of type str; give True or False"):
+            pipe(TEXTS, **{name: "no"})
+
+
 def test_the_rest_of_a_pipeline(pipe, tmp_path):
     assert pipe.device == "cpu"
     assert pipe.predict(TEXTS) == pipe.transform(TEXTS) == pipe(TEXTS)

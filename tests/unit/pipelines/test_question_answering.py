@@ -150,6 +150,8 @@ def test_former_names(pipe):
         ({"question": [3], "context": CONTEXT}, TypeError, r'inputs\["question"\] is 3 of type int'),
         ({"question": [QUESTION, "a\udc00"], "context": CONTEXT}, ValueError, r"inputs\[1\] has a lone surrogate"),
         ({"top_k": 0}, ValueError, "top_k is 0"),
+        ({"align_to_words": "no"}, TypeError, "align_to_words is 'no' of type str; give True or False"),
+        ({"handle_impossible_answer": "no"}, TypeError, "handle_impossible_answer is 'no' of type str"),
         ({"max_answer_len": 0}, ValueError, "max_answer_len is 0"),
         ({"max_seq_len": 2.5}, TypeError, "max_seq_len is 2.5"),
         ({"max_seq_len": 20, "doc_stride": 20}, ValueError, "doc_stride is 20, but a row of max_seq_len 20 has room"),

@@ -210,6 +210,12 @@ def test_texts_in_words(ner):
     assert [brief(answers) for answers in found] == [expected, [], [("LOC", "home", 0, 4)]]
     assert ner(words[0], trim_offsets=True, **options) == found[:1]
     assert list(ner(iter(words), trim_offsets=True, batch_size=2, **options)) == found
+    assert ner([], **options) == []
+    for rows in ([words[0], None, words[2]], [None, float("nan")]):
+        known = [row if isinstance(row, list) else [] for row in rows]
+        assert ner(rows, na="empty", **options) == ner(known, **options)
+        skipped = [answer if row else None for row, answer in zip(known, ner(known, **options), strict=True)]
+        assert ner(rows, na="skip", **options) == list(ner(iter(rows), na="skip", **options)) == skipped
     wide = ner(words, delimiter="-/-", **options)
     assert brief(wide[0]) == [("PER", "hello world", 6, 19), ("LOC", "abc now", 28, 37)]
     long = ner([words[2], words[0] * 30], stride=8, **options)

@@ -110,6 +110,17 @@ def test_wrong_options(model, options, message):
         pipeline("text-classification", model, **options)
 
 
+def test_columns_of_unequal_length(model):
+    """The message is that of a call without windows, whatever part of the columns is read at once."""
+    classifier = pipeline("text-classification", model)
+    for counts in ((3, 2), (300, 256), (256, 300)):
+        columns = {"a": ["hello"] * counts[0], "b": ["now"] * counts[1]}
+        message = rf"frame\['a'\] has {counts[0]} rows, but frame\['b'\] {counts[1]}; give columns of equal length"
+        for options in ({}, {"windows": True}):
+            with pytest.raises(ValueError, match=message):
+                classifier.predict_frame(columns, "a", "b", **options)
+
+
 def test_windows_need_a_limit(tmp_path):
     pipe = pipeline("text-classification", write_model(tmp_path / "model"))
     pipe.tokenizer.model_max_length = None

@@ -274,6 +274,7 @@ def test_constructors(pipe):
         ({"hypothesis_template": None}, TypeError, "hypothesis_template is None; it must be a str with {}"),
         ({"hypothesis_template": {"home": "x"}}, ValueError, "has no hypothesis for 'free'"),
         ({"template": "{}"}, TypeError, "no option 'template'"),
+        ({"multi_label": "no"}, TypeError, "multi_label is 'no' of type str; give True or False"),
     ],
 )
 def test_wrong_options(pipe, options, error, message):
