@@ -214,16 +214,6 @@ static void weights_block(size_t index, int worker, void *context)
     }
 }
 
-/* The parts of the inputs: at least `others`, and as many as keep the threads equally busy. */
-static size_t balanced(size_t slices, size_t others, size_t in)
-{
-    size_t threads = (size_t)threads_of_call();
-    for (size_t tasks = slices * others; in / (others + 1) >= LEAST_INPUTS; others++, tasks += slices)
-        if (pieces(tasks, threads) * threads - tasks <= tasks / 10)
-            break;
-    return others;
-}
-
 void linear_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
                              float *d_packed, float *d_bias, float *scratch)
 {
@@ -233,7 +223,7 @@ void linear_backward_weights(const struct linear *linear, const float *in, const
     }
     assert(linear->path == &linear_packed);
     size_t slices = pieces(linear->out_stride, WEIGHT_OUTPUTS);
-    size_t others = balanced(slices, pieces(linear->in, WEIGHT_INPUTS), linear->in);
+    size_t others = balanced_parts(slices, pieces(linear->in, WEIGHT_INPUTS), linear->in / LEAST_INPUTS);
     struct backward b = {.linear = linear,
                          .in = in,
                          .d_out = d_out,

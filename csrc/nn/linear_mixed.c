@@ -245,16 +245,6 @@ static void weights_block(size_t index, int worker, void *context)
     }
 }
 
-/* The parts of the inputs: at least `others`, and as many as keep the threads equally busy. */
-static size_t balanced(size_t slices, size_t others, size_t panels)
-{
-    size_t threads = (size_t)threads_of_call();
-    for (; others < panels; others++)
-        if (round_up(slices * others, threads) - slices * others <= slices * others / 10)
-            break;
-    return others;
-}
-
 void mixed_backward_weights(const struct linear *linear, const float *in, const float *d_out, size_t rows,
                             float *d_packed, float *d_bias, float *scratch)
 {
@@ -269,7 +259,7 @@ void mixed_backward_weights(const struct linear *linear, const float *in, const 
         .scratch = scratch,
         .scratch_floats = mixed_backward_scratch(linear),
         .slices = slices,
-        .others = balanced(slices, pieces(linear->in_stride, WEIGHT_INPUTS), linear->in_stride / width),
+        .others = balanced_parts(slices, pieces(linear->in_stride, WEIGHT_INPUTS), linear->in_stride / width),
     };
     double operations = (double)(rows * linear->in * linear->out_stride) / (double)(p.slices * p.others);
     parallel_for(p.slices * p.others, threads_grain(operations), weights_block, &p);

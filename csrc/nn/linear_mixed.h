@@ -4,6 +4,8 @@
 #ifndef DEBERTA_NN_LINEAR_MIXED_H
 #define DEBERTA_NN_LINEAR_MIXED_H
 
+#include "base/memory.h"
+#include "base/threads.h"
 #include "nn/linear.h"
 
 /* sum[columns] += the rows of d (rows, ld) */
@@ -12,6 +14,16 @@ static inline void add_rows(const float *d, size_t ld, size_t rows, size_t colum
     for (size_t r = 0; r < rows; r++)
         for (size_t c = 0; c < columns; c++)
             sum[c] += d[r * ld + c];
+}
+
+/* In how many parts to cut the inputs: from `least` to `most`, so that the tasks, `slices` for each part, keep the
+ * threads equally busy. */
+static inline size_t balanced_parts(size_t slices, size_t least, size_t most)
+{
+    size_t threads = (size_t)threads_of_call(), parts = least;
+    while (parts < most && round_up(slices * parts, threads) - slices * parts > slices * parts / 10)
+        parts++;
+    return parts;
 }
 
 /* The floats that one worker needs. */
