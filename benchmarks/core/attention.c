@@ -6,7 +6,7 @@
 
 #include "base/threads.h"
 #include "model/positions.h"
-#include "nn/attention.h"
+#include "nn/position_table.h"
 
 #define TOKENS 1536 /* of a batch, approximately */
 

@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "model/params.h"
 #include "model/positions.h"
+#include "nn/position_table.h"
 
 #define TRIMMED ((size_t)4 << 20) /* bytes of a model whose memory returns to the system at once */
 
@@ -216,7 +217,7 @@ static enum deberta_status project(const struct deberta_model *m, const struct a
     if (status == DEBERTA_OK && attention->bytes)
         position_table_pack_bytes(&m->distances, attention->heads, attention->head_size, r->product, ld, table);
     else if (status == DEBERTA_OK)
-        position_table_pack(&m->distances, attention->heads, attention_table_depth(attention), r->product, ld, table);
+        position_table_pack(&m->distances, attention->heads, position_table_depth(attention), r->product, ld, table);
     linear_release(&linear);
     return status;
 }
@@ -225,7 +226,7 @@ static enum deberta_status load_tables(struct deberta_model *m, const struct rel
                                        const struct layer_tensors *t)
 {
     const struct deberta_config *c = &m->config;
-    size_t floats = position_table_floats(&m->distances, c->heads, attention_table_depth(&layer->attention));
+    size_t floats = position_table_floats(&m->distances, c->heads, position_table_depth(&layer->attention));
     void *block;
     TRY(memory_calloc(floats * (size_t)(c->c2p + c->p2c), sizeof(float), &block));
     m->bytes += floats * (size_t)(c->c2p + c->p2c) * sizeof(float);

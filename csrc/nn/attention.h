@@ -28,13 +28,12 @@ static inline size_t distance_row(const struct distances *distances, ptrdiff_t d
     return (size_t)distances->row[near + reach];
 }
 
-/* Attention of one layer. A table is stored per head in panels of `panel_width` positions: the position queries in the
- * order of rows, the position keys from the last row to the first, as the columns of their products run. */
+/* Attention of one layer; its tables are those of nn/position_table.h. */
 struct attention {
     size_t heads, head_size;
     const struct distances *distances; /* NULL: plain attention */
-    const float *position_keys;        // (heads, panels, attention_table_depth, panel_width) or NULL
-    const float *position_queries;     // (heads, panels, attention_table_depth, panel_width) or NULL
+    const float *position_keys;        // (heads, panels, position_table_depth, panel_width) or NULL
+    const float *position_queries;     // (heads, panels, position_table_depth, panel_width) or NULL
     size_t ld_query, ld_key, ld_value, ld_context;
     bool bf16;  /* multiplies bfloat16; a table holds words of two numbers instead of one: head_size / 2 in a panel */
     bool bytes; /* a panel of a table holds panel_width scales, then integers of 8 bits (head_size, panel_width) */
@@ -96,20 +95,5 @@ size_t attention_position_sums(const struct attention *attention, size_t length,
 void attention_backward(const struct attention *attention, const struct attention_positions *positions,
                         const struct attention_sequence *sequences, const struct attention_gradients *gradients,
                         size_t count, float *scratch, size_t scratch_floats);
-
-/* Floats of a table that a position takes for each head. */
-size_t attention_table_depth(const struct attention *attention);
-
-/* Packs (2 * span, heads * head_size) projected positions into a table; `rows` has row stride ld and must already
- * be in the order of the table's positions. A table of bfloat16 has words as rows, and half the head size. */
-size_t position_table_floats(const struct distances *distances, size_t heads, size_t head_size);
-void position_table_pack(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
-                         size_t ld, float *table);
-/* The same into a table of zeros that holds bytes: each position and head has its own scale. */
-void position_table_pack_bytes(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
-                               size_t ld, float *table);
-/* The same for the panels that hold the positions [first, end); of their other rows, anything is packed. */
-void position_table_update(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
-                           size_t ld, size_t first, size_t end, float *table);
 
 #endif

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "nn/dropout.h"
+#include "nn/position_table.h"
 
 #define TILE_ROWS 192 /* queries whose scores are in a tile */
 #define LEAST_ROWS 12 /* however long the sequence is */
@@ -114,7 +115,7 @@ struct head_rows task_rows(const struct attention_task *t, const float *rows, si
 static void copy_column(const struct attention_task *t, const float *table, size_t position, float *to)
 {
     size_t width = t->width, column = position % width;
-    const float *panel = table + position / width * attention_table_depth(t->attention) * width;
+    const float *panel = table + position / width * position_table_depth(t->attention) * width;
     const int8_t *bytes = (const int8_t *)(panel + width) + column;
     if (t->attention->bytes)
         for (size_t d = 0; d < t->steps; d++)
@@ -143,7 +144,7 @@ static void find_panels(struct attention_task *t, enum side side)
     const float *table = attention_table(a, side);
     if (!table)
         return;
-    size_t width = t->width, around = panels_around(t->length, width), depth = attention_table_depth(a);
+    size_t width = t->width, around = panels_around(t->length, width), depth = position_table_depth(a);
     table += t->head * position_table_floats(a->distances, 1, depth);
     ptrdiff_t zero = origin(a->distances, side), last = (ptrdiff_t)t->length - 1, direct = a->distances->direct;
     ptrdiff_t first_panel = zero / (ptrdiff_t)width - (ptrdiff_t)around;

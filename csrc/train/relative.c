@@ -5,6 +5,7 @@
 
 #include "model/pass.h"
 #include "nn/elementwise.h"
+#include "nn/position_table.h"
 
 void relative_lay_out(struct relative *r, const struct deberta_model *m, struct arena *arena)
 {

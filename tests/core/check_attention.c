@@ -9,7 +9,7 @@
 #include "floats.h"
 #include "kernels/kernels.h"
 #include "model/positions.h"
-#include "nn/attention.h"
+#include "nn/position_table.h"
 #include "paths.h"
 #include "position_tables.h"
 
@@ -49,7 +49,7 @@ static float *table_of_bytes(const struct distances *d, const struct setting *s,
     struct attention attention = {.head_size = s->depth, .bytes = true};
     size_t count = 2 * d->span, ld = s->heads * s->depth;
     void *table;
-    CHECK(memory_calloc(position_table_floats(d, s->heads, attention_table_depth(&attention)), sizeof(float), &table) ==
+    CHECK(memory_calloc(position_table_floats(d, s->heads, position_table_depth(&attention)), sizeof(float), &table) ==
           DEBERTA_OK);
     float *ordered = drawn(count * ld);
     for (size_t r = 0; r < count; r++)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "check.h"
-#include "nn/attention.h"
+#include "nn/position_table.h"
 
 /* Packs the rows [R][heads * depth] of positions; a table of position keys runs from the last row to the first. */
 static inline void pack_positions(const struct distances *d, size_t heads, size_t depth, const float *rows, size_t ld,
