@@ -77,18 +77,9 @@ static void check_int8(const struct kernels *k, size_t rows, size_t n, enum kind
         }
     }
     k->quantise(x, ld, rows, n, words, ld_words, scale, zero);
-    struct short_product p = {.a = words,
-                              .lda = ld_words,
-                              .panel = panel,
-                              .steps = steps,
-                              .c = c,
-                              .ldc = ldc,
-                              .rows = rows,
-                              .bias = bias,
-                              .scale = scale,
-                              .zero = zero,
-                              .column_scale = column_scale,
-                              .column_sum = column_sum};
+    struct short_product p = {.a = words, .lda = ld_words, .panel = panel, .steps = steps, .c = c, .ldc = ldc};
+    p.rows = rows, p.bias = bias, p.scale = scale, p.zero = zero;
+    p.column_scale = column_scale, p.column_sum = column_sum;
     k->product_int8(&p);
     for (size_t r = 0; r < rows; r++) {
         check_integers(k, x + r * ld, n, words + r * ld_words, scale[r], zero[r]);
@@ -179,6 +170,34 @@ static void check_rounding(const struct kernels *k, size_t rows, size_t n)
     release(x, rows * ld), release(to, rows * ld_to), release(in_place, rows * ld);
 }
 
+/* The product in two parts of the steps, of `row_words` words of a row each: `parts` in the place of c. */
+static void multiply_parts(void (*multiply)(const struct short_product *), const struct short_product *whole,
+                           size_t width, size_t row_words, float *parts)
+{
+    struct short_product part = *whole;
+    part.c = parts, part.steps = whole->steps / 3, part.next = NULL;
+    multiply(&part);
+    part.a += part.steps * row_words, part.panel += part.steps * width;
+    part.steps = whole->steps - part.steps, part.accumulate = true;
+    multiply(&part);
+}
+
+/* c = x times weights, plus bias, in double precision. */
+static void check_sums(const float *x, size_t ld, size_t rows, const float *weights, size_t n, size_t width,
+                       const float *bias, const float *c, size_t ldc)
+{
+    for (size_t r = 0; r < rows; r++) {
+        for (size_t j = 0; j < width; j++) {
+            double sum = (double)bias[j], size = fabs(sum);
+            for (size_t i = 0; i < n; i++) {
+                double term = (double)x[r * ld + i] * (double)weights[i * width + j];
+                sum += term, size += fabs(term);
+            }
+            CHECK(fabs((double)c[r * ldc + j] - sum) <= 1e-6 * size);
+        }
+    }
+}
+
 static void check_bf16(const struct kernels *k, size_t rows, size_t n)
 {
     size_t width = k->panel_width, ld = round_up(n, MAX_PANEL), steps = ld / 2, ldc = width + 3;
@@ -192,23 +211,14 @@ static void check_bf16(const struct kernels *k, size_t rows, size_t n)
     struct short_product p = {
         .a = words, .lda = steps, .panel = panel, .steps = steps, .c = c, .ldc = ldc, .rows = rows, .bias = bias};
     k->product_bf16(&p);
-    struct short_product part = p;
-    part.c = parts, part.steps = steps / 3;
-    k->product_bf16(&part);
-    part.a += part.steps, part.panel += part.steps * width, part.steps = steps - part.steps, part.accumulate = true;
-    k->product_bf16(&part);
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t j = 0; j < width; j++) {
-            double sum = (double)bias[j], size = fabs(sum);
-            for (size_t i = 0; i < ld; i++) {
-                CHECK(halves[r * ld + i] == rounded(x[r * ld + i]));
-                double term = (double)widened(halves[r * ld + i]) * (double)weights[i * width + j];
-                sum += term, size += fabs(term);
-            }
-            CHECK(fabs((double)c[r * ldc + j] - sum) <= 1e-6 * size);
-            CHECK(c[r * ldc + j] == parts[r * ldc + j]);
-        }
+    multiply_parts(k->product_bf16, &p, width, 1, parts);
+    for (size_t i = 0; i < rows * ld; i++) {
+        CHECK(halves[i] == rounded(x[i]));
+        x[i] = widened(halves[i]);
     }
+    check_sums(x, ld, rows, weights, ld, width, bias, c, ldc);
+    for (size_t r = 0; r < rows; r++)
+        CHECK(memcmp(c + r * ldc, parts + r * ldc, width * sizeof *c) == 0);
     release(x, rows * ld), release(c, rows * ldc), release(parts, rows * ldc), release(bias, width);
     release(weights, ld * width);
     memory_free(memory), memory_free(panel);
@@ -222,42 +232,15 @@ static void check_widened(const struct kernels *k, size_t rows, size_t steps)
     float *x = floats(rows * lda), *weights = floats(n * width), *bias = floats(width);
     float *c = floats(rows * ldc), *parts = floats_copy(c, rows * ldc), *wanted = floats_copy(c, rows * ldc);
     int32_t *panel = drawn_panel(steps, width, weights);
-    struct product exact = {.a = x,
-                            .lda = lda,
-                            .panel = weights,
-                            .k = n,
-                            .c = wanted,
-                            .ldc = ldc,
-                            .rows = rows,
-                            .columns = width,
-                            .bias = bias};
+    struct product exact = {.a = x, .lda = lda, .panel = weights, .k = n, .c = wanted, .ldc = ldc};
+    exact.rows = rows, exact.columns = width, exact.bias = bias;
     k->product(&exact);
-    struct short_product p = {.a = (const int32_t *)(const void *)x,
-                              .lda = lda,
-                              .panel = panel,
-                              .steps = steps,
-                              .c = c,
-                              .ldc = ldc,
-                              .rows = rows,
-                              .bias = bias,
-                              .next = panel};
+    struct short_product p = {.lda = lda, .panel = panel, .steps = steps, .c = c, .ldc = ldc, .rows = rows};
+    p.a = (const int32_t *)(const void *)x, p.bias = bias, p.next = panel;
     k->product_widened(&p);
-    struct short_product part = p;
-    part.c = parts, part.steps = steps / 3, part.next = NULL;
-    k->product_widened(&part);
-    part.a += 2 * part.steps, part.panel += part.steps * width, part.steps = steps - part.steps, part.accumulate = true;
-    k->product_widened(&part);
+    multiply_parts(k->product_widened, &p, width, 2, parts);
     CHECK(memcmp(c, wanted, rows * ldc * sizeof *c) == 0 && memcmp(parts, wanted, rows * ldc * sizeof *c) == 0);
-    for (size_t r = 0; r < rows; r++) {
-        for (size_t j = 0; j < width; j++) {
-            double sum = (double)bias[j], size = fabs(sum);
-            for (size_t i = 0; i < n; i++) {
-                double term = (double)x[r * lda + i] * (double)weights[i * width + j];
-                sum += term, size += fabs(term);
-            }
-            CHECK(fabs((double)c[r * ldc + j] - sum) <= 1e-6 * size);
-        }
-    }
+    check_sums(x, lda, rows, weights, n, width, bias, c, ldc);
     release(x, rows * lda), release(weights, n * width), release(bias, width);
     release(c, rows * ldc), release(parts, rows * ldc), release(wanted, rows * ldc);
     memory_free(panel);
@@ -305,8 +288,7 @@ static void check_layers(const struct linear_path *path, double tolerance)
     check_layer(path, 1, 1, 1, tolerance);
     check_layer(path, 7, 3, 5, tolerance);
     check_layer(path, 3333, 17, 3, tolerance); /* more than one block of k in bfloat16 */
-    check_layer(path, 32, 70, 401,
-                tolerance); /* more than one block of rows, a last group of panels that is not full */
+    check_layer(path, 32, 70, 401, tolerance); /* blocks of rows, and a last group of panels that is not full */
     check_layer(path, 256, 300, 33, tolerance);
 }
 
