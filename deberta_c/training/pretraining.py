@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -161,10 +162,10 @@ def pretrain(
     output.mkdir(parents=True, exist_ok=True)
     if detects:
         model, generator = _pair(model, generator, enhanced_mask_decoder, seed)
-    else:
-        if generator is not None:
-            raise ValueError('generator is given, but objective is "masked_lm"; give "replaced_tokens" or leave it out')
+    elif generator is None:
         model = _masked(model, enhanced_mask_decoder, seed)
+    else:
+        raise ValueError('generator is given, but objective is "masked_lm"; give "replaced_tokens" or leave it out')
     _check_sizes(model, tokenizer, max_length)
     masking = NGramMasking(
         tokenizer,
@@ -174,12 +175,8 @@ def pretrain(
         kept=0.0 if detects else 0.1,
         max_length=max_length,
     )
-    rows = read_blocks(files, tokenizer, max_length, documents=documents, folder=output)
-    held_out: Blocks | None = None
-    if isinstance(validation, (int, float, np.floating)):
-        rows, held_out = rows.split(float(validation))
-    elif validation is not None:
-        held_out = read_blocks(validation, tokenizer, max_length, documents=documents, folder=output)
+    read = partial(read_blocks, tokenizer=tokenizer, max_length=max_length, documents=documents, folder=output)
+    rows, held_out = _with_held_out(read, files, validation)
     settings = {
         "output_dir": str(output),
         "per_device_train_batch_size": batch_size,
@@ -354,6 +351,16 @@ class _Pretrainer(Trainer):
         if self._generator is None:
             return super()._new_session()
         return PairedSession(self.model, self._generator, **self._session_options())
+
+
+def _with_held_out(
+    read: Callable[[Any], Blocks], files: list[Path], validation: float | Iterable[str | Path] | None
+) -> tuple[Blocks, Blocks | None]:
+    """The rows to train on, and those to validate with: of other files, or a share of all rows."""
+    rows = read(files)
+    if isinstance(validation, (int, float, np.floating)):
+        return rows.split(float(validation))
+    return rows, None if validation is None else read(validation)
 
 
 def _masked(model: Any, enhanced: bool | None, seed: int) -> MaskedLanguageModel:

@@ -157,12 +157,7 @@ class Trainer(Reports):
             raise ValueError("Trainer needs a model or model_init, a function that returns one, but not both")
         self.model_init = model_init
         model = self._call_model_init() if model is None else model
-        self.model, self.args = model, TrainingArguments() if args is None else args
-        if not isinstance(self.args, TrainingArguments):
-            raise TypeError(
-                f"args is a {type(args).__module__.partition('.')[0]} {type(args).__name__}; give a "
-                "deberta_c.TrainingArguments, which takes the same arguments"
-            )
+        self.model, self.args = model, _arguments(args)
         self.preprocess_logits_for_metrics = preprocess_logits_for_metrics
         self.train_dataset, self.eval_dataset = train_dataset, eval_dataset
         self.processing_class = processing_class
@@ -660,6 +655,17 @@ class _Run(NamedTuple):
     def ends_epoch(self, step: int) -> bool:
         """Whether an epoch, or the last part of one, ends with this step."""
         return step % self.steps_of_epoch == 0 or step >= self.steps
+
+
+def _arguments(given: Any) -> TrainingArguments:
+    if given is None:
+        return TrainingArguments()
+    if isinstance(given, TrainingArguments):
+        return given
+    raise TypeError(
+        f"args is a {type(given).__module__.partition('.')[0]} {type(given).__name__}; give a "
+        "deberta_c.TrainingArguments, which takes the same arguments"
+    )
 
 
 def _idle(learning_rate: float) -> str:

@@ -89,10 +89,10 @@ def tune(
     `open_model` opens the model for each trial; the rows are columns or a table, as `fit` takes them. The keys of
     `space` are arguments of `fit`, such as `learning_rate`, `batch_size`, `epochs`, `warmup` and `weight_decay`;
     `options` are further arguments, the same for all trials. A `teacher` is that of `fit`, and is opened once. With
-    `trials` that many different combinations are drawn.
-    All trials have the same `seed`, and so the same validation set. `on_trial` is called with the number of trials that
-    are done and of all trials. A trial whose loss becomes NaN or infinite is one of the worst. Ctrl-C and SIGTERM end
-    the search: it warns and returns the trials that are finished, or raises KeyboardInterrupt where none is.
+    `trials` that many different combinations are drawn. All trials have the same `seed`, and so the same validation
+    set. `on_trial` is called with the number of trials that are done and of all trials. A trial whose loss becomes NaN
+    or infinite is one of the worst. Ctrl-C and SIGTERM end the search: it warns and returns the trials that are
+    finished, or raises KeyboardInterrupt where none is.
 
     Errors: those of `fit`; TypeError if `open_model` is a model or no function; ValueError for an empty space, fewer
     than one trial, or no validation set;
