@@ -52,5 +52,21 @@ def loss_of(training, seed):
     return float(np.sum(np.sin(0.1 * logits.astype(np.float64)))), (0.1 * np.cos(0.1 * logits)).ravel()
 
 
+def assert_threads_change_no_bit(model, counts, **options):
+    """Two steps with each number of threads have the same norms of gradients, and lead to the same parameters."""
+    found = []
+    for count in counts:
+        with deberta_c.threads(count):
+            training = training_of(model, **options)
+            norms = []
+            for step in range(2):
+                training.backward(loss_of(training, seed=step)[1])
+                norms.append(training.update(1e-3, weight_decay=0.1, max_norm=1.0))
+            found.append((norms, [training.parameter(name) for name in training.names]))
+    for norms, parameters in found[1:]:
+        assert norms == found[0][0]
+        assert all(np.array_equal(one, other) for one, other in zip(parameters, found[0][1], strict=True))
+
+
 def all_gradients(training):
     return {name: training.gradient(name) for name in training.names}

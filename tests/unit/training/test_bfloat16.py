@@ -6,10 +6,9 @@ import pickle
 import numpy as np
 import pytest
 
-import deberta_c
 from deberta_c import TrainingArguments, _core
 from deberta_c._cli.main import main
-from tests.support.trainings import IDS, OFFSETS, loss_of, network, training_of
+from tests.support.trainings import IDS, OFFSETS, assert_threads_change_no_bit, loss_of, network, training_of
 from tests.unit.training.test_fit import LABELS, SHORT, TEXTS, new_model
 from tests.unit.training.test_trainer import data, same, small_model, tokenizer, trainer_of, weights, write_csv
 
@@ -62,22 +61,7 @@ def test_evaluations_are_in_float32(network):
 
 @needs_bfloat16
 def test_threads_change_no_bit(network):
-    before = deberta_c.get_num_threads()
-    found = []
-    try:
-        for threads in (1, 2, 3):
-            deberta_c.set_num_threads(threads)
-            training = training_of(network, bf16=True, hidden_dropout=0.1, attention_dropout=0.1)
-            norms = []
-            for step in range(2):
-                training.backward(loss_of(training, seed=step)[1])
-                norms.append(training.update(1e-3, weight_decay=0.1, max_norm=1.0))
-            found.append((norms, [training.parameter(name) for name in training.names]))
-    finally:
-        deberta_c.set_num_threads(before)
-    for norms, parameters in found[1:]:
-        assert norms == found[0][0]
-        assert all(np.array_equal(one, other) for one, other in zip(parameters, found[0][1], strict=True))
+    assert_threads_change_no_bit(network, (1, 2, 3), bf16=True, hidden_dropout=0.1, attention_dropout=0.1)
 
 
 @needs_bfloat16

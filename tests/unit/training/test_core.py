@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-import deberta_c
-from tests.support.trainings import DROPOUT, IDS, OFFSETS, all_gradients, loss_of, network, training_of
+from tests.support.trainings import (
+    DROPOUT,
+    IDS,
+    OFFSETS,
+    all_gradients,
+    assert_threads_change_no_bit,
+    loss_of,
+    network,
+    training_of,
+)
 
 __all__ = ["network"]
 
@@ -28,22 +36,7 @@ def test_gradients_with_dropout_are_slopes(network):
 
 
 def test_threads_and_repetition_change_no_bit(network):
-    before = deberta_c.get_num_threads()
-    found = []
-    try:
-        for threads in (1, 2, 3, 2):
-            deberta_c.set_num_threads(threads)
-            training = training_of(network, **DROPOUT)
-            norms = []
-            for step in range(2):
-                training.backward(loss_of(training, seed=step)[1])
-                norms.append(training.update(1e-3, weight_decay=0.1, max_norm=1.0))
-            found.append((norms, [training.parameter(name) for name in training.names]))
-    finally:
-        deberta_c.set_num_threads(before)
-    for norms, parameters in found[1:]:
-        assert norms == found[0][0]
-        assert all(np.array_equal(one, other) for one, other in zip(parameters, found[0][1], strict=True))
+    assert_threads_change_no_bit(network, (1, 2, 3, 2), **DROPOUT)
 
 
 def test_seeds(network):
