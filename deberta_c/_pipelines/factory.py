@@ -96,6 +96,9 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
 
         See `predict_frame` of a model; `options` are those of a call, except `top_k`.
 
+        Errors: TypeError for `top_k`; ValueError for a `function_to_apply` other than the sigmoid of a multi-label
+        model; those of a model.
+
         >>> import deberta_c, pandas as pd
         >>> classifier = deberta_c.pipeline("text-classification", deberta_c.default_model())
         >>> classifier.predict_frame(pd.DataFrame({"text": ["See you at home", None]}), na="skip")["label"].tolist()

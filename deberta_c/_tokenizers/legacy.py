@@ -38,7 +38,7 @@ class LegacyCalls:
     ) -> Any:
         """Encodes one text or pair: the name of a call in transformers 4, which is called with the same arguments.
 
-        Warnings: FutureWarning, because a call does the same.
+        Errors: TypeError for None. Warnings: FutureWarning, because a call does the same.
         """
         _warn_of_name("encode_plus(text)", "tokenizer(text)")
         if text is None:

@@ -27,7 +27,6 @@ TEXTS = [
     "x",
 ]
 PAIRS = ["the second", "of them", "", "is this one [SEP] here", "1,000.50 $5", "y z"]
-KEYS = ("input_ids", "token_type_ids", "attention_mask", "special_tokens_mask", "offset_mapping", "length")
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -101,18 +101,10 @@ def test_without_pyarrow(monkeypatch, tokenizer):
     assert dict(tokenizer(column)) == dict(tokenizer(TEXTS))
 
 
-@pytest.mark.parametrize(
-    ("offsets", "data", "message"),
-    [
-        ([0, 2, 1], b"ab", "offsets of texts must ascend from 0"),
-        ([0, 3], b"ab", "offsets of texts must ascend from 0"),
-        ([-1, 1], b"ab", "offsets of texts must ascend from 0"),
-        ([], b"ab", "offsets of texts must ascend from 0"),
-    ],
-)
-def test_the_core_checks_offsets(offsets, data, message, tokenizer):
-    texts = ArrowTexts(np.array(offsets, np.int64), np.frombuffer(data, np.uint8))
-    with pytest.raises(ValueError, match=message):
+@pytest.mark.parametrize("offsets", [[0, 2, 1], [0, 3], [-1, 1], []])
+def test_the_core_checks_offsets(offsets, tokenizer):
+    texts = ArrowTexts(np.array(offsets, np.int64), np.frombuffer(b"ab", np.uint8))
+    with pytest.raises(ValueError, match="offsets of texts must ascend from 0"):
         tokenizer._core.encode(texts)
 
 
