@@ -7,8 +7,7 @@ from typing import Any
 
 from deberta_c._base.about import default_model
 from deberta_c._cli.columns import add_table_options, require_columns, text_cells
-from deberta_c._cli.results import add_json_option, check_json, write_json
-from deberta_c._cli.training import check_picture
+from deberta_c._cli.results import add_json_option, check_json, check_picture, write_json
 from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
 from deberta_c._models import auto
 from deberta_c._models.base import PreTrainedModel

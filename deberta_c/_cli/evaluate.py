@@ -8,8 +8,8 @@ from typing import Any
 
 from deberta_c._base.about import default_model
 from deberta_c._cli.columns import add_table_options
-from deberta_c._cli.results import add_json_option, check_json, write_json
-from deberta_c._cli.training import check_file, read_labelled
+from deberta_c._cli.results import add_json_option, check_file, check_json, write_json
+from deberta_c._cli.training import read_labelled
 from deberta_c._columns.tables import STANDARD
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier

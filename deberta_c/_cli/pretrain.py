@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deberta_c._cli.training import BF16, OPTIMIZERS, add_teacher_options, check_directory, teacher_options
+from deberta_c._cli.results import check_directory
+from deberta_c._cli.training import BF16, OPTIMIZERS, add_teacher_options, teacher_options
 from deberta_c._files.json import read_json
 from deberta_c._models.auto import AutoModelForMaskedLM, AutoModelForPreTraining
 from deberta_c._models.config import AutoConfig

@@ -1,4 +1,4 @@
-"""The option `--json` of commands that print tables."""
+"""What commands write: checks before the work begins, and the option `--json` of those that print tables."""
 
 import argparse
 import json
@@ -6,9 +6,39 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from deberta_c._cli.training import check_file
+from deberta_c._base.extras import require
 from deberta_c._columns.tables import STANDARD
+from deberta_c._files.atomic import require_file, require_writable
 from deberta_c._files.json import json_object
+
+_PICTURES = (".png", ".svg", ".pdf")
+
+
+def check_directory(option: str, path: Path | None) -> None:
+    """Refuses a directory that cannot be made or written to, before the work begins."""
+    if path is None:
+        return
+    if path == STANDARD or (path.exists() and not path.is_dir()):
+        raise NotADirectoryError(f"{option} is {str(path)!r}, which is not a directory; give a new one")
+    require_writable(option, path)
+
+
+def check_file(option: str, path: Path | None) -> None:
+    """Refuses a file that cannot be written, before the work begins."""
+    if path == STANDARD:
+        raise ValueError(f"{option} is '-', but it is not written to standard output; give the name of a file")
+    if path is not None:
+        require_file(option, path)
+
+
+def check_picture(option: str, path: Path | None) -> None:
+    """The same for a picture, which needs matplotlib."""
+    check_file(option, path)
+    if path is None:
+        return
+    if path.suffix.lower() not in _PICTURES:
+        raise ValueError(f"{option} is {str(path)!r}; its name must end with {', '.join(_PICTURES)}")
+    require("matplotlib", option)
 
 
 def add_json_option(command: argparse.ArgumentParser) -> None:

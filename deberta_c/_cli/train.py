@@ -5,11 +5,10 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from deberta_c._cli.results import add_json_option, check_json, write_json
+from deberta_c._cli.results import add_json_option, check_directory, check_json, write_json
 from deberta_c._cli.training import (
     add_data_options,
     add_fixed_options,
-    check_directory,
     fixed_options,
     model_opener,
     read_labelled,

@@ -8,18 +8,15 @@ from typing import Any, NamedTuple
 
 from deberta_c._base.about import default_model
 from deberta_c._base.errors import MissingHeadWarning, short
-from deberta_c._base.extras import require
 from deberta_c._cli.columns import add_table_options, cells_of, require_columns, text_cells
-from deberta_c._columns.tables import STANDARD, format_of, read_chunks, shown
+from deberta_c._columns.tables import format_of, read_chunks, shown
 from deberta_c._columns.texts import is_missing
-from deberta_c._files.atomic import require_file, require_writable
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import REGRESSION
 from deberta_c.training.metrics import metric_name
 
-_PICTURES = (".png", ".svg", ".pdf")
 _FILES = "a .csv, .tsv, .jsonl, .json or .parquet file"
 
 
@@ -275,30 +272,3 @@ def _validation(value: str) -> float | Path:
         return float(value)
     except ValueError:
         return Path(value)
-
-
-def check_directory(option: str, path: Path | None) -> None:
-    """Refuses a directory that cannot be made or written to, before the work begins."""
-    if path is None:
-        return
-    if path == STANDARD or (path.exists() and not path.is_dir()):
-        raise NotADirectoryError(f"{option} is {str(path)!r}, which is not a directory; give a new one")
-    require_writable(option, path)
-
-
-def check_file(option: str, path: Path | None) -> None:
-    """Refuses a file that cannot be written, before the work begins."""
-    if path == STANDARD:
-        raise ValueError(f"{option} is '-', but it is not written to standard output; give the name of a file")
-    if path is not None:
-        require_file(option, path)
-
-
-def check_picture(option: str, path: Path | None) -> None:
-    """The same for a picture, which needs matplotlib."""
-    check_file(option, path)
-    if path is None:
-        return
-    if path.suffix.lower() not in _PICTURES:
-        raise ValueError(f"{option} is {str(path)!r}; its name must end with {', '.join(_PICTURES)}")
-    require("matplotlib", option)

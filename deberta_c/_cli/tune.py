@@ -5,13 +5,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deberta_c._cli.results import add_json_option, check_json, write_json
+from deberta_c._cli.results import (
+    add_json_option,
+    check_directory,
+    check_file,
+    check_json,
+    check_picture,
+    write_json,
+)
 from deberta_c._cli.training import (
     add_data_options,
     add_fixed_options,
-    check_directory,
-    check_file,
-    check_picture,
     fixed_options,
     model_opener,
     read_labelled,
