@@ -71,7 +71,8 @@ MUST_USE enum deberta_status deberta_training_forward(struct deberta_training *t
                                                       uint64_t seed, float *logits);
 /* The shape of the logits of the last forward pass; zeros before one. */
 struct deberta_shapes deberta_training_shapes(const struct deberta_training *training);
-/* Adds the gradients of the last forward pass, given the gradient by its logits (same shape). */
+/* Adds the gradients of the last forward pass, given the gradient by its logits (same shape). If it fails or is
+ * cancelled, all gradients are zero, those of passes before it, too. */
 MUST_USE enum deberta_status deberta_training_backward(struct deberta_training *training, const float *d_logits);
 
 /* What a masked language model should say for the K selected tokens of a batch. */

@@ -281,7 +281,7 @@ static void differentiate_sequence(struct backward_task *b)
     memset(zeros, 0, (floats_before_tile(t) + floats_from_tile(t)) * sizeof *zeros);
     size_t tiles = (queries + t->tile_rows - 1) / t->tile_rows, rows = (queries + tiles - 1) / tiles;
     for (size_t first = 0; first < queries; first += rows) {
-        if (first > 0 && watch_check() != DEBERTA_OK)
+        if (watch_check() != DEBERTA_OK)
             return;
         differentiate_tile(b, first, min_size(rows, queries - first));
     }

@@ -79,7 +79,7 @@ size_t linear_apply_scratch(const struct linear *linear, size_t rows);
 MUST_USE enum deberta_status linear_is_exact(const struct linear_path *path, bool *exact);
 
 /* The backward pass, of layers with the path `linear_packed` or `linear_mixed`. Its bits do not depend on the number of
- * threads. */
+ * threads. When the caller cancels, results are incomplete. */
 
 /* The floats that one worker needs; `scratch` below is (threads_count(), linear_backward_scratch()), 64-byte aligned.
  */

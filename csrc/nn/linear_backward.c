@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The backward pass of linear layers, by the same kernel as the forward pass: for the gradients of weights it reads
  * both operands in place, or copies of blocks where the kernels want copies; for those of inputs weights are transposed
- * block by block, into a block that stays in L2. Every element is one sum in ascending order. */
+ * block by block, into a block that stays in L2. Every element is one sum in ascending order. When the caller cancels,
+ * the sums end between two blocks of rows and are incomplete. */
 #include <assert.h>
 #include <string.h>
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "base/watch.h"
 #include "nn/linear.h"
 #include "nn/linear_mixed.h"
 
@@ -65,6 +67,8 @@ static void multiply_group(const struct backward *b, size_t first, size_t last, 
     size_t width = kernels->panel_width, ld = m->in_stride;
     bool activated = b->act != ACT_LINEAR && o + depth == m->out_stride;
     for (size_t row = 0; row < b->rows; row += INPUT_ROWS) {
+        if (row > 0 && watch_check() != DEBERTA_OK)
+            return;
         size_t rows = min_size(INPUT_ROWS, b->rows - row), place = row * ld + first * width;
         for (size_t panel = first; panel < last; panel++) {
             struct product product = {
@@ -185,6 +189,8 @@ static void weights_block(size_t index, int worker, void *context)
     size_t first = slice * panels / b->slices, last = (slice + 1) * panels / b->slices;
     size_t i = other * m->in / b->others, inputs = (other + 1) * m->in / b->others - i;
     for (size_t row = 0; row < b->rows; row += TOKENS) {
+        if (row > 0 && watch_check() != DEBERTA_OK)
+            return;
         size_t tokens = min_size(TOKENS, b->rows - row);
         struct operands o = operands_in_place(b, row, i, first);
         if (kernels_want_copies())

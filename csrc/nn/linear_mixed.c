@@ -8,6 +8,7 @@
 
 #include "base/memory.h"
 #include "base/threads.h"
+#include "base/watch.h"
 #include "nn/panels.h"
 
 #define COLUMNS 128 /* of a result at a time: their panels are made once for all rows */
@@ -87,7 +88,7 @@ static void multiply_slice(size_t index, int worker, void *context)
             size_t steps = min_size(STEPS, p->steps - step);
             for (size_t panel = first; panel < last; panel++)
                 p->make(p->linear, panel, step, steps, panels + (panel - first) * steps * width);
-            for (size_t row = 0; row < p->rows; row += ROWS)
+            for (size_t row = 0; row < p->rows && (row == 0 || watch_check() == DEBERTA_OK); row += ROWS)
                 multiply_rows(p, row, first, last, step, panels, left);
         }
     }
@@ -221,6 +222,8 @@ static void weights_block(size_t index, int worker, void *context)
     int32_t *left = (int32_t *)(void *)(p->scratch + (size_t)worker * p->scratch_floats);
     int32_t *words = left + TOKENS / 2 * LEFT_STRIDE;
     for (size_t row = 0; row < p->rows; row += TOKENS) {
+        if (row > 0 && watch_check() != DEBERTA_OK)
+            return;
         size_t tokens = min_size(TOKENS, p->rows - row), steps = (tokens + 1) / 2;
         const float *d_out = p->d_out + row * m->out_stride;
         if (i == 0 && p->d_bias)

@@ -136,7 +136,7 @@ static void feed_forward_backward(const struct backward *b, size_t number, size_
     const struct layer_tape *tape = &b->pass->tape->layers[number];
     const struct gradients *g = b->work;
     size_t ld = m->hidden_stride, width = layer->up.out_stride;
-    for (size_t row = 0; row < rows; row += BLOCK_ROWS) {
+    for (size_t row = 0; row < rows && watch_check() == DEBERTA_OK; row += BLOCK_ROWS) {
         size_t n = min_size(BLOCK_ROWS, rows - row);
         float *up = tape->up + row * width;
         const float *d_out = g->d_dropped + row * ld;
@@ -239,8 +239,8 @@ static void clear_positions(const struct backward *b, size_t number)
 /* From the gradient by a layer's output to that by its input, both g->d_x (T, H). Where queries are of other rows, for
  * first tokens or in a mask decoder, from that by its output to that by these rows, both g->d_rows (Q, H), and to
  * g->d_x through keys and values, which is added to if `accumulate`. */
-static void layer_backward(const struct backward *b, const struct chunk *chunk, size_t number, bool only_first,
-                           bool accumulate)
+static enum deberta_status layer_backward(const struct backward *b, const struct chunk *chunk, size_t number,
+                                          bool only_first, bool accumulate)
 {
     const struct deberta_model *m = b->pass->model;
     const struct layer *layer = &m->layers[number], *gradient = &b->parameters->layers[number];
@@ -253,6 +253,7 @@ static void layer_backward(const struct backward *b, const struct chunk *chunk, 
     normalisation_backward(b, &layer->final_norm, &gradient->final_norm, tape->final_sum, d_out, rows, g->d_sum);
     dropout_backward(b, DROPOUT_FEED_FORWARD, number, g->d_sum, rows, h, ld, g->d_dropped);
     feed_forward_backward(b, number, rows, g->d_sum);
+    TRY(watch_check());
     normalisation_backward(b, &layer->attention_norm, &gradient->attention_norm, tape->attention_sum, g->d_sum, rows,
                            d_out);
     dropout_backward(b, DROPOUT_ATTENTION, number, d_out, rows, h, ld, g->d_dropped);
@@ -261,15 +262,17 @@ static void layer_backward(const struct backward *b, const struct chunk *chunk, 
 
     clear_positions(b, number);
     attention_gradient(b, chunk, number, only_first);
+    TRY(watch_check());
     scale_apply(model_score_scale(&m->config), g->d_query, rows * ld);
     weights_backward(b, &layer->query, &gradient->query, own_queries ? tape->first : tape->input, g->d_query, rows);
     weights_backward(b, &layer->key_value, &gradient->key_value, tape->input, g->d_key_value, chunk->tokens);
     positions_backward(b, number);
     if (!trains_below(b, number))
-        return;
+        return DEBERTA_OK;
     linear_backward_input(&layer->query, g->d_query, rows, true, d_out, g->scratch);
     linear_backward_input(&layer->key_value, g->d_key_value, chunk->tokens, !own_queries || accumulate, g->d_x,
                           g->scratch);
+    return watch_check();
 }
 
 /* to[the first row of each sequence] += rows (N, H) */
@@ -316,7 +319,7 @@ static void convolution_backward(const struct backward *b, const struct chunk *c
     activation_backward(m->act.conv, tape->conv_dense, tokens, ld, g->d_dropped);
     dropout_backward(b, DROPOUT_CONVOLUTION, 0, g->d_dropped, tokens, m->config.hidden_size, ld, g->d_dropped);
     memset(g->d_input, 0, tokens * ld * sizeof(float));
-    for (size_t row = 0; row < tokens; row += BLOCK_ROWS) {
+    for (size_t row = 0; row < tokens && watch_check() == DEBERTA_OK; row += BLOCK_ROWS) {
         size_t n = min_size(BLOCK_ROWS, tokens - row);
         const float *d_out = g->d_dropped + row * ld;
         convolution_unfold(b->pass, chunk, tape->conv_input, row, n, g->unfolded);
@@ -470,7 +473,7 @@ static enum deberta_status run_again(const struct backward *b, const struct chun
 
 /* The steps of the mask decoder: from the gradient by the last one's output, g->d_x, to that by the last layer's input.
  */
-static void mask_decoder_backward(const struct backward *b, const struct chunk *chunk)
+static enum deberta_status mask_decoder_backward(const struct backward *b, const struct chunk *chunk)
 {
     const struct deberta_model *m = b->pass->model;
     const struct deberta_batch *batch = b->pass->batch;
@@ -483,7 +486,7 @@ static void mask_decoder_backward(const struct backward *b, const struct chunk *
         struct backward of_step = *b;
         pass.tape = &tape;
         of_step.pass = &pass;
-        layer_backward(&of_step, chunk, m->config.layers - 1, false, step == 0);
+        TRY(layer_backward(&of_step, chunk, m->config.layers - 1, false, step == 0));
     }
     add_apply(g->d_rows, g->d_x, chunk->tokens * ld);
     for (size_t i = 0; i < batch->count; i++) {
@@ -491,6 +494,7 @@ static void mask_decoder_backward(const struct backward *b, const struct chunk *
         for (size_t t = (size_t)batch->offsets[i]; t < (size_t)batch->offsets[i + 1]; t++, position++)
             add_row(at(b->parameters->absolute), position, h, h, g->d_rows + t * ld);
     }
+    return DEBERTA_OK;
 }
 
 /* From the gradient by the rows that the head reads, in g->d_rows, to that by the output of the encoder. */
@@ -527,10 +531,7 @@ enum deberta_status backward_run(const struct backward *b)
             TRY(run_again(b, chunk, i));
         if (i == 0 && g->d_input)
             convolution_backward(b, chunk);
-        if (last && decoder)
-            mask_decoder_backward(b, chunk);
-        else
-            layer_backward(b, chunk, i, last && only_first, false);
+        TRY(last && decoder ? mask_decoder_backward(b, chunk) : layer_backward(b, chunk, i, last && only_first, false));
         if (last && only_first)
             add_to_first_rows(b, chunk, g->d_rows, g->d_x);
     }

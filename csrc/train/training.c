@@ -298,6 +298,15 @@ static void move_word_gradients(struct deberta_training *t)
     rows_drop_gradients(&t->words);
 }
 
+/* Sets all gradients to zero. */
+static void drop_gradients(struct deberta_training *t)
+{
+    for (size_t i = 0; i < t->parameters.count; i++)
+        if (t->parameters.list[i].gradient)
+            memset(t->parameters.list[i].gradient, 0, t->parameters.list[i].floats * sizeof(float));
+    rows_drop_gradients(&t->words);
+}
+
 /* ---- adapters ---- */
 
 static void take_gradient(size_t index, int worker, void *context)
@@ -459,7 +468,8 @@ enum deberta_status deberta_training_sample(struct deberta_training *t, uint64_t
     if (!t->taped || !t->masked)
         return fail(DEBERTA_ARGUMENT, "sample needs masked_lm before it, and comes before the backward pass");
     threads_restore(t->threads);
-    return vocabulary_sample(&t->vocabulary, t->tape.head.out_input, seed, ids);
+    struct watching before = watch_begin(&t->context->watch);
+    return watch_end(&t->context->watch, before, vocabulary_sample(&t->vocabulary, t->tape.head.out_input, seed, ids));
 }
 
 struct deberta_shapes deberta_training_shapes(const struct deberta_training *t)
@@ -469,9 +479,6 @@ struct deberta_shapes deberta_training_shapes(const struct deberta_training *t)
 
 static enum deberta_status run_backward(struct deberta_training *t, const float *d_logits, float scale)
 {
-    if (!t->taped || t->masked != !d_logits)
-        return fail(DEBERTA_ARGUMENT, "%s before it, and uses it once",
-                    d_logits ? "backward needs a forward pass" : "masked_lm_backward needs masked_lm");
     t->taped = false;
     struct deberta_outputs none = {0};
     struct pass pass = pass_of(t, &none);
@@ -496,8 +503,14 @@ static enum deberta_status run_backward(struct deberta_training *t, const float 
 /* d_logits NULL: of scale * the loss over the vocabulary. */
 static enum deberta_status watched_backward(struct deberta_training *t, const float *d_logits, float scale)
 {
+    if (!t->taped || t->masked != !d_logits)
+        return fail(DEBERTA_ARGUMENT, "%s before it, and uses it once",
+                    d_logits ? "backward needs a forward pass" : "masked_lm_backward needs masked_lm");
     struct watching before = watch_begin(&t->context->watch);
-    return watch_end(&t->context->watch, before, run_backward(t, d_logits, scale));
+    enum deberta_status status = watch_end(&t->context->watch, before, run_backward(t, d_logits, scale));
+    if (status != DEBERTA_OK)
+        drop_gradients(t); /* a part of them may be added */
+    return status;
 }
 
 enum deberta_status deberta_training_backward(struct deberta_training *t, const float *d_logits)
@@ -592,12 +605,6 @@ static size_t list_arrays(struct deberta_training *t, const struct adamw_setting
     return count;
 }
 
-static void zero_gradients(const struct adamw_array *arrays, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        memset(arrays[i].gradient, 0, arrays[i].count * sizeof(float));
-}
-
 enum deberta_status deberta_training_update(struct deberta_training *t, const struct deberta_update *update,
                                             double *norm)
 {
@@ -616,8 +623,7 @@ enum deberta_status deberta_training_update(struct deberta_training *t, const st
     t->arrays[count] = rows_gradients(&t->words);
     *norm = sqrt(adamw_squares(t->arrays, count + 1)) * fabs(update->scale);
     if (!isfinite(*norm)) {
-        zero_gradients(t->arrays, count);
-        rows_drop_gradients(&t->words);
+        drop_gradients(t);
         return DEBERTA_OK;
     }
     settings.scale = update->scale * adamw_clip(*norm, update->max_norm);

@@ -114,9 +114,9 @@ class Trainer(Reports):
     computes in float32, or with `bf16` of the arguments in bfloat16, whatever type the weights in the files have.
 
     During a training the model keeps the weights that it had; at its end it has the trained ones (or the best, with
-    `load_best_model_at_end`). Ctrl-C and SIGTERM stop after the step, and write a checkpoint unless `save_strategy` is
-    "no"; the model gets the weights of that step. A checkpoint directory appears as a whole, so that one that is there
-    can be resumed from.
+    `load_best_model_at_end`). Ctrl-C and SIGTERM stop at once, without the step that runs, and write a checkpoint
+    unless `save_strategy` is "no"; the model gets the weights of the last whole step. A checkpoint directory appears as
+    a whole, so that one that is there can be resumed from.
 
     >>> import deberta_c, tempfile
     >>> model = deberta_c.AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model())
@@ -312,7 +312,8 @@ class Trainer(Reports):
         except BaseException as stopped:
             if not isinstance(stopped, Exception):  # Ctrl-C, SIGTERM
                 try:
-                    self._save(session)
+                    if self.state.global_step > 0:
+                        self._save(session)
                 finally:
                     session.write_back()
             raise
@@ -342,9 +343,11 @@ class Trainer(Reports):
             ):
                 break
             self._call("on_step_begin")
+            tokens, loss = self._gradients(updates[number], rows, session)
             with signals_wait():  # the weights, the number of the step and what is due after it change together
-                loss = self._step(updates[number], rows, session, since)
+                self._update(loss, session, since)
                 total += loss
+                self.state.total_flos += 6 * self._size * tokens
                 self.state.global_step += 1
                 self.state.epoch = epoch + min((number + 1) * each, len(parts)) / len(parts)
                 self._epoch_ended = False
@@ -353,8 +356,11 @@ class Trainer(Reports):
         self.control.should_epoch_stop = False
         return total
 
-    def _step(self, parts: list[NDArray[np.int64]], rows: Rows, session: Session, since: "_Since") -> float:
-        """One update from some batches: the gradient of the mean loss over all of their rows."""
+    def _gradients(self, parts: list[NDArray[np.int64]], rows: Rows, session: Session) -> tuple[int, float]:
+        """The gradient of the mean loss over all rows of some batches; the number of tokens, and this loss.
+
+        A signal ends it: only gradients have changed, and no update reads them.
+        """
         first = (self.args.seed * 1_000_003 + self.state.global_step) * 1_009
         seeded = [(self.objective.batch(rows, part, seed), seed) for seed, part in enumerate(parts, first)]
         divisor = self.objective.total([batch for batch, _ in seeded])
@@ -363,11 +369,14 @@ class Trainer(Reports):
             loss += self.objective.learn(session, self._given(batch, rows), divisor, seed)
             if part < len(seeded):
                 self._call("on_substep_end")
-        self.state.total_flos += 6 * self._size * sum(len(batch.inputs["ids"]) for batch, _ in seeded)
         if not math.isfinite(loss):
             raise FloatingPointError(
                 f"the loss of step {self.state.global_step + 1} is {loss}; {self._remedy()}, or look for huge labels"
             )
+        return sum(len(batch.inputs["ids"]) for batch, _ in seeded), loss
+
+    def _update(self, loss: float, session: Session, since: "_Since") -> None:
+        """One update from the gradients of this loss."""
         self._call("on_pre_optimizer_step")
         rate = self._rate(self.state.global_step)
         norm = session.update(
@@ -383,7 +392,6 @@ class Trainer(Reports):
             raise FloatingPointError(f"step {self.state.global_step + 1} has an infinite gradient; {self._remedy()}")
         self._call("on_optimizer_step")
         since.add(loss, norm, rate)
-        return loss
 
     def _events(self, held_out: HeldOut | None, session: Session, since: "_Since") -> None:
         """Logs, evaluates and saves as the callbacks asked for."""

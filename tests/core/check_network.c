@@ -84,17 +84,6 @@ static void check_after_infinity(struct network *n, struct deberta_context *cont
     }
 }
 
-/* Counts the calls, and stops at one of them. */
-struct stop {
-    int calls, at;
-};
-
-static bool count_and_stop(void *data)
-{
-    struct stop *stop = data;
-    return ++stop->calls == stop->at;
-}
-
 /* A pass can be stopped at every check, also within a layer, and leaves nothing behind: with several threads, the
  * callback is asked while the caller waits, so that the number of checks varies. */
 static void check_stop(const struct deberta_model *model, struct deberta_context *context, int threads)

@@ -103,6 +103,60 @@ static void check_steps(struct deberta_training *training)
     CHECK(deberta_training_steps(training) == 30);
 }
 
+/* Both passes over a batch of classified sequences. */
+static enum deberta_status differentiate(struct deberta_training *training, const struct deberta_batch *of)
+{
+    static const float d_logits[] = {1.0f, 1.0f, 1.0f, 1.0f, 1.0f, 1.0f};
+    float logits[2 * C];
+    enum deberta_status status = deberta_training_forward(training, of, NULL, 1, logits);
+    return status == DEBERTA_OK ? deberta_training_backward(training, d_logits) : status;
+}
+
+/* Reads all gradients and sets them to zero; returns their number. */
+static size_t take_gradients(struct deberta_training *training, float *gradients)
+{
+    size_t count = 0;
+    double norm;
+    for (size_t index = 0; index < deberta_training_count(training); count += floats_of(training, index++))
+        CHECK(deberta_training_read(training, index, DEBERTA_GRADIENT, gradients + count) == DEBERTA_OK);
+    CHECK(deberta_training_update(training, &(struct deberta_update){.scale = 1.0, .epsilon = 1.0}, &norm) ==
+          DEBERTA_OK);
+    return count;
+}
+
+/* A step can be cancelled at every check of both passes; then all gradients are zero, and the next step has the
+ * gradients of a step that nothing came before. */
+static void check_stop(const struct network *n, bool checkpointing)
+{
+    enum { T = 300, MOST = 1 << 15 }; /* several tiles, and several blocks of rows */
+    static int32_t long_ids[T];
+    static float whole[MOST], found[MOST];
+    const struct deberta_batch two = {.ids = long_ids, .offsets = (const int64_t[]){0, T - 20, T}, .count = 2};
+    struct deberta_training_options options = with_dropout;
+    options.checkpointing = checkpointing;
+    struct deberta_training *training;
+    struct stop stop = {0};
+    deberta_set_threads(1); /* several threads vary the number of checks */
+    CHECK(deberta_training_new(&n->config, n->tensors, n->count, &options, &training) == DEBERTA_OK);
+    deberta_training_set_cancel(training, count_and_stop, &stop);
+    CHECK(differentiate(training, &two) == DEBERTA_OK);
+    size_t count = take_gradients(training, whole);
+    int checks = stop.calls;
+    CHECK(count <= MOST && checks > L * 20);
+    for (int at = 1; at <= checks; at++) {
+        stop = (struct stop){.at = at};
+        CHECK(differentiate(training, &two) == DEBERTA_STOPPED && stop.calls == at);
+        stop = (struct stop){0};
+        take_gradients(training, found);
+        for (size_t i = 0; i < count; i++)
+            CHECK(found[i] == 0.0f);
+        CHECK(differentiate(training, &two) == DEBERTA_OK && take_gradients(training, found) == count);
+        CHECK(memcmp(found, whole, count * sizeof *whole) == 0);
+    }
+    deberta_training_free(training);
+    deberta_set_threads(2);
+}
+
 static void check_failing_allocations(const struct network *n)
 {
     float d_logits[4 * C];
@@ -379,6 +433,8 @@ static void check_training(bool own)
     check_steps(training);
     deberta_training_free(training);
     check_failing_allocations(&n);
+    check_stop(&n, false);
+    check_stop(&n, true);
     check_frozen(&n, false);
     if (deberta_multiplies(DEBERTA_BFLOAT16)) {
         check_frozen(&n, true);

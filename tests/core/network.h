@@ -133,4 +133,15 @@ static inline void check_memory(const struct network *n)
     }
 }
 
+/* Counts the calls, and stops at one of them. */
+struct stop {
+    int calls, at;
+};
+
+static inline bool count_and_stop(void *data)
+{
+    struct stop *stop = data;
+    return ++stop->calls == stop->at;
+}
+
 #endif

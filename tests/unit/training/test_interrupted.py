@@ -6,9 +6,10 @@ import signal
 import numpy as np
 import pytest
 
-from deberta_c import EarlyStoppingCallback, TrainerCallback
+from deberta_c import EarlyStoppingCallback, LoraConfig, TrainerCallback
 from deberta_c.training import checkpoints, trainer
 from deberta_c.training.callbacks import TrainerState
+from deberta_c.training.session import Session
 from tests.unit.training.test_trainer import data, same, tokenizer, trainer_of, weights
 
 __all__ = ["tokenizer"]
@@ -132,6 +133,34 @@ def test_the_check_at_the_end_loses_no_weights(tokenizer, tmp_path, monkeypatch)
     with pytest.raises(KeyboardInterrupt):
         broken.train()
     assert same(weights(whole.model), weights(broken.model))
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"lora": LoraConfig(r=4)}, {"freeze_layers": 1}, {"activation_checkpointing": True}]
+)
+@pytest.mark.parametrize(("place", "step"), [("forward", 4), ("backward", 4), ("update", 5)])
+def test_a_step_that_is_interrupted_is_done_again(tokenizer, tmp_path, monkeypatch, options, place, step):
+    """Between its passes, before or after a batch that it accumulates; only the update is never without its step."""
+    options = {"gradient_accumulation_steps": 2, "per_device_train_batch_size": 4, "save_strategy": "epoch", **options}
+    whole = trainer_of(tokenizer, tmp_path / "whole", **options)
+    whole.train()
+    calls, original = [], getattr(Session, place)
+
+    def stopped(*arguments, **others):
+        calls.append(1)
+        if len(calls) == (step if place == "update" else 2 * step + 2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments, **others)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Session, place, stopped)
+        with pytest.raises(KeyboardInterrupt):
+            trainer_of(tokenizer, tmp_path / "parts", **options).train()
+    assert [path.name for path in checkpoints.found_in(tmp_path / "parts")] == [f"checkpoint-{step}"]
+    resumed = trainer_of(tokenizer, tmp_path / "parts", **options)
+    resumed.train(resume_from_checkpoint=True)
+    assert same(weights(whole.model), weights(resumed.model))
+    assert resumed.state.total_flos == whole.state.total_flos
 
 
 @pytest.mark.parametrize("step", [5, 6, 7])

@@ -40,7 +40,8 @@ def trained(tmp_path, *more):
 @pytest.mark.parametrize(
     ("owner", "name", "call", "saved"),
     [
-        (fit, "_encoded", 1, 0), (trainer.Trainer, "_step", 8, 8), (trainer.Trainer, "_predicted", 1, 5),
+        (fit, "_encoded", 1, 0), (trainer.Trainer, "_gradients", 1, 0), (trainer.Trainer, "_gradients", 8, 7),
+        (trainer.Trainer, "_update", 8, 8), (trainer.Trainer, "_predicted", 1, 5),
         (trainer.Trainer, "_predicted", 2, 10), (checkpoints, "write_weights", 1, 5),
         (checkpoints, "write_weights", 2, 10), (checkpoints, "drop_old", 2, 10),
     ],
