@@ -2,7 +2,6 @@
 #include "train/rows.h"
 
 #include <assert.h>
-#include <math.h>
 #include <string.h>
 
 #include "base/memory.h"
@@ -11,8 +10,9 @@
 #define COLUMNS 128  /* that a thread adds gradients for */
 #define ROW_BLOCK 64 /* rows that a thread catches up at a time */
 #define SHARES 16    /* of the ids of a batch: one call takes all ids of a share, so that no row is caught up twice */
-#define NEGLIGIBLE 0x1p-32 /* a move of this share of the learning rate */
-#define MOST_STEPS 65536   /* of the history, before all rows are caught up */
+#define NEGLIGIBLE 0x1p-32f /* a move of this share of the learning rate */
+#define REST_STEPS 32       /* between two questions whether a row moves */
+#define MOST_STEPS 65536    /* of the history, before all rows are caught up */
 
 enum deberta_status rows_init(struct rows *rows, float *value, size_t count, size_t columns)
 {
@@ -42,7 +42,7 @@ void rows_release(struct rows *rows)
 {
     memory_free(rows->m), memory_free(rows->v), memory_free(rows->moved), memory_free(rows->taken);
     memory_free(rows->slots), memory_free(rows->ids), memory_free(rows->gradient);
-    memory_free(rows->history), memory_free(rows->kept), memory_free(rows->zeros);
+    memory_free(rows->history), memory_free(rows->zeros);
     *rows = (struct rows){0};
 }
 
@@ -118,45 +118,46 @@ void rows_drop_gradients(struct rows *rows)
 
 /* ---- steps without a gradient ---- */
 
-/* The number of steps until a row's moves are negligible. A move is at most rate * |m| / (sqrt(v) + epsilon), and a
- * step multiplies that by about beta1 / sqrt(beta2). */
-static size_t steps_to_rest(const struct rows *r, const float *m, const float *v, const struct adamw *step)
+/* Whether what is left of the moments moves nothing: a move is at most rate * |m| / (sqrt(v) + epsilon), and a step
+ * multiplies that by about beta1 / sqrt(beta2). */
+static bool is_at_rest(const float *m, const float *v, size_t n, const struct adamw *step)
 {
-    double shrinking = (double)step->keep_m / sqrt((double)step->keep_v);
     float most = 0.0f, floor = step->epsilon * step->epsilon;
-    for (size_t c = 0; c < r->columns; c++) {
-        float square = m[c] * m[c] / (v[c] + floor);
+    for (size_t i = 0; i < n; i++) {
+        float square = m[i] * m[i] / (v[i] + floor);
         most = square > most ? square : most;
     }
-    double size = sqrt((double)most);
-    if (size <= NEGLIGIBLE)
-        return 0;
-    return shrinking < 1.0 ? (size_t)ceil(log(NEGLIGIBLE / size) / log(shrinking)) : SIZE_MAX;
+    return most <= NEGLIGIBLE * NEGLIGIBLE && step->keep_m * step->keep_m < step->keep_v;
 }
 
-static void multiply(float *x, size_t n, double factor)
+static void multiply(float *x, size_t n, float factor)
 {
-    for (size_t i = 0; factor != 1.0 && i < n; i++)
-        x[i] *= (float)factor;
+    for (size_t i = 0; factor != 1.0f && i < n; i++)
+        x[i] *= factor;
 }
 
+/* Takes one step after the other, as the kernel rounds them, so that it does not matter when a row is caught up. Also
+ * whether its moments are at rest is asked after steps of fixed numbers. */
 static void catch_up(struct rows *r, size_t row)
 {
-    size_t step = r->taken[row], n = r->columns;
-    if (step == r->steps)
+    if (r->taken[row] == r->steps)
         return;
+    size_t n = r->columns, number = r->number - (r->steps - r->taken[row]);
     float *value = r->value + row * n, *m = r->m + row * n, *v = r->v + row * n;
-    if (r->moved[row]) {
-        size_t replayed = min_size(r->steps - step, steps_to_rest(r, m, v, &r->history[step]));
-        for (; replayed > 0; replayed--, step++)
-            kernels->adamw(value, r->zeros, m, v, n, &r->history[step]);
-        double left = (double)(r->steps - step);
-        if (left > 0.0) {
-            multiply(m, n, pow((double)r->history->keep_m, left));
-            multiply(v, n, pow((double)r->history->keep_v, left));
+    bool moved = r->moved[row], moves = moved && memcmp(m, r->zeros, n * sizeof *m) != 0;
+    for (size_t step = r->taken[row]; step < r->steps; step++) {
+        const struct adamw *a = &r->history[step];
+        if (moves) {
+            kernels->adamw(value, r->zeros, m, v, n, a);
+        } else {
+            multiply(value, n, a->keep);
+            multiply(v, moved ? n : 0, a->keep_v);
+        }
+        if (++number % REST_STEPS == 0 && moves && is_at_rest(m, v, n, a)) {
+            memset(m, 0, n * sizeof *m);
+            moves = false;
         }
     }
-    multiply(value, n, r->kept[r->steps] / r->kept[step]);
     r->taken[row] = (uint32_t)r->steps;
 }
 
@@ -202,24 +203,19 @@ void rows_catch_up_all(struct rows *rows)
 
 /* ---- steps ---- */
 
-/* Appends a step to the history, of which all steps have the same betas. */
+/* Appends a step to the history. */
 static enum deberta_status remember(struct rows *r, const struct adamw *step)
 {
-    if (r->steps + 1 >= r->room) {
+    if (r->steps == MOST_STEPS)
+        rows_catch_up_all(r);
+    if (r->steps == r->room) {
         size_t room = max_size(64, 2 * r->room);
-        void *history = r->history, *kept = r->kept;
+        void *history = r->history;
         TRY(memory_grow(r->steps * sizeof *step, room, sizeof *step, &history));
         r->history = history;
-        TRY(memory_grow((r->room ? r->steps + 1 : 0) * sizeof *r->kept, room, sizeof *r->kept, &kept));
-        r->kept = kept;
         r->room = room;
     }
-    bool same = r->steps > 0 && r->history->keep_m == step->keep_m && r->history->keep_v == step->keep_v;
-    if (!same || r->steps == MOST_STEPS)
-        rows_catch_up_all(r);
-    r->kept[0] = 1.0;
     r->history[r->steps] = *step;
-    r->kept[r->steps + 1] = r->kept[r->steps] * (double)step->keep;
     return DEBERTA_OK;
 }
 
@@ -240,6 +236,7 @@ enum deberta_status rows_update(struct rows *rows, const struct adamw *step)
     TRY(remember(rows, step));
     parallel_for(rows->used, threads_grain(30.0 * (double)rows->columns), update_slot, rows);
     rows->steps++;
+    rows->number++;
     rows_drop_gradients(rows);
     return DEBERTA_OK;
 }

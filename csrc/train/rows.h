@@ -2,10 +2,10 @@
 /* AdamW for a large table of which a batch uses few rows, such as the word table: an update costs the rows that have
  * gradients, and the others take its step when they are read or saved.
  *
- * A step without a gradient shrinks a row's moments and moves its values by what is left of them. It is replayed while
- * that is above the resolution of floats; from then on only the factors of decay are left, whose product is known. So a
- * row ends with the values that steps on the whole table would give, except for rounding. Rows that never had a
- * gradient have no memory for moments.
+ * A step without a gradient shrinks a row's moments and moves its values by what is left of them, until that is below
+ * the resolution of floats; from then on only the factors of decay are left. Each step is rounded, so that a row has
+ * the values that steps on the whole table would give, and the same ones however often it is caught up in between. Rows
+ * that never had a gradient have no memory for moments.
  *
  * An update: rows_catch_up for the rows that the forward pass reads, rows_add for their gradients, rows_update. */
 #ifndef DEBERTA_TRAIN_ROWS_H
@@ -32,9 +32,9 @@ struct rows {
     size_t used, capacity;
 
     struct adamw *history; // (steps): since all rows were caught up
-    double *kept;          // (steps + 1): products of the factors of decay
     size_t steps, room;
-    float *zeros; // (E)
+    size_t number; /* of all steps, also those before the history */
+    float *zeros;  // (E)
 };
 
 /* The table `value` (count, columns) stays the caller's. */

@@ -737,5 +737,7 @@ uint64_t deberta_training_steps(const struct deberta_training *t)
 
 void deberta_training_set_steps(struct deberta_training *t, uint64_t steps)
 {
-    t->steps = steps;
+    threads_count();
+    rows_catch_up_all(&t->words);
+    t->steps = t->words.number = steps;
 }

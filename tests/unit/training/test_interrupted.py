@@ -163,6 +163,21 @@ def test_a_step_that_is_interrupted_is_done_again(tokenizer, tmp_path, monkeypat
     assert resumed.state.total_flos == whole.state.total_flos
 
 
+def test_rows_of_the_word_table_that_rest_have_the_same_bits(tokenizer, tmp_path):
+    """Weight decay of words that no batch has, and what is left of the moments of rare ones, over hundreds of steps."""
+    options = {"per_device_train_batch_size": 8, "num_train_epochs": 50, "save_strategy": "epoch"}
+    options |= {"weight_decay": 0.01, "save_total_limit": 1}
+    whole = trainer_of(tokenizer, tmp_path / "whole", **{**options, "save_strategy": "no"})
+    whole.train()
+    for step in (37, 301):
+        broken = trainer_of(tokenizer, tmp_path / "parts", callbacks=[Interrupt("on_step_end", step)], **options)
+        with pytest.raises(KeyboardInterrupt):
+            broken.train(resume_from_checkpoint=step > 37)
+    resumed = trainer_of(tokenizer, tmp_path / "parts", **options)
+    resumed.train(resume_from_checkpoint=True)
+    assert same(weights(whole.model), weights(resumed.model))
+
+
 @pytest.mark.parametrize("step", [5, 6, 7])
 def test_the_log_of_a_resumed_training_is_that_of_a_whole_one(tokenizer, tmp_path, step):
     """The mean loss since the last log counts the steps before the interruption, and a log that was due is made up."""
