@@ -3,6 +3,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -467,12 +468,27 @@ def test_the_table_of_precision_shows_what_was_lost():
         "plain": figures | {"agreement": 0.5}, "kept": figures, "keep": ["a", "b"], "linear_layers": 36,
         "self_test_warns": True, "searched": 200, "rows": 672,
     }  # fmt: skip
-    result = {"machine": MACHINE, "rows": 1234, "types": {"int8": figures | {"self_test_warns": False}}}
+    types = {
+        "bfloat16": figures | {"kernels": "own avx2 in float32", "self_test_warns": False},
+        "int8": figures | {"kernels": "own avx2", "self_test_warns": False},
+    }
+    result = {"machine": MACHINE, "rows": 1234, "types": types}
     text = agreement.table({"ag_news, MiniLM": result | {"outliers": {"60": outlying}}})
     assert "| ag_news, MiniLM | 1,234 | int8 | 90.00% | 89.50% | -0.50 | 99.00% | 0.100 | passes |" in text
+    assert "| ag_news, MiniLM | 1,234 | bfloat16 (weights) | 90.00%" in text
     assert (
         "| ag_news, MiniLM | 200 / 672 | x 60 | warns | 90.00% | 50.00% (89.50%) | 2 of 36 | 99.00% (89.50%) |" in text
     )
+
+
+def test_agreement_is_measured_in_each_type_on_every_cpu():
+    rows = [("See you at home", "ham"), ("Free entry! Call now", "spam")]
+    types = agreement.types(Path(deberta_c.default_model()), rows, 64)["types"]
+    assert list(types) == ["bfloat16", "int8"]
+    for dtype, found in types.items():
+        assert found["agreement"] == 1.0
+        assert found["kernels"] == _core.multiplier(dtype)
+        assert not found["self_test_warns"]  # also where opening in bfloat16 warns that only weights are in it
 
 
 @pytest.mark.parametrize(("dtype", "points", "share"), [("bfloat16", 0.1, 0.999), ("int8", 0.5, 0.99)])
