@@ -18,6 +18,7 @@ FORMS = (("model.safetensors", read_safetensors), ("pytorch_model.bin", read_tor
 _POINTER = b"version https://git-lfs"
 _MAX_RANK = 4  # of a tensor that the core takes
 _WEIGHTS = frozenset({"F64", "F32", "F16", "BF16"})
+_EXPORTS = ("*.onnx", "onnx/*.onnx", "openvino_model.xml", "*.gguf")  # of other libraries
 
 
 def read_checkpoint(directory: Path, variant: str | None = None) -> list[Tensor]:
@@ -87,7 +88,7 @@ def _files(directory: Path, variant: str | None) -> list[tuple[Path, Callable[[P
             return [(path, read) for path in _shards(index)]
     names = " or ".join(with_variant(name, variant) for name, _ in FORMS)
     remedy = "copy the weights there"
-    if exported := sorted(path.name for path in directory.glob("*.onnx")):
+    if exported := sorted(str(path.relative_to(directory)) for form in _EXPORTS for path in directory.glob(form)):
         remedy = (
             f"{describe(exported[0])} is an export that deberta_c does not read: copy the weights there that it was "
             'made of; dtype="int8" quantizes them when they are opened'

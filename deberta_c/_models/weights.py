@@ -167,7 +167,8 @@ class WeightedModel(OpenedModel):
             self.labels()  # raises
         opened = {key: value for key, value in self._opened.config.to_dict().items() if self.config._declares(key)}
         saved = {**self.config.to_dict(), **opened, **self._settable()}
-        saved.pop("torch_dtype", None)
+        for name in ("torch_dtype", "quantization_config"):  # of the files that were read
+            saved.pop(name, None)
         if self.precision.dtype != "float32":
             saved[KEEP] = list(self.precision.keep)
         return saved

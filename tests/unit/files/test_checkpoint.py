@@ -207,6 +207,14 @@ def test_quantized_weights_are_named_as_such(tmp_path, beside, settings, quantiz
         deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
 
+def test_weights_that_were_dequantized_are_saved_without_their_quantizer(tmp_path):
+    """config.json may still name it, as some versions of transformers leave it there."""
+    directory = write_model(tmp_path / "model", quantization_config={"quant_method": "gptq", "bits": 4})
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
+    model.save_pretrained(tmp_path / "saved")
+    assert "quantization_config" not in json.loads((tmp_path / "saved" / "config.json").read_text())
+
+
 def test_weights_packed_under_other_names_are_named_as_quantized(tmp_path):
     layer = "deberta.encoder.layer.0.attention.self.query_proj"
     add = {f"{layer}.qweight": np.zeros((2, 16), np.int64)}
@@ -215,10 +223,14 @@ def test_weights_packed_under_other_names_are_named_as_quantized(tmp_path):
         deberta_c.AutoModelForSequenceClassification.from_pretrained(directory)
 
 
-def test_an_export_to_onnx_is_named_as_such(tmp_path):
+@pytest.mark.parametrize(
+    "name", ["model_quantized.onnx", "onnx/model_quantized.onnx", "openvino_model.xml", "model-q8_0.gguf"]
+)
+def test_an_export_is_named_as_such(tmp_path, name):
     directory = write_model(tmp_path / "model")
-    (directory / "model.safetensors").rename(directory / "model_quantized.onnx")
-    with pytest.raises(OSError, match=r"has no .*'model_quantized.onnx' is an export .*dtype=\"int8\""):
+    (directory / name).parent.mkdir(exist_ok=True)
+    (directory / "model.safetensors").rename(directory / name)
+    with pytest.raises(OSError, match=rf"has no .*'{name}' is an export .*dtype=\"int8\""):
         deberta_c.AutoModelForSequenceClassification.from_pretrained(directory, dtype="int8")
 
 
