@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
         raise ValueError("--metric is given without --at-least; give the value that it must have")
     options.regression = False
     rows = read_labelled(options.input, options, options.by)
-    model = AutoModelForSequenceClassification.from_pretrained(options.model or default_model())
+    model = AutoModelForSequenceClassification.from_pretrained(options.model or default_model(), dtype=options.dtype)
     metric = None if options.at_least is None else _checked_metric(model, options)
     labels = rows.labels
     if options.label_separator:

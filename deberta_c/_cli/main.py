@@ -299,7 +299,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--labels-only", action="store_true", help="write only the labels")
     for command in (text, classify, learn, search, demo, bench):
         command.add_argument("--model", help="a model directory or a name of the hub (default: the model of deberta_c)")
-    for command in (text, classify, zero_shot, demo, bench):
+    for command in (text, classify, zero_shot, commands.choices["evaluate"], demo, bench):
         command.add_argument(
             "--dtype",
             default="float32",

@@ -10,9 +10,11 @@ from deberta_c._base.errors import describe, short
 from deberta_c._base.extras import require
 from deberta_c._columns.texts import rows_of
 from deberta_c._models.auto import AutoModelForSequenceClassification, opened
+from deberta_c._models.base import PreTrainedModel
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 from deberta_c._models.outputs import sigmoid
+from deberta_c._models.precision import FLOAT32
 from deberta_c._pipelines.base import switch
 from deberta_c._pipelines.factory import TextClassificationPipeline
 from deberta_c._pipelines.handle import Handle
@@ -81,12 +83,18 @@ def problem_of(model: SequenceClassifier) -> str | None:
     return None if model.num_labels == 1 else SINGLE
 
 
+def _title(model: PreTrainedModel) -> str:
+    """The directory or the name of the model, or its class, and what computes if that is not float32."""
+    name = model.name_or_path or type(model).__name__
+    return name if model.precision == FLOAT32 else f"{name}, {model.precision}"
+
+
 def _of_model(model: SequenceClassifier, options: dict[str, Any]) -> Scorer:
     problem = problem_of(model)
     scores = model.predict if problem in (REGRESSION, None) else model.predict_proba
     tokenizer = options.get("tokenizer") or model.tokenizer
     return Scorer(
-        model.name_or_path or type(model).__name__,
+        _title(model),
         model.labels(),
         problem,
         lambda texts, pairs: scores(texts, pairs, **options),
@@ -107,7 +115,7 @@ def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) 
     problem = problem_of(pipeline.model) or MULTIPLE  # one score is a probability already
     model = pipeline.model if pipeline.tokenizer is pipeline.model.tokenizer else None
     return Scorer(
-        pipeline.model.name_or_path,
+        _title(pipeline.model),
         pipeline.model.labels(),
         problem,
         scores,
@@ -129,7 +137,7 @@ def _of_zero_shot(pipeline: ZeroShotClassificationPipeline, options: dict[str, A
 
     several = switch({**pipeline._options, **options}, "multi_label")
     return Scorer(
-        pipeline.model.name_or_path,
+        _title(pipeline.model),
         names,
         MULTIPLE if several else SINGLE,
         scores,

@@ -4,10 +4,12 @@ import io
 import json
 import re
 import sys
+import warnings
 
 import pytest
 
 import deberta_c
+from deberta_c import _core
 from deberta_c._cli.main import main
 from tests.support.tiny_models import write_model
 
@@ -37,6 +39,18 @@ def test_evaluate_prints_tables(table, tiny, capsys):
     assert "most confident mistakes" in shown
     for name in ("1", "2", "missing"):
         assert re.search(rf"day +{name} +[12] ", shown)
+
+
+def test_evaluate_in_int8(table, tiny, capsys):
+    low = deberta_c.AutoModelForSequenceClassification.from_pretrained(tiny, dtype=deberta_c.Precision("int8"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", deberta_c.PrecisionWarning)  # a drawn network has no clear answers
+        assert evaluate(table, tiny, "--dtype", "int8", "--json", "-") == 0
+    found = json.loads(capsys.readouterr().out)
+    labels = [line.split(",")[1] for line in table.read_text(encoding="utf-8").splitlines()[1:]]
+    expected = deberta_c.evaluation.evaluate(low, TEXTS, labels, resamples=20)
+    assert found["model"] == f"{tiny}, int8 by {_core.multiplier('int8')}"
+    assert found["metrics"] == expected.to_dict()["metrics"]
 
 
 def test_evaluate_writes_json_and_a_report(table, tiny, tmp_path, capsys):
