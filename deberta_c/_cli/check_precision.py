@@ -61,6 +61,8 @@ def run(options: argparse.Namespace) -> None:
     """Compares, prints and writes what was asked for; ValueError if the type does not pass."""
     check_json(options.json)
     check_picture("--plot", options.plot)
+    if options.pair_column and options.texts is None:
+        raise ValueError("--pair-column is given without --texts; name the file that has the column")
     texts, pairs = (None, None) if options.texts is None else _read(options)
     result = _open(options.name or options.model or default_model()).check_precision(
         texts,

@@ -25,6 +25,7 @@ def draw_precision(result: Any) -> Any:
     if result.at_most is not None:
         axes[0].axhline(result.at_most, color=GREY, linewidth=1, linestyle=":")
     axes[0].set_ylim(bottom=0)
+    axes[0].locator_params(axis="x", integer=True)
     axes[0].legend(frameon=False, fontsize=8)
     style(axes[0], f"{dtype} beside float32", "texts, the largest difference first", "difference")
     if shown:

@@ -97,6 +97,7 @@ def test_other_heads(tmp_path, tokenizer, capsys):
     [
         (["--texts", "missing.txt"], "missing.txt"),
         (["--texts", "TABLE"], "there is no column 'text'; there are message, other: give --column"),
+        (["--pair-column", "other"], "--pair-column is given without --texts; name the file that has the column"),
         (["--keep", "pooler"], "keep contains 'pooler', which names no linear layer"),
         (["--at-least", "99"], "at_least is 99.0; it is a share between 0 and 1"),
         (["--json", "no/such/folder.json"], "--json"),

@@ -204,6 +204,7 @@ def test_pictures(spam, hard):
     for check, count in ((spam.check_precision(TEXTS, dtype="int8"), 1), (hard.check_precision(dtype="int8"), 2)):
         figure = check.plot()
         assert len(figure.axes) == count
+        assert all(place == round(place) for place in figure.axes[0].get_xticks())  # numbers of texts
         assert figure._repr_png_().startswith(b"\x89PNG")
 
 
