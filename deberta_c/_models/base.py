@@ -192,10 +192,9 @@ class PreTrainedModel(WeightedModel):
     def __repr__(self) -> str:
         settings = self._settings
         where = repr(self.name_or_path) if self.name_or_path else f"seed={self._seed}"
-        precision = "" if self.precision == FLOAT32 else f", {self.precision}"
         return (
             f"{type(self).__name__}({where}, {settings['layers']} layers x {settings['hidden_size']}, "
-            f"{settings['heads']} heads, {self._size:,} parameters{precision}{self._repr_suffix()})"
+            f"{settings['heads']} heads, {self._size:,} parameters, {self.precision}{self._repr_suffix()})"
         )
 
     def _repr_html_(self) -> str:

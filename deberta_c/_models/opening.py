@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import cached_property, partial
 from importlib import import_module
+from inspect import signature
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
@@ -36,6 +37,7 @@ from deberta_c._models.precision import (
     Unit,
     checked_dtype,
     checked_keep,
+    checked_precision,
     fastest,
     kept_tensors,
     units,
@@ -116,9 +118,14 @@ class OpenedModel:
         Each tensor has its own generator, so models with the same seed have the same encoder, whatever their head.
         The network packs the weights when the model is created; saving the model draws them again.
 
-        Errors: TypeError if `config` is not a configuration, ValueError for one of another family.
+        `dtype` and `keep` are those of `to_dtype`. Errors: TypeError if `config` is not a configuration, or for an
+        unknown option, ValueError for a configuration of another family.
         """
-        return cls(config, seed=seed, **options)
+        dtype, keep = wanted_dtype(options), options.get("keep")
+        options = {name: value for name, value in options.items() if name not in (*_PRECISION, *_HARMLESS)}
+        for name in options.keys() - signature(cls).parameters.keys():
+            raise TypeError(f"unknown option {name!r}; set keys of the configuration, and give seed, dtype or keep")
+        return cls(config, seed=seed, **options).to_dtype(dtype, keep=keep)
 
     @overload
     @classmethod
@@ -176,8 +183,7 @@ class OpenedModel:
         overrides = cls._check_options(options)
         dtype, keep = wanted_dtype(options), options.get("keep")
         options = {name: value for name, value in options.items() if name not in _PRECISION}
-        if isinstance(dtype, Precision):
-            options["dtype"] = dtype
+        given = isinstance(dtype, Precision) and keep is None
         if config is None:
             own = cls._own_config(AutoConfig.from_dict(read_config(folder)), overrides)
         else:
@@ -188,12 +194,15 @@ class OpenedModel:
         model._made_by = _reopen, (cls, str(folder), options)
         try:
             found = by_current_name(read_checkpoint(folder, variant), own.model_type)
-            matched = model._open(model._plan(own, found, options), found, str(folder), options)
+            plan = model._plan(own, found, options)
+            if given:
+                options["dtype"] = checked_precision(dtype, model._units(plan))
+            matched = model._open(plan, found, str(folder), options)
         except ValueError as error:
             message = str(error) if str(folder) in str(error) else f"{str(folder)!r}: {error}"
             raise ValueError(message) from error
         model._warn(matched)
-        if not isinstance(dtype, Precision):
+        if not given:
             model = model.to_dtype(dtype, keep=keep)
         return (model, model._loading_info(matched, found)) if output_loading_info else model
 
@@ -219,7 +228,7 @@ class OpenedModel:
         (PrecisionWarning) if labels differ, except where float32 prefers its label by at most 0.1 in logits, or if a
         probability differs by more than 0.1; `check_precision` compares texts of your own. "auto" is the fastest type
         of this CPU that passes, with a warning if that is not the first. The `precision` of another model is taken
-        without a test. For float32 the result may be the model itself.
+        without a test, unless `keep` replaces its list. For float32 the result may be the model itself.
 
         Errors: ValueError for a type that is unknown, or a name in `keep` that no layer has.
 
@@ -231,7 +240,9 @@ class OpenedModel:
         """
         wanted = checked_dtype(dtype)
         if isinstance(wanted, Precision):
-            return self._in(wanted)
+            if keep is None:
+                return self._in(checked_precision(wanted, self._units()))
+            wanted = checked_dtype(wanted.dtype)
         exact = self._in(FLOAT32)
         kept = () if wanted == "float32" and keep is None else self._checked_keep(keep)
         if wanted == "float32":
@@ -247,7 +258,8 @@ class OpenedModel:
         if failures:
             model = exact if wanted == "auto" and why else model
             self._warn_of_precision(failures, model)
-        if notice := weights_only(model.precision.dtype):
+        faster = "" if "int8" in failures else '; give dtype="int8" for more speed'
+        if notice := weights_only(model.precision.dtype, faster):
             text = f"{self.name_or_path or type(self).__name__!r}: {notice}"
             warn_caller(PrecisionWarning(text, dtype=model.precision.dtype))
         return model
@@ -445,9 +457,10 @@ class OpenedModel:
             quantizer=_quantizer(plan.config),
         )
 
-    def _units(self) -> list[Unit]:
-        """The linear layers of the encoder."""
-        return units(self._wanted(self._opened), self._opened.config.model_type)
+    def _units(self, plan: Plan | None = None) -> list[Unit]:
+        """The linear layers of the encoder, of the plan of the open model by default."""
+        plan = self._opened if plan is None else plan
+        return units(self._wanted(plan), plan.config.model_type)
 
     def _checked_keep(self, keep: Iterable[str] | None) -> tuple[str, ...]:
         """The layers that stay in float32: those of `keep`, or for None of config.json."""
@@ -537,10 +550,10 @@ class OpenedModel:
         """Warns that types failed the self-test; `model` is the one that is returned nevertheless."""
         first, now = next(iter(failures)), model.precision.dtype
         instead = "" if now in failures else f"the network computes in {now} instead; "
-        text = (
-            f"{self.name_or_path or type(self).__name__!r}: {'; '.join(failures.values())}; {instead}"
-            'give dtype="float32", or name layers to keep in float32, such as keep=["encoder.layer.0"]'
-        )
+        helped = any(_core.known_products(name) for name in failures)
+        keep = ", or keep=, the layers to keep in float32, which check_precision of the model finds" if helped else ""
+        text = f"{self.name_or_path or type(self).__name__!r}: {'; '.join(failures.values())}; {instead}"
+        text += f'give dtype="float32"{keep}'
         warn_caller(PrecisionWarning(text, dtype=first))
 
     def _transformers_name(self, name: str) -> str:

@@ -1,7 +1,7 @@
 """The type in which the linear layers of an encoder multiply, and the layers that stay in float32."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sized
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
@@ -45,7 +45,7 @@ class Precision(NamedTuple):
         return _core.multiplier(self.dtype)
 
     def __str__(self) -> str:
-        kept = f", {len(self.keep)} layers in float32" if self.keep else ""
+        kept = f", {layers_of(self.keep)} in float32" if self.keep else ""
         return f"{self.dtype} by {self.kernels}{kept}"
 
 
@@ -59,16 +59,27 @@ class Unit(NamedTuple):
     tensors: tuple[str, ...]
 
 
+def layers_of(keep: Sized) -> str:
+    """The number of layers in words.
+
+    >>> layers_of(["encoder.layer.0.output.dense"])
+    '1 layer'
+    """
+    return f"{len(keep)} layer{'s' * (len(keep) != 1)}"
+
+
 def wanted_dtype(options: Mapping[str, Any]) -> Any:
     """The value of `dtype`, or of `torch_dtype`, in the options: one of DTYPES, "auto" or a Precision.
 
     "auto" as `torch_dtype` is float32: older code means the type of the file by it. Errors: ValueError for any other
     type, or two different ones.
     """
-    found = {name: checked_dtype(options[name], name) for name in ("dtype", "torch_dtype") if options.get(name)}
+    found = {
+        name: checked_dtype(options[name], name) for name in ("dtype", "torch_dtype") if options.get(name) is not None
+    }
     if found.get("torch_dtype") == "auto":
         found["torch_dtype"] = "float32"
-    if len(set(found.values())) > 1:
+    if len(found) > 1 and found["dtype"] != found["torch_dtype"]:
         raise ValueError(f"dtype is {options['dtype']!r}, but torch_dtype {options['torch_dtype']!r}; give dtype only")
     return next(iter(found.values()), "float32")
 
@@ -99,8 +110,8 @@ def fastest() -> list[str]:
     return [name for name in _FASTEST if name in _core.dtypes() or _core.isa() in _FASTER_WEIGHTS]
 
 
-def weights_only(dtype: str) -> str:
-    """What happens in a type that this CPU does not multiply; empty if it does.
+def weights_only(dtype: str, remedy: str = "") -> str:
+    """What happens in a type that this CPU does not multiply, and the remedy; empty if it does.
 
     >>> weights_only("int8")
     ''
@@ -109,7 +120,7 @@ def weights_only(dtype: str) -> str:
         return ""
     return (
         f"products in {dtype} need AVX512_BF16 (instruction set in use: {_core.isa()}): the weights of linear layers "
-        f'are in {dtype}, half the memory, and products in float32; give dtype="int8" for more speed'
+        f"are in {dtype}, half the memory, and products in float32{remedy}"
     )
 
 
@@ -146,6 +157,13 @@ def checked_keep(keep: Any, among: Iterable[Unit]) -> tuple[str, ...]:
             )
         chosen.update(found)
     return tuple(layer for layer in known if layer in chosen)
+
+
+def checked_precision(value: Precision, among: Iterable[Unit]) -> Precision:
+    """A precision with the names of layers as `checked_keep` returns them; its errors, and ValueError for its type."""
+    if value.dtype not in DTYPES:
+        raise ValueError(f'dtype of the Precision is {value.dtype!r}; give "float32", "bfloat16" or "int8"')
+    return FLOAT32 if value.dtype == FLOAT32.dtype else Precision(value.dtype, checked_keep(value.keep, among))
 
 
 def kept_tensors(keep: Iterable[str], among: Iterable[Unit]) -> list[str]:

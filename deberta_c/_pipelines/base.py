@@ -29,7 +29,7 @@ from deberta_c._columns.texts import (
     texts_of,
 )
 from deberta_c._models.base import PreTrainedModel
-from deberta_c._models.precision import wanted_dtype
+from deberta_c._models.precision import Precision, wanted_dtype
 from deberta_c._models.predict import progress_bar
 from deberta_c._tokenizers.encodings import require_cpu
 from deberta_c._tokenizers.rows import Rows
@@ -319,8 +319,9 @@ def _without_harmless(options: Mapping[str, Any]) -> dict[str, Any]:
 def _check_dtype(model: PreTrainedModel, options: Mapping[str, Any]) -> None:
     """ValueError for a `dtype` or `torch_dtype` other than that of the opened model."""
     wanted, now = wanted_dtype(options), model.precision
-    if any(options.get(name) for name in DTYPES) and wanted not in ("auto", now.dtype, now):
-        raise ValueError(f'dtype is "{wanted}", but the model is open in {now.dtype}; give model.to_dtype("{wanted}")')
+    if any(options.get(name) is not None for name in DTYPES) and wanted not in ("auto", now.dtype, now):
+        shown = now if isinstance(wanted, Precision) else now.dtype
+        raise ValueError(f"dtype is {wanted!r}, but the model is open in {shown!r}; give model.to_dtype({wanted!r})")
 
 
 def _stream(inputs: Any, plan: Plan, batch_size: int, progress: bool) -> Iterator[Any]:

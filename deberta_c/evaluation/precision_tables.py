@@ -5,6 +5,7 @@ from html import escape
 from typing import Any
 
 from deberta_c._base.tables import html_table, text_table
+from deberta_c._models.precision import layers_of
 from deberta_c.evaluation.tables import SHOWN, WIDTH, number, span, texts_of_row, words
 
 _LAYERS = 10  # of a table of costs
@@ -41,7 +42,7 @@ def precision_verdict(result: Any) -> str:
     if result.keep is None:
         return f"{dtype} does not pass ({wanted})."
     return (
-        f"{dtype} does not pass ({wanted}). With {len(result.keep)} layers in float32 the share is "
+        f"{dtype} does not pass ({wanted}). With {layers_of(result.keep)} in float32 the share is "
         f"{number(result.kept.agreement)} and the largest difference {number(result.kept.largest)}: "
         f"keep={list(result.keep)!r}"
     )

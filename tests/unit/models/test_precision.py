@@ -43,7 +43,8 @@ def test_every_family(tmp_path, base, dtype):
     exact = AutoModelForSequenceClassification.from_pretrained(folder)
     low = AutoModelForSequenceClassification.from_pretrained(folder, dtype=dtype)
     assert (low.precision.dtype, exact.precision.dtype) == (dtype, "float32")
-    assert dtype in repr(low)
+    for model in (low, exact):
+        assert f" parameters, {model.precision.dtype} by {_core.multiplier(model.precision.dtype)}" in repr(model)
     difference = abs(logits(low) - logits(exact)).max()
     assert 0 < difference < 0.15  # of 16 channels
     every = low.to_dtype(dtype, keep=["encoder"])
@@ -108,7 +109,12 @@ def test_names_of_types(spam):
 def test_wrong_arguments(spam):
     for wrong, error, message in (
         ({"dtype": "float16"}, ValueError, "dtype is 'float16'; .* float32, bfloat16 or int8"),
+        ({"dtype": ""}, ValueError, "dtype is ''; the network computes in"),
+        ({"torch_dtype": 0}, ValueError, "torch_dtype is 0; the network computes in"),
         ({"dtype": "int8", "torch_dtype": "float32"}, ValueError, "give dtype only"),
+        ({"dtype": Precision("int4")}, ValueError, "dtype of the Precision is 'int4'; give \"float32\""),
+        ({"dtype": Precision("auto")}, ValueError, "dtype of the Precision is 'auto'; give \"float32\""),
+        ({"dtype": Precision("int8", ("pooler",))}, ValueError, "keep contains 'pooler', which names no linear layer"),
         ({"dtype": "int8", "keep": ["encoder.layer.9"]}, ValueError, "'encoder.layer.9', which names no linear layer"),
         ({"dtype": "int8", "keep": ["encoder.layer.0.output.dens"]}, ValueError, "such as 'encoder.layer.0.output"),
         ({"dtype": "int8", "keep": [3]}, ValueError, "keep contains 3"),
@@ -118,8 +124,50 @@ def test_wrong_arguments(spam):
             AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model(), **wrong)
     with pytest.raises(ValueError, match=r"keeps its type, float32; call model.to_dtype\('int8'\)"):
         spam.to(dtype="int8")
-    with pytest.raises(ValueError, match=r"open in float32; give model.to_dtype\(\"int8\"\)"):
+    with pytest.raises(ValueError, match=r"open in 'float32'; give model.to_dtype\('int8'\)"):
         deberta_c.pipeline("text-classification", spam, dtype="int8")
+
+
+def test_a_precision_names_the_layers_that_it_keeps(spam):
+    """Parts become their layers, as in keep, and a list beside a Precision replaces its own."""
+    parts, layers = (
+        Precision("int8", ("encoder.layer.0.attention.output",)),
+        ("encoder.layer.0.attention.output.dense",),
+    )
+    others = ["encoder.layer.1.output.dense"]
+
+    def opened(dtype, **options):
+        return AutoModelForSequenceClassification.from_pretrained(deberta_c.default_model(), dtype=dtype, **options)
+
+    for found in (spam.to_dtype, opened):
+        model = found(parts)
+        assert model.precision == Precision("int8", layers)
+        np.testing.assert_array_equal(model.predict(TEXTS), spam.to_dtype("int8", keep=layers).predict(TEXTS))
+        assert found(Precision("int8", [*layers])).precision == model.precision
+        assert found(parts, keep=others).precision == Precision("int8", tuple(others))
+        assert found(parts, keep=[]).precision == Precision("int8")
+        assert found(Precision("float32", layers)).precision == Precision()
+        with pytest.raises(ValueError, match="keep contains 'pooler', which names no linear layer"):
+            found(Precision("int8", ("pooler",)))
+        with pytest.raises(ValueError, match="dtype of the Precision is 'int4'"):
+            found(Precision("int4"))
+    assert str(model.precision).endswith(", 1 layer in float32")
+    with pytest.raises(ValueError, match=r"dtype is Precision\(.*, but the model is open in Precision\("):
+        deberta_c.pipeline("text-classification", model, dtype=Precision("int8"))
+
+
+def test_initial_weights_in_int8(spam):
+    auto = AutoModelForSequenceClassification
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PrecisionWarning)  # a drawn network has no clear answers
+        made = auto.from_config(spam.config, seed=3, dtype="int8", keep=["encoder.layer.0"])
+    assert (made.precision.dtype, len(made.precision.keep)) == ("int8", 6)
+    np.testing.assert_array_equal(logits(made.float()), logits(auto.from_config(spam.config, seed=3)))
+    assert auto.from_config(spam.config, attn_implementation="eager").precision == Precision()
+    with pytest.raises(TypeError, match="unknown option 'sed'; set keys of the configuration, and give seed"):
+        auto.from_config(spam.config, sed=3)
+    with pytest.raises(ValueError, match="dtype is 'int4'; the network computes in"):
+        auto.from_config(spam.config, dtype="int4")
 
 
 def test_a_cpu_that_does_not_multiply_bfloat16_has_weights_in_it(spam, monkeypatch):
@@ -153,6 +201,7 @@ def test_a_cpu_that_does_not_multiply_bfloat16_has_weights_in_it(spam, monkeypat
     with pytest.warns(PrecisionWarning, match=f"the network computes in bfloat16 instead|{says}") as caught:
         assert spam.to_dtype("auto").precision.dtype == "bfloat16"
     assert len(caught) == 2
+    assert not any('give dtype="int8"' in str(warning.message) for warning in caught)  # which failed
 
 
 @weights_only
@@ -226,6 +275,7 @@ def test_a_saturating_machine_is_found_out(spam, monkeypatch):
     with pytest.warns(PrecisionWarning, match="this CPU multiplies int8 wrongly: known products") as caught:
         assert spam.to_dtype("int8").precision.dtype == "int8"
     assert caught[0].message.dtype == "int8"
+    assert str(caught[0].message).endswith('sums; give dtype="float32"')  # layers in float32 would not help
     monkeypatch.setattr(_core, "known_products", lambda dtype: False)
     with pytest.warns(PrecisionWarning, match="the network computes in float32 instead"):
         assert spam.to_dtype("auto") is spam
@@ -237,7 +287,7 @@ def test_a_drop_in_agreement_warns_and_auto_falls_back(spam, monkeypatch):
         return [-row for row in found] if model.precision.dtype == "int8" else found
 
     monkeypatch.setattr(agreement, "answers", scrambled)
-    with pytest.warns(PrecisionWarning, match=r"in int8 0\.0% of the answers .*; give dtype=") as caught:
+    with pytest.warns(PrecisionWarning, match=r"in int8 0\.0% of the answers .*; give dtype=.*, or keep=") as caught:
         spam.to_dtype("int8")
     assert caught[0].filename == __file__
     with pytest.warns(PrecisionWarning, match=r"computes in (float32|bfloat16) instead"):
