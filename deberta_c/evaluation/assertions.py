@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from deberta_c.evaluation.examples import encode_targets
+from deberta_c.evaluation.intervals import is_number
 from deberta_c.evaluation.metrics import IndependentLabels, measure_of
 from deberta_c.evaluation.scoring import scorer_of
 from deberta_c.training.examples import read_examples
@@ -75,7 +76,7 @@ def assert_accuracy(
     >>> deberta_c.assert_accuracy(deberta_c.default_model(), ["See you at home"], ["ham"], at_least=0.9)
     1.0
     """
-    if not 0 <= at_least <= 1:
+    if not is_number(at_least) or not 0 <= at_least <= 1:
         raise ValueError(f"at_least is {at_least!r}; it is a share between 0 and 1, such as 0.9")
     examples = read_examples(data, labels, text_pair, text=text, label=label)
     scorer = scorer_of(model, options)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from deberta_c._base.errors import short
 from deberta_c._columns.texts import RowName, single_name
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
+from deberta_c.training.labels import in_order
 
 
 def encode_targets(
@@ -25,6 +26,7 @@ def encode_targets(
     >>> encode_targets(["b", "a"], ["a", "b"], "single_label_classification", rows_of("labels"))
     ('single_label_classification', array([1, 0]))
     """
+    labels = in_order(labels, names)
     if problem is None:
         problem = MULTIPLE if all(label in (0, 1) for label in labels) else REGRESSION
     if problem == REGRESSION:
@@ -42,13 +44,14 @@ def encode_targets(
 
 def _numbers(labels: list[Any], names: list[str], row_name: RowName, model: str) -> list[int]:
     """The number of each label, which are names of labels, or otherwise all of them numbers."""
-    known = {name: number for number, name in enumerate(names)}
+    known = {name: number for number, name in enumerate(names) if names.count(name) == 1}
     found = [known.get(str(label), known.get(_whole(label))) for label in labels]
     if None not in found:
         return [number for number in found if number is not None]
     if all(_is_number_of(label, len(names)) for label in labels):
         return [int(label) for label in labels]
-    row = found.index(None)
+    unknown = [row for row, number in enumerate(found) if number is None]
+    row = next((row for row in unknown if not _is_number_of(labels[row], len(names))), unknown[0])
     raise ValueError(
         f"{row_name(row)} is {short(labels[row])}, which is not a label of {model}; its labels are {short(names)}, "
         "or numbers from 0: rename yours, or set config.id2label of the model"

@@ -62,7 +62,7 @@ def _values(known: list[Any], rows: NDArray[np.intp]) -> Iterator[Group]:
     for row, value in zip(rows.tolist(), known, strict=True):
         places.get(value, others).append(row)
     for value, found in places.items():
-        yield f"{value:g}" if isinstance(value, float) else str(value), np.array(found, np.intp)
+        yield _shown(value) if isinstance(value, float) else str(value), np.array(found, np.intp)
     if others:
         yield f"{len(counts) - len(kept)} others", np.array(others, np.intp)
 
@@ -73,4 +73,13 @@ def _ranges(values: NDArray[np.float64], rows: NDArray[np.intp]) -> Iterator[Gro
     for number in range(len(ends)):
         own = values[group == number]
         if len(own):
-            yield f"{own.min():.4g} to {own.max():.4g}", rows[group == number]
+            yield f"{_shown(own.min())} to {_shown(own.max())}", rows[group == number]
+
+
+def _shown(value: float) -> str:
+    """A number; a whole one with all its digits, such as a year or the number of a customer.
+
+    >>> _shown(1234567.0), _shown(0.123456)
+    ('1234567', '0.1235')
+    """
+    return f"{value:.15g}" if float(value).is_integer() else f"{value:.4g}"

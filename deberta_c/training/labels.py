@@ -45,7 +45,7 @@ def encode_labels(labels: Iterable[Any], config: PreTrainedConfig, row_name: Row
     >>> encode_labels(["spam", "ham", "spam"], BertConfig(num_labels=2))
     EncodedLabels(problem='single_label_classification', values=array([1, 0, 1]), names=['ham', 'spam'])
     """
-    rows = label_rows(labels, row_name)
+    rows = in_order(label_rows(labels, row_name), list(config.id2label.values()))
     if config.problem_type == REGRESSION or (config.problem_type is None and config.num_labels == 1):
         return EncodedLabels(REGRESSION, _numbers(rows, row_name), list(config.id2label.values()))
     if config.problem_type == MULTIPLE or any(isinstance(row, (list, tuple, set, frozenset)) for row in rows):
@@ -174,6 +174,28 @@ def require_examples(labels: EncodedLabels) -> None:
         )
 
 
+class NamedRow(list[Any]):
+    """A row of a DataFrame with a column for each label, and the names of the columns."""
+
+    def __init__(self, values: Iterable[Any], names: list[str]) -> None:
+        super().__init__(values)
+        self.names = names
+
+
+def in_order(rows: list[Any], names: Sequence[str]) -> list[Any]:
+    """Rows of labels for a model with labels of these names: the columns of a DataFrame that has them are in its order.
+
+    >>> in_order([NamedRow([1, 0], ["b", "a"]), NamedRow([1, 0], ["c", "d"]), "a"], ["a", "b"])
+    [[0, 1], [1, 0], 'a']
+    """
+    return [
+        [row[row.names.index(name)] for name in names]
+        if isinstance(row, NamedRow) and sorted(row.names) == sorted(names)
+        else row
+        for row in rows
+    ]
+
+
 def label_rows(labels: Iterable[Any], row_name: RowName) -> list[Any]:
     """A column of labels, or a table with a column for each label, as a list of plain values, one for each row.
 
@@ -183,6 +205,9 @@ def label_rows(labels: Iterable[Any], row_name: RowName) -> list[Any]:
     name = row_name(0).rpartition("[")[0]
     table: Any = getattr(labels, "to_numpy", lambda: labels)() if getattr(labels, "ndim", 1) == 2 else labels
     rows: list[Any] = np.asarray(table).tolist() if getattr(table, "ndim", 1) == 2 else values_of(table, name)
+    if table is not labels and (columns := getattr(labels, "columns", None)) is not None:
+        names = list(map(str, columns))
+        rows = [NamedRow(row, names) for row in rows]
     if not rows:
         raise ValueError(f"{name} is empty; give a label for each text")
     missing = [place for place, row in enumerate(rows) if is_missing(row)]

@@ -55,6 +55,8 @@ def test_accuracy(model):
 def test_wrong_calls(model, make_model):
     with pytest.raises(ValueError, match="at_least is 90; it is a share between 0 and 1"):
         deberta_c.assert_accuracy(model, TEXTS, ["ham"] * 3, at_least=90)
+    with pytest.raises(ValueError, match=r"at_least is '0.9'; it is a share"):
+        deberta_c.assert_accuracy(model, TEXTS, ["ham"] * 3, at_least="0.9")
     with pytest.raises(ValueError, match="the model is a regression and has no accuracy"):
         deberta_c.assert_accuracy(
             make_model(id2label={"0": "value"}, problem_type="regression"), TEXTS, [1, 2, 3], at_least=0.5

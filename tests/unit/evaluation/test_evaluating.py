@@ -148,6 +148,34 @@ def test_a_classifier_of_independent_labels_and_one_of_pairs():
         assert found.scores == pytest.approx(pairs.predict_proba(table))
 
 
+def test_a_column_for_each_label(make_model):
+    """The columns of a DataFrame are found by their names, in the order of each model."""
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame([[1, 0, 0], [0, 1, 1]] * 4, columns=["other", "ham", "spam"])
+    options = {"problem_type": "multi_label_classification"}
+    one, other = make_model(**options), make_model(**options, id2label={"0": "spam", "1": "ham", "2": "other"})
+    wanted = [["other"], ["ham", "spam"]] * 4
+    assert deberta_c.evaluate(one, TEXTS, frame, resamples=0).wanted == wanted
+    found = deberta_c.compare(one, other, TEXTS, frame, resamples=0)
+    assert [sorted(names) for names in found.second.wanted] == wanted
+    anonymous = frame.set_axis(["a", "b", "c"], axis=1)
+    assert deberta_c.evaluate(one, TEXTS, anonymous, resamples=0).wanted[1] == ["spam", "other"]
+
+
+def test_two_labels_of_one_name(make_model):
+    model = make_model(id2label={"0": "a", "1": "a", "2": "b"})
+    assert deberta_c.evaluate(model, TEXTS[:3], [0, 1, 2], resamples=0).wanted == ["a", "a", "b"]
+    with pytest.raises(ValueError, match=r"labels\[1\] is 'a', which is not a label of the model"):
+        deberta_c.evaluate(model, TEXTS[:2], ["b", "a"], resamples=0)
+
+
+def test_numbers_in_the_names_of_slices():
+    values = [1234567.0, 1234568.0, 0.1]
+    assert [name for name, _ in by_column(values)] == ["0.1", "1234567", "1234568"]
+    seconds = [1.7e9 + 60 * number for number in range(40)]
+    assert next(by_column(seconds))[0] == "1700000000 to 1700000540"
+
+
 def test_zero_shot(tmp_path):
     nli = write_model(tmp_path / "nli", id2label={"0": "entailment", "1": "neutral", "2": "contradiction"})
     classifier = deberta_c.pipeline("zero-shot-classification", nli, candidate_labels=["home", "call"])

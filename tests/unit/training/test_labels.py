@@ -70,6 +70,10 @@ def test_columns_of_pandas():
     frame = pandas.DataFrame({"label": ["b", "a"], "x": [1, 0], "y": [1, 1]})
     assert encode_labels(frame["label"].astype("category"), config()).values.tolist() == [1, 0]
     assert encode_labels(frame[["x", "y"]], config()).values.tolist() == [[1, 1], [0, 1]]
+    named = {"id2label": {0: "y", 1: "x"}}  # the columns are found by their names
+    assert encode_labels(frame[["x", "y"]], config(**named)).values.tolist() == [[1, 1], [1, 0]]
+    numbers = encode_labels(frame[["x", "y"]], config(**named, problem_type=REGRESSION))
+    assert numbers.values.tolist() == [[1, 1], [1, 0]]
 
 
 @pytest.mark.parametrize(
