@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
 from deberta_c._base.suggest import nearest
+from deberta_c._columns.texts import distinct
 
 
 class Labels(NamedTuple):
@@ -243,8 +244,9 @@ def columns_of_scores(
     missing = np.isnan(scores[:, 0])
     found: dict[str, Any] = {}
     if problem == "softmax":
-        codes = np.where(missing, -1, np.where(missing[:, None], 0, scores).argmax(axis=1))
-        found["label"] = Labels(codes.astype(np.int32), list(names))
+        different, which = distinct(names)  # two labels may have one name
+        codes = np.where(missing, -1, which[np.where(missing[:, None], 0, scores).argmax(axis=1)])
+        found["label"] = Labels(codes.astype(np.int32), different)
     elif problem == "sigmoid":
         found["label"] = [
             None if lacks else [names[place] for place in np.flatnonzero(row > 0.5).tolist()]

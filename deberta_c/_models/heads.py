@@ -439,6 +439,8 @@ class SequenceClassifier(_Labelled):
     ) -> Any:
         """The result of `predict_frame`; `scores` makes those (N, C) of two columns, named for its messages."""
         proba = boolean("proba", proba)
+        if not isinstance(prefix, str):
+            raise TypeError(f"prefix is {prefix!r}; it must be a str")
         if isinstance(frame, list) and not frame:
             return []  # of no dicts
         frame = as_frame(frame)

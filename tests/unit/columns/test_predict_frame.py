@@ -190,6 +190,14 @@ def test_independent_labels_and_numbers(make_model):
     for name in ("none", "softmax"):  # 0.5 is no limit of these scores
         with pytest.raises(ValueError, match=f"function_to_apply is '{name}'.*leave it out"):
             deberta_c.pipeline("text-classification", several, function_to_apply=name).predict_frame(frame, na="skip")
+    same = open_it(make_model(id2label={"0": "a", "1": "a", "2": "b"}))  # two labels of one name
+    for kind in ("pandas", "polars"):
+        found = same.predict_frame(KINDS[kind](), na="skip")["label"]
+        assert [None if label != label else label for label in found.to_list()] == same.predict_labels(
+            TEXTS, na="skip"
+        ).tolist()
+    with pytest.raises(TypeError, match="prefix is 3; it must be a str"):
+        several.predict_frame(frame, na="skip", prefix=3)
     one = open_it(make_model(id2label={"0": "x"}))
     assert list(one.predict_frame(frame, proba=True, na="skip").columns) == ["n", "text", "score"]
     numbers = open_it(make_model(problem_type="regression"))
