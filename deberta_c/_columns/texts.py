@@ -150,7 +150,7 @@ def values_of(column: Any, name: str) -> list[Any]:
     """
     _check_column(column, name)
     method = _to_list(column)
-    return list(getattr(column, method)() if method else items_of(column))
+    return _listed(column, method, name) if method else list(items_of(column))
 
 
 def pieces_of(column: Iterable[Any], name: str, size: int) -> Iterator[list[Any]]:
@@ -166,12 +166,32 @@ def pieces_of(column: Iterable[Any], name: str, size: int) -> Iterator[list[Any]
     if method:
         slices: Any = getattr(column, "iloc", column)
         for begin in range(0, max(len(cast(Sized, column)), 1), size):
-            yield list(getattr(slices[begin : begin + size], method)())
+            yield _listed(slices[begin : begin + size], method, name, begin)
         return
     values = items_of(column)
     yield (piece := list(islice(values, size)))
     while len(piece) == size and (piece := list(islice(values, size))):
         yield piece
+
+
+def _listed(column: Any, method: str, name: str, begin: int = 0) -> list[Any]:
+    """What the method of a column gives; messages number its rows from `begin`.
+
+    Errors: ValueError names the first row that is not UTF-8, which columns of Arrow may hold.
+    """
+    try:
+        return list(getattr(column, method)())
+    except UnicodeDecodeError as error:
+        slices = getattr(column, "iloc", column)
+        for row in range(len(column)):
+            try:
+                getattr(slices[row : row + 1], method)()
+            except UnicodeDecodeError as wrong:
+                raise ValueError(
+                    f"{name}[{begin + row}] is not UTF-8 ({wrong}); read the column as binary and decode its values, "
+                    'such as value.decode(errors="replace")'
+                ) from error
+        raise
 
 
 def portions(values: Sequence[Any]) -> Iterator[slice]:

@@ -71,17 +71,18 @@ def test_columns_that_are_not(column):
     assert arrow_texts(column) is None
 
 
-def test_errors_are_those_of_lists(tokenizer):
+def test_errors_are_those_of_lists(tokenizer, model):
     with pytest.raises(ValueError, match=r"text\[1\] is missing"):
         tokenizer(pyarrow.array(["a", None]))
     with pytest.raises(ValueError, match="text has 1 rows, but text_pair 2"):
         tokenizer(pyarrow.array(["a"]), pyarrow.array(["a", "b"]))
-    with pytest.raises(UnicodeDecodeError):
-        tokenizer(
-            pyarrow.StringArray.from_buffers(
-                1, pyarrow.py_buffer(np.array([0, 1], np.int32)), pyarrow.py_buffer(b"\xff")
-            )
-        )
+    ends = pyarrow.py_buffer(np.array([0, 1, 2], np.int32))
+    damaged = pyarrow.StringArray.from_buffers(2, ends, pyarrow.py_buffer(b"a\xff"))
+    for column in (damaged, pandas.Series(damaged, dtype=pandas.ArrowDtype(pyarrow.string()))):
+        with pytest.raises(ValueError, match=r"^text\[1\] is not UTF-8 \(.*; read the column as binary"):
+            tokenizer(column)
+        with pytest.raises(ValueError, match=r"^frame\[1\] is not UTF-8"):
+            model.predict_frame(column)
     assert tokenizer(pyarrow.array([], pyarrow.string()))["input_ids"] == tokenizer([])["input_ids"]
 
 
