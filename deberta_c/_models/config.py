@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from deberta_c._base.checks import is_integer
 from deberta_c._base.errors import short
 from deberta_c._files.adapters import refuse_adapter
 from deberta_c._files.atomic import new_files
@@ -603,7 +604,7 @@ def _labels(values: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, int]]:
             return _Names(sorted(labels.items())), _Names(inverse)
     if count is None:
         count = 2
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= 1_000_000:
+    if not is_integer(count) or not 1 <= count <= 1_000_000:
         raise ValueError(f"config key num_labels is {short(count)}; it must be an integer from 1 to 1000000")
-    labels = {index: f"LABEL_{index}" for index in range(count)}
+    labels = {index: f"LABEL_{index}" for index in range(int(count))}
     return _Names(labels), _Names((name, index) for index, name in labels.items())

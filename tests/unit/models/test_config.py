@@ -3,6 +3,7 @@
 import json
 from math import prod
 
+import numpy as np
 import pytest
 
 from deberta_c import AutoConfig, BertConfig, DebertaConfig, DebertaV2Config
@@ -40,6 +41,7 @@ def test_another_number_of_labels_renames_them(tiny):
     assert list(config.id2label.values()) == [f"LABEL_{i}" for i in range(5)]
     assert AutoConfig.from_pretrained(tiny, num_labels=3).id2label[1] == "spam"
     assert AutoConfig.from_pretrained(tiny, id2label={0: "no", 1: "yes"}).label2id == {"no": 0, "yes": 1}
+    assert len(AutoConfig.from_pretrained(tiny, num_labels=np.int64(7)).id2label) == 7  # such as labels.max() + 1
     config.num_labels = 2
     assert config.label2id == {"LABEL_0": 0, "LABEL_1": 1}
 
