@@ -198,6 +198,8 @@ def read_labelled(path: Path, options: argparse.Namespace, others: Iterable[str]
         if options.pair_column:
             pairs += text_cells(chunk, options.pair_column, source, reads, "drop such rows")
         found = cells_of(chunk, options.label_column, reads)
+        if getattr(options, "label_separator", None):  # a text may have no label
+            found = ["" if is_missing(label) else label for label in found]
         for row, label in enumerate(found):
             if is_missing(label):
                 raise ValueError(f"{source}, {chunk.place(row)}: the label is missing; drop such rows")

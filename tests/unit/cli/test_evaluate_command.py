@@ -92,10 +92,13 @@ def test_the_exit_status_of_evaluate(table, tiny, capsys, options, status, messa
 
 def test_evaluate_several_labels(tmp_path, make_model, capsys):
     path = tmp_path / "several.tsv"
-    path.write_text("text\tlabel\nhello\tham; spam\nworld\tother\n", encoding="utf-8")
+    path.write_text("text\tlabel\nhello\tham; spam\nworld\tother\nnow\t\n", encoding="utf-8")  # the last has none
     model = make_model(problem_type="multi_label_classification")
     assert evaluate(path, model, "--label-separator", ";", "--json", "-") == 0
-    assert [row["rows"] for row in json.loads(capsys.readouterr().out)["classes"]] == [1, 1, 1]
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], [row["rows"] for row in found["classes"]]) == (3, [1, 1, 1])
+    assert evaluate(path, model) == 1
+    assert "line 4: the label is missing; drop such rows" in capsys.readouterr().err
 
 
 def test_evaluate_a_regression(tmp_path, make_model, capsys):
