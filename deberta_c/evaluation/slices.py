@@ -1,5 +1,6 @@
 """Groups of rows: by length, by the values of a column, by ranges of its numbers."""
 
+import sys
 from collections import Counter
 from collections.abc import Hashable, Iterator
 from typing import Any
@@ -41,7 +42,7 @@ def by_column(values: list[Any]) -> Iterator[Group]:
     missing = np.array([is_missing(value) for value in values], np.bool_)
     rows = np.flatnonzero(~missing)
     known = [values[row] if isinstance(values[row], Hashable) else str(values[row]) for row in rows]
-    numbers = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in known)
+    numbers = all(map(_is_number, known))
     if numbers and len(set(known)) > _MOST // 2:
         yield from _ranges(np.array(known, np.float64), rows)
     else:
@@ -62,7 +63,7 @@ def _values(known: list[Any], rows: NDArray[np.intp]) -> Iterator[Group]:
     for row, value in zip(rows.tolist(), known, strict=True):
         places.get(value, others).append(row)
     for value, found in places.items():
-        yield _shown(value) if isinstance(value, float) else str(value), np.array(found, np.intp)
+        yield _shown(value) if isinstance(value, float) else _printable(value), np.array(found, np.intp)
     if others:
         yield f"{len(counts) - len(kept)} others", np.array(others, np.intp)
 
@@ -74,6 +75,22 @@ def _ranges(values: NDArray[np.float64], rows: NDArray[np.intp]) -> Iterator[Gro
         own = values[group == number]
         if len(own):
             yield f"{_shown(own.min())} to {_shown(own.max())}", rows[group == number]
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number that float64 can hold."""
+    if isinstance(value, int):
+        return not isinstance(value, bool) and abs(value) <= sys.float_info.max
+    return isinstance(value, (float, np.number))
+
+
+def _printable(value: object) -> str:
+    """A value as text, without lone surrogates, which nothing draws or writes.
+
+    >>> _printable("a" + chr(0xD800))
+    'a?'
+    """
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def _shown(value: float) -> str:

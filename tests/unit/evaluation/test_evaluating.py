@@ -172,6 +172,7 @@ def test_two_labels_of_one_name(make_model):
 def test_numbers_in_the_names_of_slices():
     values = [1234567.0, 1234568.0, 0.1]
     assert [name for name, _ in by_column(values)] == ["0.1", "1234567", "1234568"]
+    assert len(list(by_column([10**400 + number for number in range(30)]))) == 20  # beyond any float
     seconds = [1.7e9 + 60 * number for number in range(40)]
     assert next(by_column(seconds))[0] == "1700000000 to 1700000540"
 
