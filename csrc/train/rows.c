@@ -130,10 +130,23 @@ static bool is_at_rest(const float *m, const float *v, size_t n, const struct ad
     return most <= NEGLIGIBLE * NEGLIGIBLE && step->keep_m * step->keep_m < step->keep_v;
 }
 
-static void multiply(float *x, size_t n, float factor)
+/* Multiplies by the factors of some steps, one after the other, a block in registers at a time. */
+static void shrink(float *x, size_t n, const struct adamw *first, const struct adamw *end, bool is_value)
 {
-    for (size_t i = 0; factor != 1.0f && i < n; i++)
-        x[i] *= factor;
+    enum { BLOCK = 32 };
+    while (first < end && is_value && first->keep == 1.0f)
+        first++;
+    for (size_t begin = 0; first < end && begin < n; begin += BLOCK) {
+        float block[BLOCK] = {0};
+        size_t size = min_size(BLOCK, n - begin) * sizeof *x;
+        memcpy(block, x + begin, size);
+        for (const struct adamw *step = first; step < end; step++) {
+            float factor = is_value ? step->keep : step->keep_v;
+            for (size_t i = 0; i < BLOCK; i++)
+                block[i] *= factor;
+        }
+        memcpy(x + begin, block, size);
+    }
 }
 
 /* Takes one step after the other, as the kernel rounds them, so that it does not matter when a row is caught up. Also
@@ -144,20 +157,16 @@ static void catch_up(struct rows *r, size_t row)
         return;
     size_t n = r->columns, number = r->number - (r->steps - r->taken[row]);
     float *value = r->value + row * n, *m = r->m + row * n, *v = r->v + row * n;
-    bool moved = r->moved[row], moves = moved && memcmp(m, r->zeros, n * sizeof *m) != 0;
-    for (size_t step = r->taken[row]; step < r->steps; step++) {
-        const struct adamw *a = &r->history[step];
-        if (moves) {
-            kernels->adamw(value, r->zeros, m, v, n, a);
-        } else {
-            multiply(value, n, a->keep);
-            multiply(v, moved ? n : 0, a->keep_v);
-        }
-        if (++number % REST_STEPS == 0 && moves && is_at_rest(m, v, n, a)) {
+    const struct adamw *step = r->history + r->taken[row], *end = r->history + r->steps;
+    bool moves = r->moved[row] && memcmp(m, r->zeros, n * sizeof *m) != 0;
+    for (; moves && step < end; step++) {
+        kernels->adamw(value, r->zeros, m, v, n, step);
+        moves = ++number % REST_STEPS != 0 || !is_at_rest(m, v, n, step);
+        if (!moves)
             memset(m, 0, n * sizeof *m);
-            moves = false;
-        }
     }
+    shrink(value, n, step, end, true);
+    shrink(v, r->moved[row] ? n : 0, step, end, false);
     r->taken[row] = (uint32_t)r->steps;
 }
 
