@@ -3,7 +3,7 @@
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import wraps
 from numbers import Real
@@ -331,6 +331,7 @@ _SHARES = {
 }  # fmt: skip
 _SHORT = {
     "lr": "learning_rate", "bs": "per_device_train_batch_size", "train_batch_size": "per_device_train_batch_size",
+    "text_column": "text", "label_column": "label", "early_stopping_patience": "patience",
 }  # fmt: skip # what some call an argument
 _ELSEWHERE = {
     "class_weights": "give it to Trainer",
@@ -416,9 +417,7 @@ def _known_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
         else:
             if name in _ELSEWHERE:
                 raise TypeError(f"TrainingArguments has no argument {name!r}; {_ELSEWHERE[name]}")
-            near = nearest(_SHORT.get(name, name), [*known, *_HARMLESS, *_REFUSED])
-            hint = f"; did you mean {near[0]!r}?" if near else "; see help(deberta_c.TrainingArguments)"
-            raise TypeError(f"TrainingArguments has no argument {name!r}{hint}")
+            raise _unknown("TrainingArguments", name, _SHORT.get(name, name), [*known, *_HARMLESS, *_REFUSED])
     if idle:
         warn_caller(
             UserWarning(
@@ -432,6 +431,30 @@ def _known_options(options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, A
 def _same_here(name: str, value: Any) -> bool:
     """Whether a value asks for what deberta_c does anyway."""
     return name in ("use_cpu", "full_determinism", "logging_nan_inf_filter") or value is False
+
+
+def _unknown(called: str, name: str, meant: str, known: list[str]) -> TypeError:
+    near = nearest(meant, known)
+    hint = f"; did you mean {near[0]!r}?" if near else "; see help(deberta_c.TrainingArguments)"
+    return TypeError(f"{called} has no argument {name!r}{hint}")
+
+
+def raise_for_unknown(called: str, given: Iterable[str], own: Iterable[str], other_names: Mapping[str, str]) -> None:
+    """TypeError for a name that neither `TrainingArguments` nor the function `called`, whose arguments are `own`, has.
+
+    `other_names` are those of `TrainingArguments` that the function calls differently.
+
+    >>> raise_for_unknown("fit", ["max_len"], ["max_length"], {})
+    Traceback (most recent call last):
+        ...
+    TypeError: fit has no argument 'max_len'; did you mean 'max_length'?
+    """
+    known = [*(item.name for item in fields(TrainingArguments)), *_HARMLESS, *_REFUSED]
+    for name in _today(dict.fromkeys(given, False))[0]:
+        if name not in known:
+            meant = _SHORT.get(name, name)
+            names = [*own, *(other for other in known if other not in other_names)]
+            raise _unknown(called, name, other_names.get(meant, meant), names)
 
 
 def _today(options: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:

@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from inspect import signature
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from deberta_c._models.auto import AutoModelForSequenceClassification, opened
 from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE, weights_of
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
-from deberta_c.training.arguments import TrainingArguments, integer
+from deberta_c.training.arguments import TrainingArguments, integer, raise_for_unknown
 from deberta_c.training.callbacks import EarlyStoppingCallback, PrinterCallback, TrainerCallback
 from deberta_c.training.examples import Examples, read_examples
 from deberta_c.training.labels import (
@@ -37,7 +38,7 @@ from deberta_c.training.trainer import Trainer
 
 Validation = Any  # a share, (texts, labels), (texts, text_pairs, labels), a table, or None
 LOWER_IS_BETTER = ("loss", "rmse")
-_OWN_NAMES = {
+OWN_NAMES = {
     "per_device_train_batch_size": "batch_size", "num_train_epochs": "epochs", "warmup_steps": "warmup",
 }  # fmt: skip
 
@@ -71,6 +72,7 @@ def fit(
     **arguments: Any,
 ) -> FitResult:
     """What `fit` of a `SequenceClassifier` does; see that method."""
+    raise_for_unknown("fit", arguments, signature(fit).parameters, OWN_NAMES)
     own: PreTrainedTokenizerFast = model.tokenizer if tokenizer is None else as_tokenizer(tokenizer)
     if patience is not None:
         patience = integer("patience", patience, 1, " (epochs), or None to train all epochs")
@@ -296,7 +298,7 @@ def training_arguments(settings: dict[str, Any]) -> TrainingArguments:
         return TrainingArguments(**settings)
     except (TypeError, ValueError) as error:
         message = str(error)
-        for name, own in _OWN_NAMES.items():
+        for name, own in OWN_NAMES.items():
             message = message.replace(name, own)
         raise (TypeError if isinstance(error, TypeError) else ValueError)(message) from None
 

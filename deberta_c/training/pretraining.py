@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,10 +21,10 @@ from deberta_c._models.deberta_v2 import DebertaV2ForMaskedLM, DebertaV2ForPreTr
 from deberta_c._models.heads import MaskedLanguageModel, ReplacedTokenDetector
 from deberta_c._models.losses import IGNORED, REPLACED, loss_and_gradient
 from deberta_c._tokenizers.tokenizer import as_tokenizer
-from deberta_c.training.arguments import TrainingArguments, integer
+from deberta_c.training.arguments import TrainingArguments, integer, raise_for_unknown
 from deberta_c.training.blocks import Blocks, checked_paths, read_blocks
 from deberta_c.training.callbacks import PrinterCallback
-from deberta_c.training.fit import training_arguments
+from deberta_c.training.fit import OWN_NAMES, training_arguments
 from deberta_c.training.masking import NGramMasking
 from deberta_c.training.objective import Batch, Objective
 from deberta_c.training.objectives import HELD_OUT, MaskedObjective, selected
@@ -144,6 +145,7 @@ def pretrain(
     >>> result.steps, type(result.model).__name__
     (1, 'BertForMaskedLM')
     """
+    raise_for_unknown("pretrain", arguments, signature(pretrain).parameters, OWN_NAMES)
     if objective not in OBJECTIVES:
         raise ValueError(f"objective is {objective!r}; it must be one of {', '.join(map(repr, OBJECTIVES))}")
     detects = objective == "replaced_tokens"

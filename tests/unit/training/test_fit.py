@@ -36,7 +36,17 @@ def new_model(**keys):
             r"validation is a list; give a share such as 0.1, a table",
         ),
         ({"validation": 1.5}, ValueError, r"validation is 1.5; it must be a share between 0 and 1"),
-        ({"learning_rates": 1e-3}, TypeError, r"has no argument 'learning_rates'; did you mean 'learning_rate'"),
+        ({"learning_rates": 1e-3}, TypeError, r"^fit has no argument 'learning_rates'; did you mean 'learning_rate'"),
+        ({"validaton": 0.2}, TypeError, r"^fit has no argument 'validaton'; did you mean 'validation'"),
+        (
+            {"class_weights": "balanced"},
+            TypeError,
+            r"^fit has no argument 'class_weights'; did you mean 'class_weight'",
+        ),
+        ({"num_epochs": 3}, TypeError, r"^fit has no argument 'num_epochs'; did you mean 'epochs'"),
+        ({"bs": 3}, TypeError, r"^fit has no argument 'bs'; did you mean 'batch_size'"),
+        ({"text_column": "a"}, TypeError, r"^fit has no argument 'text_column'; did you mean 'text'"),
+        ({"qqq": 3}, TypeError, r"^fit has no argument 'qqq'; see help"),
         ({"class_weight": [1.0, float("nan")]}, ValueError, r"is nan; it must be a finite number"),
         (
             {"class_weight": 3},

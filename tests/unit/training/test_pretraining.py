@@ -166,8 +166,9 @@ def test_wrong_calls(texts, tokenizer, tmp_path):
         run(deberta_c.BertConfig(), tokenizer, tmp_path)
     with pytest.raises(ValueError, match=r"validation is 2\.0"):
         run(texts, tokenizer, tmp_path, validation=np.float32(2))
-    with pytest.raises(TypeError, match="leraning_rate"):
-        run(texts, tokenizer, tmp_path, leraning_rate=1e-3)
+    for wrong, meant in (("leraning_rate", "learning_rate"), ("max_len", "max_length")):  # before a text is read
+        with pytest.raises(TypeError, match=f"^pretrain has no argument '{wrong}'; did you mean '{meant}'"):
+            run(tmp_path / "none.txt", tokenizer, tmp_path, **{wrong: 1})
     assert not list(tmp_path.glob("checkpoint-*"))
 
 
