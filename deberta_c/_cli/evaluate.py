@@ -60,10 +60,12 @@ def add_options(command: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Evaluates, prints and writes what was asked for; ValueError below `--at-least`."""
     from deberta_c.evaluation.evaluating import evaluate
+    from deberta_c.evaluation.page import require_page
 
     check_file("--report", options.report)
     check_json(options.json)
     if options.report is not None:
+        require_page("--report", options.report)
         _require_matplotlib()
     elif options.explain:
         raise ValueError("--explain is given without --report; name the page to write")

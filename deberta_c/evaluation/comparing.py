@@ -17,7 +17,12 @@ from deberta_c.evaluation.metrics import Measure
 from deberta_c.evaluation.tables import as_frame
 from deberta_c.training.examples import By, read_examples
 
-FRAMES = ("metrics", "classes", "slices", "differences")
+FRAMES = {  # the tables, and the columns of those that may have no rows
+    "metrics": (),
+    "classes": ("label", "rows", "first", "second", "difference"),
+    "slices": (),
+    "differences": ("row", "text", "pair", "label", "first", "second", "better"),
+}
 _NONE = float("nan"), float("nan")
 _EXACT = 1000  # disagreements up to which the test is exact
 
@@ -133,7 +138,8 @@ class Comparison:
     def report(self, path: str | Path) -> None:
         """Writes an HTML page with figures, tables, pictures and texts that differ, in one file that needs no other.
 
-        Errors: ImportError without matplotlib, OSError if the file cannot be written.
+        Errors: ImportError without matplotlib, OSError if the file cannot be written, ValueError for a name that ends
+        as a file of another kind.
         """
         from deberta_c.evaluation.report import write_comparison
 
@@ -202,7 +208,7 @@ def compare(
     >>> deberta_c.compare(model, model, texts, ["ham", "spam"]).p_value
     1.0
     """
-    check_figures(resamples, confidence, bins, seed)
+    check_figures(resamples, confidence, bins, seed, "compare")
     examples = read_examples(data, labels, text_pair, by, text=text, label=label)
     first, second = (
         evaluation_of(model, examples, resamples, confidence, bins, seed, options, called)

@@ -21,7 +21,14 @@ from deberta_c.evaluation.slices import by_column, by_length
 from deberta_c.evaluation.tables import as_frame
 from deberta_c.training.examples import By, Examples, read_examples
 
-FRAMES = ("metrics", "classes", "confusions", "slices", "mistakes", "rows")
+FRAMES = {  # the tables, and the columns of those that may have no rows
+    "metrics": (),
+    "classes": ("label", "precision", "recall", "f1", "roc_auc", "rows", "predicted"),
+    "confusions": ("label", "predicted", "rows", "share"),
+    "slices": (),
+    "mistakes": ("row", "text", "pair", "label", "predicted", "score"),
+    "rows": (),
+}
 
 
 class Figure(NamedTuple):
@@ -235,8 +242,9 @@ class Evaluation:
         With `explain` the words of up to 20 of the most confident mistakes are coloured by how much they speak for what
         is predicted (see `deberta_c.explain`), as many as can be done in about 20 seconds.
 
-        Errors: ImportError without matplotlib, OSError if the file cannot be written; ValueError for `explain` if the
-        model is neither a classifier of texts nor a pipeline of one.
+        Errors: ImportError without matplotlib, OSError if the file cannot be written; ValueError for a name that ends
+        as a file of another kind, and for `explain` if the model is neither a classifier of texts nor a pipeline of
+        one.
         """
         from deberta_c.evaluation.report import write_report
 
@@ -377,12 +385,12 @@ def evaluate(
     return evaluation_of(model, examples, resamples, confidence, bins, seed, options)
 
 
-def check_figures(resamples: Any, confidence: Any, bins: Any, seed: Any) -> None:
-    """Raises the ValueError of an argument of `evaluate` that says how figures are made, or ImportError."""
+def check_figures(resamples: Any, confidence: Any, bins: Any, seed: Any, function_name: str = "evaluate") -> None:
+    """Raises the ValueError of an argument of a function that says how figures are made, or ImportError."""
     check_bootstrap(resamples, confidence, seed)
     if not is_integer(bins) or bins < 1:
         raise ValueError(f"bins is {bins!r}; it must be an integer of at least 1, such as 10")
-    require("sklearn.metrics", "evaluate")
+    require("sklearn.metrics", function_name)
 
 
 def evaluation_of(

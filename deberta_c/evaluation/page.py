@@ -8,7 +8,7 @@ from typing import Any
 
 from deberta_c._base.about import __version__
 from deberta_c._base.tables import are_numbers
-from deberta_c._files.atomic import new_files
+from deberta_c._files.atomic import new_files, require_file
 
 _TALL = 25  # rows of a table that is not scrolled
 _STYLE = """
@@ -54,6 +54,19 @@ class Markup(str):
     """A text that is HTML already."""
 
     __slots__ = ()
+
+
+def require_page(name: str, path: Path) -> None:
+    """Raises the error that writing a page would raise, before the work begins; `name` is the argument.
+
+    >>> require_page("path", Path("report.pdf"))
+    Traceback (most recent call last):
+        ...
+    ValueError: path is 'report.pdf', but a report is a page of HTML; give a name that ends in .html
+    """
+    if path.suffix.casefold() not in ("", ".html", ".htm"):
+        raise ValueError(f"{name} is {str(path)!r}, but a report is a page of HTML; give a name that ends in .html")
+    require_file(name, path)
 
 
 def write_page(path: Path, title: str, about: str, parts: Iterable[str]) -> None:

@@ -158,7 +158,7 @@ class PrecisionCheck:
 
         Errors: ImportError without pandas, ValueError for another name.
         """
-        return as_frame(self, of, ("differences", "costs"))
+        return as_frame(self, of, {"differences": (), "costs": ("layers", "cost")})
 
     def plot(self) -> Any:
         """A figure of matplotlib: the difference of each text, and what each layer costs if that was measured.

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from deberta_c._files.atomic import require_file
 from deberta_c._models.losses import MULTIPLE, REGRESSION
 from deberta_c.evaluation.attributions import attributions, coloured
 from deberta_c.evaluation.comparison_pictures import draw_all
@@ -21,7 +20,7 @@ from deberta_c.evaluation.comparison_tables import (
     slice_changes,
     verdict,
 )
-from deberta_c.evaluation.page import Markup, cards, footer, pictures, section, write_page
+from deberta_c.evaluation.page import Markup, cards, footer, pictures, require_page, section, write_page
 from deberta_c.evaluation.pictures import draw, is_wide
 from deberta_c.evaluation.tables import (
     class_rows,
@@ -46,7 +45,7 @@ def write_report(result: Any, path: Path, explain: bool) -> None:
 
     Errors: ValueError for `explain` without a model that can be explained.
     """
-    require_file("path", path)
+    require_page("path", path)
     coloured_texts = _explained(result) if explain else {}
     wrong = "Largest errors" if result.problem == REGRESSION else "Most confident mistakes"
     rows = mistake_rows(result, _MISTAKES, _WIDTH)
@@ -67,7 +66,7 @@ def write_report(result: Any, path: Path, explain: bool) -> None:
 
 def write_comparison(result: Any, path: Path) -> None:
     """Writes the page of a comparison."""
-    require_file("path", path)
+    require_page("path", path)
     first, second = result.first, result.second
     about = f"first: {escape(first.title)}<br>second: {escape(second.title)}<br>{_about(first)}"
     parts = [

@@ -36,17 +36,24 @@ def as_html(result: Any) -> str:
     return "".join(parts)
 
 
-def as_frame(result: Any, of: str, names: Sequence[str]) -> Any:
-    """A DataFrame of one of the tables `names` of a result.
+def as_frame(result: Any, of: str, tables: Mapping[str, Sequence[str]]) -> Any:
+    """A DataFrame of one of the tables of a result; `tables` has their names, and the columns of those without rows.
 
     Errors: ImportError without pandas, ValueError for another name.
     """
-    if of not in names:
-        raise ValueError(f"of is {of!r}; it must be one of {', '.join(names)}")
+    if of not in tables:
+        raise ValueError(f"of is {of!r}; it must be one of {', '.join(tables)}")
     frame = require("pandas", "to_frame").DataFrame
     if of == "metrics":
         return frame([{"metric": name, **figure._asdict()} for name, figure in result.metrics.items()])
-    return frame(result._rows() if of == "rows" else getattr(result, of))
+    rows = result._rows() if of == "rows" else getattr(result, of)
+    if rows:
+        return frame(rows)
+    return frame(columns=[name for name in tables[of] if name != "pair" or _pairs(result) is not None])
+
+
+def _pairs(result: Any) -> Any:
+    return getattr(result, "first", result).pairs
 
 
 def metric_rows(result: Any) -> list[dict[str, Any]]:

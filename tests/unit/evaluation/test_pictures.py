@@ -220,3 +220,5 @@ def test_a_report_needs_a_folder_that_exists(tmp_path, compares, monkeypatch):
         result.report(tmp_path / "no" / "report.html")
     with pytest.raises(IsADirectoryError, match="which is a directory; give a file in it"):
         result.report(tmp_path)
+    with pytest.raises(ValueError, match=r"path is '.*report.pdf', but a report is a page of HTML; .* ends in .html"):
+        result.report(tmp_path / "report.pdf")
