@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import short
 from deberta_c._base.suggest import nearest
-from deberta_c._columns.texts import distinct
+from deberta_c._columns.texts import distinct, file_hint
 
 
 class Labels(NamedTuple):
@@ -38,7 +38,8 @@ def as_frame(frame: Any) -> Any:
         return frame
     if not hasattr(frame, "__arrow_c_stream__") and not hasattr(frame, "__arrow_c_array__"):
         lazy = "; call .collect() first, or frame.deberta.classify(model) after `import deberta_c.polars`"
-        more = lazy if type(frame).__name__ == "LazyFrame" else ""
+        hint = file_hint(frame)
+        more = lazy if type(frame).__name__ == "LazyFrame" else f"; {hint}" if hint else ""
         raise TypeError(
             f"frame is of type {type(frame).__name__}; give a table of pandas, polars or pyarrow, of another "
             f"library that has Arrow's C interface, a dict of columns, or a list of dicts{more}"

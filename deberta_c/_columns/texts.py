@@ -1,7 +1,9 @@
 """A column of texts, whatever holds it, as a list of str; nothing heavier than NumPy is imported."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import islice
+from pathlib import PurePath
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
@@ -238,10 +240,22 @@ def _to_list(column: object) -> str | None:
     return next((method for method in ("to_pylist", "to_list", "tolist") if hasattr(column, method)), None)
 
 
+def file_hint(value: object) -> str:
+    """What to do with the name of a table in a file; empty for anything else.
+
+    >>> file_hint("train.csv")
+    'to read the file, use pandas.read_csv(...)'
+    """
+    found = re.fullmatch(r"\S.*\.(csv|tsv|jsonl?|parquet)", str(value)) if isinstance(value, (str, PurePath)) else None
+    reader = {"tsv": "csv", "jsonl": "json"}.get(found[1], found[1]) if found else ""
+    return f"to read the file, use pandas.read_{reader}(...)" if found else ""
+
+
 def _check_column(column: Any, name: str) -> None:
     of_what = "labels" if name.endswith("labels") else "texts"
     if isinstance(column, (str, bytes)):
-        raise TypeError(f"{name} is one {type(column).__name__}, not a column of {of_what}; give a list: [{name}]")
+        remedy = file_hint(column) or f"give a list: [{name}]"
+        raise TypeError(f"{name} is one {type(column).__name__}, not a column of {of_what}; {remedy}")
     if isinstance(column, Mapping):
         raise TypeError(f"{name} is a {type(column).__name__}; give one column of {of_what}")
     if isinstance(column, (set, frozenset)):

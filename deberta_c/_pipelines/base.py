@@ -122,12 +122,16 @@ class Pipeline(ABC, Generic[M]):
         """The options, with current names instead of former ones."""
         return options
 
-    def _known(self, options: dict[str, Any]) -> dict[str, Any]:
-        """The options with current names; TypeError for one that the pipeline does not have."""
+    def _known(self, options: dict[str, Any], called: str = "", listed: Iterable[str] = ()) -> dict[str, Any]:
+        """The options with current names; TypeError for one that the pipeline does not have.
+
+        `called` is the method and `listed` the names of its arguments, for the message; without them those of a call.
+        """
         options = self._with_current_names({name: value for name, value in options.items() if name != "num_workers"})
         if options.keys() - {*self._option_names, *_SHARED}:
+            names = (*self._option_names, *_SHARED)
             raise unknown_option(
-                f"a pipeline for {self.task!r}", options, (*self._option_names, *_SHARED, "batch_size")
+                called or f"a pipeline for {self.task!r}", options, list(listed) or (*names, "batch_size")
             )
         check_na(options.get("na"))
         return options

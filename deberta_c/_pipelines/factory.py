@@ -31,6 +31,11 @@ _FUNCTIONS = ("softmax", "sigmoid", "none")
 # Arguments that choose what is opened.
 _OPENING = ("config", "trust_remote_code", "dtype", "torch_dtype", "keep")
 
+_FRAME_OPTIONS = (
+    "frame", "text", "text_pair", "proba", "prefix", "na", "progress", "function_to_apply", "truncation", "max_length",
+    "padding", "windows", "stride", "pooling",
+)  # fmt: skip # of predict_frame
+
 
 class TextClassificationPipeline(Pipeline[SequenceClassifier]):
     """Classifies texts: call it with a str, a column of them, or a dict {"text", "text_pair"}.
@@ -104,9 +109,9 @@ class TextClassificationPipeline(Pipeline[SequenceClassifier]):
         >>> classifier.predict_frame(pd.DataFrame({"text": ["See you at home", None]}), na="skip")["label"].tolist()
         ['ham', nan]
         """
-        options = self._known(options)
         if "top_k" in options or "return_all_scores" in options:
             raise TypeError("predict_frame takes no top_k; give proba=True for the scores of all labels")
+        options = self._known(options, "predict_frame", _FRAME_OPTIONS)
         plan = self._make_plan(options)
         own = self.model.probability_function()
         if own == "sigmoid" and self.model.num_labels > 1 and plan.function not in (None, own):

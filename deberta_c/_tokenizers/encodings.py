@@ -360,7 +360,8 @@ def require_cpu(device: object) -> None:
     if re.fullmatch(r"(torch\.)?(b?float\d+|half|double|u?int\d+)", str(device)):
         raise ValueError(f"{str(device)!r} is not a type in which networks compute; leave it out for float32")
     if device not in (None, -1) and str(device) not in ("cpu", "cpu:0"):
-        raise ValueError(f'device is {str(device)!r}; deberta_c runs on the CPU only, leave it out or give "cpu"')
+        named = device if isinstance(device, int) else str(device)
+        raise ValueError(f'device is {named!r}; deberta_c runs on the CPU only, leave it out or give "cpu"')
 
 
 def check_tensors(name: str, kind: object) -> None:

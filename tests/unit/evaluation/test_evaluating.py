@@ -88,6 +88,31 @@ def test_frames(result):
         result.to_frame("all")
 
 
+@pytest.mark.parametrize("pairs", [None, ["b", "a"]])
+def test_frames_without_rows_have_their_columns(pairs):
+    """So that code that reads a column works on a perfect result, too."""
+    pytest.importorskip("pandas")
+    model, texts = deberta_c.default_model(), ["See you at home", "WIN a prize! Call now"]
+    right = deberta_c.evaluate(model, texts, ["ham", "spam"], text_pair=pairs, resamples=0)
+    wrong = deberta_c.evaluate(model, texts, ["spam", "ham"], text_pair=pairs, resamples=0)
+    assert len(wrong.to_frame("mistakes")) == len(wrong.to_frame("confusions")) == 2
+    for name in ("mistakes", "confusions"):
+        found = right.to_frame(name)
+        assert (len(found), list(found)) == (0, list(wrong.to_frame(name)))
+    same = deberta_c.compare(model, model, texts, ["ham", "spam"], text_pair=pairs, resamples=0)
+    pair = [] if pairs is None else ["pair"]
+    assert list(same.to_frame("differences")) == ["row", "text", *pair, "label", "first", "second", "better"]
+
+
+def test_the_name_of_a_file_in_place_of_a_table():
+    for call in (
+        lambda: deberta_c.evaluate(deberta_c.default_model(), "test.csv"),
+        lambda: deberta_c.compare(deberta_c.default_model(), deberta_c.default_model(), "test.csv"),
+    ):
+        with pytest.raises(TypeError, match=r"texts is one str, .*; to read the file, use pandas.read_csv\(...\)"):
+            call()
+
+
 def kinds_of_tables():
     rows = [{"body": text, "kind": label, "day": 1} for text, label in zip(TEXTS, LABELS, strict=True)]
     columns = {name: [row[name] for row in rows] for name in rows[0]}

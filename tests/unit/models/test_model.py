@@ -268,6 +268,8 @@ def test_the_object(model, tiny):
         model.train()
     with pytest.raises(ValueError, match=r"device is 'cuda'.*CPU only"):
         model.to("cuda")
+    with pytest.raises(ValueError, match=r"device is 0; "):
+        deberta_c.pipeline("text-classification", deberta_c.default_model(), device=0)
     config = json.loads((tiny / "config.json").read_text())
     assert model.num_parameters() == sum(tensor.size for tensor in tiny_tensors(config).values())
     assert "2 layers x 16, 2 heads" in repr(model)
