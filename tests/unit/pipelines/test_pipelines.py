@@ -11,6 +11,7 @@ import pytest
 
 import deberta_c
 from deberta_c import AutoModelForSequenceClassification, pipeline
+from tests.support.slowness import slowness
 
 TEXT, OTHER = "hello world", "free entry now"
 
@@ -249,7 +250,7 @@ def test_a_tokenizer_of_another_model(make_model, tokenizer):
 
 
 def test_overhead_of_one_text(classifier, model, tokenizer):
-    """Under 50 microseconds beyond the tokenizer and the encoder of the core."""
+    """Under 50 microseconds beyond the tokenizer and the encoder of the core; on a slow machine in proportion."""
     encode, forward = tokenizer._core.encode, model._core.forward
 
     def core():
@@ -266,7 +267,7 @@ def test_overhead_of_one_text(classifier, model, tokenizer):
 
     with deberta_c.threads(1):
         extra = min(quickest(lambda: classifier(TEXT)) - quickest(core) for _ in range(5))
-    assert extra < 50e-6
+    assert extra < 50e-6 * slowness()
 
 
 @pytest.mark.parametrize("options", [{}, {"top_k": None}, {"top_k": 2}])
