@@ -20,9 +20,9 @@ size_t position_table_depth(const struct attention *attention)
     return attention->bytes ? depth_of_bytes(attention->head_size) : attention->head_size / (attention->bf16 ? 2 : 1);
 }
 
-size_t position_table_floats(const struct distances *distances, size_t heads, size_t head_size)
+size_t position_table_floats(const struct distances *distances, size_t heads, size_t depth)
 {
-    return heads * head_size * round_up(2 * distances->span, kernels->panel_width);
+    return heads * depth * round_up(2 * distances->span, kernels->panel_width);
 }
 
 struct packing {

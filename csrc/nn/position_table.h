@@ -10,9 +10,11 @@
 /* Floats of a table that a position takes for each head. */
 size_t position_table_depth(const struct attention *attention);
 
+/* Floats of a table with this many floats for each position and head. */
+size_t position_table_floats(const struct distances *distances, size_t heads, size_t depth);
+
 /* Packs (2 * span, heads * head_size) projected positions into a table; `rows` has row stride ld and must already
  * be in the order of the table's positions. A table of bfloat16 has words as rows, and half the head size. */
-size_t position_table_floats(const struct distances *distances, size_t heads, size_t head_size);
 void position_table_pack(const struct distances *distances, size_t heads, size_t head_size, const float *rows,
                          size_t ld, float *table);
 /* The same for the panels that hold the positions [first, end); of their other rows, anything is packed. */
