@@ -49,7 +49,7 @@ from deberta_c._models.config import AutoConfig
 from deberta_c._models.losses import MULTIPLE as _SEVERAL
 from deberta_c._models.losses import REGRESSION as _NUMBERS
 from deberta_c._models.losses import SINGLE as _ONE
-from deberta_c._models.outputs import sigmoid, softmax
+from deberta_c._models.outputs import given_labels, sigmoid, softmax
 from deberta_c._pipelines.feature_extraction import FeatureExtractionPipeline
 
 __all__ = ["DebertaClassifier", "DebertaEmbedder", "DebertaRegressor"]
@@ -265,8 +265,10 @@ class DebertaClassifier(ClassifierMixin, _FineTuned):  # type: ignore[misc]
 
         Each row sums to 1, except those of independent labels.
         """
-        logits = self._logits(X).astype(np.float64)
-        return sigmoid(logits) if self._independent else softmax(logits)
+        logits = self._logits(X)
+        if self._independent:
+            return np.asarray(sigmoid(logits), np.float64)  # in float32, as those of the model
+        return softmax(logits.astype(np.float64))
 
     def predict_log_proba(self, X: Any) -> NDArray[np.float64]:
         """The logarithms (N, C) of the probabilities."""
@@ -279,7 +281,7 @@ class DebertaClassifier(ClassifierMixin, _FineTuned):  # type: ignore[misc]
         """
         logits = self._logits(X)
         if self._independent:
-            return (logits > 0).astype(np.int64)
+            return given_labels(sigmoid(logits)).astype(np.int64)
         found: NDArray[Any] = self.classes_[logits.argmax(axis=1)]
         return found
 

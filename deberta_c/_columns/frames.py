@@ -233,12 +233,18 @@ def _pyarrow(frame: Any, new: NewColumns) -> Any:
 
 
 def columns_of_scores(
-    scores: NDArray[np.float32], names: Sequence[str], *, problem: str | None, proba: bool, prefix: str
+    scores: NDArray[np.float32],
+    names: Sequence[str],
+    *,
+    problem: str | None,
+    proba: bool,
+    prefix: str,
+    several: list[list[str] | None] | None = None,
 ) -> NewColumns:
     """The columns for scores (N, C): the best label and its score, and with `proba` a column for each label.
 
     Scores of a missing text are NaN. `problem` is "softmax" for one label a row, "sigmoid" for independent ones, whose
-    column holds lists of the labels above 0.5, and None for scores without a label, each of which has a column.
+    column holds the lists `several`, and None for scores without a label, each of which has a column.
 
     Errors: ValueError for two columns of one name.
     """
@@ -248,11 +254,8 @@ def columns_of_scores(
         different, which = distinct(names)  # two labels may have one name
         codes = np.where(missing, -1, which[np.where(missing[:, None], 0, scores).argmax(axis=1)])
         found["label"] = Labels(codes.astype(np.int32), different)
-    elif problem == "sigmoid":
-        found["label"] = [
-            None if lacks else [names[place] for place in np.flatnonzero(row > 0.5).tolist()]
-            for lacks, row in zip(missing, scores, strict=True)
-        ]
+    elif several is not None:
+        found["label"] = several
     if problem is not None or len(names) == 1:
         found["score"] = scores.max(axis=1)
     if len(names) > 1 and (proba or problem is None):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c import _core
-from deberta_c._models.outputs import sigmoid, softmax
+from deberta_c._models.outputs import given_labels, sigmoid, softmax
 from deberta_c._models.packing import offsets_of
 from deberta_c._models.predict import BATCH_TOKENS, run_batches
 from deberta_c._tokenizers.rows import Rows
@@ -149,7 +149,7 @@ def _compare_row(
         difference = (abs(a - b) / np.maximum(1.0, abs(a))).max(axis=1)
         return difference <= _SPREAD, difference, np.zeros(len(a), np.bool_)
     if kind == "sigmoid":
-        other = (a > 0) != (b > 0)
+        other = given_labels(sigmoid(np.atleast_2d(first))) != given_labels(sigmoid(np.atleast_2d(second)))
         return ~other.any(axis=1), abs(sigmoid(a) - sigmoid(b)).max(axis=1), (~other | (abs(a) <= _TIE)).all(axis=1)
     if kind == "spans":  # the places compete
         a, b = a.T, b.T

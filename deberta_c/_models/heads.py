@@ -42,6 +42,7 @@ from deberta_c._models.outputs import (
     QuestionAnsweringModelOutput,
     SequenceClassifierOutput,
     TokenClassifierOutput,
+    names_of_given,
     scores_of,
 )
 from deberta_c._models.packing import Packed, check_positions, flatten_choices, selected_tokens, unpack_tokens
@@ -359,12 +360,14 @@ class SequenceClassifier(_Labelled):
             na=na,
             progress=progress,
         )
-        labels = self.labels()
+        scores, labels = scores_of(logits, self.probability_function()), self.labels()
         answers = np.empty(len(logits), np.object_)
-        for row in np.flatnonzero(~np.isnan(logits[:, 0])):
-            answers[row] = labels[logits[row].argmax()]
-            if several:
-                answers[row] = [labels[label] for label in np.flatnonzero(logits[row] > 0)]
+        if several:
+            for row, given in enumerate(names_of_given(scores, labels)):
+                answers[row] = given
+            return answers
+        for row in np.flatnonzero(~np.isnan(scores[:, 0])).tolist():
+            answers[row] = labels[scores[row].argmax()]
         return answers
 
     def predict_frame(
@@ -458,7 +461,8 @@ class SequenceClassifier(_Labelled):
 
         def columns(found: NDArray[np.float32]) -> NewColumns:
             problem = None if self.num_labels == 1 else self.probability_function()
-            return columns_of_scores(found, self.labels(), problem=problem, proba=proba, prefix=prefix)
+            several = names_of_given(found, self.labels()) if problem == "sigmoid" else None
+            return columns_of_scores(found, self.labels(), problem=problem, proba=proba, prefix=prefix, several=several)
 
         require_new(frame, columns(np.empty((0, self.num_labels), np.float32)))  # before hours of work
         found = scores(firsts, seconds, name=name, row_names=(rows_of(name), rows_of(second)))

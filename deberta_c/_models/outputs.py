@@ -241,6 +241,31 @@ def scores_of(logits: NDArray[np.float32], function: str | None) -> NDArray[np.f
     return softmax(logits) if function == "softmax" else sigmoid(logits)
 
 
+def given_labels(probabilities: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which independent labels each row is given (N, C): those whose probability is above 0.5.
+
+    Everything that decides about such labels asks this function. The probabilities of a model are float32, so a
+    logit below about 1e-7 gives no label.
+
+    >>> given_labels(sigmoid(np.array([[2, 1e-9, -2]], np.float32)))
+    array([[ True, False, False]])
+    """
+    return np.asarray(probabilities > 0.5)
+
+
+def names_of_given(probabilities: NDArray[np.float32], names: list[str]) -> list[list[str] | None]:
+    """The names of the labels that each row of probabilities (N, C) is given, None for a missing text, which has NaN.
+
+    >>> names_of_given(np.array([[0.9, 0.8], [0.1, 0.2], [np.nan, np.nan]]), ["a", "b"])
+    [['a', 'b'], [], None]
+    """
+    missing = np.isnan(probabilities[:, 0]).tolist()
+    return [
+        None if lacks else [names[place] for place in np.flatnonzero(row).tolist()]
+        for lacks, row in zip(missing, given_labels(probabilities), strict=True)
+    ]
+
+
 def _shape(value: Any) -> str:
     if isinstance(value, tuple):
         return f"{len(value)} x {tuple(value[0].shape)}"

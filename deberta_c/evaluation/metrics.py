@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.extras import require
 from deberta_c._models.losses import MULTIPLE, REGRESSION
+from deberta_c._models.outputs import given_labels
 from deberta_c.evaluation.intervals import Floats
 
 LOWER_IS_BETTER = frozenset({"calibration_error", "rmse", "mae"})
@@ -180,7 +181,7 @@ class IndependentLabels(_Labels):
 
     @property
     def found(self) -> NDArray[np.bool_]:
-        return np.asarray(self.scores > 0.5)
+        return given_labels(self.scores)
 
     def deviations(self) -> tuple[Floats, int]:
         labels = range(self.scores.shape[1])

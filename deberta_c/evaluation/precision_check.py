@@ -12,7 +12,7 @@ from deberta_c import _core
 from deberta_c._columns.texts import rows_of, texts_of
 from deberta_c._files.json import json_object
 from deberta_c._models.agreement import MOST_DIFFERENCE, Compared, answers, compare, kind_of, sample_of
-from deberta_c._models.outputs import sigmoid
+from deberta_c._models.outputs import names_of_given, sigmoid
 from deberta_c._models.packing import stretches
 from deberta_c._models.precision import FLOAT32, Precision, Unit, checked_dtype, checked_keep, fastest
 from deberta_c._models.predict import check_rows
@@ -199,7 +199,7 @@ class PrecisionCheck:
         if self.kind == "sigmoid":
             if self.labels is None or len(logits) == 1:
                 return float(sigmoid(logits)[0])
-            return [names[place] for place in np.flatnonzero(logits > 0)]
+            return names_of_given(sigmoid(logits[None]), names)[0]
         return names[int(logits.argmax())]
 
 

@@ -47,7 +47,9 @@ class Scorer(NamedTuple):
                 f"model {short(self.title)} returned scores with {what} for {len(texts)} texts; it must return a "
                 f"finite number for each text and each of its {len(self.names)} labels"
             )
-        return np.asarray(sigmoid(found)) if self.problem is None and problem == MULTIPLE else found
+        if self.problem is None and problem == MULTIPLE:
+            return np.asarray(sigmoid(found.astype(np.float32)), np.float64)  # as `predict_proba` of the model
+        return found
 
 
 def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:

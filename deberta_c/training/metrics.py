@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deberta_c._models.losses import IGNORED, MULTIPLE, REGRESSION
+from deberta_c._models.outputs import given_labels, sigmoid
 
 
 def metric_name(name: str) -> str:
@@ -45,7 +46,7 @@ def _of_classes(logits: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
 
 
 def _of_independent_labels(logits: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
-    found, wanted = logits > 0, labels > 0.5
+    found, wanted = given_labels(sigmoid(logits)), labels > 0.5
     return {"accuracy": float((found == wanted).all(axis=1).mean()), "f1": _f1(found, wanted)}
 
 

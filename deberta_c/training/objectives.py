@@ -33,6 +33,7 @@ from deberta_c._models.losses import (
     span_loss_and_gradient,
     weights_of,
 )
+from deberta_c._models.outputs import given_labels, sigmoid
 from deberta_c._tokenizers.collator import DataCollatorForLanguageModeling
 from deberta_c.training.data import INPUT_COLUMNS, Rows, batches, named
 from deberta_c.training.objective import Batch, Logits, Objective
@@ -163,7 +164,9 @@ class SequenceObjective(Objective):
         """What the teacher answers."""
         if self.problem == REGRESSION or (self.problem is None and self.classes == 1):
             return teacher
-        return (teacher > 0).astype(np.float32) if self.problem == MULTIPLE else teacher.argmax(axis=1)
+        if self.problem == MULTIPLE:
+            return given_labels(sigmoid(teacher)).astype(np.float32)
+        return np.asarray(teacher.argmax(axis=1))
 
     def _divisor(self, labels: NDArray[Any], weights: NDArray[np.float64] | None = None) -> float:
         return loss_divisor(self.problem, labels, self.classes, sample_weight=weights, **self._options())

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 import deberta_c
+import deberta_c.pandas
 from deberta_c._cli.main import main
 from deberta_c._models.outputs import softmax
+from deberta_c.training.metrics import metrics_of
 from tests.support.tiny_models import BERT, TINY, V1, WORDS, write_model
 
 FIRSTS = ["hello world", "free entry now", "", "see you at home, now!", "hello world"]
@@ -216,3 +218,48 @@ def test_a_type_that_the_model_lacks_raises(tmp_path: Path) -> None:
         ValueError, match=r"texts\[0\] has a token of type 1, .* type_vocab_size is 1: .*model_input_names"
     ):
         model.predict(["hello"], ["world"])
+
+
+SEVERAL = {"problem_type": "multi_label_classification"}
+LOGITS = [1e-8, 2.0, -1e-8]
+"""Of ham, spam and other, for any text; the float32 probabilities of the first and the last are 0.5."""
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """A classifier of independent labels that gives every text LOGITS."""
+    drop = ("classifier.weight", "classifier.bias")
+    add = {"classifier.weight": np.zeros((3, 16), np.float32), "classifier.bias": np.array(LOGITS, np.float32)}
+    return write_model(tmp_path / "several", drop, add=add, **SEVERAL)
+
+
+def sklearn_estimator(model: Any) -> Any:
+    """A fitted estimator with this model."""
+    estimator = pytest.importorskip("deberta_c.sklearn").DebertaClassifier()
+    estimator.model_, estimator.tokenizer_ = model, model.tokenizer
+    estimator.classes_, estimator._columns = np.array(model.labels()), [0, 1, 2]
+    return estimator
+
+
+def test_everything_decides_alike_about_independent_labels(several: Path) -> None:
+    """A logit of 1e-8 has the float32 probability 0.5, which is not above 0.5."""
+    model = deberta_c.AutoModelForSequenceClassification.from_pretrained(several)
+    pipe, handle = deberta_c.pipeline("text-classification", several), deberta_c.Handle(several)
+    np.testing.assert_array_equal(model.predict(FIRSTS), np.array([LOGITS] * 5, np.float32))
+    frame = pd.DataFrame({"text": FIRSTS, "label": [["spam"]] * 5})
+    wanted = [["spam"]] * 5
+    ways = {
+        "predict_labels": model.predict_labels(FIRSTS).tolist(),
+        "accessor": frame["text"].deberta.classify(model).tolist(),
+        "check_precision": [row["float32"] for row in model.check_precision(FIRSTS, dtype="int8").differences],
+    }
+    for name, classifier in (("model", model), ("pipeline", pipe), ("handle", handle)):
+        ways[f"table by a {name}"] = classifier.predict_frame(frame["text"])["label"].tolist()
+        ways[f"evaluation of a {name}"] = deberta_c.evaluate(classifier, frame, resamples=0).predicted
+    estimator = sklearn_estimator(model)
+    ways["estimator"] = [["spam"] if row == [0, 1, 0] else row for row in estimator.predict(FIRSTS).tolist()]
+    ways["evaluation of an estimator"] = deberta_c.evaluate(estimator, frame, resamples=0).predicted
+    for way, labels in ways.items():
+        assert labels == wanted, way
+    measure = metrics_of("multi_label_classification")
+    assert measure((model.predict(FIRSTS), np.array([[0, 1, 0]] * 5)))["accuracy"] == 1
