@@ -14,7 +14,7 @@ from contextlib import contextmanager, nullcontext
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,8 @@ from deberta_c._columns.table_writers import writing
 from deberta_c._columns.tables import KINDS, STANDARD, Chunk, Format, Row, format_of, read_chunks, shown
 from deberta_c._models.auto import AutoModelForSequenceClassification
 from deberta_c._models.heads import SequenceClassifier
+from deberta_c._models.losses import MULTIPLE
+from deberta_c._models.outputs import names_of_given
 from deberta_c._pipelines.factory import pipeline
 from deberta_c._pipelines.zero_shot import TEMPLATE
 
@@ -40,6 +42,8 @@ _INSTEAD = {
     "quantize": "check-precision",
 }  # fmt: skip
 """Words that look like a command, and the command to use instead."""
+
+_SEPARATOR = ";"  # of the labels of a text, where it may have several
 
 _PROGRAM = "python -m deberta_c"
 _USAGE = f"""{_PROGRAM} [--model DIR] [--threads N] [--labels-only] TEXT ...
@@ -230,6 +234,13 @@ def _parser() -> argparse.ArgumentParser:
     classify = commands.add_parser("classify", help="classify a column of a file or a pipe")
     _add_table_options(classify)
     classify.add_argument("--pair-column", help="the column of second texts, for models of pairs")
+    classify.add_argument(
+        "--label-separator",
+        default=_SEPARATOR,
+        metavar="CHAR",
+        help="what separates the labels of a text in csv, tsv and txt, of a model of independent labels: those whose "
+        "probability is above 0.5 (default: %(default)s; other formats have lists)",
+    )
     classify.set_defaults(run=_classify, scorer=_trained_labels)
 
     zero_shot = commands.add_parser("zero-shot", help="choose among labels that the model has not learnt")
@@ -381,18 +392,25 @@ def _open_model(options: argparse.Namespace) -> SequenceClassifier:
 
 
 def _classify_words(options: argparse.Namespace) -> None:
-    classifier = pipeline("text-classification", _open_model(options), truncation=True)
+    scorer = _trained_labels(_open_model(options))
     for texts in _input_lines() if options.texts == ["-"] else [options.texts]:
-        for text, answer in zip(texts, classifier(texts), strict=True):
-            print(_answer_line(text, answer, options))
+        for text, (label, score) in zip(texts, _answers(scorer, texts), strict=True):
+            print(_answer_line(text, label, score, options))
         sys.stdout.flush()
 
 
-def _answer_line(text: str, answer: dict[str, Any], options: argparse.Namespace) -> str:
+def _answers(scorer: "_Scorer", texts: list[str]) -> Iterator[tuple[Any, float]]:
+    """The label of each text, or the list of its labels, and its score."""
+    scores = scorer.scores(texts, None)
+    return zip(scorer.labels_of(scores), scores.max(axis=1).tolist(), strict=True)
+
+
+def _answer_line(text: str, label: Any, score: float, options: argparse.Namespace) -> str:
     if options.json:
-        found = {"label": answer["label"]} if options.labels_only else {"text": text, **answer}
+        found = {"label": label} if options.labels_only else {"text": text, "label": label, "score": score}
         return json.dumps(found, ensure_ascii=False)
-    return str(answer["label"]) if options.labels_only else f"{answer['label']}\t{answer['score']:.4f}\t{text}"
+    shown = _SEPARATOR.join(label) if isinstance(label, list) else label
+    return str(shown) if options.labels_only else f"{shown}\t{score:.4f}\t{text}"
 
 
 def _input_lines() -> Iterator[list[str]]:
@@ -407,12 +425,13 @@ def _demo(options: argparse.Namespace) -> None:
     start = time.perf_counter()
     model = _open_model(options)
     loaded = time.perf_counter()
-    answers = pipeline("text-classification", model, truncation=True)([row["text"] for row in rows])
+    scorer = _trained_labels(model)
+    answers = list(_answers(scorer, [row["text"] for row in rows]))
     done = time.perf_counter()
     width = max(map(len, model.labels()))
     print(f"{'label':{width}}  probability  message")
-    for row, answer in zip(rows, answers, strict=True):
-        print(f"{answer['label']:{width}}  {answer['score']:11.4f}  {row['text']}")
+    for row, (label, score) in zip(rows, answers, strict=True):
+        print(f"{_SEPARATOR.join(label) if scorer.several else label:{width}}  {score:11.4f}  {row['text']}")
     print(f"\nmodel opened in {(loaded - start) * 1e3:.0f} ms, {len(rows)} messages in {(done - loaded) * 1e3:.1f} ms")
 
 
@@ -432,14 +451,15 @@ def _classify(options: argparse.Namespace) -> None:
     chunks = read_chunks(source, reads, options.chunk_rows)
     first = next(chunks)  # a wrong file fails before the model is opened
     require_columns(first, reads, {"--column": options.column, "--pair-column": options.pair_column})
-    labels, score = options.scorer(_open_model(options), options)
-    added = _added_columns(labels, options)
+    scorer = options.scorer(_open_model(options), options)
+    separator = _separator(scorer, writes, options)
+    added = _added_columns(scorer, separator, options)
     progress = _Progress(shown=target != STANDARD)
     try:
         with writing(target, writes, source, added) as write:
             for chunk in chain([first], chunks):
                 kept = [] if options.labels_only else _without_clash(chunk, added, source)
-                write([*kept, *added], _scored(chunk, kept, labels, score, added, reads, options))
+                write([*kept, *added], _scored(chunk, kept, scorer, separator, added, reads, options))
                 progress.advance(chunk)
     finally:
         progress.end()
@@ -447,18 +467,32 @@ def _classify(options: argparse.Namespace) -> None:
         print(f"wrote {str(target)!r}", file=sys.stderr)
 
 
-_Score = Callable[[list[Any], list[Any] | None], Any]
-"""The scores (N, labels) of texts, or of pairs; NaN for missing texts."""
+class _Scorer(NamedTuple):
+    """What classifies: its labels, whether a text may have several of them, and its scores (N, labels) of texts, or of
+    pairs, NaN for missing texts."""
+
+    labels: list[str]
+    several: bool
+    scores: Callable[[list[Any], list[Any] | None], Any]
+
+    def labels_of(self, scores: Any) -> list[Any]:
+        """The label of each row, the list of its labels if it may have several, or None for a missing text."""
+        if self.several:
+            return names_of_given(scores, self.labels)
+        best = zip(np.isnan(scores[:, 0]).tolist(), scores.argmax(axis=1).tolist(), strict=True)
+        return [None if missing else self.labels[label] for missing, label in best]
 
 
-def _trained_labels(model: SequenceClassifier, options: argparse.Namespace) -> tuple[list[str], _Score]:
-    """The labels of the model, and how texts are scored."""
+def _trained_labels(model: SequenceClassifier, options: argparse.Namespace | None = None) -> _Scorer:
+    """The labels that the model has learnt."""
     function = model.predict if model.probability_function() is None else model.predict_proba
-    return model.labels(), lambda texts, pairs: function(texts, pairs, max_length=options.max_length, na=options.na)
+    given = {} if options is None else {"max_length": options.max_length, "na": options.na}
+    several = model.config.problem_type == MULTIPLE
+    return _Scorer(model.labels(), several, lambda texts, pairs: function(texts, pairs, **given))
 
 
-def _labels_of_choice(model: SequenceClassifier, options: argparse.Namespace) -> tuple[list[str], _Score]:
-    """The labels of `--labels`, and how texts are scored."""
+def _labels_of_choice(model: SequenceClassifier, options: argparse.Namespace) -> _Scorer:
+    """The labels of `--labels`, of which each text has the best one."""
     labels = list(dict.fromkeys(label for part in options.labels.split(",") if (label := part.strip())))
     if not labels:
         raise ValueError(f"--labels is {options.labels!r}; give at least one label")
@@ -479,7 +513,24 @@ def _labels_of_choice(model: SequenceClassifier, options: argparse.Namespace) ->
                 scores[row, [labels.index(label) for label in answer["labels"]]] = answer["scores"]
         return scores
 
-    return labels, score
+    return _Scorer(labels, False, score)
+
+
+def _separator(scorer: _Scorer, writes: Format, options: argparse.Namespace) -> str | None:
+    """What separates the labels of a text; None if it has one label, or the output holds lists.
+
+    Errors: ValueError for a separator that a label contains.
+    """
+    if not scorer.several or writes.kind not in ("csv", "tsv", "txt"):
+        return None
+    separator: str = options.label_separator
+    if not separator:
+        raise ValueError("--label-separator is empty; give a character, such as ';'")
+    if wrong := [label for label in scorer.labels if separator in label]:
+        raise ValueError(
+            f"--label-separator is {separator!r}, which is part of the label {wrong[0]!r}; give another, or a .jsonl"
+        )
+    return separator
 
 
 def _output_format(target: Path, reads: Format, options: argparse.Namespace) -> Format:
@@ -528,13 +579,14 @@ class _Progress:
             print(file=sys.stderr)
 
 
-def _added_columns(labels: list[str], options: argparse.Namespace) -> dict[str, type]:
+def _added_columns(scorer: _Scorer, separator: str | None, options: argparse.Namespace) -> dict[str, type]:
     """The columns of the predictions."""
+    labels, kind = scorer.labels, list if scorer.several and separator is None else str
     if options.labels_only:
-        return {options.label_name: str}
+        return {options.label_name: kind}
     if options.label_name == options.score_name:
         raise ValueError(f"--label-name and --score-name are both {options.label_name!r}; give two names")
-    added: dict[str, type] = {options.label_name: str, options.score_name: float}
+    added: dict[str, type] = {options.label_name: kind, options.score_name: float}
     if options.all_scores:
         if len(set(labels)) != len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
@@ -563,8 +615,8 @@ def _without_clash(chunk: Chunk, added: dict[str, type], source: Path) -> list[s
 def _scored(
     chunk: Chunk,
     kept: list[str],
-    labels: list[str],
-    score: _Score,
+    scorer: _Scorer,
+    separator: str | None,
     added: dict[str, type],
     reads: Format,
     options: argparse.Namespace,
@@ -578,17 +630,19 @@ def _scored(
     cells = [text_cells(chunk, name, source, reads, remedy if options.na == "raise" else None) for name in columns]
     texts, pairs = cells[0], cells[1] if len(cells) > 1 else None
     try:
-        scores = score(texts, pairs)
+        scores = scorer.scores(texts, pairs)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{source}, from {chunk.place(0)} on: {error}") from error
-    predictions = (_prediction(values, labels, added) for values in scores)
+    predictions = [
+        _prediction(label if separator is None or label is None else separator.join(label), values, added)
+        for label, values in zip(scorer.labels_of(scores), scores, strict=True)
+    ]
     if not kept:
-        return list(predictions)
+        return predictions
     return [{**row, **prediction} for row, prediction in zip(chunk.rows, predictions, strict=True)]
 
 
-def _prediction(scores: Any, labels: list[str], added: dict[str, type]) -> Row:
-    known = not np.isnan(scores[0])
-    best = int(scores.argmax())
-    values = [labels[best], float(scores[best]), *map(float, scores)] if known else [None] * (len(labels) + 2)
+def _prediction(label: Any, scores: Any, added: dict[str, type]) -> Row:
+    """The new cells of a row, None for a missing text, which has no label."""
+    values = [None] * (len(scores) + 2) if label is None else [label, float(scores.max()), *map(float, scores)]
     return dict(zip(added, values, strict=False))

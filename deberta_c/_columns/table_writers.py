@@ -173,9 +173,8 @@ class _ParquetWriter:
         import pyarrow as pa
         import pyarrow.parquet
 
-        known = {
-            name: pa.field(name, pa.float64() if kind is float else pa.string()) for name, kind in self._added.items()
-        }
+        types = {float: pa.float64(), list: pa.list_(pa.string())}
+        known = {name: pa.field(name, types.get(kind, pa.string())) for name, kind in self._added.items()}
         source = None
         if format_of(self._like, "txt").kind == "parquet":
             source = pyarrow.parquet.read_schema(self._like)

@@ -263,3 +263,57 @@ def test_everything_decides_alike_about_independent_labels(several: Path) -> Non
         assert labels == wanted, way
     measure = metrics_of("multi_label_classification")
     assert measure((model.predict(FIRSTS), np.array([[0, 1, 0]] * 5)))["accuracy"] == 1
+
+
+@pytest.mark.parametrize("kind", ["csv", "tsv", "txt", "jsonl", "json", "parquet"])
+def test_the_command_line_gives_the_labels_of_a_table(
+    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of independent labels every one above 0.5, in a list, or with separators where a format has none."""
+    directory = write_model(tmp_path / "several", **SEVERAL)
+    frame = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory).predict_frame(
+        pd.DataFrame({"text": [*FIRSTS[:2], None, *FIRSTS[3:]]}), na="skip"
+    )
+    wanted = [labels if isinstance(labels, list) else None for labels in frame["label"].tolist()]
+    assert sorted(set(map(len, filter(None, wanted)))) != [1]
+    pd.DataFrame({"text": [*FIRSTS[:2], None, *FIRSTS[3:]]}).to_json(
+        tmp_path / "in.jsonl", orient="records", lines=True
+    )
+    out = tmp_path / f"out.{kind}"
+    words = ["classify", str(tmp_path / "in.jsonl"), "--out", str(out), "--model", str(directory), "--na", "skip"]
+    assert main([*words, "--labels-only"] if kind == "txt" else words) == 0, capsys.readouterr().err
+    joined = ["" if labels is None else ";".join(labels) for labels in wanted]
+    if kind == "txt":
+        assert out.read_text(encoding="utf-8").splitlines() == joined
+        return
+    read = {
+        "csv": lambda: pd.read_csv(out, keep_default_na=False),
+        "tsv": lambda: pd.read_csv(out, sep="\t", keep_default_na=False),
+        "jsonl": lambda: pd.DataFrame([json.loads(line) for line in out.read_text().splitlines()]),
+        "json": lambda: pd.DataFrame(json.loads(out.read_text())),
+        "parquet": lambda: pd.DataFrame(pytest.importorskip("pyarrow.parquet").read_table(out).to_pylist()),
+    }[kind]()
+    found = [None if labels is None else labels for labels in read["predicted_label"].tolist()]
+    assert found == (joined if kind in ("csv", "tsv") else wanted)
+    scores = pd.to_numeric(read["predicted_score"], errors="coerce").to_numpy()
+    np.testing.assert_allclose(scores, frame["score"], rtol=1e-6)
+
+
+def test_texts_and_separators_of_independent_labels(
+    tmp_path: Path, several: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    directory = write_model(tmp_path / "both", **SEVERAL)
+    labels = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory).predict_labels(["call now"])[0]
+    assert len(labels) != 1
+    assert main(["--model", str(directory), "--json", "call now"]) == 0
+    assert json.loads(capsys.readouterr().out)["label"] == labels
+    assert main(["--model", str(directory), "--labels-only", "call now"]) == 0
+    assert capsys.readouterr().out == ";".join(labels) + "\n"
+    source = tmp_path / "in.csv"
+    source.write_text("text\ncall now\n")
+    words = ["classify", str(source), "--model", str(directory), "--labels-only", "--label-separator"]
+    assert main([*words, " + "]) == 0
+    assert capsys.readouterr().out == " + ".join(labels) + "\n"
+    for separator, message in (("a", "is 'a', which is part of the label 'ham'; give another"), ("", "is empty")):
+        assert main([*words, separator]) == 1
+        assert f"--label-separator {message}" in capsys.readouterr().err
