@@ -44,7 +44,7 @@ from deberta_c._tokenizers.tokenizer import (
 M = TypeVar("M", bound=PreTrainedModel)
 
 _WINDOW = 2048  # rows of a column that are read and encoded at once
-_SHARED = ("na", "progress")  # options of every pipeline
+SHARED = ("na", "progress")  # options of every pipeline
 
 # Arguments of transformers that have no effect, and the values that are accepted without a warning.
 _HARMLESS: dict[str, tuple[Any, ...]] = {
@@ -128,8 +128,8 @@ class Pipeline(ABC, Generic[M]):
         `called` is the method and `listed` the names of its arguments, for the message; without them those of a call.
         """
         options = self._with_current_names({name: value for name, value in options.items() if name != "num_workers"})
-        if options.keys() - {*self._option_names, *_SHARED}:
-            names = (*self._option_names, *_SHARED)
+        if options.keys() - {*self._option_names, *SHARED}:
+            names = (*self._option_names, *SHARED)
             raise unknown_option(
                 called or f"a pipeline for {self.task!r}", options, list(listed) or (*names, "batch_size")
             )

@@ -79,7 +79,7 @@ def assert_accuracy(
     if not is_number(at_least) or not 0 <= at_least <= 1:
         raise ValueError(f"at_least is {at_least!r}; it is a share between 0 and 1, such as 0.9")
     examples = read_examples(data, labels, text_pair, text=text, label=label)
-    scorer = scorer_of(model, options)
+    scorer = scorer_of(model, options, assert_accuracy)
     problem, targets = encode_targets(examples.labels, scorer.names, scorer.problem, examples.label_name)
     measure: Any = measure_of(problem, targets, scorer.of(problem, examples.texts, examples.pairs), 10)
     if problem == "regression":

@@ -211,7 +211,7 @@ def compare(
     check_figures(resamples, confidence, bins, seed, "compare")
     examples = read_examples(data, labels, text_pair, by, text=text, label=label)
     first, second = (
-        evaluation_of(model, examples, resamples, confidence, bins, seed, options, called)
+        evaluation_of(model, examples, resamples, confidence, bins, seed, options, compare, called)
         for model, called in ((model_a, "model_a"), (model_b, "model_b"))
     )
     if first.problem != second.problem or set(first.labels) != set(second.labels):

@@ -1,6 +1,6 @@
 """`evaluate`: how good a model is on labelled texts, with intervals, tables and pictures."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -382,7 +382,7 @@ def evaluate(
     """
     check_figures(resamples, confidence, bins, seed)
     examples = read_examples(data, labels, text_pair, by, text=text, label=label)
-    return evaluation_of(model, examples, resamples, confidence, bins, seed, options)
+    return evaluation_of(model, examples, resamples, confidence, bins, seed, options, evaluate)
 
 
 def check_figures(resamples: Any, confidence: Any, bins: Any, seed: Any, function_name: str = "evaluate") -> None:
@@ -401,10 +401,12 @@ def evaluation_of(
     bins: int,
     seed: int,
     options: dict[str, Any],
+    function: Callable[..., Any],
     called: str = "the model",
 ) -> Evaluation:
-    """The result of `evaluate` for checked arguments; messages about labels call the model `called`."""
-    scorer = scorer_of(model, options)
+    """The result of `evaluate` for checked arguments; messages name the `function` that was called, and those about
+    labels call the model `called`."""
+    scorer = scorer_of(model, options, function)
     problem, targets = encode_targets(examples.labels, scorer.names, scorer.problem, examples.label_name, called)
     scores = scorer.of(problem, examples.texts, examples.pairs)
     measure = measure_of(problem, targets, scores, bins)

@@ -1,6 +1,7 @@
 """The scores that a model, a pipeline or an estimator of scikit-learn gives to texts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 from deberta_c._base.errors import describe, short
 from deberta_c._base.extras import require
+from deberta_c._base.suggest import unknown_option
 from deberta_c._columns.texts import rows_of
 from deberta_c._models.auto import AutoModelForSequenceClassification, opened
 from deberta_c._models.base import PreTrainedModel
@@ -15,7 +17,7 @@ from deberta_c._models.heads import SequenceClassifier
 from deberta_c._models.losses import MULTIPLE, REGRESSION, SINGLE
 from deberta_c._models.outputs import sigmoid
 from deberta_c._models.precision import FLOAT32
-from deberta_c._pipelines.base import switch
+from deberta_c._pipelines.base import SHARED, Pipeline, switch
 from deberta_c._pipelines.factory import TextClassificationPipeline
 from deberta_c._pipelines.handle import Handle
 from deberta_c._pipelines.zero_shot import ZeroShotClassificationPipeline
@@ -52,29 +54,67 @@ class Scorer(NamedTuple):
         return found
 
 
-def scorer_of(model: Any, options: dict[str, Any]) -> Scorer:
+def scorer_of(model: Any, options: dict[str, Any], function: Callable[..., Any]) -> Scorer:
     """The scorer of a directory, a name of the hub, a model, a pipeline, its handle, or an estimator with
     `predict_proba`.
 
-    `options` are those of `predict`, for a model, and of a call for a pipeline.
+    `options` are those of `predict`, for a model, and of a call for a pipeline; messages about them name the `function`
+    that was called, and list its own arguments, too.
 
-    Errors: TypeError for anything else, and for second texts among the options.
+    Errors: TypeError for anything else, for an unknown option, and for second texts among the options.
     """
+    own = [name for name, one in signature(function).parameters.items() if one.kind is one.KEYWORD_ONLY]
+    called = _Called(function.__name__, own)
+    if "metric" in options:
+        raise TypeError(f"{called.name} has no option 'metric'; {called.instead_of_metric()}")
     if seconds := [name for name in ("text_pairs", "pair") if name in options]:
         raise TypeError(f"{seconds[0]} is no option here; give text_pair= the column of second texts, or its name")
     model = model.open() if isinstance(model, Handle) else opened(model, AutoModelForSequenceClassification)
     if isinstance(model, SequenceClassifier):
+        called.check(options, model.predict)
         return _of_model(model, options)
     if isinstance(model, TextClassificationPipeline):
-        return _of_pipeline(model, options)
+        return _of_pipeline(model, called.known(options, model))
     if isinstance(model, ZeroShotClassificationPipeline):
-        return _of_zero_shot(model, options)
+        return _of_zero_shot(model, called.known(options, model))
     if hasattr(model, "predict_proba") and hasattr(model, "classes_"):
+        if not _takes_any_option(model.predict_proba):
+            called.check(options, model.predict_proba)
         return _of_estimator(model, options)
     raise TypeError(
         f"model is {describe(model)}; give a directory, an opened classifier of texts, a pipeline for text "
         "classification or zero-shot classification, or an estimator of scikit-learn with predict_proba"
     )
+
+
+class _Called(NamedTuple):
+    """The function that was called, such as evaluate, and its own arguments: for messages about options."""
+
+    name: str
+    own: list[str]
+
+    def instead_of_metric(self) -> str:
+        """What to give instead of `metric`."""
+        if "at_least" in self.own:
+            return "the accuracy is asserted; for another figure call evaluate"
+        return 'all figures are computed: the result has metrics["f1_macro"], for example'
+
+    def check(self, options: Mapping[str, Any], method: Callable[..., Any]) -> None:
+        """TypeError for an option that the method of the predictions does not have."""
+        _, *options_of_method = signature(method).parameters.values()
+        known = [one.name for one in options_of_method if one.kind is not one.VAR_KEYWORD and one.name != "text_pairs"]
+        if options.keys() - set(known):
+            raise unknown_option(self.name, options, [*self.own, *known])
+
+    def known(self, options: dict[str, Any], pipeline: Pipeline[Any]) -> dict[str, Any]:
+        """The options of a pipeline with current names; TypeError for one that it does not have."""
+        names = [name for name in pipeline._option_names if name not in ("top_k", "return_all_scores")]
+        return pipeline._known(options, self.name, [*self.own, *names, *SHARED])
+
+
+def _takes_any_option(method: Callable[..., Any]) -> bool:
+    """Whether a method has `**options`, such as that of a pipeline of scikit-learn."""
+    return any(one.kind is one.VAR_KEYWORD for one in signature(method).parameters.values())
 
 
 def problem_of(model: SequenceClassifier) -> str | None:
@@ -107,8 +147,6 @@ def _of_model(model: SequenceClassifier, options: dict[str, Any]) -> Scorer:
 
 
 def _of_pipeline(pipeline: TextClassificationPipeline, options: dict[str, Any]) -> Scorer:
-    options = pipeline._known(options)
-
     def scores(texts: list[str], pairs: list[str] | None) -> NDArray[np.float32]:
         plan = pipeline._make_plan({**options, "top_k": None})  # not a list of dicts, where "" is no second text
         progress = switch({**pipeline._options, **options}, "progress")

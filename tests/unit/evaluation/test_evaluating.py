@@ -313,7 +313,7 @@ def test_wrong_data(model, arguments, message):
         ({"by": "day"}, "by is 'day', which names a column, but the texts are"),
         ({"by": 3}, "by is 3; give the name of a column, a list of names, or a dict of columns"),
         ({"text_pair": 2}, "text_pair is 2, which names a column, but the texts are"),
-        ({"max_lenght": 5}, "max_lenght"),
+        ({"max_lenght": 5}, "evaluate has no option 'max_lenght'; did you mean 'max_length'"),
         ({"text_pairs": TEXTS}, "text_pairs is no option here; give text_pair= the column of second texts"),
         ({"pair": "more"}, "pair is no option here; give text_pair="),
     ],
@@ -321,6 +321,38 @@ def test_wrong_data(model, arguments, message):
 def test_wrong_options(model, options, message):
     with pytest.raises((ValueError, TypeError), match=message):
         deberta_c.evaluate(model, TEXTS, LABELS, **options)
+
+
+def test_unknown_options_name_the_function_that_was_called(model, tmp_path):
+    """Neither `predict_proba` nor a pipeline, which the caller does not see; each lists what may be given."""
+    arguments = (TEXTS, LABELS)
+    estimator = pytest.importorskip("sklearn.pipeline").make_pipeline(
+        pytest.importorskip("sklearn.feature_extraction.text").CountVectorizer(),
+        pytest.importorskip("sklearn.naive_bayes").MultinomialNB(),
+    )
+    estimator.fit(*arguments)
+    pipe = deberta_c.pipeline("text-classification", model)
+    nli = write_model(tmp_path / "nli", id2label={"0": "entailment", "1": "neutral", "2": "contradiction"})
+    zero_shot = deberta_c.pipeline("zero-shot-classification", nli, candidate_labels=["ham", "spam"])
+    for called in (model, pipe, zero_shot, estimator):
+        with pytest.raises(
+            TypeError, match=r"^evaluate has no option 'metric'; all figures .* metrics\[\"f1_macro\"\]"
+        ):
+            deberta_c.evaluate(called, *arguments, metric="f1")
+        with pytest.raises(TypeError, match=r"^assert_accuracy has no option 'metric'; the accuracy is asserted"):
+            deberta_c.assert_accuracy(called, *arguments, at_least=0.5, metric="f1")
+    for called in (model, pipe, zero_shot):
+        with pytest.raises(TypeError, match=r"^evaluate has no option 'max_len'; did you mean 'max_length'"):
+            deberta_c.evaluate(called, *arguments, max_len=8)
+        with pytest.raises(TypeError, match=r"^evaluate has no option 'resample'; did you mean 'resamples'"):
+            deberta_c.evaluate(called, *arguments, resample=8)
+    with pytest.raises(TypeError, match=r"^compare has no option 'max_len'; did you mean 'max_length'"):
+        deberta_c.compare(model, pipe, *arguments, max_len=8)
+    own = pytest.importorskip("deberta_c.sklearn").DebertaClassifier()
+    own.model_, own.classes_ = model, model.classes_
+    with pytest.raises(TypeError, match=r"^evaluate has no option 'max_length'; it takes text, "):
+        deberta_c.evaluate(own, *arguments, max_length=8)
+    assert deberta_c.evaluate(model, *arguments, resamples=0, max_length=8, na="raise", batch_tokens=64).max_length == 8
 
 
 def test_rows_of_another_number_of_labels(tmp_path):
