@@ -105,6 +105,21 @@ def checked_dtype(value: Any, name: str = "dtype") -> Any:
     return shown
 
 
+def names_dtype(value: Any) -> bool:
+    """Whether a value, which stands in the place of another argument, is what `dtype` may be.
+
+    >>> names_dtype("int8"), names_dtype("auto"), names_dtype(["int8"])
+    (True, True, False)
+    """
+    if value is None or (isinstance(value, Iterable) and not isinstance(value, (str, Precision))):
+        return False
+    try:
+        checked_dtype(value)
+    except ValueError:
+        return False
+    return True
+
+
 def fastest() -> list[str]:
     """The types that "auto" tries, the fastest first: those that are faster than float32 on this CPU."""
     return [name for name in _FASTEST if name in _core.dtypes() or _core.isa() in _FASTER_WEIGHTS]

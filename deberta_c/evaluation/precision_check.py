@@ -14,7 +14,7 @@ from deberta_c._files.json import json_object
 from deberta_c._models.agreement import MOST_DIFFERENCE, Compared, answers, compare, kind_of, sample_of
 from deberta_c._models.outputs import names_of_given, sigmoid
 from deberta_c._models.packing import stretches
-from deberta_c._models.precision import FLOAT32, Precision, Unit, checked_dtype, checked_keep, fastest
+from deberta_c._models.precision import FLOAT32, Precision, Unit, checked_dtype, checked_keep, fastest, names_dtype
 from deberta_c._models.predict import check_rows
 from deberta_c._tokenizers.rows import Rows
 from deberta_c._tokenizers.tokenizer import PreTrainedTokenizerFast, as_tokenizer
@@ -218,6 +218,9 @@ def check_precision(
     tokenizer: PreTrainedTokenizerFast | None = None,
 ) -> PrecisionCheck:
     """Compares the answers of a model in bfloat16 or int8 with those in float32: see the method of the same name."""
+    for name, given in (("texts", texts), ("text_pairs", text_pairs)):
+        if names_dtype(given):
+            raise TypeError(f"{name} is {given!r}, which names a type; give dtype={given!r}")
     if not is_number(at_least) or not 0 < at_least <= 1:
         raise ValueError(f"at_least is {at_least!r}; it is a share between 0 and 1, such as 0.99")
     if at_most is not None and (not is_number(at_most) or not at_most >= 0):

@@ -1,6 +1,7 @@
 """`check_precision`: figures, costs of layers, the proposed list, pictures, and what it refuses."""
 
 import json
+import re
 import warnings
 
 import numpy as np
@@ -206,6 +207,16 @@ def test_pictures(spam, hard):
         assert len(figure.axes) == count
         assert all(place == round(place) for place in figure.axes[0].get_xticks())  # numbers of texts
         assert figure._repr_png_().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("dtype", ["int8", "auto", "torch.bfloat16", np.float32, Precision("int8")])
+def test_a_type_in_the_place_of_texts(spam, dtype):
+    """Only `dtype=` takes it: the second argument of positional calls are the second texts of pairs."""
+    for name, given in (("texts", [dtype]), ("text_pairs", [TEXTS, dtype]), ("text_pairs", [None, dtype])):
+        with pytest.raises(TypeError, match=f"^{re.escape(f'{name} is {dtype!r}, which names a type; give dtype=')}"):
+            spam.check_precision(*given)
+    with pytest.raises(TypeError, match="texts is one str"):
+        spam.check_precision("hello")
 
 
 @pytest.mark.parametrize(
