@@ -12,6 +12,7 @@ from deberta_c._files.checkpoint import BUFFERS, read_checkpoint
 from deberta_c._files.hub import model_files, resolve
 from deberta_c._models.config import AutoConfig
 from deberta_c._models.facts import labels_line, tokenizer_facts, tokenizer_line
+from deberta_c._models.precision import KEEP
 from deberta_c._tokenizers.tokenizer import AutoTokenizer
 
 EXAMPLES = """\
@@ -47,6 +48,8 @@ def run(options: argparse.Namespace) -> None:
 def info(name: str) -> dict[str, Any]:
     """Architecture, sizes, labels, weights and tokenizer of a model directory, as plain values.
 
+    The names of `low_precision_keep` are the layers that stay in float32 when the model is opened in another type.
+
     >>> info(default_model())["labels"]
     ['ham', 'spam']
     """
@@ -65,6 +68,7 @@ def info(name: str) -> dict[str, Any]:
         "labels": list(config.id2label.values()),
         "parameters": sum(parameters.values()),
         "dtype": dict(parameters.most_common()),
+        KEEP: config.get(KEEP) or [],
         "weights_mb": round(sum(tensor.data.nbytes for tensor in tensors) / 1e6, 1),
         "tokenizer": _tokenizer(folder),
     }
@@ -81,7 +85,7 @@ def _tokenizer(folder: Path) -> dict[str, Any] | None:
 def _shown(name: str, value: Any) -> str:
     if value is None or value == []:
         return "-"
-    if name == "labels":
+    if name in ("labels", KEEP) and isinstance(value, list):
         return labels_line(value)
     if name == "dtype":
         return ", ".join(value) if len(value) == 1 else ", ".join(f"{kind} {count:,}" for kind, count in value.items())

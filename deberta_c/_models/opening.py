@@ -40,6 +40,7 @@ from deberta_c._models.precision import (
     checked_precision,
     fastest,
     kept_tensors,
+    layers_of,
     units,
     wanted_dtype,
     weights_only,
@@ -249,7 +250,15 @@ class OpenedModel:
             return exact
         model, why = exact, ""
         failures: dict[str, str] = {}
-        for name in fastest() if wanted == "auto" else [wanted]:
+        names = fastest() if wanted == "auto" else [wanted]
+        if kept and names and len(kept) == sum(len(unit.layers) for unit in self._units()):
+            self._warn_of_layers(
+                names[0],
+                f"keep names {layers_of(kept)}, all linear layers of the encoder: they stay "
+                f"in float32, and dtype={dtype!r} changes nothing; name fewer layers, or leave dtype out",
+            )
+            return exact._in(Precision(names[0], kept))
+        for name in names:
             model = exact._in(Precision(name, kept))
             why = failure(exact, model)
             if not why:
@@ -259,9 +268,8 @@ class OpenedModel:
             model = exact if wanted == "auto" and why else model
             self._warn_of_precision(failures, model)
         faster = "" if "int8" in failures else '; give dtype="int8" for more speed'
-        if notice := weights_only(model.precision.dtype, faster):
-            text = f"{self.name_or_path or type(self).__name__!r}: {notice}"
-            warn_caller(PrecisionWarning(text, dtype=model.precision.dtype))
+        if notice := weights_only(model.precision.dtype, faster, kept):
+            self._warn_of_layers(model.precision.dtype, notice)
         return model
 
     def check_precision(
@@ -545,6 +553,11 @@ class OpenedModel:
             for name, found, wanted in matched.mismatched
         ]
         return " and ".join([*(lacks if matched.missing else []), *others])
+
+    def _warn_of_layers(self, dtype: str, notice: str) -> None:
+        """Warns that a type does not do for this model what its name says."""
+        text = f"{self.name_or_path or type(self).__name__!r}: {notice}"
+        warn_caller(PrecisionWarning(text, dtype=dtype))
 
     def _warn_of_precision(self, failures: Mapping[str, str], model: "OpenedModel") -> None:
         """Warns that types failed the self-test; `model` is the one that is returned nevertheless."""

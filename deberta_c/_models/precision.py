@@ -125,17 +125,20 @@ def fastest() -> list[str]:
     return [name for name in _FASTEST if name in _core.dtypes() or _core.isa() in _FASTER_WEIGHTS]
 
 
-def weights_only(dtype: str, remedy: str = "") -> str:
+def weights_only(dtype: str, remedy: str = "", kept: Sized = ()) -> str:
     """What happens in a type that this CPU does not multiply, and the remedy; empty if it does.
+
+    `kept` are the layers that stay in float32.
 
     >>> weights_only("int8")
     ''
     """
     if dtype in _core.dtypes():
         return ""
+    rest = f", except {layers_of(kept)} in float32," if kept else ""
     return (
-        f"products in {dtype} need AVX512_BF16 (instruction set in use: {_core.isa()}): the weights of linear layers "
-        f"are in {dtype}, half the memory, and products in float32{remedy}"
+        f"products in {dtype} need AVX512_BF16 (instruction set in use: {_core.isa()}): the weights of linear "
+        f"layers{rest} are in {dtype}, half the memory, and products in float32{remedy}"
     )
 
 

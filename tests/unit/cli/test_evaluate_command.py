@@ -147,6 +147,17 @@ def test_info(tiny, capsys):
     assert "3: ham, spam, other" in shown
 
 
+@pytest.mark.parametrize(
+    ("keep", "shown"), [(None, "-"), (["encoder.layer.0", "encoder.layer.1.output.dense"], "2: encoder.layer.0, ")]
+)
+def test_info_names_the_layers_that_stay_in_float32(make_model, capsys, keep, shown):
+    directory = make_model(low_precision_keep=keep)
+    assert main(["info", str(directory), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["low_precision_keep"] == (keep or [])
+    assert main(["info", str(directory)]) == 0
+    assert f"low precision keep       {shown}" in capsys.readouterr().out
+
+
 def test_info_of_what_is_not_there(tmp_path, capsys):
     assert main(["info", str(tmp_path / "no")]) == 1
     assert "there is no directory" in capsys.readouterr().err

@@ -342,6 +342,28 @@ def test_layers_that_are_kept_have_attention_in_float32(spam, dtype):
     assert 0 < abs(one.predict(TEXTS) - spam.predict(TEXTS)).max() < 0.5
 
 
+@pytest.mark.parametrize("dtype", [*LOW, "auto"])
+def test_layers_of_which_all_are_kept(spam, dtype, monkeypatch):
+    """Nothing multiplies in the type, and the only warning says so, whatever the CPU multiplies."""
+    monkeypatch.setattr(_core, "known_products", lambda _: False)
+    with pytest.warns(PrecisionWarning) as caught:
+        low = spam.to_dtype(dtype, keep=["encoder"])
+    (warning,) = caught
+    count = len(low.precision.keep)
+    assert f"keep names {count} layers, all linear layers of the encoder: they stay in float32" in str(warning.message)
+    assert f"dtype={dtype!r} changes nothing" in str(warning.message)
+    assert "need AVX512_BF16" not in str(warning.message)
+    assert low.precision.dtype in LOW
+    np.testing.assert_array_equal(low.predict(TEXTS), spam.predict(TEXTS))
+
+
+def test_the_notice_about_weights_counts_the_layers_that_are_kept(spam, monkeypatch):
+    monkeypatch.setattr(_core, "dtypes", lambda: ("float32", "int8"))
+    for keep, layers in ((["encoder.layer.0"], "layers, except 6 layers in float32, are in"), ([], "layers are in")):
+        with pytest.warns(PrecisionWarning, match=f"the weights of linear {layers} bfloat16"):
+            spam.to_dtype("bfloat16", keep=keep)
+
+
 RESIDENT = """
 import os, sys, warnings
 from pathlib import Path
