@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from functools import cached_property, partial
 from importlib import import_module
-from inspect import signature
 from math import prod
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple, TypeVar, overload
@@ -25,7 +24,7 @@ from deberta_c._base.errors import (
 )
 from deberta_c._base.suggest import nearest
 from deberta_c._files.checkpoint import Tensor, read_checkpoint
-from deberta_c._files.hub import hub_options, model_files, resolve
+from deberta_c._files.hub import HUB, hub_options, model_files, resolve
 from deberta_c._files.shared_open import reopened
 from deberta_c._models.agreement import failure
 from deberta_c._models.config import OUTPUTS, AutoConfig, PreTrainedConfig, check_problem, config_class, read_config
@@ -64,7 +63,8 @@ _HARMLESS = frozenset({"use_safetensors", "attn_implementation", "low_cpu_mem_us
 _REOPENING = threading.Lock()
 _PRECISION = ("dtype", "torch_dtype", "keep")
 _QUANTIZING = frozenset({"quantization_config", "load_in_8bit", "load_in_4bit"})
-_OWN = frozenset({"ignore_mismatched_sizes", "enhanced_mask_decoder", "variant"})
+_OF_CONFIG = frozenset({"enhanced_mask_decoder"})
+_OWN = _OF_CONFIG | {"ignore_mismatched_sizes", "variant"}
 _TASKS = frozenset(
     {
         "SequenceClassification",
@@ -119,14 +119,16 @@ class OpenedModel:
         Each tensor has its own generator, so models with the same seed have the same encoder, whatever their head.
         The network packs the weights when the model is created; saving the model draws them again.
 
-        `dtype` and `keep` are those of `to_dtype`. Errors: TypeError if `config` is not a configuration, or for an
-        unknown option, ValueError for a configuration of another family.
+        Options are those of `from_pretrained` that need no files: keys such as `num_labels` replace those of the
+        configuration, `dtype` and `keep` are those of `to_dtype`. Errors: TypeError if `config` is not a configuration,
+        or for an unknown option, ValueError for a configuration of another family.
         """
-        dtype, keep = wanted_dtype(options), options.get("keep")
-        options = {name: value for name, value in options.items() if name not in (*_PRECISION, *_HARMLESS)}
-        for name in options.keys() - signature(cls).parameters.keys():
-            raise TypeError(f"unknown option {name!r}; set keys of the configuration, and give seed, dtype or keep")
-        return cls(config, seed=seed, **options).to_dtype(dtype, keep=keep)
+        where, options = hub_options(options)
+        own = cls._own_config(config, cls._check_options({**where, **options}, _OF_CONFIG | {"seed"}))
+        given = {name: options[name] for name in _OF_CONFIG if options.get(name) is not None}
+        model = cls.__new__(cls)
+        model._make(own, seed, given)
+        return model.to_dtype(wanted_dtype(options), keep=options.get("keep"))
 
     @overload
     @classmethod
@@ -181,7 +183,7 @@ class OpenedModel:
         where, options = hub_options(options)
         variant = options.get("variant")
         folder = resolve(pretrained_model_name_or_path, files=model_files(variant), **where)
-        overrides = cls._check_options(options)
+        overrides = cls._check_options(options, _OWN)
         dtype, keep = wanted_dtype(options), options.get("keep")
         options = {name: value for name, value in options.items() if name not in _PRECISION}
         given = isinstance(dtype, Precision) and keep is None
@@ -382,25 +384,28 @@ class OpenedModel:
         return own
 
     @classmethod
-    def _check_options(cls, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The options that replace keys of the configuration; TypeError or ValueError for any other unknown option."""
+    def _check_options(cls, options: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
+        """The options that replace keys of the configuration; TypeError or ValueError for any other one that is neither
+        in `own` nor common to all ways to a model."""
         overrides = {}
         for name, value in options.items():
             if cls.config_class._declares(name):
                 overrides[name] = value
                 if name == "problem_type":
                     check_problem(value)
-            elif name not in _OWN and name not in _HARMLESS and name not in _PRECISION:
-                raise TypeError(f"unknown option {name!r}; {cls._instead_of(name)}")
+            elif name not in own and name not in _HARMLESS and name not in _PRECISION:
+                raise TypeError(f"unknown option {name!r}; {cls._instead_of(name, own)}")
         return overrides
 
     @classmethod
-    def _instead_of(cls, name: str) -> str:
+    def _instead_of(cls, name: str, own: frozenset[str]) -> str:
         if name in _QUANTIZING:
             return 'give dtype="int8", which rounds the weights of a checkpoint of floats'
-        near = nearest(name, (*cls.config_class._names(), *_OWN, *_PRECISION))
+        if name in _OWN or name in HUB:
+            return "from_pretrained takes it, for the files of a checkpoint; leave it out"
+        near = nearest(name, (*cls.config_class._names(), *own, *_PRECISION))
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"{hint}give a key of config.json, {', '.join(sorted(_OWN))}, dtype or keep"
+        return f"{hint}give a key of config.json, {', '.join(sorted(own))}, dtype or keep"
 
     def _plan(self, config: PreTrainedConfig, found: Mapping[str, Tensor], options: Mapping[str, Any]) -> Plan:
         """What to run, for a configuration and the tensors of the files (none for initial weights)."""

@@ -258,6 +258,36 @@ def test_options(tiny):
     assert load(tiny, config=config).config.id2label[0] == "x"
 
 
+@pytest.mark.parametrize("kind", ["SequenceClassification", "MaskedLM"])
+def test_from_config_takes_the_options_of_from_pretrained(tiny, kind):
+    """Except for those of files; both ways refuse the others with the same words."""
+    auto = getattr(deberta_c, f"AutoModelFor{kind}")
+    config = deberta_c.AutoConfig.from_pretrained(tiny)
+    made = auto.from_config(config, id2label={0: "a", 1: "b"}, attn_implementation="eager", trust_remote_code=False)
+    assert (made.config.id2label, config.id2label[0]) == ({0: "a", 1: "b"}, "ham")
+    assert pickle.loads(pickle.dumps(made)).config.id2label == {0: "a", 1: "b"}
+    wrong = [
+        ("nun_labels", "did you mean 'num_labels'"),
+        ("load_in_8bit", 'give dtype="int8"'),
+        ("wrong", "give a key"),
+    ]
+    for name, hint in wrong:
+        for opens, source in ((auto.from_config, config), (auto.from_pretrained, tiny)):
+            with pytest.raises(TypeError, match=f"^unknown option '{name}'; {hint}"):
+                opens(source, **{name: 3})
+    for name in ("variant", "ignore_mismatched_sizes", "revision"):
+        with pytest.raises(TypeError, match=f"^unknown option '{name}'; from_pretrained takes it, for the files"):
+            auto.from_config(config, **{name: "x"})
+    if kind == "SequenceClassification":
+        for opens, source in ((auto.from_config, config), (auto.from_pretrained, tiny)):
+            with pytest.raises(TypeError, match="enhanced_mask_decoder is for masked language models only"):
+                opens(source, enhanced_mask_decoder=True)
+        assert pickle.loads(pickle.dumps(auto.from_config(config, enhanced_mask_decoder=None))).num_labels == 3
+    else:
+        settings = [auto.from_config(config, enhanced_mask_decoder=wanted)._settings for wanted in (True, False)]
+        assert [bool(found["enhanced_mask_decoder"]) for found in settings] == [True, False]
+
+
 def test_the_object(model, tiny):
     assert model.eval() is model
     assert model.train(False) is model
