@@ -236,6 +236,7 @@ class DebertaClassifier(ClassifierMixin, _FineTuned):  # type: ignore[misc]
         `sample_weight` (N), numbers of at least 0, says how much each row counts in the loss.
         """
         texts = self._texts(X, reset=True)
+        _check_labels_apart(X, texts, y)
         classes, numbers = _classes(y)
         check_consistent_length(texts[0], numbers)
         names = list(map(str, classes.tolist()))
@@ -315,6 +316,7 @@ class DebertaRegressor(RegressorMixin, _FineTuned):  # type: ignore[misc]
         `sample_weight` (N), numbers of at least 0, says how much each row counts in the loss.
         """
         texts = self._texts(X, reset=True)
+        _check_labels_apart(X, texts, y)
         numbers = _numbers(y)
         check_consistent_length(texts[0], numbers)
         count = 1 if numbers.ndim == 1 else numbers.shape[1]
@@ -394,8 +396,8 @@ def _columns(X: Any) -> list[Any] | None:
     """
     if hasattr(X, "toarray"):
         raise TypeError(f"X is a sparse {type(X).__name__}; give a column of texts")
-    names = getattr(X, "column_names", None) or getattr(X, "columns", None)
-    if names is not None and getattr(X, "ndim", 2) == 2:
+    names = _names_of(X)
+    if names is not None:
         columns = [X.iloc[:, place] if hasattr(X, "iloc") else X[name] for place, name in enumerate(names)]
     elif getattr(X, "ndim", 1) == 2:
         columns = list(np.asarray(X).T)
@@ -408,6 +410,32 @@ def _columns(X: Any) -> list[Any] | None:
             f"X has {len(columns)} columns; give one column of texts, or two, whose rows are pairs of texts"
         )
     return columns
+
+
+def _names_of(X: Any) -> list[Any] | None:
+    """The names of the columns of a table; None for an array, or a column."""
+    names = getattr(X, "column_names", None) or getattr(X, "columns", None)
+    return list(names) if names is not None and getattr(X, "ndim", 2) == 2 else None
+
+
+def _check_labels_apart(X: Any, texts: Texts, y: Any) -> None:
+    """ValueError for a table X with a column that has the label of every row, which would be read as a text.
+
+    >>> _check_labels_apart([["win", "x"], ["see you", "y"]], (["win", "see you"], ["x", "y"]), ["x", "y"])
+    Traceback (most recent call last):
+        ...
+    ValueError: column 1 of X has the values of y, row by row; give X without it
+    """
+    names = _names_of(X)
+    if not hasattr(y, "__len__") or hasattr(y, "toarray") or (names is None and texts[1] is None):
+        return
+    labels = list(map(str, np.asarray(y)[:, 0] if getattr(y, "shape", ())[1:] == (1,) else y))
+    for place, column in enumerate(texts):
+        if column and column == labels:
+            rest = [] if names is None else names[:place] + names[place + 1 :]
+            remedy = f", such as X[{rest!r}]" if rest else ""
+            what = f"column {place}" if names is None else f"the column {names[place]!r}"
+            raise ValueError(f"{what} of X has the values of y, row by row; give X without it{remedy}")
 
 
 def _only_texts(texts: Texts) -> list[str]:

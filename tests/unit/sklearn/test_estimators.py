@@ -1,6 +1,7 @@
 """The estimators of scikit-learn: what X and y may be, and the tools of scikit-learn around them."""
 
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -449,3 +450,37 @@ def test_a_search_warns_once_for_all_folds(tiny):
         warnings.simplefilter("error", UserWarning)
         with pytest.raises(ValueError, match="All the 2 fits failed"):
             cross_val_score(search.estimator, TEXTS, LABELS, cv=2)
+
+
+def with_labels(kind, labels):
+    """A table with the columns text, other and label, as X and y may be."""
+    rows = {"text": TEXTS, "other": TEXTS[::-1], "label": labels}
+    return pytest.importorskip("polars" if kind == "polars" else "pandas").DataFrame(rows)
+
+
+@pytest.mark.parametrize("kind", ["pandas", "polars"])
+@pytest.mark.parametrize("labels", [LABELS, [label == "spam" for label in LABELS], [1, 0, 2] * 8])
+def test_labels_that_are_left_in_x(tiny, kind, labels):
+    """They would be read as texts, and the classifier would learn to copy them."""
+    frame = with_labels(kind, list(map(str, labels)))
+    estimator = DebertaClassifier(tiny, **QUICK)
+    for columns, rest in ((["text", "label"], "['text']"), (["label", "text"], "['text']")):
+        message = f"the column 'label' of X has the values of y, row by row; give X without it, such as X[{rest}]"
+        for y in (labels, np.array(labels), frame["label"], frame[["label"]]):
+            with pytest.raises(ValueError, match=re.escape(message)):
+                estimator.fit(frame[columns], y)
+    with pytest.raises(ValueError, match=r"of y, row by row; give X without it$"):
+        estimator.fit(frame[["label"]], labels)
+    with pytest.raises(ValueError, match=r"^column 1 of X has the values of y, row by row"):
+        estimator.fit(np.array(frame[["text", "label"]]), labels)
+
+
+def test_pairs_that_are_no_labels(tiny):
+    """One row that differs is enough, and a regression has the same check."""
+    frame = with_labels("pandas", LABELS)
+    frame.loc[3, "label"] += "!"
+    DebertaClassifier(tiny, **QUICK).fit(frame[["text", "label"]], LABELS)
+    DebertaClassifier(tiny, **QUICK).fit(frame[["text", "other"]], LABELS)
+    numbers = [float(row) for row in range(len(TEXTS))]
+    with pytest.raises(ValueError, match="the column 'stars' of X has the values of y"):
+        DebertaRegressor(tiny, **QUICK).fit(frame[["text"]].assign(stars=list(map(str, numbers))), numbers)
