@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deberta_c._cli.results import check_directory
+from deberta_c._cli.results import add_overwrite_option, check_new_model
 from deberta_c._cli.training import BF16, OPTIMIZERS, add_teacher_options, teacher_options
 from deberta_c._files.json import read_json
 from deberta_c._models.auto import AutoModelForMaskedLM, AutoModelForPreTraining
@@ -22,6 +22,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """The options of the command."""
     command.add_argument("files", type=Path, nargs="+", metavar="FILE", help="plain text in UTF-8, or one with .gz")
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="the directory of the trained model")
+    add_overwrite_option(command)
     command.add_argument("--config", type=Path, metavar="PATH", help="a config.json, or its directory: a new model")
     command.add_argument("--tokenizer", metavar="DIR", help="the directory of the tokenizer (default: that of --model)")
     command.add_argument(
@@ -70,7 +71,7 @@ def run(options: argparse.Namespace) -> None:
     """Trains, saves and prints the losses."""
     from deberta_c.training.pretraining import pretrain
 
-    check_directory("--out", options.out)
+    check_new_model(options.out, options.overwrite or options.resume)
     for path in options.files:
         _require("FILE", path)
     detects = options.objective == "replaced-tokens"

@@ -9,6 +9,7 @@ from typing import Any
 from deberta_c._base.extras import require
 from deberta_c._columns.tables import STANDARD
 from deberta_c._files.atomic import require_file, require_writable
+from deberta_c._files.checkpoint import has_weights
 from deberta_c._files.json import json_object
 
 _PICTURES = (".png", ".svg", ".pdf")
@@ -21,6 +22,20 @@ def check_directory(option: str, path: Path | None) -> None:
     if path == STANDARD or (path.exists() and not path.is_dir()):
         raise NotADirectoryError(f"{option} is {str(path)!r}, which is not a directory; give a new one")
     require_writable(option, path)
+
+
+def add_overwrite_option(command: argparse.ArgumentParser) -> None:
+    """The option `--overwrite` of commands that write a model to `--out`."""
+    command.add_argument("--overwrite", action="store_true", help="replace the model in --out, if it contains one")
+
+
+def check_new_model(path: Path | None, overwrite: bool) -> None:
+    """Refuses the directory of `--out` if it cannot be written to, or if it contains a model that is to stay."""
+    check_directory("--out", path)
+    if path is not None and not overwrite and has_weights(path):
+        raise FileExistsError(
+            f"--out is {str(path)!r}, which contains a model; give another directory, or --overwrite to replace it"
+        )
 
 
 def check_file(option: str, path: Path | None) -> None:

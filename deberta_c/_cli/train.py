@@ -5,7 +5,14 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from deberta_c._cli.results import add_json_option, check_directory, check_json, write_json
+from deberta_c._cli.results import (
+    add_json_option,
+    add_overwrite_option,
+    check_directory,
+    check_json,
+    check_new_model,
+    write_json,
+)
 from deberta_c._cli.training import (
     add_data_options,
     add_fixed_options,
@@ -30,6 +37,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     """The options of the command."""
     add_data_options(command)
     command.add_argument("--out", type=Path, required=True, metavar="DIR", help="the directory of the trained model")
+    add_overwrite_option(command)
     command.add_argument("--epochs", type=float, default=3.0, help="how often every text is read (default: 3)")
     command.add_argument("--batch-size", type=int, default=16, help="texts of a batch (default: 16)")
     command.add_argument(
@@ -55,7 +63,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Trains, saves and prints the history."""
-    check_directory("--out", options.out)
+    check_new_model(options.out, options.overwrite or options.resume)
     check_directory("--checkpoints", options.checkpoints)
     check_json(options.json)
     if options.resume and options.checkpoints is None:

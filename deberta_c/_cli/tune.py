@@ -7,9 +7,10 @@ from typing import Any
 
 from deberta_c._cli.results import (
     add_json_option,
-    check_directory,
+    add_overwrite_option,
     check_file,
     check_json,
+    check_new_model,
     check_picture,
     write_json,
 )
@@ -53,6 +54,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
         "--trials", type=int, help="draw this many of all combinations at random (default: try all of them)"
     )
     command.add_argument("--out", type=Path, metavar="DIR", help="the directory of the best model")
+    add_overwrite_option(command)
     command.add_argument("--table", type=Path, metavar="FILE", help="write the results there: a .csv, .jsonl or .json")
     command.add_argument("--picture", type=Path, metavar="FILE", help="draw the results: a .png, .svg or .pdf")
     add_json_option(command)
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> None:
     from deberta_c.training.signals import signals_wait
     from deberta_c.training.tune import tune
 
-    check_directory("--out", options.out)
+    check_new_model(options.out, options.overwrite)
     check_picture("--picture", options.picture)
     check_file("--table", options.table)
     check_json(options.json)

@@ -64,6 +64,11 @@ def _check_whole(path: Path) -> None:
             raise ValueError(f"{str(path)!r} is a pointer of Git LFS, not the weights; run `git lfs pull` there")
 
 
+def has_weights(directory: Path) -> bool:
+    """Whether a directory has weights, whole or in shards, as `save_pretrained` writes them."""
+    return any((directory / file).exists() for name, _ in FORMS for file in (name, f"{name}.index.json"))
+
+
 def with_variant(name: str, variant: str | None) -> str:
     """The name that the file of weights `name` has for a variant; ValueError for one that makes no name.
 

@@ -16,6 +16,7 @@ from deberta_c._cli.main import _show_warning, main
 from deberta_c._files.checkpoint import Tensor, read_checkpoint
 from deberta_c._files.shards import write_weights
 from deberta_c._models.word_table import as_array
+from tests.support.tiny_models import write_model
 from tests.unit.training.test_trainer import write_csv
 
 OPTIONS = {
@@ -213,3 +214,36 @@ def test_a_warning_beside_a_bar(capsys, monkeypatch):
     monkeypatch.delitem(sys.modules, "tqdm")
     _show_warning("look")
     assert capsys.readouterr().err == "deberta_c: warning: look\n"
+
+
+def test_a_model_is_replaced_only_on_demand(tmp_path, capsys):
+    """By `--overwrite`, or by `--resume`, which goes on with what the command began."""
+    source, out, kept = write_csv(tmp_path / "train.csv", 40), tmp_path / "out", tmp_path / "kept"
+    quick = ["--epochs", "1", "--learning-rate", "1e-3"]
+    commands = {
+        "train": ["train", str(source), "--out", str(out), *quick, "--quiet"],
+        "tune": ["tune", str(source), "--out", str(out), *quick],
+        "pretrain": ["pretrain", str(source), "--out", str(out), "--config", str(deberta_c.default_model())],
+    }
+    write_model(out)
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    for command in commands.values():
+        assert main(command) == 1
+        assert f"--out is {str(out)!r}, which contains a model; give another directory, or --overwrite" in (
+            capsys.readouterr().err
+        )
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    for name in ("config.json", "spm.model"):  # a configuration and a tokenizer are no model
+        (tmp_path / "new").mkdir(exist_ok=True)
+        (tmp_path / "new" / name).write_bytes(before[name])
+    assert main(["train", str(source), "--out", str(tmp_path / "new"), *quick, "--quiet"]) == 0
+    for name in ("train", "tune"):
+        write_model(out)
+        assert main([*commands[name], "--overwrite"]) == 0
+        assert (out / "model.safetensors").read_bytes() != before["model.safetensors"]
+    checkpoints = ["--checkpoints", str(kept)]
+    assert main([*commands["train"], *checkpoints, "--overwrite"]) == 0
+    assert main([*commands["train"], *checkpoints, "--epochs", "2"]) == 1
+    assert main([*commands["train"], *checkpoints, "--epochs", "2", "--resume"]) == 0
+    (out / "model.safetensors").rename(out / "pytorch_model.bin.index.json")
+    assert main(commands["train"]) == 1

@@ -198,5 +198,5 @@ def test_command(tmp_path, capsys):
     (tmp_path / "rows.csv").write_text("text,label\n" + lines)
     command = ["train", str(tmp_path / "rows.csv"), "--out", str(tmp_path / "out"), "--epochs", "1", "--quiet"]
     assert main([*command, "--freeze-layers", "1", "--lora-rank", "2", "--layerwise-decay", "0.9"]) == 0
-    assert main([*command, "--lora-alpha", "2"]) != 0
+    assert main([*command, "--overwrite", "--lora-alpha", "2"]) != 0
     assert "--lora-rank" in capsys.readouterr().err

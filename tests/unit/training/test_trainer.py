@@ -371,7 +371,7 @@ def test_command_train(tmp_path, capsys):
     model = deberta_c.AutoModelForSequenceClassification.from_pretrained(out)
     texts, labels = column(40, 1)
     assert np.mean(model.predict(texts).argmax(1) == labels) > 0.9
-    assert main(["train", str(tmp_path / "absent.csv"), "--out", str(out)]) == 1
+    assert main(["train", str(tmp_path / "absent.csv"), "--out", str(tmp_path / "other")]) == 1
     assert "absent.csv" in capsys.readouterr().err
 
 
