@@ -468,12 +468,19 @@ def _classify(options: argparse.Namespace) -> None:
 
 
 class _Scorer(NamedTuple):
-    """What classifies: its labels, whether a text may have several of them, and its scores (N, labels) of texts, or of
-    pairs, NaN for missing texts."""
+    """What classifies: its labels, whether a text may have several of them, its scores (N, labels) of texts, or of
+    pairs, NaN for missing texts, and whether it has labels to choose from: a regression has none."""
 
     labels: list[str]
     several: bool
     scores: Callable[[list[Any], list[Any] | None], Any]
+    chooses: bool = True
+
+    @property
+    def skipped(self) -> int:
+        """How many of the columns label and score it does not have: without labels to choose from, no label, and of
+        several numbers no score."""
+        return 0 if self.chooses else min(len(self.labels), 2)
 
     def labels_of(self, scores: Any) -> list[Any]:
         """The label of each row, the list of its labels if it may have several, or None for a missing text."""
@@ -488,7 +495,8 @@ def _trained_labels(model: SequenceClassifier, options: argparse.Namespace | Non
     function = model.predict if model.probability_function() is None else model.predict_proba
     given = {} if options is None else {"max_length": options.max_length, "na": options.na}
     several = model.config.problem_type == MULTIPLE
-    return _Scorer(model.labels(), several, lambda texts, pairs: function(texts, pairs, **given))
+    chooses = model.probability_function() is not None and model.num_labels > 1
+    return _Scorer(model.labels(), several, lambda texts, pairs: function(texts, pairs, **given), chooses)
 
 
 def _labels_of_choice(model: SequenceClassifier, options: argparse.Namespace) -> _Scorer:
@@ -583,11 +591,16 @@ def _added_columns(scorer: _Scorer, separator: str | None, options: argparse.Nam
     """The columns of the predictions."""
     labels, kind = scorer.labels, list if scorer.several and separator is None else str
     if options.labels_only:
+        if not scorer.chooses:
+            raise ValueError(
+                "--labels-only is given, but the model scores texts and has no labels to choose from; leave it out"
+            )
         return {options.label_name: kind}
     if options.label_name == options.score_name:
         raise ValueError(f"--label-name and --score-name are both {options.label_name!r}; give two names")
-    added: dict[str, type] = {options.label_name: kind, options.score_name: float}
-    if options.all_scores:
+    named: list[tuple[str, type]] = [(options.label_name, kind), (options.score_name, float)]
+    added = dict(named[scorer.skipped :])
+    if options.all_scores or not added:
         if len(set(labels)) != len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
             raise ValueError(
@@ -634,7 +647,7 @@ def _scored(
     except (ValueError, TypeError) as error:
         raise ValueError(f"{source}, from {chunk.place(0)} on: {error}") from error
     predictions = [
-        _prediction(label if separator is None or label is None else separator.join(label), values, added)
+        _prediction(label if separator is None or label is None else separator.join(label), values, scorer, added)
         for label, values in zip(scorer.labels_of(scores), scores, strict=True)
     ]
     if not kept:
@@ -642,7 +655,7 @@ def _scored(
     return [{**row, **prediction} for row, prediction in zip(chunk.rows, predictions, strict=True)]
 
 
-def _prediction(label: Any, scores: Any, added: dict[str, type]) -> Row:
+def _prediction(label: Any, scores: Any, scorer: _Scorer, added: dict[str, type]) -> Row:
     """The new cells of a row, None for a missing text, which has no label."""
     values = [None] * (len(scores) + 2) if label is None else [label, float(scores.max()), *map(float, scores)]
-    return dict(zip(added, values, strict=False))
+    return dict(zip(added, values[scorer.skipped :], strict=False))

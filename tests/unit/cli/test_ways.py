@@ -317,3 +317,29 @@ def test_texts_and_separators_of_independent_labels(
     for separator, message in (("a", "is 'a', which is part of the label 'ham'; give another"), ("", "is empty")):
         assert main([*words, separator]) == 1
         assert f"--label-separator {message}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("problem", "names"), [(None, ["value"]), ("regression", ["value"]), ("regression", ["mild", "sweet"])]
+)
+def test_a_file_of_scores_has_no_label(
+    tmp_path: Path, problem: str | None, names: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where `predict_frame` gives a score and no label, or a column for each of several numbers."""
+    directory = write_model(tmp_path / "scores", id2label=dict(enumerate(names)), problem_type=problem)
+    source = tmp_path / "in.jsonl"
+    source.write_text("".join(json.dumps({"text": text}) + "\n" for text in FIRSTS))
+    frame = deberta_c.AutoModelForSequenceClassification.from_pretrained(directory).predict_frame({"text": FIRSTS})
+    words = ["classify", str(source), "--model", str(directory)]
+    for options, added in (
+        ([], ["predicted_score"] if len(names) == 1 else ["score_mild", "score_sweet"]),
+        (["--all-scores"], ["predicted_score", "score_value"] if len(names) == 1 else ["score_mild", "score_sweet"]),
+    ):
+        assert main([*words, *options]) == 0
+        rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert [list(row) for row in rows] == [["text", *added]] * 5
+        for name in added:
+            expected = frame["score" if len(names) == 1 else name.removeprefix("score_")]
+            np.testing.assert_allclose([row[name] for row in rows], expected, rtol=1e-6)
+    assert main([*words, "--labels-only"]) == 1
+    assert "--labels-only is given, but the model scores texts and has no labels" in capsys.readouterr().err
