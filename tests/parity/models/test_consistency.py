@@ -173,17 +173,17 @@ def test_instruction_set(pair, tmp_path, level, changes):
     assert max(found.values()) <= 2e-5, found
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
 @pytest.mark.parametrize("seed", range(4))
-def test_ragged_batches(pair, threads, seed):
+def test_ragged_batches(pair, seed):
     """Many lengths at once: each thread runs its own chunks, or all share each chunk, in blocks of every size."""
     network = pair()
     rng = np.random.default_rng(seed)
     lengths = np.clip(rng.lognormal(4.2, 1.0, 24), 1, 700).astype(int).tolist()
     inputs = network.batch(lengths, seed=seed)
-    with deberta_c.threads(threads):
-        ours = network.ours(**inputs).logits
     with torch.inference_mode():
         tensors = {name: torch.from_numpy(array) for name, array in inputs.items()}
         theirs = network.theirs(**tensors).logits.numpy()
-    np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5)
+    for threads in (1, 2, 3):
+        with deberta_c.threads(threads):
+            ours = network.ours(**inputs).logits
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=2e-5, err_msg=f"{threads} threads")
