@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = Path(__file__).resolve().parent / "results"
-TITLES = {"scalar": "x86-64", "avx2": "AVX2", "avx512": "AVX-512"}  # by the names that deberta_c._core.isa() returns
+# By the names that deberta_c._core.isa() returns.
+TITLES = {"scalar": "x86-64", "avx2": "AVX2", "avx512": "AVX-512", "amx": "AMX"}
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 

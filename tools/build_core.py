@@ -28,6 +28,7 @@ ISA_FLAGS = {
     "avx512": _AVX512,
     "avx512_vnni": [*_AVX512, "-mavx512vnni"],
     "avx512_bf16": [*_AVX512, "-mavx512bf16"],
+    "amx": [*_AVX512, "-mamx-tile", "-mamx-int8", "-mamx-bf16"],
 }
 DEFINES = [("_GNU_SOURCE", "1")]
 
@@ -74,9 +75,9 @@ def probes() -> list[tuple[str, list[str], str, str]]:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return [
         (
-            'int main(void) { return __builtin_cpu_supports("avx512vl"); }',
+            'int main(void) { __asm__("tilerelease"); return __builtin_cpu_supports("avx512vl"); }',
             levels,
-            "the C compiler does not support C11 and AVX-512",
+            "the C compiler does not support C11, AVX-512 and AMX",
             "install gcc 11 or later and name it with CC=",
         ),
         (

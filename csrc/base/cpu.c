@@ -3,8 +3,10 @@
 
 #include <cpuid.h>
 #include <stdint.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
-const char *const isa_names[ISA_COUNT] = {"scalar", "avx2", "avx512"};
+const char *const isa_names[ISA_COUNT] = {"scalar", "avx2", "avx512", "amx"};
 
 /* Registers of cpuid, by leaf. */
 enum { ECX_1, EBX_7, ECX_7, EDX_7, EAX_7_1, REGISTERS };
@@ -70,8 +72,20 @@ unsigned cpu_features(void)
     return features;
 }
 
+/* A process that was not permitted to use tiles would end by a signal: Linux, Documentation/arch/x86/xstate.rst. */
+static bool tiles_permitted(void)
+{
+    static const unsigned long ARCH_REQ_XCOMP_PERM = 0x1023, XTILEDATA = 18;
+    return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
+}
+
 bool cpu_has(enum isa level)
 {
-    static const unsigned needs[ISA_COUNT] = {[ISA_AVX2] = CPU_AVX2, [ISA_AVX512] = CPU_AVX2 | CPU_AVX512};
-    return level < ISA_COUNT && all_of(cpu_features(), needs[level]);
+    enum { AVX512 = CPU_AVX2 | CPU_AVX512 };
+    static const unsigned needs[ISA_COUNT] = {
+        [ISA_AVX2] = CPU_AVX2,
+        [ISA_AVX512] = AVX512,
+        [ISA_AMX] = AVX512 | CPU_AVX512_VNNI | CPU_AVX512_BF16 | CPU_AMX_INT8 | CPU_AMX_BF16,
+    };
+    return level < ISA_COUNT && all_of(cpu_features(), needs[level]) && (level < ISA_AMX || tiles_permitted());
 }

@@ -19,11 +19,12 @@ enum cpu_feature {
 unsigned cpu_features(void);
 
 /* The levels that DEBERTA_C_ISA names. A level includes the kernels of all levels below it. */
-enum isa { ISA_SCALAR = 0, ISA_AVX2, ISA_AVX512, ISA_COUNT };
+enum isa { ISA_SCALAR = 0, ISA_AVX2, ISA_AVX512, ISA_AMX, ISA_COUNT };
 
 extern const char *const isa_names[ISA_COUNT];
 
-/* Whether the processor has the features that a level needs. */
+/* Whether the processor has the features that a level needs. For AMX it asks Linux for the tiles, which are then the
+ * whole process's. */
 bool cpu_has(enum isa level);
 
 #endif

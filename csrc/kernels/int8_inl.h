@@ -18,7 +18,7 @@ INLINE vi right_int8(const int32_t *panel, int word)
 INLINE vi dot_int8(vi sum, vi left, vi right)
 {
     sum += vi_madd(left, right);
-    __asm__("" : "+v"(sum)); /* GCC would add the products of both words first, and keep the sums on the stack */
+    IN_REGISTER(sum); /* GCC would add the products of both words first, and keep the sums on the stack */
     return sum;
 }
 
@@ -39,21 +39,7 @@ INLINE void quantised_store(int32_t *words, vi integers)
 }
 #endif
 
-typedef vi sum_int8;
-
-/* The product adds `zero` to every value of the row, so the sum of the column times `zero` is subtracted. */
-INLINE vi begin_int8(const struct short_product *p, size_t row, int half)
-{
-    return -(vi_load(p->column_sum + half * VEC) * p->zero[row]);
-}
-
-INLINE vf end_int8(const struct short_product *p, size_t row, int half, vi sum)
-{
-    vf scale = vf_load(p->column_scale + half * VEC) * p->scale[row];
-    vf product = __builtin_convertvector(sum, vf) * scale; /* a statement of its own: clang would fuse it */
-    return product + vf_load(p->bias + half * VEC);
-}
-
+#include "kernels/int8_sums_inl.h"
 #include "kernels/quantise_inl.h"
 
 #define SHORT_WORDS INT8_WORDS

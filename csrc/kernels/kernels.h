@@ -2,7 +2,8 @@
 /* The kernels: floats in, floats out; no allocation, no failure, no threads.
  *
  * Each body (*_inl.h) is compiled once per instruction set; kernels_select chooses the table that `kernels` points to.
- * Every matrix product is a sum over k in ascending order in one accumulator per element, so that a result does
+ * Every matrix product is a sum over k in ascending order in one accumulator per element (of bfloat16 with AMX, over
+ * groups of SHORT_PART steps), so that a result does
  * not depend on how rows are grouped, on other rows of the batch or on the number of threads.
  *
  * A panel is [k][panel_width] floats, 64-byte aligned: the right operand of a product, or `panel_width` columns of it. */
@@ -17,6 +18,7 @@
 
 #define MAX_PANEL 32 /* the widest panel of any level, in floats */
 #define MAX_GROUP 12 /* the largest row group of any level */
+#define SHORT_PART 16
 
 enum activation {
     ACT_LINEAR = 0,
@@ -54,7 +56,8 @@ struct product {
 };
 
 /* c[rows][panel_width] = a . panel for short numbers. A step of k takes 4 bytes of each column of the panel: two numbers
- * of bfloat16, or four of int8. */
+ * of bfloat16, or four of int8. The parts of a product of bfloat16 begin at multiples of SHORT_PART steps, which AMX sums
+ * together. */
 struct short_product {
     const int32_t *a;     /* (rows, steps): words of bfloat16 or, from `quantise`, int8_words for each step */
     size_t lda;           /* words */
@@ -167,7 +170,7 @@ static inline bool kernels_want_copies(void)
 }
 
 extern const struct kernels kernels_scalar, kernels_avx2, kernels_avx512;
-extern const struct kernels kernels_avx512_vnni, kernels_avx512_bf16; /* overlays: see kernels_of */
+extern const struct kernels kernels_avx512_vnni, kernels_avx512_bf16, kernels_amx; /* overlays: see kernels_of */
 
 /* The table of a level, or NULL when the CPU lacks it. */
 const struct kernels *kernels_of(enum isa level);

@@ -15,6 +15,7 @@ static const struct overlay {
     {ISA_AVX512, 0, &kernels_avx512},
     {ISA_AVX512, CPU_AVX512_VNNI, &kernels_avx512_vnni},
     {ISA_AVX512, CPU_AVX512_BF16, &kernels_avx512_bf16},
+    {ISA_AMX, 0, &kernels_amx},
 };
 
 static void lay_over(struct kernels *table, const struct kernels *overlay)

@@ -8,10 +8,13 @@
 #include "kernels/kernels.h"
 #include "model/model.h"
 
+/* The highest level that is used unasked. AMX must be named: benchmarks/many_cores.py has not measured it yet. */
+#define HIGHEST ISA_AVX512
+
 static enum deberta_status choose(enum isa *level)
 {
     const char *forced = getenv("DEBERTA_C_ISA");
-    for (*level = ISA_COUNT - 1; !cpu_has(*level); --*level)
+    for (*level = HIGHEST; !cpu_has(*level); --*level)
         continue;
     if (!forced || !*forced)
         return DEBERTA_OK;
@@ -20,9 +23,10 @@ static enum deberta_status choose(enum isa *level)
             continue;
         *level = (enum isa)i;
         return cpu_has(*level) ? DEBERTA_OK
-                               : fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s', which this CPU lacks", forced);
+                               : fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s', which this CPU lacks%s", forced,
+                                      i == ISA_AMX ? " or Linux does not permit (5.16 or later does)" : "");
     }
-    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s'; it must be scalar, avx2 or avx512", forced);
+    return fail(DEBERTA_ARGUMENT, "DEBERTA_C_ISA is '%s'; it must be scalar, avx2, avx512 or amx", forced);
 }
 
 /* Rejects non-numbers, which strtol would ignore silently. */
@@ -82,9 +86,12 @@ const char *deberta_multiplier(enum deberta_precision precision)
 
 const char *deberta_instructions(enum deberta_precision precision)
 {
+    bool tiles = kernels->isa == ISA_AMX;
     if (precision == DEBERTA_INT8 && kernels->int8_words == 1)
-        return "avx512_vnni";
-    return precision == DEBERTA_BFLOAT16 && deberta_multiplies(precision) ? "avx512_bf16" : deberta_isa();
+        return tiles ? "amx_int8" : "avx512_vnni";
+    if (precision == DEBERTA_BFLOAT16 && deberta_multiplies(precision))
+        return tiles ? "amx_bf16" : "avx512_bf16";
+    return deberta_isa();
 }
 
 enum deberta_status deberta_known_products(enum deberta_precision precision, bool *right)

@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "nn/linear.h"
 
-enum { ROWS = 13, IN = 250, OUT = 70 }; /* no multiple of any group or panel */
+enum { ROWS = 45, IN = 250, OUT = 70 }; /* no multiple of any group or panel; more rows than two tiles have */
 
 /* From -128 to 127; both ends are in each row, so that a row in 8 bits has the scale 1. The first rows have one value
  * as often as possible, which saturates sums of 16 bits. */

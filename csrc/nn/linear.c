@@ -12,7 +12,8 @@ static const struct linear_path *const paths[] = {&linear_packed, &linear_onednn
 static const struct linear_path *const fastest[ISA_COUNT] = {/* benchmarks/results/ISA/linear.json */
                                                              [ISA_SCALAR] = &linear_onednn,
                                                              [ISA_AVX2] = &linear_packed,
-                                                             [ISA_AVX512] = &linear_packed};
+                                                             [ISA_AVX512] = &linear_packed,
+                                                             [ISA_AMX] = &linear_packed};
 static const struct linear_path *chosen;
 
 static enum deberta_status choose(const char *forced)

@@ -37,8 +37,7 @@ struct linear_path {
     size_t (*scratch)(const struct linear *linear, size_t rows); /* bytes that `apply` needs; NULL: none */
 };
 
-/* In float32, chosen for the process; in bfloat16 and int8, chosen for a model. A path of tiles (AMX) belongs here,
- * too. */
+/* In float32, chosen for the process; in bfloat16 and int8, chosen for a model. */
 extern const struct linear_path linear_packed, linear_onednn;
 extern const struct linear_path linear_bf16, linear_int8;
 /* In bfloat16 on a CPU that does not multiply it: products of float32 with weights of bfloat16. */

@@ -5,7 +5,9 @@
 #include "base/threads.h"
 #include "nn/panels.h"
 
-#define ROWS 8 /* that a call rounds */
+#define ROWS 8    /* that a call rounds */
+#define DEPTH 768 /* words of a row that a product sums */
+_Static_assert(DEPTH % SHORT_PART == 0, "parts of a product of bfloat16");
 
 /* The rows as words of two numbers, in `scratch`. */
 struct rounding {
@@ -61,8 +63,9 @@ static void multiply_floats(const struct panels_product *p, const struct panels_
     kernels->product_widened(&product);
 }
 
-static const struct panels_format words = {.numbers = 2, .depth = 768, .encode = encode, .multiply = multiply_words};
-static const struct panels_format floats = {.numbers = 2, .depth = 768, .encode = encode, .multiply = multiply_floats};
+static const struct panels_format words = {.numbers = 2, .depth = DEPTH, .encode = encode, .multiply = multiply_words};
+static const struct panels_format floats = {
+    .numbers = 2, .depth = DEPTH, .encode = encode, .multiply = multiply_floats};
 
 static enum deberta_status init(struct linear *linear, const struct weight *parts, size_t count)
 {

@@ -14,6 +14,7 @@
 #define COLUMNS 128 /* of a result at a time: their panels are made once for all rows */
 #define STEPS 768   /* words of a row that a product sums */
 #define ROWS 192    /* rows at a time */
+_Static_assert(STEPS % SHORT_PART == 0, "parts of a product of bfloat16");
 
 #define TOKENS 192         /* rows of `in` and d_out that a product of the weights' gradient sums */
 #define WEIGHT_INPUTS 384  /* columns of `in` of a task, at most */

@@ -45,7 +45,7 @@ static PyMethodDef methods[] = {
     {"get_num_threads", get_num_threads, METH_NOARGS, PyDoc_STR("get_num_threads()\n--\n\nThreads that a call uses.")},
     {"set_num_threads", set_num_threads, METH_O,
      PyDoc_STR("set_num_threads(count, /)\n--\n\nSets the threads of the whole process; 0 restores the default.")},
-    {"isa", isa, METH_NOARGS, PyDoc_STR("isa()\n--\n\nThe instruction set in use: scalar, avx2 or avx512.")},
+    {"isa", isa, METH_NOARGS, PyDoc_STR("isa()\n--\n\nThe instruction set in use: scalar, avx2, avx512 or amx.")},
     {"linear_layers", linear_layers, METH_NOARGS,
      PyDoc_STR("linear_layers()\n--\n\nThe implementation of linear layers in new models: own or onednn.")},
     {"dtypes", binding_dtypes, METH_NOARGS,

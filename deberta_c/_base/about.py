@@ -44,7 +44,7 @@ def show_config() -> None:
     ...
     """
     print(f"deberta_c {__version__}")
-    print(f"instruction set {_core.isa()} (DEBERTA_C_ISA chooses: scalar, avx2, avx512)")
+    print(f"instruction set {_core.isa()} (DEBERTA_C_ISA chooses: scalar, avx2, avx512, amx)")
     print(f"linear layers by {_core.linear_layers()} kernels (DEBERTA_C_MATMUL chooses: own, onednn)")
     types = ", ".join(f"{dtype} ({_core.multiplier(dtype)})" for dtype in ("float32", "bfloat16", "int8"))
     print(f"types of linear layers: {types}")

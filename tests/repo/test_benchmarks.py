@@ -414,8 +414,8 @@ def test_tables_of_many_cores_show_scaling_and_ratios():
     found = {1: {"float32": [8.0, 8.0], "int8": [2.0, 2.0]}, 16: {"float32": [1.0, 1.0], "int8": [0.5, 0.2]}}
     text = many_cores.scaling_table(found, 100.0)
     assert "| 16 | 1,000.0 | 100 | 8.00x | 350.0 | 286 | 5.71x | 2.86x |" in text
-    assert many_cores.goals(found, True) == ["int8: 2.86x float32, goal 4x: missed"]
-    assert "not judged" in many_cores.goals(found, False)[0]
+    assert many_cores.goals(found, "amx") == ["int8: 2.86x float32, goal 4x: missed"]
+    assert "not judged" in many_cores.goals(found, "avx512")[0]
 
 
 def precision_results(**more):

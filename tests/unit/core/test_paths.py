@@ -12,9 +12,9 @@ import pytest
 from tests.support.pools import WAYS
 
 HERE = Path(__file__).resolve().parents[2]
-ISA = ("scalar", "avx2", "avx512")
+ISA = ("scalar", "avx2", "avx512", "amx")
 MATMUL = ("own", "onednn")
-DEFAULT = {"scalar": "onednn", "avx2": "own", "avx512": "own"}  # benchmarks/results/ISA/linear.json
+DEFAULT = {"scalar": "onednn", "avx2": "own", "avx512": "own", "amx": "own"}  # benchmarks/results/ISA/linear.json
 GOLDEN = """
 import sys
 import pytest

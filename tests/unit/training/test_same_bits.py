@@ -54,7 +54,7 @@ def digest(model):
     return found.hexdigest()
 
 
-@pytest.mark.parametrize("level", ["scalar", "avx2", "avx512"])
+@pytest.mark.parametrize("level", ["scalar", "avx2", "avx512", "amx"])
 def test_any_number_of_threads(tmp_path, level):
     found = []
     for count in ("1", "2"):
