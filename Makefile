@@ -5,8 +5,8 @@ PYTHON = $(VENV)/bin/python
 BOOTSTRAP = VENV=$(VENV) tools/bootstrap.sh
 C_FILES = $(shell git ls-files 'csrc/*.[ch]' 'tests/*.[ch]' 'benchmarks/*.[ch]')
 
-.PHONY: help demo test parity parity-full check-c fuzz bench bench-quick lint lint-python lint-mypy lint-pyright lint-c \
-    examples dev-environment format coverage wheel
+.PHONY: help demo test parity parity-full check-c fuzz bench bench-quick lint lint-python lint-types lint-c dev-environment \
+    format coverage wheel
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1 \t\2/p' Makefile | expand -t 24
@@ -27,9 +27,10 @@ parity-full: ## the same with the full-size configurations and all texts (an hou
 	@$(BOOTSTRAP) test torch parity
 	@$(PYTHON) -m pytest tests/parity -m "full or recorded"
 
-check-c: ## the C tests under the address and undefined-behaviour sanitizers
+check-c: ## the C tests under the address and undefined-behaviour sanitizers, also with emulated AVX-512 and AMX
 	@$(BOOTSTRAP)
 	@$(PYTHON) -m tools.check_c check
+	@$(PYTHON) -m tools.check_c emulated
 
 fuzz: ## the fuzz targets over their corpus and a minute of mutations
 	@$(BOOTSTRAP)
@@ -45,21 +46,19 @@ bench-quick: ## four works of it (five minutes)
 	@$(BOOTSTRAP) torch parity bench
 	@$(PYTHON) -m benchmarks.peers.run --quick
 
-lint: lint-c lint-mypy lint-pyright lint-python ## ruff, mypy, basedpyright, stubtest, clang-format, warnings as errors; -k runs all
+lint: lint-python lint-types lint-c ## ruff, mypy, basedpyright, stubtest, clang-format, warnings as errors; -k runs all
 
 lint-python: dev-environment
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-lint-mypy: examples
+lint-types: dev-environment
+	$(PYTHON) -m tools.write_examples
 	$(PYTHON) -m mypy deberta_c build/examples
 	$(PYTHON) -m mypy.stubtest --mypy-config-file pyproject.toml deberta_c._core
-lint-pyright: examples
 	$(PYTHON) -m basedpyright
 lint-c: dev-environment
 	CFLAGS=-Werror $(PYTHON) setup.py -q build_ext --force --build-temp build/lint --build-lib build/lint
 	$(VENV)/bin/clang-format --dry-run -Werror $(C_FILES)
-examples: dev-environment
-	$(PYTHON) -m tools.write_examples
 dev-environment:
 	@$(BOOTSTRAP) test dev
 

@@ -3,6 +3,7 @@
 
     python -m tools.check_c check                   # tests/core/check_*.c, a file for each subject
     python -m tools.check_c check linear attention  # tests/core/check_linear.c and check_attention.c
+    python -m tools.check_c emulated                # AVX-512 and AMX, computed by AVX2 (tests/emulated)
     python -m tools.check_c fuzz                    # tests/fuzz/fuzz_*.c over tests/fuzz/corpus, then mutations
     python -m tools.check_c fuzz bpe spm            # two of them; DEBERTA_FUZZ_SECONDS=360: seconds for each
     CC=clang python -m tools.check_c check          # with another compiler
@@ -34,6 +35,10 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno
 FLAGS = ["-std=c11", "-O1", "-g", "-fno-math-errno", "-fno-trapping-math", *SANITIZERS]
 FLAGS += ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=1", "-DDEBERTA_TESTING", "-Icsrc", "-Itests/core"]
 PARTS = {"check": ("base", "kernels", "kernels/isa", "nn", "model", "train", "text"), "fuzz": ("base", "text")}
+PARTS["emulated"] = PARTS["check"]
+EMULATED = Path("tests", "emulated")
+EMULATED_FLAGS = [f"-I{EMULATED}", *build_core.ISA_FLAGS["avx2"], "-Wno-psabi"]
+EMULATED_CHECKS = ("kernels", "short", "linear", "linear_backward", "attention", "layernorm", "adamw")  # by default
 # oneDNN and libgomp keep some memory until the process ends.
 ENVIRONMENT = {
     "LSAN_OPTIONS": "suppressions=tests/core/lsan.supp:print_suppressions=0",
@@ -48,11 +53,26 @@ class Tools:
     compiler: tuple[str, ...]
     flags: tuple[str, ...]
     folder: Path
+    emulated: bool = False  # instructions beyond AVX2
+
+    def sources(self, parts: tuple[str, ...]) -> list[str]:
+        """Of the core; an emulated machine has a base/cpu.c of its own."""
+        found = build_core.sources(*parts)
+        return [str(EMULATED / "cpu.c") if self.emulated and path == "csrc/base/cpu.c" else path for path in found]
+
+    def isa(self, source: str) -> tuple[str, list[str]]:
+        """The beginning of the object's name, and the flags of the instruction set."""
+        level = Path(source).stem
+        if "/isa/" not in source:
+            return "", []
+        if self.emulated and level not in ("scalar", "avx2"):
+            return "emulated_", EMULATED_FLAGS
+        return "", build_core.ISA_FLAGS[level]
 
 
-def default_tools() -> Tools:
+def default_tools(emulated: bool = False) -> Tools:
     compiler = tuple(build_core.compiler())
-    return Tools(compiler, (), BUILD / Path(compiler[0]).name)
+    return Tools(compiler, (), BUILD / Path(compiler[0]).name, emulated)
 
 
 def fuzz_engine() -> Tools | None:
@@ -69,24 +89,26 @@ def fuzz_engine() -> Tools | None:
 
 
 def compile_object(tools: Tools, source: str, newest_header: float) -> Path:
-    target = tools.folder / (source.replace("/", "_") + ".o")
+    prefix, isa = tools.isa(source)
+    target = tools.folder / (prefix + source.replace("/", "_") + ".o")
     if target.is_file() and target.stat().st_mtime > max(Path(source).stat().st_mtime, newest_header):
         return target
-    isa = build_core.ISA_FLAGS.get(Path(source).stem, []) if "/isa/" in source else []
     include, _ = build_core.onednn()
-    command = [*tools.compiler, *FLAGS, *tools.flags, *isa, f"-I{include}", "-c", source, "-o", str(target)]
+    flags = [*FLAGS, *tools.flags, *isa, f"-I{include}"]
+    command = [*tools.compiler, *flags, "-c", source, "-o", str(target)]
     subprocess.run(command, check=True)
     return target
 
 
 def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple[str, ...] = ()) -> list[Path]:
     tools.folder.mkdir(parents=True, exist_ok=True)
-    core = build_core.sources(*parts)
+    core = tools.sources(parts)
     headers = [*Path("csrc").rglob("*.h"), *Path("tests").rglob("*.h")]
     newest = max(path.stat().st_mtime for path in headers)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         objects = list(pool.map(lambda source: compile_object(tools, source, newest), core + programs))
-    archive = tools.folder / f"libcore-{len(parts)}.a"
+    name = "emulated" if tools.emulated else f"core-{len(parts)}"
+    archive = tools.folder / f"lib{name}.a"
     archive.unlink(missing_ok=True)
     subprocess.run(["ar", "rcs", str(archive), *map(str, objects[: len(core)])], check=True)
     _, library = build_core.onednn()
@@ -95,7 +117,8 @@ def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple
     libraries += [build_core.utf8proc(), build_core.OPENMP, "-lm", "-ldl"]
     made = []
     for program, compiled in zip(programs, objects[len(core) :], strict=True):
-        made.append(tools.folder / Path(program).stem)
+        made.append(tools.folder / ("emulated" if tools.emulated else "") / Path(program).stem)
+        made[-1].parent.mkdir(exist_ok=True)
         command = [*tools.compiler, *FLAGS, *link, str(compiled), str(archive), *libraries, "-o", str(made[-1])]
         subprocess.run(command, check=True)
     return made
@@ -128,12 +151,14 @@ def fuzz_guided(tools: Tools, programs: list[str]) -> list[str]:
 def main() -> int:
     os.chdir(ROOT)
     what, names = sys.argv[1], sys.argv[2:]
-    folder, prefix = {"check": ("tests/core", "check_"), "fuzz": ("tests/fuzz", "fuzz_")}[what]
+    folder, prefix = ("tests/fuzz", "fuzz_") if what == "fuzz" else ("tests/core", "check_")
     programs = sorted(map(str, Path(folder).glob(prefix + "*.c")))
+    if what == "emulated" and not names:
+        names = list(EMULATED_CHECKS)
     if names:
         programs = [f"{folder}/{prefix}{name}.c" for name in names]
     failed = []
-    for program in build(default_tools(), programs, PARTS[what]):
+    for program in build(default_tools(what == "emulated"), programs, PARTS[what]):
         corpus = sorted(map(str, Path(folder, "corpus", program.name.removeprefix(prefix)).glob("*")))
         if not run(program, corpus):
             failed.append(program.name)

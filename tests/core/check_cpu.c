@@ -73,13 +73,16 @@ static void check_groups(void)
 static void check_cpu(void)
 {
     CHECK(cpu_has(ISA_SCALAR) && !cpu_has(ISA_COUNT));
-    CHECK(cpu_has(ISA_AVX2) || !cpu_has(ISA_AVX512)); /* each level has those below it */
+    for (int level = 1; level < ISA_COUNT; level++) /* each level has those below it */
+        CHECK(cpu_has((enum isa)(level - 1)) || !cpu_has((enum isa)level));
     unsigned features = cpu_features();
     CHECK(cpu_has(ISA_AVX2) == ((features & CPU_AVX2) != 0));
     CHECK(!!__builtin_cpu_supports("avx2") >= cpu_has(ISA_AVX2));
     CHECK(!!__builtin_cpu_supports("avx512vl") >= cpu_has(ISA_AVX512));
     CHECK(!!__builtin_cpu_supports("avx512vnni") == ((features & CPU_AVX512_VNNI) != 0));
     CHECK(!!__builtin_cpu_supports("avx512bf16") == ((features & CPU_AVX512_BF16) != 0));
+    CHECK(!!__builtin_cpu_supports("amx-int8") >= ((features & CPU_AMX_INT8) != 0));
+    CHECK(!!__builtin_cpu_supports("amx-bf16") >= ((features & CPU_AMX_BF16) != 0));
     for (int level = 0; level < ISA_COUNT; level++)
         printf("%s: %s\n", isa_names[level], cpu_has((enum isa)level) ? "yes" : "no");
 }

@@ -80,7 +80,7 @@ static void check_input(const struct layer *l, size_t rows, bool accumulate)
             double wanted = accumulate ? (double)before[r * m->in_stride + i] : 0.0;
             for (size_t c = 0; i < l->in && c < 2 * l->out; c++)
                 wanted += (double)d_out[r * m->out_stride + place(l, c)] * (double)l->weights[c * l->in + i];
-            CHECK(fabs((double)d_in[r * m->in_stride + i] - wanted) < 2e-6 * sqrt((double)l->out) + 1e-6);
+            CHECK(fabs((double)d_in[r * m->in_stride + i] - wanted) < 2e-6 * sqrt(2.0 * (double)l->out) + 1e-6);
         }
     }
     release(d_out, rows * m->out_stride), release(d_in, rows * m->in_stride), release(scratch, all);

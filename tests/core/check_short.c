@@ -79,7 +79,7 @@ static void check_int8(const struct kernels *k, size_t rows, size_t n, enum kind
     k->quantise(x, ld, rows, n, words, ld_words, scale, zero);
     struct short_product p = {.a = words, .lda = ld_words, .panel = panel, .steps = steps, .c = c, .ldc = ldc};
     p.rows = rows, p.bias = bias, p.scale = scale, p.zero = zero;
-    p.column_scale = column_scale, p.column_sum = column_sum;
+    p.column_scale = column_scale, p.column_sum = column_sum, p.next = panel;
     k->product_int8(&p);
     for (size_t r = 0; r < rows; r++) {
         check_integers(k, x + r * ld, n, words + r * ld_words, scale[r], zero[r]);
@@ -112,11 +112,11 @@ static void check_not_finite(const struct kernels *k)
 
 static void check_int8_of(const struct kernels *k)
 {
-    for (size_t rows = 1; rows <= 26; rows++)
+    for (size_t rows = 1; rows <= 34; rows++)
         for (int kind = 0; kind < KINDS; kind++)
             check_int8(k, rows, 1 + rows * 7 % 70, (enum kind)kind);
     for (int kind = 0; kind < KINDS; kind++)
-        check_int8(k, 5, 4099, (enum kind)kind);
+        check_int8(k, 5, 4099, (enum kind)kind), check_int8(k, 65, 259, (enum kind)kind);
     check_not_finite(k);
 }
 
@@ -170,12 +170,13 @@ static void check_rounding(const struct kernels *k, size_t rows, size_t n)
     release(x, rows * ld), release(to, rows * ld_to), release(in_place, rows * ld);
 }
 
-/* The product in two parts of the steps, of `row_words` words of a row each: `parts` in the place of c. */
+/* The product in two parts, of `row_words` words of a row each; `first` is the number of steps of the first part, and
+ * `parts` takes the place of c. */
 static void multiply_parts(void (*multiply)(const struct short_product *), const struct short_product *whole,
-                           size_t width, size_t row_words, float *parts)
+                           size_t width, size_t row_words, size_t first, float *parts)
 {
     struct short_product part = *whole;
-    part.c = parts, part.steps = whole->steps / 3, part.next = NULL;
+    part.c = parts, part.steps = first, part.next = NULL;
     multiply(&part);
     part.a += part.steps * row_words, part.panel += part.steps * width;
     part.steps = whole->steps - part.steps, part.accumulate = true;
@@ -210,8 +211,9 @@ static void check_bf16(const struct kernels *k, size_t rows, size_t n)
     k->round_bf16(x, ld, rows, n, words, steps);
     struct short_product p = {
         .a = words, .lda = steps, .panel = panel, .steps = steps, .c = c, .ldc = ldc, .rows = rows, .bias = bias};
+    p.next = panel;
     k->product_bf16(&p);
-    multiply_parts(k->product_bf16, &p, width, 1, parts);
+    multiply_parts(k->product_bf16, &p, width, 1, steps / 3 / SHORT_PART * SHORT_PART, parts);
     for (size_t i = 0; i < rows * ld; i++) {
         CHECK(halves[i] == rounded(x[i]));
         x[i] = widened(halves[i]);
@@ -238,7 +240,7 @@ static void check_widened(const struct kernels *k, size_t rows, size_t steps)
     struct short_product p = {.lda = lda, .panel = panel, .steps = steps, .c = c, .ldc = ldc, .rows = rows};
     p.a = (const int32_t *)(const void *)x, p.bias = bias, p.next = panel;
     k->product_widened(&p);
-    multiply_parts(k->product_widened, &p, width, 2, parts);
+    multiply_parts(k->product_widened, &p, width, 2, steps / 3, parts);
     CHECK(memcmp(c, wanted, rows * ldc * sizeof *c) == 0 && memcmp(parts, wanted, rows * ldc * sizeof *c) == 0);
     check_sums(x, lda, rows, weights, n, width, bias, c, ldc);
     release(x, rows * lda), release(weights, n * width), release(bias, width);
@@ -365,8 +367,10 @@ static void check_known_products(void)
     kernels_select(before);
     CHECK(strcmp(deberta_instructions(DEBERTA_FLOAT32), isa_names[kernels->isa]) == 0);
     CHECK(strcmp(deberta_multiplier(DEBERTA_INT8), "own") == 0);
-    CHECK(strcmp(deberta_instructions(DEBERTA_BFLOAT16),
-                 deberta_multiplies(DEBERTA_BFLOAT16) ? "avx512_bf16" : isa_names[kernels->isa]) == 0);
+    const char *instructions = !deberta_multiplies(DEBERTA_BFLOAT16) ? isa_names[kernels->isa]
+                               : kernels->isa == ISA_AMX             ? "amx_bf16"
+                                                                     : "avx512_bf16";
+    CHECK(strcmp(deberta_instructions(DEBERTA_BFLOAT16), instructions) == 0);
 }
 
 static void check_paths(const struct linear_path *first, const struct linear_path *second)
@@ -400,8 +404,9 @@ static void check_level(bool own)
         printf("check_short: no products of bfloat16 with %s\n", isa_names[kernels->isa]);
         return;
     }
-    for (size_t rows = 1; rows <= 26; rows++)
+    for (size_t rows = 1; rows <= 34; rows++)
         check_bf16(kernels, rows, 1 + rows * 7 % 70);
+    check_bf16(kernels, 65, 131);
     check_layers(&linear_bf16, 0.01);
     check_layers(&linear_mixed, 0.01);
     check_paths(&linear_bf16, &linear_mixed);
