@@ -20,6 +20,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,8 @@ FUZZ_SECONDS = 30  # for each target under libFuzzer
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer"]
 FLAGS = ["-std=c11", "-O1", "-g", "-fno-math-errno", "-fno-trapping-math", *SANITIZERS]
 FLAGS += ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=1", "-DDEBERTA_TESTING", "-Icsrc", "-Itests/core"]
+SLOW = {"check_network", "check_training"}  # begin first
+ALONE = {"check_threads"}  # runs after the others, which run one on each CPU: it needs two for itself
 PARTS = {"check": ("base", "kernels", "kernels/isa", "nn", "model", "train", "text"), "fuzz": ("base", "text")}
 PARTS["emulated"] = PARTS["check"]
 EMULATED = Path("tests", "emulated")
@@ -124,18 +127,42 @@ def build(tools: Tools, programs: list[str], parts: tuple[str, ...], link: tuple
     return made
 
 
-def run(program: Path, arguments: list[str]) -> bool:
+def run(program: Path, arguments: list[str]) -> tuple[bool, str]:
+    """Whether the program passes, and what it prints."""
     files = sum(Path(argument).is_file() for argument in arguments)
-    print(f"{program.name} ({files} files)" if files else program.name, flush=True)
-    process = subprocess.run([str(program), *arguments], env={**os.environ, **ENVIRONMENT}, stdin=subprocess.DEVNULL)
-    return process.returncode == 0
+    title = f"{program.name} ({files} files)\n" if files else f"{program.name}\n"
+    process = subprocess.run(
+        [str(program), *arguments],
+        env={**os.environ, **ENVIRONMENT},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="backslashreplace",
+    )
+    return process.returncode == 0, title + process.stdout
 
 
-def fuzz(program: Path, seeds: Path) -> bool:
+def run_all(programs: list[Path], run_one: Callable[[Path], tuple[bool, str]]) -> list[str]:
+    """Runs a program on each CPU, prints one output after the other, and returns the names of those that failed."""
+    together = sorted((p for p in programs if p.name not in ALONE), key=lambda program: program.name not in SLOW)
+    alone = [program for program in programs if program.name in ALONE]
+    failed = []
+    for group, at_a_time in ((together, len(os.sched_getaffinity(0))), (alone, 1)):
+        with ThreadPoolExecutor(at_a_time) as pool:
+            for program, (passed, printed) in zip(group, pool.map(run_one, group), strict=True):
+                print(printed, end="", flush=True)
+                if not passed:
+                    failed.append(program.name)
+    return failed
+
+
+def fuzz(program: Path) -> tuple[bool, str]:
     """Runs a target under libFuzzer, which starts from the corpus and stores inputs that reach new code."""
     seconds = os.environ.get("DEBERTA_FUZZ_SECONDS") or str(FUZZ_SECONDS)
     found = FUZZ_BUILD / program.name.replace("fuzz_", "found_")
     found.mkdir(exist_ok=True)
+    seeds = Path("tests", "fuzz", "corpus", program.name.removeprefix("fuzz_"))
     options = [f"-max_total_time={seconds}", f"-artifact_prefix={FUZZ_BUILD}/", "-verbosity=0", "-print_final_stats=1"]
     return run(program, [*options, str(found), str(seeds)])
 
@@ -143,9 +170,7 @@ def fuzz(program: Path, seeds: Path) -> bool:
 def fuzz_guided(tools: Tools, programs: list[str]) -> list[str]:
     """The names of the targets that failed."""
     targets = build(tools, programs, PARTS["fuzz"], ("-fsanitize=fuzzer",))
-    corpus = Path("tests", "fuzz", "corpus")
-    failed = [target for target in targets if not fuzz(target, corpus / target.name.removeprefix("fuzz_"))]
-    return [f"{target.name} (libFuzzer)" for target in failed]
+    return [f"{name} (libFuzzer)" for name in run_all(targets, fuzz)]
 
 
 def main() -> int:
@@ -157,11 +182,11 @@ def main() -> int:
         names = list(EMULATED_CHECKS)
     if names:
         programs = [f"{folder}/{prefix}{name}.c" for name in names]
-    failed = []
-    for program in build(default_tools(what == "emulated"), programs, PARTS[what]):
-        corpus = sorted(map(str, Path(folder, "corpus", program.name.removeprefix(prefix)).glob("*")))
-        if not run(program, corpus):
-            failed.append(program.name)
+
+    def run_with_corpus(program: Path) -> tuple[bool, str]:
+        return run(program, sorted(map(str, Path(folder, "corpus", program.name.removeprefix(prefix)).glob("*"))))
+
+    failed = run_all(build(default_tools(what == "emulated"), programs, PARTS[what]), run_with_corpus)
     engine = fuzz_engine() if what == "fuzz" and "DEBERTA_FUZZ_ROUNDS" not in os.environ else None
     if engine:
         failed += fuzz_guided(engine, programs)
