@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 
 from benchmarks import common
-from benchmarks.core import attention, linear, update
+from benchmarks.core import attention, linear, linear_backward, update
 from benchmarks.peers import low_precision, report
 from benchmarks.precision import agreement
 from benchmarks.process import columns, loading, scheduling
@@ -33,6 +33,7 @@ TABLES: dict[str, Callable[[dict], str]] = {
     "loading": loading.table,
     "columns": columns.table,
     "linear": linear.summary,
+    "linear_backward": linear_backward.table,
     "attention": attention.table,
     "tokenizers": tokenization.table,
     "training": training.table,
