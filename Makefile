@@ -27,7 +27,7 @@ parity-full: ## the same with the full-size configurations and all texts (an hou
 	@$(BOOTSTRAP) test torch parity
 	@$(PYTHON) -m pytest tests/parity -m "full or recorded"
 
-check-c: ## the C tests under the address and undefined-behaviour sanitizers, also with emulated AVX-512 and AMX
+check-c: ## the C tests under the address and undefined-behaviour sanitizers, some with emulated AVX-512 and AMX, too
 	@$(BOOTSTRAP)
 	@$(PYTHON) -m tools.check_c check
 	@$(PYTHON) -m tools.check_c emulated

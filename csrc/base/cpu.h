@@ -23,8 +23,8 @@ enum isa { ISA_SCALAR = 0, ISA_AVX2, ISA_AVX512, ISA_AMX, ISA_COUNT };
 
 extern const char *const isa_names[ISA_COUNT];
 
-/* Whether the processor has the features that a level needs. For AMX it asks Linux for the tiles, which are then the
- * whole process's. */
+/* Whether the processor has the features that a level needs. For AMX it asks Linux for permission to use tiles,
+ * which then holds for the whole process. */
 bool cpu_has(enum isa level);
 
 #endif

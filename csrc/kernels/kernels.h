@@ -2,9 +2,9 @@
 /* The kernels: floats in, floats out; no allocation, no failure, no threads.
  *
  * Each body (*_inl.h) is compiled once per instruction set; kernels_select chooses the table that `kernels` points to.
- * Every matrix product is a sum over k in ascending order in one accumulator per element (of bfloat16 with AMX, over
- * groups of SHORT_PART steps), so that a result does
- * not depend on how rows are grouped, on other rows of the batch or on the number of threads.
+ * Every matrix product is a sum over k in ascending order in one accumulator per element, so that a result does
+ * not depend on how rows are grouped, on other rows of the batch or on the number of threads. AMX adds the products of
+ * bfloat16 of SHORT_PART steps first, then adds them to the accumulator.
  *
  * A panel is [k][panel_width] floats, 64-byte aligned: the right operand of a product, or `panel_width` columns of it. */
 #ifndef DEBERTA_KERNELS_H
@@ -18,7 +18,7 @@
 
 #define MAX_PANEL 32 /* the widest panel of any level, in floats */
 #define MAX_GROUP 12 /* the largest row group of any level */
-#define SHORT_PART 16
+#define SHORT_PART 16 /* steps of bfloat16 that AMX adds together */
 
 enum activation {
     ACT_LINEAR = 0,
@@ -56,8 +56,8 @@ struct product {
 };
 
 /* c[rows][panel_width] = a . panel for short numbers. A step of k takes 4 bytes of each column of the panel: two numbers
- * of bfloat16, or four of int8. The parts of a product of bfloat16 begin at multiples of SHORT_PART steps, which AMX sums
- * together. */
+ * of bfloat16, or four of int8. A product of bfloat16 may be computed in parts of its steps (`accumulate`); each part except
+ * the last has a multiple of SHORT_PART steps. */
 struct short_product {
     const int32_t *a;     /* (rows, steps): words of bfloat16 or, from `quantise`, int8_words for each step */
     size_t lda;           /* words */

@@ -16,7 +16,7 @@ typedef int32_t int32_any __attribute__((may_alias));
 typedef int32_t vi_unaligned __attribute__((vector_size(VEC * 4), aligned(4), may_alias));
 typedef float vf_unaligned __attribute__((vector_size(VEC * 4), aligned(4), may_alias));
 
-#ifndef IN_REGISTER /* as emulated vectors are not */
+#ifndef IN_REGISTER /* tests/emulated/immintrin.h defines it: its vectors are in memory */
 #define IN_REGISTER(vector) __asm__("" : "+v"(vector))
 #endif
 

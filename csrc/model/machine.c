@@ -91,7 +91,7 @@ const char *deberta_instructions(enum deberta_precision precision)
         return tiles ? "amx_int8" : "avx512_vnni";
     if (precision == DEBERTA_BFLOAT16 && deberta_multiplies(precision))
         return tiles ? "amx_bf16" : "avx512_bf16";
-    return deberta_isa();
+    return tiles ? isa_names[ISA_AVX512] : deberta_isa(); /* tiles have no float32 */
 }
 
 enum deberta_status deberta_known_products(enum deberta_precision precision, bool *right)

@@ -10,8 +10,8 @@
 #define LEAST_ROWS 12 /* however long the sequence is */
 #define KEY_CHUNK 48  /* keys whose p2c scores are computed and added transposed at a time */
 #define ROW_BLOCK 256 /* rows of a panel that are multiplied at a time */
-_Static_assert(ROW_BLOCK % SHORT_PART == 0, "parts of a product of bfloat16");
-#define SPARE_ROWS 3 /* add_transposed works on four rows */
+#define SPARE_ROWS 3  /* add_transposed works on four rows */
+_Static_assert(ROW_BLOCK % SHORT_PART == 0, "a part of a product of bfloat16 has a multiple of SHORT_PART steps");
 
 static ptrdiff_t floor_div(ptrdiff_t a, ptrdiff_t b)
 {

@@ -13,7 +13,7 @@ static const struct linear_path *const fastest[ISA_COUNT] = {/* benchmarks/resul
                                                              [ISA_SCALAR] = &linear_onednn,
                                                              [ISA_AVX2] = &linear_packed,
                                                              [ISA_AVX512] = &linear_packed,
-                                                             [ISA_AMX] = &linear_packed};
+                                                             [ISA_AMX] = &linear_packed /* as of AVX-512 */};
 static const struct linear_path *chosen;
 
 static enum deberta_status choose(const char *forced)

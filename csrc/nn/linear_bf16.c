@@ -7,7 +7,7 @@
 
 #define ROWS 8    /* that a call rounds */
 #define DEPTH 768 /* words of a row that a product sums */
-_Static_assert(DEPTH % SHORT_PART == 0, "parts of a product of bfloat16");
+_Static_assert(DEPTH % SHORT_PART == 0, "a part of a product of bfloat16 has a multiple of SHORT_PART steps");
 
 /* The rows as words of two numbers, in `scratch`. */
 struct rounding {

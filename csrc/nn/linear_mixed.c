@@ -14,7 +14,7 @@
 #define COLUMNS 128 /* of a result at a time: their panels are made once for all rows */
 #define STEPS 768   /* words of a row that a product sums */
 #define ROWS 192    /* rows at a time */
-_Static_assert(STEPS % SHORT_PART == 0, "parts of a product of bfloat16");
+_Static_assert(STEPS % SHORT_PART == 0, "a part of a product of bfloat16 has a multiple of SHORT_PART steps");
 
 #define TOKENS 192         /* rows of `in` and d_out that a product of the weights' gradient sums */
 #define WEIGHT_INPUTS 384  /* columns of `in` of a task, at most */

@@ -36,7 +36,7 @@ def add_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--pair-column", help="the column of second texts, for models of pairs")
     command.add_argument("--label-column", default="label", help="the column of labels (default: label)")
     command.add_argument(
-        "--label-separator", metavar="CHAR", help="what separates the labels of a text that may have several"
+        "--label-separator", metavar="TEXT", help="what separates the labels of a text that may have several"
     )
     command.add_argument("--by", nargs="+", default=[], metavar="COLUMN", help="columns to slice the figures by")
     command.add_argument("--report", type=Path, metavar="FILE", help="write an HTML page with tables and pictures")

@@ -237,7 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     classify.add_argument(
         "--label-separator",
         default=_SEPARATOR,
-        metavar="CHAR",
+        metavar="TEXT",
         help="what separates the labels of a text in csv, tsv and txt, of a model of independent labels: those whose "
         "probability is above 0.5 (default: %(default)s; other formats have lists)",
     )
@@ -374,7 +374,7 @@ def _add_table_options(classify: argparse.ArgumentParser) -> None:
         choices=("raise", "empty", "skip"),
         default="raise",
         help="missing texts (null; in csv, tsv and txt also an empty cell or line): raise an error that names the "
-        "line, treat them as empty texts, or skip them, with empty label and score (default: raise)",
+        "line, treat them as empty texts, or skip them, which leaves their new columns empty (default: raise)",
     )
     classify.add_argument("--chunk-rows", type=int, default=4096, help="rows read at a time (default: 4096)")
     classify.add_argument(
@@ -533,7 +533,7 @@ def _separator(scorer: _Scorer, writes: Format, options: argparse.Namespace) -> 
         return None
     separator: str = options.label_separator
     if not separator:
-        raise ValueError("--label-separator is empty; give a character, such as ';'")
+        raise ValueError("--label-separator is empty; give a separator, such as ';'")
     if wrong := [label for label in scorer.labels if separator in label]:
         raise ValueError(
             f"--label-separator is {separator!r}, which is part of the label {wrong[0]!r}; give another, or a .jsonl"

@@ -254,9 +254,10 @@ class OpenedModel:
         failures: dict[str, str] = {}
         names = fastest() if wanted == "auto" else [wanted]
         if kept and names and len(kept) == sum(len(unit.layers) for unit in self._units()):
+            what = "keep" if keep is not None else f"config key {KEEP}"
             self._warn_of_layers(
                 names[0],
-                f"keep names {layers_of(kept)}, all linear layers of the encoder: they stay "
+                f"{what} names {layers_of(kept)}, all linear layers of the encoder: they stay "
                 f"in float32, and dtype={dtype!r} changes nothing; name fewer layers, or leave dtype out",
             )
             return exact._in(Precision(names[0], kept))
@@ -385,8 +386,8 @@ class OpenedModel:
 
     @classmethod
     def _check_options(cls, options: Mapping[str, Any], own: frozenset[str]) -> dict[str, Any]:
-        """The options that replace keys of the configuration; TypeError or ValueError for any other one that is neither
-        in `own` nor common to all ways to a model."""
+        """The options that replace keys of the configuration. TypeError for one that is neither a key, nor in `own`,
+        nor common to from_pretrained and from_config; ValueError for a wrong problem_type."""
         overrides = {}
         for name, value in options.items():
             if cls.config_class._declares(name):

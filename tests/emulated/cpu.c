@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* base/cpu.h for a CPU that has every feature; immintrin.h emulates those beyond AVX2. The levels that need none of
- * them are left out: they are checked without emulation. */
+/* base/cpu.h for a CPU with AVX-512 (VNNI, BF16) and AMX, which immintrin.h emulates. The levels that need neither are
+ * left out: they are checked without emulation. */
 #include "base/cpu.h"
 
 const char *const isa_names[ISA_COUNT] = {"scalar", "avx2", "avx512", "amx"};

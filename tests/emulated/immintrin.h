@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The intrinsics of AVX-512 and AMX that the kernels use, computed with AVX2, so that any machine checks these kernels.
- * Each one rounds as Intel's manual says: "Intel 64 and IA-32 Architectures Software Developer's Manual", volume 2.
+/* The intrinsics of AVX-512 and AMX that the kernels use, computed with AVX2, so that any machine with AVX2 checks
+ * them. Each one rounds as Intel's manual says: "Intel 64 and IA-32 Architectures Software Developer's Manual",
+ * volume 2.
  *
  * Found before the compiler's <immintrin.h>, which it includes. What is compiled with it has AVX2 at most. */
 #ifndef EMULATED_IMMINTRIN_H

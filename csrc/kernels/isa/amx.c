@@ -3,14 +3,15 @@
  * operand, or 16 steps of half of a panel. Sums of up to 32 rows with a panel are four tiles.
  *
  * Source: Intel 64 and IA-32 Architectures Software Developer's Manual, volume 1, chapter 18; volume 2, TDPBUSD,
- * TDPBF16PS. A product of bfloat16 adds the even and the odd numbers of 16 steps apart, and both to the sum. */
+ * TDPBF16PS. A product of bfloat16 adds the products of even and of odd numbers of 16 steps apart, then both to the
+ * sum. */
 #include "kernels/isa/vec_avx512.h"
 
 #include "kernels/int8_sums_inl.h"
 
 #define TILE 16          /* rows of a tile, and words of its row */
 #define BLOCK (2 * TILE) /* rows that are multiplied together */
-#define FEW 8            /* rows that vectors multiply, with the same integers */
+#define LEAST_ROWS 8     /* of int8; VNNI multiplies fewer ones, with the same sums */
 #define SHARERS 4        /* blocks that share the prefetching of the next panel */
 
 _Static_assert(SHORT_PART == TILE && PANEL == 2 * TILE, "a panel is two tiles wide");
@@ -73,7 +74,7 @@ INLINE void copy_last_steps(const struct short_product *p, size_t row, size_t ro
     for (size_t r = 0; r < rows; r++)
         memcpy(last->left[r], p->a + (row + r) * p->lda + first, count * sizeof *p->a);
     memcpy(last->right, p->panel + first * PANEL, count * sizeof *last->right);
-    __asm__ volatile("" : : "r"(last) : "memory"); /* nor that a load of a tile reads memory */
+    __asm__ volatile("" : : "r"(last) : "memory"); /* GCC does not know that a load of a tile reads memory */
 }
 
 /* `stride` of rows: 0 repeats one row. */
@@ -170,7 +171,7 @@ INLINE void multiply(const enum type type, const struct short_product *p)
 
 static void product_int8(const struct short_product *p)
 {
-    if (p->rows < FEW)
+    if (p->rows < LEAST_ROWS)
         kernels_avx512_vnni.product_int8(p);
     else
         multiply(INT8, p);
