@@ -37,8 +37,8 @@ FLAGS = ["-std=c11", "-O1", "-g", "-fno-math-errno", "-fno-trapping-math", *SANI
 FLAGS += ["-Wall", "-Wextra", "-Werror", "-D_GNU_SOURCE=1", "-DDEBERTA_TESTING", "-Icsrc", "-Itests/core"]
 SLOW = {"check_network", "check_training"}  # begin first
 ALONE = {"check_threads"}  # runs after the others, which run one on each CPU: it needs two for itself
-PARTS = {"check": ("base", "kernels", "kernels/isa", "nn", "model", "train", "text"), "fuzz": ("base", "text")}
-PARTS["emulated"] = PARTS["check"]
+CORE = ("base", "kernels", "kernels/isa", "nn", "model", "train", "text")
+PARTS = {"check": CORE, "emulated": CORE, "fuzz": ("base", "text")}
 EMULATED = Path("tests", "emulated")
 EMULATED_FLAGS = [f"-I{EMULATED}", *build_core.ISA_FLAGS["avx2"], "-Wno-psabi"]
 EMULATED_CHECKS = ("kernels", "short", "linear", "linear_backward", "attention", "layernorm", "adamw")  # by default

@@ -409,8 +409,13 @@ def _answer_line(text: str, label: Any, score: float, options: argparse.Namespac
     if options.json:
         found = {"label": label} if options.labels_only else {"text": text, "label": label, "score": score}
         return json.dumps(found, ensure_ascii=False)
-    shown = _SEPARATOR.join(label) if isinstance(label, list) else label
+    shown = _joined(label, _SEPARATOR)
     return str(shown) if options.labels_only else f"{shown}\t{score:.4f}\t{text}"
+
+
+def _joined(label: Any, separator: str | None) -> Any:
+    """The labels of a text in one string, where it may have several and the output holds no lists."""
+    return separator.join(label) if separator is not None and isinstance(label, list) else label
 
 
 def _input_lines() -> Iterator[list[str]]:
@@ -431,7 +436,7 @@ def _demo(options: argparse.Namespace) -> None:
     width = max(map(len, model.labels()))
     print(f"{'label':{width}}  probability  message")
     for row, (label, score) in zip(rows, answers, strict=True):
-        print(f"{_SEPARATOR.join(label) if scorer.several else label:{width}}  {score:11.4f}  {row['text']}")
+        print(f"{_joined(label, _SEPARATOR):{width}}  {score:11.4f}  {row['text']}")
     print(f"\nmodel opened in {(loaded - start) * 1e3:.0f} ms, {len(rows)} messages in {(done - loaded) * 1e3:.1f} ms")
 
 
@@ -647,7 +652,7 @@ def _scored(
     except (ValueError, TypeError) as error:
         raise ValueError(f"{source}, from {chunk.place(0)} on: {error}") from error
     predictions = [
-        _prediction(label if separator is None or label is None else separator.join(label), values, scorer, added)
+        _prediction(_joined(label, separator), values, scorer, added)
         for label, values in zip(scorer.labels_of(scores), scores, strict=True)
     ]
     if not kept:

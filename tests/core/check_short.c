@@ -213,7 +213,7 @@ static void check_bf16(const struct kernels *k, size_t rows, size_t n)
         .a = words, .lda = steps, .panel = panel, .steps = steps, .c = c, .ldc = ldc, .rows = rows, .bias = bias};
     p.next = panel;
     k->product_bf16(&p);
-    multiply_parts(k->product_bf16, &p, width, 1, steps / 3 / SHORT_PART * SHORT_PART, parts);
+    multiply_parts(k->product_bf16, &p, width, 1, round_up(steps / 3, SHORT_PART), parts);
     for (size_t i = 0; i < rows * ld; i++) {
         CHECK(halves[i] == rounded(x[i]));
         x[i] = widened(halves[i]);
