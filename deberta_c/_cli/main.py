@@ -168,6 +168,8 @@ def _run(words: list[str]) -> int:
     except BrokenPipeError:
         raise
     except (OSError, ValueError, TypeError, RuntimeError, FloatingPointError, ImportError) as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # before Python 3.12, one raised in __set_name__ is wrapped
+            raise error.__cause__ from None
         print(f"deberta_c: {_shown_error(error)}", file=sys.stderr)
         return 1
     return 0

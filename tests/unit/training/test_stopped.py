@@ -70,6 +70,20 @@ def test_a_signal_at_a_place(tmp_path, monkeypatch, capsys, owner, name, call, s
         deberta_c.AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
 
 
+@pytest.mark.parametrize("number", STATUS)
+def test_a_signal_in_a_class_that_is_made(tmp_path, monkeypatch, capsys, number):
+    """As while a module is imported: before Python 3.12 it arrives as the cause of a RuntimeError."""
+
+    class Field:
+        def __set_name__(self, owner, name):
+            os.kill(os.getpid(), number)
+
+    write_csv(tmp_path / "train.csv", 80)
+    monkeypatch.setattr(trainer.Trainer, "_gradients", lambda *_: type("Imported", (), {"field": Field()}))
+    assert trained(tmp_path) == STATUS[number]
+    assert f"stopped by {number.name}" in capsys.readouterr().err
+
+
 def started(arguments):
     """A process of the command line that has its handlers, and reads its file."""
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
