@@ -13,7 +13,6 @@ import time
 import pytest
 
 import deberta_c
-from deberta_c._cli import main as _cli
 from deberta_c._cli.main import main
 from tests.support.slowness import slowness
 
@@ -268,7 +267,7 @@ def test_interruption_leaves_no_output(classify, tmp_path, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_cli, "_prediction", interrupt)
+    monkeypatch.setattr("deberta_c._cli.classify._prediction", interrupt)
     status, target = classify(write_csv(tmp_path / "in.csv"))
     assert status == 130
     assert "stopped" in capsys.readouterr().err
