@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -143,15 +142,7 @@ def test_same_bits_from_run_to_run(pair, lengths):
         assert all(a.tobytes() == b.tobytes() for a, b in zip(again.attentions, first.attentions, strict=True))
 
 
-def levels():
-    """The instruction sets of deberta_c that this processor has."""
-    flags = Path("/proc/cpuinfo").read_text().partition("\nflags")[2].partition("\n")[0].split()
-    needs = {"scalar": [], "avx2": ["avx2", "fma", "f16c"], "avx512": ["avx512f", "avx512bw", "avx512dq", "avx512vl"]}
-    needs["amx"] = [*needs["avx512"], "avx512_vnni", "avx512_bf16", "amx_tile", "amx_int8", "amx_bf16"]
-    return [level for level, names in needs.items() if set(names) <= set(flags)]
-
-
-@pytest.mark.parametrize("level", levels())
+@pytest.mark.parametrize("level", ["scalar", "avx2", "avx512", "amx"])
 @pytest.mark.parametrize("changes", [{"hidden_size": 128, "num_attention_heads": 2}, ABSOLUTE], ids=["v3", "absolute"])
 def test_instruction_set(pair, tmp_path, level, changes):
     network = pair(**changes)
@@ -161,6 +152,8 @@ def test_instruction_set(pair, tmp_path, level, changes):
         [sys.executable, "-c", RUN, str(network.directory), str(tmp_path / "in.npz"), str(tmp_path / "out.npz")],
         env={**os.environ, "DEBERTA_C_ISA": level}, capture_output=True, text=True, check=False,
     )  # fmt: skip
+    if done.returncode and "DEBERTA_C_ISA" in done.stderr:
+        pytest.skip(f"this CPU has no {level}")
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == level
     theirs = run_theirs(network.theirs, inputs)
