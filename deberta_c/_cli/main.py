@@ -91,18 +91,38 @@ def _stopped(number: int) -> int:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """SIGTERM and SIGHUP raise an exception as Ctrl-C does, so that no unfinished file remains."""
+    """SIGTERM and SIGHUP raise an exception as Ctrl-C does, so that no unfinished file remains.
+
+    Python only prints an exception that is raised in a finalizer or a callback of a weak reference, and goes on: the
+    signal is sent again.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    again: list[threading.Timer] = []
 
     def stop(number: int, _: object) -> None:
         raise _StoppedError(number)
 
-    mine = threading.current_thread() is threading.main_thread()
-    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if mine and signal.getsignal(number) == signal.SIG_DFL]
+    def unraisable(lost: Any) -> None:
+        if not issubclass(lost.exc_type, KeyboardInterrupt):
+            hook(lost)
+            return
+        number = getattr(lost.exc_value, "number", signal.SIGINT)
+        again.append(threading.Timer(0.01, os.kill, (os.getpid(), number)))  # when the finalizer has ended
+        again[-1].start()
+
+    ends = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) == signal.SIG_DFL]
+    hook = sys.unraisablehook
+    sys.unraisablehook = unraisable
     for number in ends:
         signal.signal(number, stop)
     try:
         yield
     finally:
+        sys.unraisablehook = hook
+        for timer in again:
+            timer.cancel()
         for number in ends:
             signal.signal(number, signal.SIG_DFL)
 

@@ -84,6 +84,31 @@ def test_a_signal_in_a_class_that_is_made(tmp_path, monkeypatch, capsys, number)
     assert f"stopped by {number.name}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("number", STATUS)
+def test_a_signal_whose_exception_is_lost(tmp_path, monkeypatch, capsys, number):
+    """Python prints an exception of a finalizer and goes on, also of those that importlib has for its locks."""
+
+    class Finalized:
+        def __del__(self):
+            os.kill(os.getpid(), number)
+
+    write_csv(tmp_path / "train.csv", 80)
+    gradients, made = trainer.Trainer._gradients, []
+
+    def finalizes(*arguments):
+        if not made:
+            made.append(1)
+            Finalized()
+        time.sleep(0.1)
+        return gradients(*arguments)
+
+    monkeypatch.setattr(trainer.Trainer, "_gradients", finalizes)
+    assert trained(tmp_path) == STATUS[number]
+    shown = capsys.readouterr().err
+    assert f"stopped by {number.name}" in shown
+    assert "Exception ignored" not in shown
+
+
 def started(arguments):
     """A process of the command line that has its handlers, and reads its file."""
     environment = {**os.environ, "PYTHONPATH": str(Path.cwd())}
