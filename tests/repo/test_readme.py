@@ -121,6 +121,7 @@ def test_links_lead_somewhere(name):
 
 
 def test_the_calls_of_deberta_c_run(folder):
+    pytest.importorskip("torch", reason='some calls have return_tensors="pt"')
     names = {}
     exec(blocks_of("docs/transformers.md")[0][1], names)
     calls = CALLS.findall((ROOT / "docs" / "transformers.md").read_text(encoding="utf-8"))
